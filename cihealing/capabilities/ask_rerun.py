@@ -1,0 +1,39 @@
+"""Ask CI to run the unchanged commit again, within the cap that counts per (repository, commit, CI job)."""
+
+from __future__ import annotations
+
+from cihealing.domain import effects as f
+from cihealing.domain.commands import LoseRerun, RecordRerun
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.ports import PermanentError, Tools
+
+
+def ask_rerun(effect: f.AskRerun, *, run: Run, policy: Policy, tools: Tools) -> RecordRerun | LoseRerun:
+    asked = tools.history.reruns(run.repository, run.commit, run.job)
+    if asked >= policy.max_auto_reruns:
+        return LoseRerun(number=effect.number, reason=f"{asked} reruns of this job on this commit were asked for already")
+    adapter = tools.ci.get(run.provider)
+    if adapter is None:
+        return LoseRerun(number=effect.number, reason=f"no adapter for {run.provider} can ask for a rerun")
+    try:
+        handle = adapter.rerun(execution_of(run, number=effect.number), settings=tools.settings)
+    except PermanentError as error:
+        return LoseRerun(number=effect.number, reason=str(error))
+    return RecordRerun(number=effect.number, handle=handle)
+
+
+def execution_of(run: Run, *, number: int) -> dict[str, str]:
+    """What an adapter needs to find the job again."""
+    ref = run.execution
+    return {
+        "repository": run.repository,
+        "branch": run.branch,
+        "commit": run.commit,
+        "job": run.job,
+        "host": ref.host if ref else "",
+        "jobRunId": ref.job_run_id if ref else "",
+        "attempt": str(ref.attempt if ref else 1),
+        "pipelineUrl": run.pipeline_url,
+        "rerun": f"{run.id}-{run.generation}-{number}",
+    }

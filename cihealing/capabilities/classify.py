@@ -1,0 +1,24 @@
+"""Choose the playbook: what the log said, bounded by what policy lets the service do here."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cihealing import playbooks
+from cihealing.domain import effects as f
+from cihealing.domain.commands import RecordClass
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.domain.values import Failure, Mode
+from cihealing.ports import Tools
+
+
+def classify(effect: f.Classify, *, run: Run, policy: Policy, tools: Tools) -> RecordClass:
+    failure = msgspec.json.decode(tools.artifacts.text(run.failure), type=Failure)
+    may_run = policy.repository(run.repository).mode in (Mode.PROPOSE, Mode.OPEN)
+    return RecordClass(
+        failure_class=failure.failure_class,
+        confidence=failure.confidence,
+        signs=failure.signs,
+        steps=playbooks.steps(failure.failure_class) if may_run else (),
+    )

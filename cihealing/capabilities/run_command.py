@@ -1,0 +1,28 @@
+"""Run the project's command once, for one purpose."""
+
+from __future__ import annotations
+
+from cihealing.capabilities.observing import observe
+from cihealing.domain import effects as f
+from cihealing.domain.commands import RecordObservation
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.domain.values import Purpose
+from cihealing.ports import Tools
+
+VARIANTS = {Purpose.DEBUG: "verbose", Purpose.ISOLATE: "isolated"}
+
+
+def run_command(effect: f.RunCommand, *, run: Run, policy: Policy, tools: Tools) -> RecordObservation:
+    isolated = effect.purpose is Purpose.ISOLATE
+    seen = observe(
+        run,
+        effect.commit,
+        policy=policy,
+        tools=tools,
+        patch=tools.artifacts.text(effect.patch) if effect.patch else "",
+        canary=effect.purpose is Purpose.CANARY,
+        variant=VARIANTS.get(effect.purpose, ""),
+        tests=run.failed_tests if isolated else (),
+    )
+    return RecordObservation(purpose=effect.purpose, seen=seen, attempt=effect.attempt, patch=effect.patch)

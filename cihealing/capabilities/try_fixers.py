@@ -1,0 +1,51 @@
+"""Ask the fixers, in their order, for a patch that was not tried yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cihealing.capabilities.frames import failure_of
+from cihealing.capabilities.observing import project_of
+from cihealing.domain import effects as f
+from cihealing.domain.commands import RecordPatch, SkipStep
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.domain.values import Failure
+from cihealing.ports import FixContext, Fixer, Tools
+
+INHERITED = "inherited"
+"""The proven patch of an older commit with the same failure: the first candidate."""
+
+
+def try_fixers(effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools) -> RecordPatch | SkipStep:
+    if run.inherited_patch and INHERITED not in run.tried_fixers:
+        patch = tools.artifacts.text(run.inherited_patch)
+        return _found(INHERITED, "applies the patch that was proven for this failure on an older commit", patch, policy, tools)
+    failure = failure_of(run, tools)
+    fitting = [fixer for fixer in tools.fixers if fixer.name not in run.tried_fixers and fixer.fits(failure)]
+    for fixer in fitting:
+        told, patch = _ask(fixer, failure, run, policy, tools)
+        if told and patch:
+            return _found(fixer.name, told, patch, policy, tools)
+    tried = ", ".join(run.tried_fixers) or "none fits"
+    return SkipStep(step="fixers", reason=f"no further fixer has a patch ({tried})")
+
+
+def _ask(fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools) -> tuple[str | None, str]:
+    repository = policy.repository(run.repository)
+    with tools.trees.at(run.repository, run.head, policy=repository) as tree:
+        told = fixer.fix(_context(failure, run, tree.root, policy, tools))
+        return told, tools.trees.diff(tree) if told else ""
+
+
+def _context(failure: Failure, run: Run, root: Path, policy: Policy, tools: Tools) -> FixContext:
+    sandbox = tools.sandbox(policy.repository(run.repository))
+    return FixContext(
+        failure=failure, repository=run.repository, commit=run.head, project=project_of(run, tools), tree=root, sandbox=sandbox
+    )
+
+
+def _found(fixer: str, told: str, patch: str, policy: Policy, tools: Tools) -> RecordPatch:
+    return RecordPatch(
+        fixer=fixer, told=told, patch=tools.artifacts.put(patch, kind="patch"), objections=tuple(tools.guard(patch, policy=policy))
+    )

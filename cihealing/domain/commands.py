@@ -1,0 +1,222 @@
+"""What may be asked of a run: imperative, frozen. `decide` turns one into events, or refuses it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from cihealing.domain.events import RunQueued
+from cihealing.domain.values import (
+    Actor,
+    Diagnosis,
+    Digest,
+    ExecutionRef,
+    FailureClass,
+    Objection,
+    Observation,
+    Owner,
+    Purpose,
+    Sign,
+    Usage,
+)
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every command."""
+
+
+# ---------------------------------------------------------------- life
+
+
+class QueueRun(Command, frozen=True, kw_only=True):
+    """Begin the run; the fact is made by the service, which knows where everything was stored."""
+
+    queued: RunQueued
+
+
+class Recur(Command, frozen=True, kw_only=True):
+    execution: ExecutionRef
+
+
+class Supersede(Command, frozen=True, kw_only=True):
+    """The same failure was reported on a newer commit of the branch."""
+
+    successor: UUID
+
+
+class GreenLater(Command, frozen=True, kw_only=True):
+    """The job is green on a later commit of the branch."""
+
+    commit: str
+
+
+class EndWithLeader(Command, frozen=True, kw_only=True):
+    """The run this one is attached to has ended."""
+
+    leader: UUID
+    how: str
+
+
+class PassDeadline(Command, frozen=True, kw_only=True):
+    """The timer over `max_total_duration` rang."""
+
+
+class ExpireReview(Command, frozen=True, kw_only=True):
+    """The timer over an unanswered review rang; `version` is that of the proof it waited on."""
+
+    version: int
+
+
+class GiveUp(Command, frozen=True, kw_only=True):
+    """An effect failed for good: claimed too often, or refused with a reason for people."""
+
+    effect: str
+    reason: str
+
+
+# ---------------------------------------------------------------- outcomes of effects
+
+
+class RecordClass(Command, frozen=True, kw_only=True):
+    failure_class: FailureClass
+    confidence: float
+    signs: tuple[Sign, ...]
+    steps: tuple[str, ...]
+
+
+class RecordProject(Command, frozen=True, kw_only=True):
+    command: str
+    workdir: str = "."
+    source: str = ""
+    reason: str = ""
+    project: Digest = ""
+
+
+class RecordObservation(Command, frozen=True, kw_only=True):
+    purpose: Purpose
+    seen: Observation
+    attempt: int = 0
+    patch: Digest = ""
+
+
+class RecordBlame(Command, frozen=True, kw_only=True):
+    """What was seen on the base. `seen` None: nothing could be run there, `reason` says why.
+
+    `target` and `head`: the base branch and where it is now. `leader`: who stands for this base failure already.
+    """
+
+    seen: Observation | None
+    reason: str
+    target: str = ""
+    head: str = ""
+    owner: Owner | None = None
+    leader: UUID | None = None
+
+
+class RecordRerun(Command, frozen=True, kw_only=True):
+    number: int
+    handle: str
+
+
+class RecordRerunFinished(Command, frozen=True, kw_only=True):
+    outcome: str
+    execution: ExecutionRef
+    successor: UUID | None = None
+
+
+class LoseRerun(Command, frozen=True, kw_only=True):
+    """No result of rerun `number` came in time, or it could not be asked for."""
+
+    number: int
+    reason: str = ""
+
+
+class RecordPatch(Command, frozen=True, kw_only=True):
+    fixer: str
+    told: str
+    patch: Digest
+    objections: tuple[Objection, ...] = ()
+
+
+class SkipStep(Command, frozen=True, kw_only=True):
+    step: str
+    reason: str
+
+
+class RecordProof(Command, frozen=True, kw_only=True):
+    """The record over an attempt's observations. `faults`: why it proves nothing; empty: proven."""
+
+    number: int
+    proof: Digest
+    faults: tuple[str, ...]
+    flake: bool = False
+    usage: Usage = Usage()
+
+
+class RecordReport(Command, frozen=True, kw_only=True):
+    report: Digest
+    owner: Owner | None
+    diagnosis: Diagnosis | None
+
+
+class RecordPublished(Command, frozen=True, kw_only=True):
+    url: str
+    commit: str
+    merged: bool
+
+
+class RecordPublishFailed(Command, frozen=True, kw_only=True):
+    reason: str
+
+
+class RecordHeadMoved(Command, frozen=True, kw_only=True):
+    expected: str
+    found: str
+
+
+# ---------------------------------------------------------------- people
+
+
+class Approve(Command, frozen=True, kw_only=True):
+    act: str
+    version: int | None
+    by: Actor
+    note: str = ""
+
+
+class Deny(Command, frozen=True, kw_only=True):
+    by: Actor
+    version: int | None = None
+    note: str = ""
+
+
+class Abort(Command, frozen=True, kw_only=True):
+    by: Actor
+    version: int | None = None
+    note: str = ""
+
+
+class Retry(Command, frozen=True, kw_only=True):
+    by: Actor
+    policy: Digest
+    version: int | None = None
+    note: str = ""
+
+
+class FixByHand(Command, frozen=True, kw_only=True):
+    """A person says that they fixed it."""
+
+    by: Actor
+    version: int | None = None
+    note: str = ""
+
+
+LifeCommand = QueueRun | Recur | Supersede | GreenLater | EndWithLeader | PassDeadline | ExpireReview | GiveUp
+OutcomeCommand = (
+    RecordClass | RecordProject | RecordObservation | RecordBlame | RecordRerun | RecordRerunFinished | LoseRerun | RecordPatch
+    | SkipStep | RecordProof | RecordReport
+)  # fmt: skip
+PublishCommand = RecordPublished | RecordPublishFailed | RecordHeadMoved
+PersonCommand = Approve | Deny | Abort | Retry | FixByHand
+RunCommand = LifeCommand | OutcomeCommand | PublishCommand | PersonCommand

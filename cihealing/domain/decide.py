@@ -1,0 +1,424 @@
+"""What a command may make happen: facts, or a refusal. Pure; the only place where transitions are allowed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import reduce
+from typing import assert_never
+
+from cihealing.domain import commands as c
+from cihealing.domain import events as e
+from cihealing.domain.evolve import evolve
+from cihealing.domain.plan import advance, colours, why_escalated
+from cihealing.domain.policy import Policy
+from cihealing.domain.proof import is_flake
+from cihealing.domain.run import Refused, Run, Stale, sameness
+from cihealing.domain.values import (
+    SERVICE,
+    AttemptStatus,
+    Blame,
+    Colour,
+    Evidence,
+    FailureClass,
+    Observation,
+    Purpose,
+    RunStatus,
+)  # fmt: skip
+
+Events = Sequence[e.RunEvent]
+HEALABLE = (RunStatus.QUEUED, RunStatus.RUNNING)
+OPEN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.FIXED, RunStatus.ESCALATED)
+ENDED = (RunStatus.RESOLVED, RunStatus.ABORTED)
+
+
+def decide(run: Run, command: c.RunCommand, *, policy: Policy, now: datetime) -> list[e.RunEvent]:
+    """The facts this command makes, in order; empty where it has nothing to add. Raises Refused, Stale."""
+    events = list(_decide(run, command, policy, now))
+    after = preview(run, events, now)
+    exhausted = bool(events) and after.status is RunStatus.RUNNING and advance(after, policy=policy, now=now) is None
+    return [*events, *_exhausted(after, policy)] if exhausted else events
+
+
+def preview(run: Run, events: Events, now: datetime) -> Run:
+    """The state these facts would lead to."""
+    return reduce(evolve, (e.Envelope(event=event, at=now, actor=SERVICE, source="preview") for event in events), run)
+
+
+def _exhausted(run: Run, policy: Policy) -> Events:
+    infra = run.failure_class is FailureClass.INFRA and run.blame is None
+    blame: Events = [e.BlameFound(blame=Blame.INFRA, reason="the log names the infrastructure, and reruns met it again")] if infra else []
+    return [*blame, e.RunEscalated(reason=why_escalated(run, policy), owner=run.owner)]
+
+
+def _decide(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> Events:
+    if isinstance(command, c.LifeCommand):
+        return _life(run, command, policy, now)
+    if isinstance(command, c.PublishCommand):
+        return _published(run, command)
+    if isinstance(command, c.PersonCommand):
+        return _person(run, command)
+    return _outcome(run, command, policy)
+
+
+# ---------------------------------------------------------------- life
+
+
+def _life(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> Events:
+    match command:
+        case c.QueueRun(queued=queued):
+            return [] if run.exists else [queued]
+        case c.Recur(execution=execution):
+            return [e.FailureRecurred(execution=execution)] if run.status in ENDED else []
+        case c.Supersede(successor=successor):
+            return [e.RunAborted(reason="superseded", by=SERVICE, successor=successor)] if run.open else []
+        case c.GreenLater(commit=commit):
+            note = f"the job is green on {commit[:12]}"
+            return [e.RunResolved(how="green_later", by=SERVICE, note=note)] if run.status is RunStatus.ESCALATED else []
+        case c.EndWithLeader():
+            return _end_with(run, command)
+        case c.PassDeadline():
+            return _deadline(run, policy, now)
+        case c.ExpireReview(version=version):
+            unanswered = run.status is RunStatus.FIXED and run.version == version and not run.approved_by
+            return [e.RunEscalated(reason="the review went unanswered", owner=run.owner)] if unanswered else []
+        case c.GiveUp():
+            return _give_up(run, command)
+        case _:
+            assert_never(command)
+
+
+def _end_with(run: Run, command: c.EndWithLeader) -> Events:
+    if run.attached_to != command.leader or not run.open:
+        return []
+    if command.how == "resolved":
+        return [e.RunResolved(how="base_healed", by=SERVICE, note="the base branch was healed")]
+    return [e.RunAborted(reason="leader", by=SERVICE, successor=command.leader, note="the run it was attached to was aborted")]
+
+
+def _deadline(run: Run, policy: Policy, now: datetime) -> Events:
+    late = run.status is RunStatus.RUNNING and not run.attached_to and run.seconds_running(now) >= policy.max_total_duration
+    reason = f"time is used up: {run.seconds_running(now):.0f} s of {policy.max_total_duration:.0f} s"
+    return [*_end_attempt(run, "time is used up"), e.RunEscalated(reason=reason, owner=run.owner)] if late else []
+
+
+def _end_attempt(run: Run, reason: str) -> Events:
+    return [e.AttemptFailed(number=run.proving.number, reason=reason)] if run.proving else []
+
+
+def _give_up(run: Run, command: c.GiveUp) -> Events:
+    if not run.open:
+        return []
+    gave_up = e.EffectGaveUp(effect=command.effect, reason=command.reason)
+    if run.status is RunStatus.ESCALATED:
+        return [gave_up]
+    reason = f"{command.effect} gave up: {command.reason}"
+    return [gave_up, *_end_attempt(run, reason), e.RunEscalated(reason=reason, owner=run.owner)]
+
+
+# ---------------------------------------------------------------- outcomes of effects
+
+
+def _outcome(run: Run, command: c.OutcomeCommand, policy: Policy) -> Events:
+    if isinstance(command, c.RecordReport):
+        return _report(run, command)
+    if run.status not in HEALABLE:
+        return []  # the run was ended or escalated while the effect ran: its outcome changes nothing
+    match command:
+        case c.RecordClass():
+            return _classified(run, command)
+        case c.RecordProject():
+            return [] if run.project_command else [_project(command)]
+        case c.RecordObservation():
+            return _observed(run, command, policy)
+        case c.RecordBlame():
+            return _blamed(run, command)
+        case c.RecordRerun() | c.RecordRerunFinished() | c.LoseRerun():
+            return _rerun(run, command)
+        case c.RecordPatch():
+            return _patch(run, command)
+        case c.SkipStep(step=step, reason=reason):
+            return [] if step in run.skipped else [e.StepSkipped(step=step, reason=reason)]
+        case c.RecordProof():
+            return _proof(run, command)
+        case _:
+            assert_never(command)
+
+
+def _report(run: Run, command: c.RecordReport) -> Events:
+    fits = run.status is RunStatus.ESCALATED
+    return [e.ReportWritten(report=command.report, owner=command.owner, diagnosis=command.diagnosis)] if fits else []
+
+
+def _classified(run: Run, command: c.RecordClass) -> Events:
+    if run.status is not RunStatus.QUEUED:
+        return []
+    found = e.FailureClassified(
+        failure_class=command.failure_class, confidence=command.confidence, signs=command.signs, steps=command.steps
+    )
+    return [e.RunStarted(), found]
+
+
+def _project(command: c.RecordProject) -> e.ProjectFound:
+    return e.ProjectFound(
+        command=command.command, workdir=command.workdir, source=command.source, reason=command.reason, project=command.project
+    )
+
+
+# ---------------------------------------------------------------- what running a command showed
+
+
+def _observed(run: Run, command: c.RecordObservation, policy: Policy) -> Events:
+    if command.attempt and (run.proving is None or run.proving.number != command.attempt):
+        return []
+    ran = e.CommandRan(purpose=command.purpose, seen=command.seen, attempt=command.attempt, patch=command.patch)
+    match command.purpose:
+        case Purpose.REPRODUCE | Purpose.STEADY | Purpose.ISOLATE:
+            return [ran, *_judge_failing_tree(run, command, policy)]
+        case Purpose.SCREEN:
+            return _screened(run, command, ran)
+        case Purpose.DEBUG:
+            return [ran, e.ContextCollected(log=command.seen.log, command=command.seen.command)]
+        case Purpose.BASE:
+            return []  # told by RecordBlame
+        case Purpose.RED_BEFORE | Purpose.GREEN | Purpose.RED_AFTER | Purpose.CANARY:
+            return [ran]
+        case _:
+            assert_never(command.purpose)
+
+
+def _judge_failing_tree(run: Run, command: c.RecordObservation, policy: Policy) -> Events:
+    seen = command.seen
+    if seen.colour is Colour.UNAVAILABLE:
+        return [e.EnvironmentUnavailable(missing=seen.missing or "the command could not be run")]
+    if seen.colour is Colour.TIMED_OUT:
+        return [] if run.reproduced else [e.FailureNotReproduced(reason=f"the command did not end in {seen.seconds:.0f} s")]
+    alone = command.purpose is Purpose.ISOLATE
+    red, green = colours(run, Purpose.ISOLATE) if alone else colours(run, Purpose.REPRODUCE, Purpose.STEADY, Purpose.BASE)
+    red, green = red + (seen.colour is Colour.RED), green + (seen.colour is Colour.GREEN)
+    if red and green:
+        return _flake(red, green, seen)
+    if alone:
+        return []
+    return _all_one_colour(run, seen, green, policy)
+
+
+def _flake(red: int, green: int, seen: Observation) -> Events:
+    return [
+        e.FlakeProven(reds=red, greens=green, where=seen.environment),
+        e.RunResolved(how="flake", by=SERVICE, note=f"{red} red and {green} green of one tree in one environment"),
+    ]
+
+
+def _all_one_colour(run: Run, seen: Observation, green: int, policy: Policy) -> Events:
+    if green:
+        return _all_green(run, green) if green >= policy.proof_repeats.steady else []
+    if run.reproduced or run.not_reproduced:
+        return []
+    how = sameness(run, seen)
+    if how:
+        return [e.FailureReproduced(how=how)]
+    other = seen.error_type or "an unknown error"
+    return [e.FailureNotReproduced(reason=f"red here with another failure ({other}, exit {seen.exit_code})")]
+
+
+def _all_green(run: Run, green: int) -> Events:
+    if run.claimed_base:
+        return [e.RunResolved(how="base_healed", by=SERVICE, note=f"{run.claimed_base} is green at {run.head[:12]}")]
+    return [e.FailureNotReproduced(reason=f"green {green} of {green} times here, red in CI")]
+
+
+def _screened(run: Run, command: c.RecordObservation, ran: e.CommandRan) -> Events:
+    candidate = run.candidate
+    if candidate is None or candidate.patch != command.patch:
+        return []
+    if command.seen.colour is not Colour.GREEN:
+        reason = f"not green with it: {command.seen.colour}, exit {command.seen.exit_code}"
+        return [ran, e.PatchDropped(fixer=candidate.fixer, patch=candidate.patch, reason=reason)]
+    number = len(run.attempts) + 1
+    started = e.AttemptStarted(number=number, diagnoser=candidate.fixer, patch=candidate.patch, proposed_fix=candidate.told)
+    return [ran, started]
+
+
+# ---------------------------------------------------------------- blame
+
+
+def _blamed(run: Run, command: c.RecordBlame) -> Events:
+    if run.blame is not None:
+        return []
+    seen = command.seen
+    ran: Events = [e.CommandRan(purpose=Purpose.BASE, seen=seen)] if seen else []
+    blame = _blame_of(run, seen)
+    found = e.BlameFound(blame=blame, reason=command.reason, base_commit=seen.commit if seen else "", owner=command.owner)
+    claim = _claim(run, command) if blame is Blame.BASE else []
+    return [*ran, found, *claim]
+
+
+def _blame_of(run: Run, seen: Observation | None) -> Blame:
+    if seen is None:
+        return Blame.UNKNOWN
+    if seen.colour is Colour.GREEN:
+        return Blame.CHANGE
+    return Blame.BASE if sameness(run, seen) else Blame.UNKNOWN
+
+
+def _claim(run: Run, command: c.RecordBlame) -> Events:
+    if command.leader and command.leader != run.id:
+        return [e.AttachedToBase(leader=command.leader)]
+    return [e.BaseClaimed(branch=command.target, head=command.head)] if command.target and command.head else []
+
+
+# ---------------------------------------------------------------- reruns
+
+
+def _rerun(run: Run, command: c.RecordRerun | c.RecordRerunFinished | c.LoseRerun) -> Events:
+    match command:
+        case c.RecordRerun(number=number, handle=handle):
+            fits = not run.awaited_rerun and number == len(run.reruns) + 1
+            return [e.RerunRequested(number=number, handle=handle)] if fits else []
+        case c.RecordRerunFinished():
+            return _rerun_finished(run, command) if run.awaited_rerun else []
+        case c.LoseRerun(reason=reason) if reason:
+            return [e.StepSkipped(step=step, reason=reason) for step in ("rerun", "recheck") if step not in run.skipped]
+        case c.LoseRerun(number=number):
+            awaited = run.awaited_rerun
+            return [e.RerunLost(number=number)] if awaited and awaited.number == number else []
+        case _:
+            assert_never(command)
+
+
+def _rerun_finished(run: Run, command: c.RecordRerunFinished) -> Events:
+    finished = e.RerunFinished(outcome=command.outcome, execution=command.execution, successor=command.successor)
+    match command.outcome:
+        case "green":
+            return [finished, *_green_rerun(run)]
+        case "other":
+            return [finished, e.RunAborted(reason="changed", by=SERVICE, successor=command.successor)]
+        case _:
+            return [finished]
+
+
+def _green_rerun(run: Run) -> Events:
+    """Red and green of one tree in one CI job: the infrastructure's doing where the log says so, else a flake."""
+    infra = run.failure_class is FailureClass.INFRA
+    reason = "the same job was green on a rerun of the same commit"
+    blamed = e.BlameFound(blame=Blame.INFRA if infra else Blame.FLAKE, reason=reason)
+    return [blamed, e.RunResolved(how="rerun_green", by=SERVICE, note=reason)]
+
+
+# ---------------------------------------------------------------- patches and proof
+
+
+def _patch(run: Run, command: c.RecordPatch) -> Events:
+    found = e.PatchFound(fixer=command.fixer, told=command.told, patch=command.patch, objections=command.objections)
+    refusal = _refusal(run, command)
+    return [found, e.PatchDropped(fixer=command.fixer, patch=command.patch, reason=refusal)] if refusal else [found]
+
+
+def _refusal(run: Run, command: c.RecordPatch) -> str:
+    if command.patch in run.tried_patches:
+        return "the same patch was tried before"
+    if command.patch in run.refused_patches:
+        return "a person refused this patch"
+    hard = [o.text for o in command.objections if o.hard]
+    return f"refused by the guard: {'; '.join(hard)}" if hard else ""
+
+
+def _proof(run: Run, command: c.RecordProof) -> Events:
+    attempt = run.proving
+    if attempt is None or attempt.number != command.number:
+        return []
+    if command.flake or is_flake(run):
+        return _flaked(run, command)
+    if command.faults:
+        return [e.AttemptFailed(number=attempt.number, reason="; ".join(command.faults), usage=command.usage)]
+    proven = e.PatchProven(
+        number=attempt.number, patch=attempt.patch, proof=command.proof, head=run.head, target=run.target,
+        needs_person=attempt.needs_person, usage=command.usage,
+    )  # fmt: skip
+    return [proven]
+
+
+def _flaked(run: Run, command: c.RecordProof) -> Events:
+    """The failing tree was green without the patch: on the head that was red before it is a flake, on a moved head it was healed there."""
+    failed = e.AttemptFailed(number=command.number, reason="the failing tree was green without the patch", usage=command.usage)
+    unpatched = run.unpatched()
+    greens = sum(o.colour is Colour.GREEN for o in unpatched)
+    reds = sum(o.colour is Colour.RED for o in unpatched)
+    if not reds:
+        return [failed, e.RunResolved(how="green_later", by=SERVICE, note=f"{run.target} is green at {run.head[:12]} without the patch")]
+    return [failed, *_flake(reds, greens, next(o for o in unpatched if o.colour is Colour.GREEN))]
+
+
+# ---------------------------------------------------------------- publishing
+
+
+def _published(run: Run, command: c.PublishCommand) -> Events:
+    if run.status is not RunStatus.FIXED:
+        return _late(run, command)
+    match command:
+        case c.RecordPublished(url=url, commit=commit, merged=merged):
+            done: Events = [e.RunResolved(how="merged", by=run.approved_by)] if merged else []
+            return [e.ChangePublished(url=url, commit=commit, merged=merged), *done]
+        case c.RecordPublishFailed(reason=reason):
+            return [e.PublishFailed(reason=reason)]
+        case c.RecordHeadMoved(expected=expected, found=found):
+            return [e.HeadMoved(expected=expected, found=found)] if run.attempt and run.head == expected else []
+        case _:
+            assert_never(command)
+
+
+def _late(run: Run, command: c.PublishCommand) -> Events:
+    """A publisher that was overtaken: what it did is kept."""
+    if not isinstance(command, c.RecordPublished) or run.merged_commit == command.commit:
+        return []
+    return [e.LateOutcome(effect="publish", outcome=f"{'merged' if command.merged else 'opened'} {command.url}")]
+
+
+# ---------------------------------------------------------------- people
+
+
+def _person(run: Run, command: c.PersonCommand) -> Events:
+    if not run.exists:
+        raise Refused("there is no such run")
+    match command:
+        case c.Approve():
+            return _approve(run, command)
+        case c.Deny():
+            return _deny(run, command)
+        case c.Abort(by=by, note=note):
+            run.require(*OPEN)
+            run.require_version(command.version)
+            return [*_end_attempt(run, "aborted by a person"), e.RunAborted(reason="person", by=by, note=note)]
+        case c.Retry():
+            run.require(RunStatus.ESCALATED, *ENDED)
+            run.require_version(command.version)
+            return [e.RunRetried(generation=run.generation + 1, by=command.by, policy=command.policy, note=command.note)]
+        case c.FixByHand(by=by, note=note):
+            run.require(RunStatus.ESCALATED)
+            run.require_version(command.version)
+            return [e.RunResolved(how="human_fix", by=by, note=note)]
+        case _:
+            assert_never(command)
+
+
+def _approve(run: Run, command: c.Approve) -> Events:
+    run.require(RunStatus.FIXED)
+    if command.version is None or command.version != run.version:
+        raise Stale(run.version)
+    if command.act not in ("publish", "merge"):
+        raise Refused("approve names its act: publish or merge")
+    if run.approved_by:
+        raise Refused(f"{run.approved_by.name} approved it already")
+    if run.evidence is not Evidence.PROVEN or not run.proof or run.attempt is None or run.attempt.status is not AttemptStatus.SUCCEEDED:
+        raise Refused("there is no proof to approve")
+    return [e.Approved(act=command.act, by=command.by, note=command.note)]
+
+
+def _deny(run: Run, command: c.Deny) -> Events:
+    run.require(RunStatus.FIXED)
+    run.require_version(command.version)
+    if run.approved_by:
+        raise Refused(f"{run.approved_by.name} approved it already")
+    told = f"denied by {command.by.name}" + (f": {command.note}" if command.note else "")
+    return [e.PatchDenied(by=command.by, patch=run.patch, note=command.note), e.RunEscalated(reason=told[:1000], owner=run.owner)]

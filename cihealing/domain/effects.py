@@ -1,0 +1,122 @@
+"""Work an event calls for, as data: one outbox row each. `not_before` makes one a timer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cihealing.domain.values import Digest, Purpose, Time
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="effect"):
+    """Base of every effect."""
+
+    not_before: Time | None = None
+
+
+# ---------------------------------------------------------------- healing: only while the run is queued or running
+
+
+class Classify(Effect, frozen=True, kw_only=True, tag="classify"):
+    """Choose the playbook for what the log said."""
+
+
+class FindProject(Effect, frozen=True, kw_only=True, tag="find_project"):
+    """Say which command stands for the job that failed."""
+
+
+class RunCommand(Effect, frozen=True, kw_only=True, tag="run_command"):
+    """Run the project's command once in the sandbox."""
+
+    purpose: Purpose
+    commit: str
+    index: int = 0
+    attempt: int = 0
+    patch: Digest = ""
+
+
+class FindBlame(Effect, frozen=True, kw_only=True, tag="find_blame"):
+    """Run the command on the base."""
+
+
+class AskRerun(Effect, frozen=True, kw_only=True, tag="ask_rerun"):
+    number: int
+
+
+class CollectRerun(Effect, frozen=True, kw_only=True, tag="collect_rerun"):
+    number: int
+    handle: str
+
+
+class TryFixers(Effect, frozen=True, kw_only=True, tag="try_fixers"):
+    """Ask the fixers not yet asked for a patch not yet tried."""
+
+
+class JudgeProof(Effect, frozen=True, kw_only=True, tag="judge_proof"):
+    attempt: int
+
+
+# ---------------------------------------------------------------- after it
+
+
+class WriteReport(Effect, frozen=True, kw_only=True, tag="write_report"):
+    """The incident report of an escalated run, with an owner."""
+
+
+class Publish(Effect, frozen=True, kw_only=True, tag="publish"):
+    act: str
+    patch: Digest
+    head: str
+    target: str
+
+
+class ReleaseFollowers(Effect, frozen=True, kw_only=True, tag="release_followers"):
+    """End the runs that are attached to this one, the way it ended."""
+
+    how: str
+
+
+# ---------------------------------------------------------------- timers
+
+
+class DeadlineTimer(Effect, frozen=True, kw_only=True, tag="deadline_timer"):
+    """`max_total_duration` may be over."""
+
+
+class ReviewTimer(Effect, frozen=True, kw_only=True, tag="review_timer"):
+    version: int
+
+
+class RerunTimer(Effect, frozen=True, kw_only=True, tag="rerun_timer"):
+    number: int
+
+
+# ---------------------------------------------------------------- of a delivery
+
+
+class ReadFailure(Effect, frozen=True, kw_only=True, tag="read_failure"):
+    """Fetch and read the log of one result of the delivery."""
+
+    position: int
+
+
+class ExpandResult(Effect, frozen=True, kw_only=True, tag="expand_result"):
+    """Fan a coarse result out into its jobs."""
+
+    position: int
+
+
+HealingEffect = Classify | FindProject | RunCommand | FindBlame | AskRerun | CollectRerun | TryFixers | JudgeProof
+LaterEffect = WriteReport | Publish | ReleaseFollowers
+Timer = DeadlineTimer | ReviewTimer | RerunTimer
+RunEffect = HealingEffect | LaterEffect | Timer
+DeliveryEffect = ReadFailure | ExpandResult
+AnyEffect = RunEffect | DeliveryEffect
+
+IRREVOCABLE = ("publish", "ask_rerun")
+"""Once claimed, these cannot be taken back: an abort is refused meanwhile."""
+
+HEALING = ("classify", "find_project", "run_command", "find_blame", "ask_rerun", "collect_rerun", "try_fixers", "judge_proof")
+
+
+def name_of(effect: Effect) -> str:
+    return str(effect.__struct_config__.tag)

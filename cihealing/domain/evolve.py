@@ -1,0 +1,360 @@
+"""What each fact means for the state of a run. Total: every event changes a run or leaves it, none is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import assert_never
+from uuid import UUID
+
+import msgspec
+
+from cihealing.domain import events as e
+from cihealing.domain.run import Attempt, Candidate, Rerun, Run, Seen, change
+from cihealing.domain.values import AttemptStatus, Blame, Colour, Evidence, Purpose, RunStatus, Stage
+
+PROVING = (Purpose.RED_BEFORE, Purpose.GREEN, Purpose.RED_AFTER, Purpose.CANARY)
+
+
+def fold(run_id: UUID, envelopes: Iterable[e.Envelope]) -> Run:
+    return reduce(evolve, envelopes, Run(id=run_id))
+
+
+def evolve(run: Run, envelope: e.Envelope) -> Run:
+    moved = _fact(run, envelope)
+    return change(moved, version=run.version + 1, updated_at=envelope.at, created_at=run.created_at or envelope.at)
+
+
+def _fact(run: Run, envelope: e.Envelope) -> Run:
+    event = envelope.event
+    if isinstance(event, e.LifeEvent):
+        return _life(run, event, envelope)
+    if isinstance(event, e.FindingEvent):
+        return _finding(run, event, envelope)
+    if isinstance(event, e.BlameEvent):
+        return _blame(run, event)
+    if isinstance(event, e.PatchEvent):
+        return _patch(run, event, envelope)
+    if isinstance(event, e.ReviewEvent):
+        return _review(run, event, envelope)
+    return run  # a fact of another kind of stream
+
+
+# ---------------------------------------------------------------- life
+
+
+def _life(run: Run, event: e.LifeEvent, envelope: e.Envelope) -> Run:
+    match event:
+        case e.RunQueued():
+            return _queued(run, event)
+        case e.RunStarted():
+            return change(run, status=RunStatus.RUNNING, stage=Stage.READING, running_since=envelope.at)
+        case e.RunResolved(how=how):
+            return change(_pause(run, envelope), status=RunStatus.RESOLVED, resolution=how)
+        case e.RunEscalated():
+            return _escalated(_pause(run, envelope), event)
+        case e.RunAborted(reason=reason, successor=successor):
+            return change(_pause(run, envelope), status=RunStatus.ABORTED, abort_reason=reason, successor=successor)
+        case e.RunRetried():
+            return _retried(run, event)
+        case e.FailureRecurred():
+            return change(run, recurrences=run.recurrences + 1)
+        case e.EffectGaveUp(effect=effect, reason=reason):
+            return change(run, notes=(*run.notes, f"{effect} gave up: {reason}"))
+        case e.LateOutcome(effect=effect, outcome=outcome):
+            return change(run, late=(*run.late, f"{effect}: {outcome}"))
+        case _:
+            assert_never(event)
+
+
+def _queued(run: Run, event: e.RunQueued) -> Run:
+    names = (
+        "provider",
+        "repository",
+        "branch",
+        "commit",
+        "job",
+        "step",
+        "command",
+        "pipeline_url",
+        "base_branch",
+        "fork",
+        "execution",
+        "error_hash",
+        "strong",
+        "error_type",
+        "summary",
+        "failed_tests",
+        "rule",
+        "failure",
+        "log",
+        "log_missing",
+        "policy",
+        "inherited_patch",
+    )
+    fields = {name: getattr(event, name) for name in names}
+    return change(run, **fields, failed_at=event.finished_at, head=event.commit, target=event.branch)
+
+
+def _pause(run: Run, envelope: e.Envelope) -> Run:
+    """The run leaves `running`: its clock stops."""
+    return change(run, ran_seconds=run.seconds_running(envelope.at), running_since=None)
+
+
+def _escalated(run: Run, event: e.RunEscalated) -> Run:
+    return change(
+        run,
+        status=RunStatus.ESCALATED,
+        stage=Stage.ESCALATION,
+        escalation_reason=event.reason,
+        owner=event.owner or run.owner,
+        report=event.report,
+        candidate=None,
+    )
+
+
+def _retried(run: Run, event: e.RunRetried) -> Run:
+    """A new generation: what the failure is stays, what was tried is history, refused patches stay refused."""
+    fresh = Run(id=run.id)
+    kept = (
+        "id",
+        "version",
+        "provider",
+        "repository",
+        "branch",
+        "commit",
+        "job",
+        "step",
+        "command",
+        "pipeline_url",
+        "base_branch",
+        "fork",
+        "execution",
+        "failed_at",
+        "error_hash",
+        "strong",
+        "error_type",
+        "summary",
+        "failed_tests",
+        "rule",
+        "failure",
+        "log",
+        "log_missing",
+        "created_at",
+        "updated_at",
+        "refused_patches",
+        "recurrences",
+        "late",
+    )
+    fields = {name: getattr(run, name) for name in kept}
+    past = (*run.past_attempts, *run.attempts)
+    moved = change(fresh, **fields, generation=event.generation, policy=event.policy, past_attempts=past)
+    return change(moved, head=run.commit, target=run.branch)
+
+
+# ---------------------------------------------------------------- findings
+
+
+def _finding(run: Run, event: e.FindingEvent, envelope: e.Envelope) -> Run:
+    match event:
+        case e.FailureClassified():
+            return _classified(run, event)
+        case e.ProjectFound():
+            return _project(run, event)
+        case e.CommandRan():
+            return _ran(run, event, envelope)
+        case e.FailureReproduced(how=how):
+            return change(run, reproduced=how, evidence=Evidence.REPRODUCED)
+        case e.FailureNotReproduced(reason=reason):
+            return change(run, not_reproduced=reason, evidence=Evidence.NOT_REPRODUCED)
+        case e.EnvironmentUnavailable(missing=missing):
+            return change(run, unavailable=missing)
+        case e.FlakeProven(reds=reds, greens=greens, where=where):
+            note = f"flake: {reds} red and {greens} green of one tree in {where}"
+            return change(run, blame=Blame.FLAKE, blame_reason=note, notes=(*run.notes, note))
+        case e.ContextCollected(log=log):
+            return change(run, context=log, skipped=(*run.skipped, "debug"))
+        case e.StepSkipped(step=step, reason=reason):
+            return change(run, skipped=(*run.skipped, step), notes=(*run.notes, f"{step}: {reason}"))
+        case e.ReportWritten(report=report, owner=owner, diagnosis=diagnosis):
+            return change(run, report=report, owner=run.owner or owner, diagnosis=diagnosis or run.diagnosis)
+        case _:
+            assert_never(event)
+
+
+def _classified(run: Run, event: e.FailureClassified) -> Run:
+    return change(
+        run, stage=Stage.DIAGNOSIS, failure_class=event.failure_class, confidence=event.confidence, signs=event.signs, steps=event.steps
+    )
+
+
+def _project(run: Run, event: e.ProjectFound) -> Run:
+    return change(
+        run,
+        project_command=event.command,
+        project_workdir=event.workdir,
+        project_source=event.source,
+        project_reason=event.reason,
+        project=event.project,
+    )
+
+
+def _ran(run: Run, event: e.CommandRan, envelope: e.Envelope) -> Run:
+    seen = Seen(purpose=event.purpose, seen=event.seen, at=envelope.at, patch=event.patch)
+    if event.attempt:
+        attempts = tuple(_with(a, seen) if a.number == event.attempt else a for a in run.attempts)
+        return change(run, attempts=attempts, stage=Stage.PROOF)
+    first_red = event.seen.error_hash if event.seen.colour is Colour.RED and event.purpose is Purpose.REPRODUCE else ""
+    return change(
+        run,
+        observations=(*run.observations, seen),
+        local_hash=run.local_hash or first_red,
+        candidate=_screened(run, event),
+    )
+
+
+def _with(attempt: Attempt, seen: Seen) -> Attempt:
+    return msgspec.structs.replace(attempt, observations=(*attempt.observations, seen))
+
+
+def _screened(run: Run, event: e.CommandRan) -> Candidate | None:
+    if run.candidate and event.purpose is Purpose.SCREEN:
+        return msgspec.structs.replace(run.candidate, screened=True)
+    return run.candidate
+
+
+# ---------------------------------------------------------------- blame and reruns
+
+
+def _blame(run: Run, event: e.BlameEvent) -> Run:
+    match event:
+        case e.BlameFound():
+            return change(run, blame=event.blame, blame_reason=event.reason, base_commit=event.base_commit, owner=run.owner or event.owner)
+        case e.BaseClaimed(branch=branch, head=head):
+            return _moved(change(run, claimed_base=branch, target=branch), head)
+        case e.AttachedToBase(leader=leader):
+            return change(run, attached_to=leader)
+        case e.RerunRequested(number=number, handle=handle):
+            return change(run, stage=Stage.RERUN, reruns=(*run.reruns, Rerun(number=number, handle=handle)))
+        case e.RerunFinished(outcome=outcome):
+            return _rerun_over(run, outcome)
+        case e.RerunLost():
+            return _rerun_over(run, "lost")
+        case _:
+            assert_never(event)
+
+
+def _moved(run: Run, head: str) -> Run:
+    """Work goes on with another commit: what was seen on the old one says nothing about it."""
+    if head == run.head:
+        return run
+    return change(run, head=head, reproduced="", not_reproduced="")
+
+
+def _rerun_over(run: Run, outcome: str) -> Run:
+    if not run.reruns:
+        return run
+    last = msgspec.structs.replace(run.reruns[-1], outcome=outcome)
+    return change(run, reruns=(*run.reruns[:-1], last))
+
+
+# ---------------------------------------------------------------- patches
+
+
+def _patch(run: Run, event: e.PatchEvent, envelope: e.Envelope) -> Run:
+    match event:
+        case e.PatchFound():
+            found = Candidate(fixer=event.fixer, told=event.told, patch=event.patch, objections=event.objections)
+            return change(
+                run,
+                stage=Stage.REMEDIATION,
+                candidate=found,
+                tried_patches=(*run.tried_patches, event.patch),
+                tried_fixers=(*run.tried_fixers, event.fixer),
+            )
+        case e.PatchDropped(fixer=fixer, reason=reason):
+            return change(run, candidate=None, notes=(*run.notes, f"{fixer}: {reason}"))
+        case e.AttemptStarted():
+            return _attempt(run, event, envelope)
+        case e.AttemptFailed():
+            return _attempt_failed(run, event, envelope)
+        case e.PatchProven():
+            return _proven(run, event, envelope)
+        case _:
+            assert_never(event)
+
+
+def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
+    screens = tuple(s for s in run.observations if s.purpose is Purpose.SCREEN and s.patch == event.patch)
+    soft = tuple(o.text for o in run.candidate.objections) if run.candidate else ()
+    attempt = Attempt(
+        number=event.number,
+        status=AttemptStatus.RUNNING,
+        diagnoser=event.diagnoser,
+        patch=event.patch,
+        proposed_fix=event.proposed_fix,
+        head=run.head,
+        observations=screens,
+        needs_person=soft,
+        diagnosis=event.diagnosis,
+        started_at=envelope.at,
+        generation=run.generation,
+    )
+    return change(run, stage=Stage.PROOF, candidate=None, attempts=(*run.attempts, attempt))
+
+
+def _attempt_failed(run: Run, event: e.AttemptFailed, envelope: e.Envelope) -> Run:
+    return change(
+        _last(run, status=AttemptStatus.FAILED, failure_reason=event.reason, usage=event.usage, finished_at=envelope.at),
+        stage=Stage.REMEDIATION,
+    )
+
+
+def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
+    moved = _last(_pause(run, envelope), status=AttemptStatus.SUCCEEDED, proof=event.proof, usage=event.usage, finished_at=envelope.at)
+    return change(
+        moved,
+        status=RunStatus.FIXED,
+        stage=Stage.REVIEW,
+        patch=event.patch,
+        proof=event.proof,
+        target=event.target,
+        evidence=Evidence.PROVEN,
+    )
+
+
+def _last(run: Run, **fields: object) -> Run:
+    if not run.attempts:
+        return run
+    return change(run, attempts=(*run.attempts[:-1], msgspec.structs.replace(run.attempts[-1], **fields)))
+
+
+# ---------------------------------------------------------------- review
+
+
+def _review(run: Run, event: e.ReviewEvent, envelope: e.Envelope) -> Run:
+    match event:
+        case e.Approved(act=act, by=by):
+            return change(run, approved_by=by, approved_act=act)
+        case e.PatchDenied(patch=patch):
+            return change(_unproven(run), refused_patches=(*run.refused_patches, patch))
+        case e.HeadMoved(found=found):
+            return _reproving(run, found, envelope)
+        case e.ChangePublished(url=url, commit=commit, merged=merged):
+            return change(run, pr_url=url, merged_commit=commit if merged else run.merged_commit)
+        case e.PublishFailed(reason=reason):
+            failed = f"publish: {reason}"
+            return change(run, approved_by=None, approved_act="", publish_failures=run.publish_failures + 1, notes=(*run.notes, failed))
+        case _:
+            assert_never(event)
+
+
+def _unproven(run: Run) -> Run:
+    """No patch waits any more; what was shown about the failure still stands."""
+    return change(run, patch="", proof="", approved_by=None, approved_act="", evidence=Evidence.REPRODUCED)
+
+
+def _reproving(run: Run, found: str, envelope: e.Envelope) -> Run:
+    """The same patch, the same attempt, another head: only what is seen there counts."""
+    moved = _last(_moved(_unproven(run), found), status=AttemptStatus.RUNNING, head=found, proof="", finished_at=None)
+    return change(moved, status=RunStatus.RUNNING, stage=Stage.PROOF, running_since=envelope.at)

@@ -1,0 +1,145 @@
+"""What a running run does next: the steps of its pinned playbook, one after the other, as a pure function of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from cihealing.domain.effects import AskRerun, Effect, FindBlame, FindProject, JudgeProof, RunCommand, TryFixers
+from cihealing.domain.policy import Policy
+from cihealing.domain.proof import next_purpose
+from cihealing.domain.run import Attempt, Candidate, Run
+from cihealing.domain.values import Blame, Colour, Purpose, RunStatus
+
+
+class Wait:
+    """Nothing to do until something outside happens; a timer watches over it."""
+
+
+WAIT = Wait()
+Next = Effect | Wait | None
+Step = Callable[[Run, Policy, datetime], Next]
+
+
+def advance(run: Run, *, policy: Policy, now: datetime) -> Next:
+    """The one next effect, WAIT, or None where the playbook has nothing left (then the run escalates)."""
+    if run.status is not RunStatus.RUNNING or run.attached_to or run.awaited_rerun:
+        return WAIT
+    if run.proving:
+        return _prove(run, run.proving, policy)
+    if run.candidate and not run.candidate.screened:
+        return _screen(run, run.candidate)
+    for name in run.steps:
+        following = None if name in run.skipped else STEPS[name](run, policy, now)
+        if following is not None:
+            return following
+    return None
+
+
+def _prove(run: Run, attempt: Attempt, policy: Policy) -> Effect:
+    purpose = next_purpose(attempt, policy)
+    if purpose is None:
+        return JudgeProof(attempt=attempt.number)
+    patched = purpose in (Purpose.GREEN, Purpose.CANARY)
+    return RunCommand(
+        purpose=purpose, commit=run.head, attempt=attempt.number, patch=attempt.patch if patched else "", index=len(attempt.observations)
+    )
+
+
+def _screen(run: Run, candidate: Candidate) -> Effect:
+    return RunCommand(purpose=Purpose.SCREEN, commit=run.head, patch=candidate.patch, index=len(run.observations))
+
+
+def _command(run: Run, purpose: Purpose) -> Effect:
+    return RunCommand(purpose=purpose, commit=run.head, index=len(run.observations))
+
+
+def _runnable(run: Run) -> bool:
+    return bool(run.project_command) and not run.unavailable
+
+
+def reproduce(run: Run, policy: Policy, now: datetime) -> Next:
+    """Run the failing commit; where it is green, again, until it is red once or all of them were green."""
+    if not run.project_command:
+        return None if run.project_reason else FindProject()
+    if run.reproduced or run.not_reproduced or run.unavailable:
+        return None
+    return _command(run, Purpose.STEADY if run.at_head(Purpose.REPRODUCE) else Purpose.REPRODUCE)
+
+
+def steady(run: Run, policy: Policy, now: datetime) -> Next:
+    """Deterministic needs `steady` of `steady` red."""
+    if not run.reproduced or not _runnable(run):
+        return None
+    seen = run.at_head(Purpose.REPRODUCE, Purpose.STEADY)
+    return _command(run, Purpose.STEADY) if len(seen) < policy.proof_repeats.steady else None
+
+
+def isolate(run: Run, policy: Policy, now: datetime) -> Next:
+    """The failing tests alone, until they were both red and green, or often enough of one colour."""
+    if not run.reproduced or not _runnable(run) or not run.failed_tests:
+        return None
+    seen = run.at_head(Purpose.ISOLATE)
+    return _command(run, Purpose.ISOLATE) if len(seen) < policy.proof_repeats.steady else None
+
+
+def debug(run: Run, policy: Policy, now: datetime) -> Next:
+    return _command(run, Purpose.DEBUG) if run.reproduced and _runnable(run) and not run.context else None
+
+
+def blame(run: Run, policy: Policy, now: datetime) -> Next:
+    return FindBlame() if run.reproduced and run.blame is None and _runnable(run) else None
+
+
+def fixers(run: Run, policy: Policy, now: datetime) -> Next:
+    """Only what was reproduced can be proven, and only that is tried."""
+    useful = run.reproduced and run.blame is not Blame.FLAKE and _runnable(run)
+    return TryFixers() if useful and run.attempts_left(policy) > 0 else None
+
+
+def rerun(run: Run, policy: Policy, now: datetime) -> Next:
+    """Ask CI for a rerun of the unchanged commit, ever later, as often as policy allows."""
+    number = len(run.reruns) + 1
+    if not policy.auto_rerun or number > policy.max_auto_reruns:
+        return None
+    return AskRerun(number=number, not_before=now + timedelta(seconds=policy.rerun_backoff * 2 ** (number - 1)))
+
+
+def recheck(run: Run, policy: Policy, now: datetime) -> Next:
+    """Red in CI and green here says little: a rerun of the job itself says more."""
+    return rerun(run, policy, now) if run.not_reproduced else None
+
+
+STEPS: Mapping[str, Step] = {
+    "reproduce": reproduce,
+    "steady": steady,
+    "isolate": isolate,
+    "debug": debug,
+    "blame": blame,
+    "fixers": fixers,
+    "rerun": rerun,
+    "recheck": recheck,
+}
+
+
+def why_escalated(run: Run, policy: Policy) -> str:
+    """In a sentence for the owner: why the service stops here."""
+    if run.unavailable:
+        return f"the environment is unavailable: {run.unavailable}"
+    if run.project_reason and not run.project_command:
+        return run.project_reason
+    if run.not_reproduced:
+        return f"not reproduced: {run.not_reproduced}"
+    if run.attempts and run.attempts_left(policy) == 0:
+        return f"all {len(run.attempts)} attempts are used up"
+    if run.reruns:
+        return f"{len(run.reruns)} reruns did not clear it"
+    if not run.steps:
+        return "diagnosis only: policy lets no code of this repository run"
+    return "no fixer could heal it: a person is needed" if not run.attempts else "no further fix was found"
+
+
+def colours(run: Run, *purposes: Purpose) -> tuple[int, int]:
+    """(red, green) among what was seen at the head."""
+    seen = run.at_head(*purposes)
+    return sum(o.colour is Colour.RED for o in seen), sum(o.colour is Colour.GREEN for o in seen)

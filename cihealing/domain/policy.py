@@ -1,0 +1,142 @@
+"""The validated policy: what may happen, per repository glob. Parsed at the edge, trusted inside; pure.
+
+The YAML file:
+
+    version: 1
+    enabled: true
+    max_attempts: 3
+    repositories:
+      - match: "acme/*"              # first match wins; a glob over owner/name
+        mode: propose                # off | diagnose | propose | open
+        forge: local_git             # name of a forge adapter
+        clone_url: /srv/git/shop.git
+        target_branch: main
+        trusted: false               # allows the plain runner
+        projects:
+          - path: "."                # workdir, below the repository's root
+            jobs: ["*"]              # globs over CI job names
+            command: "python -m pytest -q"
+            setup: ""
+            environment: {}
+            junit: ""
+            timeout: 600
+"""
+
+from __future__ import annotations
+
+import hashlib
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from cihealing.domain.values import Digest, Mode
+
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Project(Strict):
+    """A part of a repository: which jobs it stands for, and how its command is run. `timeout` in seconds."""
+
+    path: str = "."
+    jobs: tuple[str, ...] = ("*",)
+    command: str = ""
+    setup: str = ""
+    junit: str = ""
+    environment: dict[str, str] = Field(default_factory=dict)
+    timeout: Annotated[int, Field(ge=1, le=7200)] = 600
+    isolated: str = ""
+    """Command with `{test}` for one test alone; empty: the project type's usual one."""
+    verbose: str = ""
+    """Command that says more; empty: the project type's usual one."""
+
+    @field_validator("path")
+    @classmethod
+    def inside(cls, path: str) -> str:
+        if path.startswith(("/", "~")) or ".." in path.split("/"):
+            raise ValueError("path must stay inside the repository")
+        return path
+
+
+class RepositoryPolicy(Strict):
+    match: Name
+    mode: Mode = Mode.PROPOSE
+    forge: str = "local_git"
+    clone_url: str = ""
+    target_branch: str = ""
+    trusted: bool = False
+    projects: tuple[Project, ...] = ()
+
+
+class HookPolicy(Strict):
+    """A narrower inbound secret: whom it speaks for, and the setting (environment variable) that holds it."""
+
+    name: Name
+    provider: Name
+    secret_setting: Name
+    repositories: tuple[str, ...] = ("*",)
+
+
+class ProofRepeats(Strict):
+    """How often the command is run: red before, green with the patch, red after; `steady` red of `steady` is deterministic."""
+
+    red: Annotated[int, Field(ge=1, le=10)] = 2
+    green: Annotated[int, Field(ge=1, le=10)] = 3
+    red_after: Annotated[int, Field(ge=1, le=10)] = 1
+    steady: Annotated[int, Field(ge=1, le=20)] = 5
+
+
+class Policy(Strict):
+    """Durations in seconds."""
+
+    version: Literal[1] = 1
+    enabled: bool = True
+    safe_mode: bool = True
+    auto_rerun: bool = True
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    max_auto_reruns: Annotated[int, Field(ge=0, le=10)] = 2
+    rerun_backoff: Annotated[float, Field(ge=0)] = 10.0
+    rerun_timeout: Annotated[float, Field(gt=0)] = 3600.0
+    max_total_duration: Annotated[float, Field(gt=0)] = 7200.0
+    command_timeout: Annotated[int, Field(ge=1, le=7200)] = 600
+    review_days: Annotated[float, Field(gt=0)] = 14.0
+    proof_repeats: ProofRepeats = ProofRepeats()
+    protected_paths: tuple[str, ...] = (
+        ".github/**", ".gitlab-ci.yml", ".circleci/**", ".buildkite/**", "Jenkinsfile", ".cihealing.yml", "**/CODEOWNERS",
+    )  # fmt: skip
+    max_patch_files: Annotated[int, Field(ge=1)] = 5
+    max_patch_lines: Annotated[int, Field(ge=1)] = 200
+    hooks: tuple[HookPolicy, ...] = ()
+    repositories: tuple[RepositoryPolicy, ...] = ()
+
+    @property
+    def digest(self) -> Digest:
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    def canonical(self) -> bytes:
+        """The exact bytes that are stored as the artifact a run pins."""
+        return self.model_dump_json().encode()
+
+    def repository(self, name: str) -> RepositoryPolicy:
+        """The first entry whose glob matches; an unknown repository gets the defaults and no clone URL."""
+        return next((r for r in self.repositories if fnmatchcase(name, r.match)), RepositoryPolicy(match=name))
+
+    def tighter(self, current: Policy) -> Policy:
+        """This (pinned) policy with the tighter of both for the kill switch, budgets and protected paths."""
+        return self.model_copy(
+            update={
+                "enabled": self.enabled and current.enabled,
+                "safe_mode": self.safe_mode or current.safe_mode,
+                "auto_rerun": self.auto_rerun and current.auto_rerun,
+                "max_attempts": min(self.max_attempts, current.max_attempts),
+                "max_auto_reruns": min(self.max_auto_reruns, current.max_auto_reruns),
+                "max_total_duration": min(self.max_total_duration, current.max_total_duration),
+                "protected_paths": tuple(dict.fromkeys(self.protected_paths + current.protected_paths)),
+                "max_patch_files": min(self.max_patch_files, current.max_patch_files),
+                "max_patch_lines": min(self.max_patch_lines, current.max_patch_lines),
+            }
+        )

@@ -1,0 +1,54 @@
+"""Which inbound secrets there are for a provider, and the repositories each may speak for.
+
+`CI_HEALING_WEBHOOK_SECRET` (all providers) and `CI_HEALING_WEBHOOK_SECRET_<PROVIDER>` make one hook that speaks for all repositories;
+policy adds narrower ones. Settings hold one secret or, during rotation, several with commas between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from cihealing.domain.policy import HookPolicy, Policy
+
+SETTING = "CI_HEALING_WEBHOOK_SECRET"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hook:
+    """`repositories` are globs over owner/name. A hook without secrets verifies nothing."""
+
+    name: str
+    provider: str
+    secrets: tuple[str, ...] = field(repr=False)
+    repositories: tuple[str, ...] = ("*",)
+
+    def speaks_for(self, repository: str) -> bool:
+        return any(fnmatchcase(repository, glob) for glob in self.repositories)
+
+
+def hooks_for(provider: str, *, settings: Mapping[str, str], policy: Policy) -> list[Hook]:
+    """The provider's hooks that have a secret, narrower ones first. `settings` are environment variables by name."""
+    own = split(settings.get(f"{SETTING}_{provider.upper()}", "")) + split(settings.get(SETTING, ""))
+    narrow = [_narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider]
+    return [hook for hook in (*narrow, Hook(name=provider, provider=provider, secrets=own)) if hook.secrets]
+
+
+def _narrow(hook: HookPolicy, *, settings: Mapping[str, str]) -> Hook:
+    secrets = split(settings.get(hook.secret_setting, "") or _from_file(settings.get(f"{hook.secret_setting}_FILE", "")))
+    # Delivery ids are unique within a hook: the prefix keeps a hook that is named like a provider apart from the provider's own.
+    return Hook(name=f"policy:{hook.name}", provider=hook.provider, secrets=secrets, repositories=hook.repositories)
+
+
+def _from_file(path: str) -> str:
+    """An unreadable file is no secret: the hook then verifies nothing, which its sender sees as 401."""
+    try:
+        return Path(path).read_text(encoding="utf-8") if path else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def split(secrets: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in secrets.split(",") if part.strip())

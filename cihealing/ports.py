@@ -1,0 +1,295 @@
+"""What the core asks of the world: Protocols, the frozen bundle of them, and the two expected errors.
+
+A port takes and gives values of the domain. Implementations live in `adapters/`, `fixers/`, `capabilities/`;
+only `registry.py` knows their names.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from cihealing.domain.policy import Policy, Project, RepositoryPolicy
+from cihealing.domain.values import Digest, Failure, Objection, Observation, Owner, Result
+
+
+class TransientError(Exception):
+    """Try again later, with jitter; no attempt is spent. `retry_after` in seconds, where the other side named it."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentError(Exception):
+    """Trying again would not help; the message is shown to people and says what to do."""
+
+
+class Cancelled(Exception):
+    """The work was called off (lease lost, run aborted) and its processes are dead. Nothing is to be recorded."""
+
+
+class BadSignature(Exception):
+    """The request is not authentic. The message says which header was missing, malformed, wrong or stale; never a secret."""
+
+
+class BadPayload(Exception):
+    """Authentic, but not of the shape this provider sends. The message names the field."""
+
+
+# ---------------------------------------------------------------- CI
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawRequest:
+    """One inbound request before anything is parsed. Header names are lower-case; values may hold any character."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    path_token: str = ""
+    received_at: datetime
+
+
+class CIAdapter(Protocol):
+    """What one CI provider says and takes. Modules implement it; they hold no state.
+
+    `name` is the provider's name in the webhook path; `can_parse(headers)` tells nothing: `parse` answers Ignored for what is no result.
+    """
+
+    name: str
+
+    def verify(self, request: RawRequest, secrets: Sequence[str]) -> str:
+        """The delivery id of an authentic request (the provider's own, else SHA-256 of the body).
+
+        Any of `secrets` may have signed it (rotation). No secret, or an empty one, never verifies. Raises BadSignature.
+        """
+
+    def parse(self, request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
+        """Results in the order of the payload. Raises BadPayload."""
+
+    def fetch_log(self, failed: Result, *, settings: Mapping[str, str]) -> str:
+        """The log of a failed job. Raises NoLog, TransientError (not there yet)."""
+
+    def expand(self, coarse: Result, *, settings: Mapping[str, str]) -> list[Result]:
+        """The job results a coarse (workflow, pipeline) result stands for. Raises NoLog, TransientError."""
+
+    def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
+        """Ask CI to run the job again on the same commit; returns a handle. Raises TransientError, PermanentError."""
+
+    def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
+        """The result of a rerun where this adapter can tell; None where it will arrive as a webhook."""
+
+
+class NoLog(Exception):
+    """No log can be had; the message names the exact setting that would bring it."""
+
+
+# ---------------------------------------------------------------- sandbox and trees
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """One process in the sandbox. `output` is bounded; `seconds` is wall clock."""
+
+    exit_code: int | None
+    output: str
+    seconds: float
+    timed_out: bool = False
+    truncated: bool = False
+
+
+class Sandbox(Protocol):
+    """Runs a shell command over a tree with nothing else to see or to reach."""
+
+    name: str
+
+    def run(self, command: str, *, tree: Path, workdir: str, environment: Mapping[str, str], timeout: float) -> Ran:
+        """Run `command` with /bin/sh in `workdir` below `tree`. Raises TransientError where the sandbox itself could not start."""
+
+
+class Trees(Protocol):
+    """Mirrors and worktrees of the repositories policy names."""
+
+    def at(self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = "") -> AbstractContextManager[Tree]:
+        """A private worktree of exactly this commit, patched with a unified diff if given; gone afterwards.
+
+        Raises PermanentError (no clone URL, unknown commit, patch does not apply), TransientError (fetch failed).
+        """
+
+    def merge_base(self, repository: str, commit: str, branch: str, *, policy: RepositoryPolicy) -> str | None: ...
+
+    def first_parent(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> str | None: ...
+
+    def head(self, repository: str, branch: str, *, policy: RepositoryPolicy) -> str | None:
+        """The commit a branch of the origin points at now; None where there is no such branch."""
+
+    def owner(self, repository: str, commit: str, files: Sequence[str], *, policy: RepositoryPolicy) -> Owner | None:
+        """CODEOWNERS of `files`, else their last author, else the commit's author."""
+
+    def read_file(self, repository: str, commit: str, path: str, *, policy: RepositoryPolicy) -> str | None: ...
+
+    def diff(self, tree: Tree) -> str:
+        """What was changed below `tree.root` since `at` yielded it, as a unified diff; empty where nothing was.
+
+        Never run git inside `tree.root` oneself once repository code ran there: its `.git/config` may name programs to run.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    root: Path
+    commit: str
+    tree: str
+    """Git tree hash of what lies at `root`, patch included."""
+
+
+class Runner(Protocol):
+    """Runs a project's command over a tree and says what was seen."""
+
+    def project(self, repository: str, commit: str, *, base: str, job: str, command_hint: str, policy: RepositoryPolicy) -> Project | None:
+        """The project a job stands for: policy, else `.cihealing.yml` at `base`, else the project type; None where none fits."""
+
+    def observe(
+        self, repository: str, commit: str, *, project: Project, policy: RepositoryPolicy,
+        patch: str = "", canary: bool = False, variant: str = "", tests: Sequence[str] = (),
+    ) -> tuple[Observation, str]:  # fmt: skip
+        """One run in the sandbox: the observation (its `log` still empty) and the redacted, bounded output.
+
+        `variant` is "", "verbose" or "isolated" (then `tests` are run alone). Raises TransientError, PermanentError.
+        """
+
+
+# ---------------------------------------------------------------- fixers, guard, forge
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixContext:
+    """What a fixer may look at. `tree` is a worktree it may write into; `execute` runs a command over it in the sandbox."""
+
+    failure: Failure
+    repository: str
+    commit: str
+    project: Project
+    tree: Path
+    sandbox: Sandbox
+    changed_files: tuple[str, ...] = ()
+
+
+class Fixer(Protocol):
+    """One deterministic way to produce a patch. A module: `name`, `fits`, `fix`."""
+
+    name: str
+    title: str
+
+    def fits(self, failure: Failure) -> bool:
+        """Cheap, from the failure alone."""
+
+    def fix(self, context: FixContext) -> str | None:
+        """What was changed in `context.tree`, told in one sentence; None where there is nothing it can do.
+
+        It changes files only below the tree.
+        """
+
+
+class Guard(Protocol):
+    def __call__(self, patch: str, *, policy: Policy) -> list[Objection]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What became of a patch at the forge."""
+
+    url: str
+    commit: str
+    merged: bool
+
+
+class HeadMoved(Exception):
+    """The branch no longer points at the commit the proof is about."""
+
+    def __init__(self, expected: str, found: str | None) -> None:
+        super().__init__(f"the branch is at {found or 'nothing'}, the proof is about {expected}")
+        self.expected, self.found = expected, found
+
+
+class Forge(Protocol):
+    """Where changes are opened and merged. Idempotent by `run_id`: a repeated call finds what the first one did."""
+
+    name: str
+
+    def publish(
+        self,
+        *,
+        run_id: str,
+        repository: str,
+        branch: str,
+        head: str,
+        patch: str,
+        title: str,
+        body: str,
+        act: str,
+        actor: str,
+        policy: RepositoryPolicy,
+    ) -> Published:
+        """Open (`act` "publish") or merge ("merge") the patch onto `branch`, which must still be at `head`.
+
+        Raises HeadMoved, TransientError, PermanentError.
+        """
+
+
+# ---------------------------------------------------------------- the bundle
+
+
+class Artifacts(Protocol):
+    def put(self, content: bytes | str, *, kind: str) -> Digest: ...
+
+    def text(self, digest: Digest) -> str:
+        """Raises KeyError where it was purged or never stored."""
+
+
+class History(Protocol):
+    """What happened to a job before, as far as the service was told."""
+
+    def last_green(self, repository: str, job: str, branch: str, *, before: datetime) -> Green | None:
+        """The newest commit this job was green on, on this branch."""
+
+    def reruns(self, repository: str, commit: str, job: str) -> int:
+        """Reruns asked for so far for this job on this commit, over all runs."""
+
+    def first_red(self, repository: str, job: str, error_hash: str) -> Red | None:
+        """The oldest execution that failed with this fingerprint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Green:
+    commit: str
+    url: str
+    at: datetime
+
+
+Red = Green
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """Everything a capability may touch. Built by the registry, faked in tests."""
+
+    ci: Mapping[str, CIAdapter]
+    runner: Runner
+    trees: Trees
+    sandbox: Callable[[RepositoryPolicy], Sandbox]
+    """The sandbox that may run this repository's code; one that refuses where none may."""
+    forges: Mapping[str, Forge]
+    fixers: Sequence[Fixer]
+    guard: Guard
+    artifacts: Artifacts
+    history: History
+    cancelling: Callable[[threading.Event], AbstractContextManager[None]] = lambda _event: nullcontext()
+    """Within it, processes are killed and Cancelled is raised soon after the event is set."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """`CI_HEALING_*` settings adapters may need (tokens, base URLs), by name."""

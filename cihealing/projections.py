@@ -1,0 +1,229 @@
+"""Rows from facts. A row is a pure function of the folded state, so `rebuild` can only write the same rows again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+
+from cihealing import store
+from cihealing.domain import events as e
+from cihealing.domain.evolve import fold
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run as RunState
+from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed
+from cihealing.models import Attempt, BaseClaim, Delivery, Execution, IgnoredFingerprint, Run, StoredEvent
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+_state = msgspec.json.Encoder(order="deterministic")
+
+
+# ---------------------------------------------------------------- runs
+
+
+def run_row(run: RunState, *, max_attempts: int) -> Run:
+    """The read row of a run, unsaved. `max_attempts` comes from the policy the run pins."""
+    return Run(
+        id=run.id, version=run.version, generation=run.generation, provider=run.provider, repository=run.repository, branch=run.branch,
+        commit=run.commit, job=run.job, pipeline_url=run.pipeline_url, error_hash=run.error_hash, error_type=run.error_type[:200],
+        error_summary=run.summary[:400], status=run.status, stage=run.stage, failure_class=run.failure_class, confidence=run.confidence,
+        blame=run.blame or "", owner=run.owner.name[:300] if run.owner else "", evidence=run.evidence, attempt_count=len(run.attempts),
+        max_attempts=max_attempts, pr_url=run.pr_url, escalation_reason=run.escalation_reason[:1000], resolution=run.resolution,
+        attached_to=run.attached_to, patch_hash=run.patch, report=run.report, awaiting_rerun=run.open and run.awaited_rerun is not None,
+        reruns=len(run.reruns), created_at=run.created_at or EPOCH, updated_at=run.updated_at or EPOCH, state=_state.encode(run).decode(),
+    )  # fmt: skip
+
+
+def attempt_rows(run: RunState) -> Iterator[Attempt]:
+    for attempt in (*run.past_attempts, *run.attempts):
+        body = _state.encode(attempt).decode()
+        yield Attempt(run_id=run.id, generation=attempt.generation, number=attempt.number, status=attempt.status, body=body)
+
+
+RUN_FIELDS = [f.name for f in Run._meta.concrete_fields if f.name != "id"]
+
+
+def project_run(run: RunState, *, max_attempts: int) -> None:
+    """Write the rows of a run as they follow from its state. Raises IntegrityError where another run holds the base claim."""
+    Run.objects.bulk_create(
+        [run_row(run, max_attempts=max_attempts)], update_conflicts=True, unique_fields=["id"], update_fields=RUN_FIELDS
+    )
+    Attempt.objects.bulk_create(
+        attempt_rows(run), update_conflicts=True, unique_fields=["run", "generation", "number"], update_fields=["status", "body"]
+    )
+    _project_claim(run)
+
+
+def _project_claim(run: RunState) -> None:
+    held = BaseClaim.objects.filter(run_id=run.id)
+    if not (run.claimed_base and run.open):
+        held.delete()
+    elif not held.exists():
+        BaseClaim.objects.create(repository=run.repository, branch=run.claimed_base, error_hash=run.error_hash, run_id=run.id)
+
+
+def followers(run_id: UUID) -> list[UUID]:
+    """The open runs attached to this one."""
+    rows = Run.objects.filter(attached_to=run_id).exclude(status__in=["resolved", "aborted"])
+    return list(rows.values_list("id", flat=True))
+
+
+# ---------------------------------------------------------------- deliveries
+
+
+def project_delivery(delivery_id: UUID, envelopes: Sequence[e.Envelope]) -> None:
+    """Write the rows of a delivery and of the executions it was the first to tell of."""
+    first = envelopes[0]
+    if not isinstance(first.event, e.DeliveryReceived):
+        return
+    judged = outcomes(envelopes)
+    done = all(o is not None for o in judged)
+    row = Delivery(
+        id=delivery_id, hook=first.event.hook, key=first.event.key, provider=first.event.provider, received_at=first.at,
+        version=len(envelopes), status="done" if done else "reading", outcomes=msgspec.json.encode([_outcome(o) for o in judged]).decode(),
+    )  # fmt: skip
+    Delivery.objects.bulk_create([row], update_conflicts=True, unique_fields=["id"], update_fields=["version", "status", "outcomes"])
+    _project_executions(delivery_id, first, envelopes, judged)
+
+
+def results(envelopes: Sequence[e.Envelope]) -> list[tuple[Failed | Passed | Ignored, str]]:
+    """(result, log artifact) of a delivery, those a coarse one expanded to appended."""
+    found: list[tuple[Failed | Passed | Ignored, str]] = []
+    for envelope in envelopes:
+        match envelope.event:
+            case e.DeliveryReceived(results=received, logs=logs):
+                found += zip(received, logs, strict=True)
+            case e.ResultExpanded(results=more):
+                found += [(r, "") for r in more]
+            case _:
+                pass
+    return found
+
+
+def outcomes(envelopes: Sequence[e.Envelope]) -> list[e.ResultJudged | None]:
+    """What became of each result; None where it is still being read."""
+    judged: list[e.ResultJudged | None] = [None] * len(results(envelopes))
+    for envelope in envelopes:
+        if isinstance(envelope.event, e.ResultJudged):
+            judged[envelope.event.position] = envelope.event
+    return judged
+
+
+def _outcome(judged: e.ResultJudged | None) -> dict[str, object]:
+    if judged is None:
+        return {"runId": None, "status": "reading", "deduplicated": False, "ignored": ""}
+    run = str(judged.run) if judged.run else None
+    return {"runId": run, "status": judged.status, "deduplicated": judged.deduplicated, "ignored": judged.ignored}
+
+
+def _project_executions(
+    delivery_id: UUID, first: e.Envelope, envelopes: Sequence[e.Envelope], judged: Sequence[e.ResultJudged | None]
+) -> None:
+    rows = [
+        execution_row(result, delivery_id=delivery_id, position=i, received_at=first.at, log=log, judged=judged[i])
+        for i, (result, log) in enumerate(results(envelopes))
+        if isinstance(result, Failed | Passed)
+    ]
+    known = known_executions(rows)
+    Execution.objects.bulk_create([r for r in rows if _key(r) not in known])
+    for row in rows:
+        if known.get(_key(row)) == delivery_id:
+            mine = Execution.objects.filter(provider=row.provider, host=row.host, job_run_id=row.job_run_id, attempt=row.attempt)
+            mine.update(run_id=row.run_id, log=row.log)
+
+
+def known_executions(rows: Iterable[Execution]) -> dict[tuple[str, str, str, int], UUID]:
+    """Which of them another or this delivery told of already, and which delivery."""
+    wanted = {_key(r) for r in rows}
+    ids = [key[2] for key in wanted]
+    stored = Execution.objects.filter(job_run_id__in=ids).values_list("provider", "host", "job_run_id", "attempt", "delivery_id")
+    return {(p, h, j, a): d for p, h, j, a, d in stored if (p, h, j, a) in wanted}
+
+
+def _key(row: Execution) -> tuple[str, str, str, int]:
+    return row.provider, row.host, row.job_run_id, row.attempt
+
+
+def key_of(ref: ExecutionRef) -> tuple[str, str, str, int]:
+    return ref.provider, ref.host, ref.job_run_id, ref.attempt
+
+
+def execution_row(
+    result: Failed | Passed, *, delivery_id: UUID, position: int, received_at: datetime, log: str, judged: e.ResultJudged | None
+) -> Execution:
+    ref = result.execution
+    return Execution(
+        provider=ref.provider, host=ref.host, job_run_id=ref.job_run_id, attempt=ref.attempt,
+        outcome="failed" if isinstance(result, Failed) else "passed", repository=result.repository, branch=result.branch,
+        commit=result.commit, job=result.job, pipeline_url=result.pipeline_url, parent_id=result.parent_id, coarse=result.coarse,
+        at=result.finished_at or received_at, delivery_id=delivery_id, position=position, run_id=judged.run if judged else None,
+        log=(judged.log if judged else "") or log,
+    )  # fmt: skip
+
+
+def jobs_reported(coarse: Failed) -> bool:
+    """Whether a failed job of this workflow was told of by itself."""
+    ref = coarse.execution
+    jobs = Execution.objects.filter(provider=ref.provider, host=ref.host, parent_id=coarse.parent_id, coarse=False, outcome="failed")
+    return bool(coarse.parent_id) and jobs.exists()
+
+
+def green_logs(repository: str, job: str, *, most: int = 3) -> list[str]:
+    """The newest passing logs of a job, redacted: what also stands on green says nothing about red."""
+    rows = Execution.objects.filter(repository=repository, job=job, outcome="passed").exclude(log="").order_by("-at")
+    found = [store.artifact_bytes(digest) for digest in rows.values_list("log", flat=True)[:most]]
+    return [raw.decode("utf-8", "replace") for raw in found if raw]
+
+
+# ---------------------------------------------------------------- small streams
+
+
+def project_fingerprint(envelope: e.Envelope) -> None:
+    match envelope.event:
+        case e.FingerprintIgnored(error_hash=error_hash, reason=reason):
+            row = {"reason": reason[:500], "actor": envelope.actor.name[:150], "at": envelope.at}
+            IgnoredFingerprint.objects.update_or_create(error_hash=error_hash, defaults=row)
+        case e.FingerprintHeard(error_hash=error_hash):
+            IgnoredFingerprint.objects.filter(error_hash=error_hash).delete()
+        case _:
+            pass
+
+
+# ---------------------------------------------------------------- rebuild
+
+
+def pinned_policy(digest: str) -> Policy:
+    """The policy a run pins. Its artifact is never purged."""
+    raw = store.artifact_bytes(digest)
+    return Policy.model_validate_json(raw) if raw else Policy()
+
+
+@transaction.atomic
+def rebuild() -> dict[str, int]:
+    """Write every derived row afresh from the events; the outbox is not touched. Returns how many streams of each kind."""
+    for model in (BaseClaim, Attempt, Run, Execution, Delivery, IgnoredFingerprint):
+        model._default_manager.all().delete()
+    counts = {"deliveries": 0, "runs": 0, "fingerprints": 0}
+    for stream, tag in _streams():
+        envelopes = store.load(stream)
+        if tag.startswith("run."):
+            state = fold(stream, envelopes)
+            project_run(state, max_attempts=pinned_policy(state.policy).max_attempts)
+            counts["runs"] += 1
+        elif tag.startswith("delivery."):
+            project_delivery(stream, envelopes)
+            counts["deliveries"] += 1
+        elif tag.startswith("fingerprint."):
+            for envelope in envelopes:
+                project_fingerprint(envelope)
+            counts["fingerprints"] += 1
+    return counts
+
+
+def _streams() -> list[tuple[UUID, str]]:
+    """Every stream with the tag of its first fact, in the order they began (the first to tell of an execution owns its row)."""
+    firsts = StoredEvent.objects.filter(version=1).order_by("at", "id")
+    return list(firsts.values_list("stream", "tag"))

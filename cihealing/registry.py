@@ -1,0 +1,86 @@
+"""Every mapping from a name to what carries it out, and the bundle of tools. A new provider, fixer or capability is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+from django.conf import settings
+
+from cihealing import guard
+from cihealing.adapters.ci import buildkite, circleci, generic, github, gitlab, jenkins, local
+from cihealing.adapters.forge import local_git
+from cihealing.adapters.runner import ProjectRunner
+from cihealing.adapters.sandbox import choose, process
+from cihealing.adapters.trees import GitTrees
+from cihealing.capabilities.ask_rerun import ask_rerun
+from cihealing.capabilities.classify import classify
+from cihealing.capabilities.collect_rerun import collect_rerun
+from cihealing.capabilities.expand_result import expand_result
+from cihealing.capabilities.find_blame import find_blame
+from cihealing.capabilities.find_project import find_project
+from cihealing.capabilities.judge_proof import judge_proof
+from cihealing.capabilities.publish import publish
+from cihealing.capabilities.read_failure import read_failure
+from cihealing.capabilities.release_followers import release_followers
+from cihealing.capabilities.run_command import run_command
+from cihealing.capabilities.try_fixers import try_fixers
+from cihealing.capabilities.write_report import write_report
+from cihealing.fixers import missing_import, ruff
+from cihealing.history import JobHistory, StoredArtifacts
+from cihealing.ports import CIAdapter, Fixer, Forge, Tools
+from cihealing.service.running import Capability, Reader
+
+CI: Mapping[str, CIAdapter] = {
+    "generic": cast(CIAdapter, generic),
+    "github": cast(CIAdapter, github),
+    "gitlab": cast(CIAdapter, gitlab),
+    "jenkins": cast(CIAdapter, jenkins),
+    "circleci": cast(CIAdapter, circleci),
+    "buildkite": cast(CIAdapter, buildkite),
+    "local": cast(CIAdapter, local),
+}
+FORGES: Mapping[str, Forge] = {"local_git": cast(Forge, local_git)}
+FIXERS: Sequence[Fixer] = (cast(Fixer, ruff), cast(Fixer, missing_import))
+"""Asked in this order."""
+CAPABILITIES: Mapping[str, Capability] = {
+    "classify": cast(Capability, classify),
+    "find_project": cast(Capability, find_project),
+    "run_command": cast(Capability, run_command),
+    "find_blame": cast(Capability, find_blame),
+    "ask_rerun": cast(Capability, ask_rerun),
+    "collect_rerun": cast(Capability, collect_rerun),
+    "try_fixers": cast(Capability, try_fixers),
+    "judge_proof": cast(Capability, judge_proof),
+    "write_report": cast(Capability, write_report),
+    "publish": cast(Capability, publish),
+    "release_followers": cast(Capability, release_followers),
+}
+READERS: Mapping[str, Reader] = {"read_failure": read_failure, "expand_result": expand_result}
+
+
+@cache
+def tools() -> Tools:
+    """The tools of this process."""
+    named = adapter_settings()
+    trees = GitTrees(Path(settings.CI_HEALING["DATA_DIR"]) / "mirrors", settings=named)
+    return Tools(
+        ci=CI,
+        runner=ProjectRunner(trees, settings=named),
+        trees=trees,
+        sandbox=lambda policy: choose(named, trusted=policy.trusted),
+        forges=FORGES,
+        fixers=FIXERS,
+        guard=guard.check,
+        artifacts=StoredArtifacts(),
+        history=JobHistory(),
+        cancelling=process.cancelling,
+        settings=named,
+    )
+
+
+def adapter_settings() -> dict[str, str]:
+    """The service's settings by the names adapters and people know them by."""
+    return {f"CI_HEALING_{name}": str(value) for name, value in settings.CI_HEALING.items() if isinstance(value, str | int | Path)}

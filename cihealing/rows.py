@@ -1,0 +1,392 @@
+"""What the read side hands out: frozen rows that pages and the API show as they are. Nothing in them is asked of the database again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+from uuid import UUID
+
+from cihealing.domain.values import Diagnosis, Frame, Objection, Observation, Sign, Usage
+
+ALL = ("*",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Viewer:
+    """Who looks, and at which repositories (globs over owner/name) they may look."""
+
+    name: str
+    staff: bool = False
+    repositories: tuple[str, ...] = ALL
+
+    @property
+    def unrestricted(self) -> bool:
+        return "*" in self.repositories
+
+    def sees(self, repository: str) -> bool:
+        return any(fnmatchcase(repository, glob) for glob in self.repositories)
+
+    def pattern(self) -> str:
+        """The globs as one regular expression that SQLite (Python) and PostgreSQL read alike."""
+        return "^(" + "|".join(_expression(glob) for glob in self.repositories) + ")$"
+
+
+SERVICE_VIEWER = Viewer(name="cihealing", staff=True)
+"""The service itself, for metrics and for the one poller whose finds are filtered again for each listener."""
+
+
+def _expression(glob: str) -> str:
+    parts = re.split(r"(\[[^\]]+\]|[*?])", glob)
+    return "".join(_piece(part) for part in parts)
+
+
+def _piece(part: str) -> str:
+    if part in ("*", "?"):
+        return {"*": ".*", "?": "."}[part]
+    if len(part) > 2 and part[0] == "[" and part[-1] == "]":
+        inner = part[1:-1].replace("\\", r"\\").replace("[", r"\[")
+        return f"[^{inner[1:]}]" if inner[0] == "!" and len(inner) > 1 else f"[{inner}]"
+    return re.sub(r"([^A-Za-z0-9_/-])", r"\\\1", part)
+
+
+# ---------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """One run as a list shows it."""
+
+    id: UUID
+    version: int
+    generation: int
+    job_id: str
+    provider: str
+    repository: str
+    branch: str
+    commit: str
+    job: str
+    pipeline_url: str
+    error_hash: str
+    error_type: str
+    error_summary: str
+    status: str
+    stage: str
+    failure_class: str
+    confidence: float
+    blame: str
+    owner: str
+    evidence: str
+    attempt_count: int
+    max_attempts: int
+    pr_url: str
+    escalation_reason: str
+    resolution: str
+    attached_to: UUID | None
+    patch_hash: str
+    awaiting_rerun: bool
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def short_commit(self) -> str:
+        return self.commit[:10]
+
+    @property
+    def proven(self) -> bool:
+        return self.evidence in ("proven", "ci_proven")
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("resolved", "aborted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPage:
+    """`total` counts to 10,000 at most; `total_capped` says that there are more. `next_cursor` is None on the last page."""
+
+    rows: tuple[RunRow, ...]
+    total: int
+    total_capped: bool
+    page: int
+    page_size: int
+    next_cursor: str | None
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // self.page_size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExcerptLine:
+    """A numbered line of the log. `root`: the line that states the failure; `cited`: a sign or hypothesis points at it."""
+
+    line: int
+    text: str
+    root: bool = False
+    cited: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One run of a command. `seen` has exit code, colour, test counts, seconds and log tail."""
+
+    purpose: str
+    at: datetime
+    patched: bool
+    seen: Observation
+
+    @property
+    def passed_count(self) -> int:
+        return len(self.seen.passed_tests)
+
+    @property
+    def failed_count(self) -> int:
+        return len(self.seen.failed_tests)
+
+    @property
+    def skipped_count(self) -> int:
+        return len(self.seen.skipped_tests)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRow:
+    """One numbered try. `patch` is the diff's text (empty where it was purged), `proof` the record as plain data."""
+
+    number: int
+    generation: int
+    status: str
+    diagnoser: str
+    proposed_fix: str
+    head: str
+    patch_hash: str
+    patch: str
+    proof_hash: str
+    proof: Any
+    observations: tuple[Seen, ...]
+    needs_person: tuple[str, ...]
+    failure_reason: str
+    usage: Usage
+    diagnosis: Diagnosis | None
+    started_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def validation_log(self) -> str:
+        """Every command of the attempt with its exit code and the tail of what it said."""
+        return "\n".join(_told(s) for s in self.observations)
+
+
+def _told(item: Seen) -> str:
+    o = item.seen
+    code = "time-out" if o.exit_code is None else f"exit {o.exit_code}"
+    return f"[{item.purpose}] $ {o.command}\n{o.colour} ({code}, {o.seconds:.1f} s)\n{o.log_tail}".rstrip() + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateRow:
+    """A patch that is being looked at and is not an attempt yet."""
+
+    fixer: str
+    told: str
+    patch_hash: str
+    patch: str
+    objections: tuple[Objection, ...]
+    screened: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RerunRow:
+    number: int
+    handle: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionRow:
+    provider: str
+    host: str
+    job_run_id: str
+    attempt: int
+    outcome: str
+    branch: str
+    commit: str
+    job: str
+    pipeline_url: str
+    at: datetime
+    log: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineEntry:
+    """One fact. `text` is one line for people; `data` is the event as stored, without its tag."""
+
+    version: int
+    at: datetime
+    actor: str
+    actor_kind: str
+    source: str
+    tag: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IgnoredRow:
+    error_hash: str
+    reason: str
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDetail(RunRow):
+    """Everything a page about one run shows."""
+
+    step: str
+    command: str
+    base_branch: str
+    fork: bool
+    failed_at: datetime | None
+    strong: bool
+    failed_tests: tuple[str, ...]
+    frames: tuple[Frame, ...]
+    excerpt: tuple[ExcerptLine, ...]
+    root_line: int | None
+    signs: tuple[Sign, ...]
+    secrets_masked: int
+    log: str
+    """Digest of the whole redacted log, or empty: `queries.run_artifact` gives its text."""
+    log_missing: str
+    steps: tuple[str, ...]
+    """The playbook of this run, in order; `skipped` are those that are over."""
+    skipped: tuple[str, ...]
+    notes: tuple[str, ...]
+    late: tuple[str, ...]
+    project_command: str
+    project_workdir: str
+    project_source: str
+    project_reason: str
+    reproduced: str
+    not_reproduced: str
+    unavailable: str
+    head: str
+    target: str
+    blame_reason: str
+    base_commit: str
+    claimed_base: str
+    owner_source: str
+    observations: tuple[Seen, ...]
+    candidate: CandidateRow | None
+    attempts: tuple[AttemptRow, ...]
+    """Of this generation; earlier ones are in `past_attempts`."""
+    past_attempts: tuple[AttemptRow, ...]
+    patch: str
+    """Text of the proven patch that waits or was published."""
+    proof_hash: str
+    proof: Any
+    approved_by: str
+    approved_act: str
+    publish_failures: int
+    merged_commit: str
+    abort_reason: str
+    successor: UUID | None
+    reruns: tuple[RerunRow, ...]
+    recurrences: int
+    diagnosis: Diagnosis | None
+    report_hash: str
+    report: Any
+    """The incident report as plain data, None where there is none."""
+    report_markdown: str
+    executions: tuple[ExecutionRow, ...]
+    followers: tuple[RunRow, ...]
+    """Runs attached to this one, which end with it."""
+    timeline: tuple[TimelineEntry, ...]
+    ignored: IgnoredRow | None
+    ran_seconds: float
+    """Seconds in `running` up to `running_since`."""
+    running_since: datetime | None
+    actions: tuple[str, ...]
+    """What a person may ask for now: of `approve deny abort human-fix retry`."""
+
+
+# ---------------------------------------------------------------- around runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What is known of a run's fingerprint. `ended` counts the other runs by status or, where resolved, by how."""
+
+    error_hash: str
+    ignored: IgnoredRow | None
+    others: tuple[RunRow, ...]
+    ended: Mapping[str, int]
+    recurrences: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Counts leave out attached runs. Times in seconds, None where nothing was proven yet."""
+
+    total: int
+    by_status: Mapping[str, int]
+    by_class: Mapping[str, int]
+    by_resolution: Mapping[str, int]
+    proven: int
+    escalated: int
+    flakes: int
+    attempts: int
+    median_seconds_to_fixed: float | None
+    last_day: Mapping[str, int]
+    """By status, of the runs begun in the last 24 hours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepositoryRow:
+    repository: str
+    total: int
+    open: int
+    by_status: Mapping[str, int]
+    proven: int
+    attempts: int
+    last_run_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRow:
+    id: UUID
+    provider: str
+    status: str
+    received_at: datetime
+    run_ids: tuple[UUID, ...]
+    ignored: tuple[str, ...]
+    """Reasons, one for each result that became no run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalEntry:
+    """One fact of any run, for live lists. `cursor` resumes after it."""
+
+    cursor: str
+    run_id: UUID
+    repository: str
+    status: str
+    stage: str
+    attached: bool
+    entry: TimelineEntry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What waits to be done. Ages in seconds."""
+
+    pending: int
+    due: int
+    oldest_due_seconds: float
+    gave_up: int
+    reading: int
+    """Deliveries whose logs are still being fetched."""
+    deliveries: int

@@ -1,0 +1,30 @@
+"""The only write side: receive deliveries, handle commands, claim and finish effects, each in one transaction."""
+
+from cihealing.service.fingerprints import hear_fingerprint, ignore_fingerprint
+from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, get, handle, perform
+from cihealing.service.outbox import claim, due, poke_due
+from cihealing.service.receiving import Outcome, Receipt, read_log, receive, record_expanded, record_read, weak_failure
+from cihealing.service.running import run_effect
+
+__all__ = [
+    "ACTIONS",
+    "Cause",
+    "Irrevocable",
+    "NoSuchRun",
+    "Outcome",
+    "Receipt",
+    "claim",
+    "due",
+    "get",
+    "handle",
+    "hear_fingerprint",
+    "ignore_fingerprint",
+    "perform",
+    "poke_due",
+    "read_log",
+    "receive",
+    "record_expanded",
+    "record_read",
+    "run_effect",
+    "weak_failure",
+]

@@ -1,0 +1,162 @@
+"""Commands to runs: load, decide, append, project, enqueue, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+
+from cihealing import projections, store
+from cihealing.domain import commands as c
+from cihealing.domain import events as e
+from cihealing.domain.decide import decide
+from cihealing.domain.evolve import evolve, fold
+from cihealing.domain.policy import Policy
+from cihealing.domain.react import react
+from cihealing.domain.run import Refused, Run
+from cihealing.domain.values import SERVICE, Actor, RunStatus
+from cihealing.failpoints import failpoint
+from cihealing.models import BaseClaim, Outbox
+from cihealing.ports import HeadMoved, Tools
+from cihealing.service import outbox, policies
+from cihealing.service.transactions import write
+
+
+class NoSuchRun(Exception):
+    """There is no run with this id."""
+
+
+class Irrevocable(Refused):
+    """What cannot be taken back is on its way."""
+
+    type = "irrevocable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """Who or what a command comes from; kept on every fact it makes."""
+
+    actor: Actor = SERVICE
+    source: str
+
+
+def get(run_id: UUID) -> Run:
+    """The run as its events say. Raises NoSuchRun."""
+    run = fold(run_id, store.load(run_id))
+    if not run.exists:
+        raise NoSuchRun(str(run_id))
+    return run
+
+
+def handle(run_id: UUID, command: c.RunCommand, *, cause: Cause, now: datetime | None = None, effect: Outbox | None = None) -> Run:
+    """Carry out one command; with `effect`, close its row in the same transaction.
+
+    Raises Refused, Stale, outbox.Fenced, StreamMoved (after many lost races).
+    """
+    run = write(lambda: handle_inside(run_id, command, cause=cause, now=now or datetime.now(UTC), effect=effect))
+    failpoint("handle.after_commit")
+    return run
+
+
+def handle_inside(run_id: UUID, command: c.RunCommand, *, cause: Cause, now: datetime, effect: Outbox | None = None) -> Run:
+    """`handle` within the caller's transaction."""
+    before = fold(run_id, store.load(run_id))
+    policy = policies.of(before)
+    command = _with_leader(before, command)
+    _refuse_irrevocable(run_id, command)
+    if effect is not None:
+        outbox.finish(effect)
+    events = decide(before, command, policy=policy, now=now)
+    failpoint("handle.before_append")
+    after = _write(before, events, policy, cause, now, but=effect.id if effect else None)
+    failpoint("handle.before_commit")
+    return after
+
+
+def _write(before: Run, events: Sequence[e.RunEvent], policy: Policy, cause: Cause, now: datetime, *, but: UUID | None) -> Run:
+    if not events:
+        return before
+    envelopes = [e.Envelope(event=event, at=now, actor=cause.actor, source=cause.source, run_id=before.id) for event in events]
+    store.append(before.id, envelopes, expected_version=before.version)
+    failpoint("handle.after_append")
+    after = before
+    for envelope in envelopes:
+        after = evolve(after, envelope)
+    projections.project_run(after, max_attempts=projections.pinned_policy(after.policy).max_attempts)
+    _drop_what_is_over(before, after, but)
+    outbox.enqueue(after.id, react(after, events, policy=policy, now=now), run_id=after.id, now=now)
+    return after
+
+
+def _drop_what_is_over(before: Run, after: Run, but: UUID | None) -> None:
+    if after.status.ended and not before.status.ended:
+        outbox.drop_all(after.id, but=but, keep=("release_followers",))
+    elif before.status is RunStatus.RUNNING and after.status is not RunStatus.RUNNING:
+        outbox.drop_healing(after.id, but=but)
+
+
+def _with_leader(run: Run, command: c.RunCommand) -> c.RunCommand:
+    """Who stands for the failure of the base already is known only here, inside the transaction."""
+    if not isinstance(command, c.RecordBlame):
+        return command
+    claims = BaseClaim.objects.filter(repository=run.repository, branch=command.target, error_hash=run.error_hash)
+    return msgspec.structs.replace(command, leader=claims.values_list("run_id", flat=True).first())
+
+
+def _refuse_irrevocable(run_id: UUID, command: c.RunCommand) -> None:
+    if isinstance(command, c.Abort) and (name := outbox.irrevocable(run_id)):
+        raise Irrevocable(f"{name} is on its way and cannot be taken back; look again in a moment")
+
+
+# ---------------------------------------------------------------- people
+
+
+def perform(run_id: UUID, action: str, *, act: str = "", version: int | None = None, note: str = "", by: Actor, tools: Tools) -> Run:
+    """What a person does to a run: `approve`, `deny`, `abort`, `retry` or `human-fix`.
+
+    Raises NoSuchRun, Refused, Stale, Irrevocable, HeadMoved (a fresh proof was begun).
+    """
+    cause = Cause(actor=by, source=f"person:{action}")
+    if action == "approve":
+        return _approve(run_id, act, version, note, by, cause, tools)
+    if action not in _ACTIONS:
+        raise Refused(f"there is no action {action}")
+    get(run_id)
+    return handle(run_id, _ACTIONS[action](version, note, by), cause=cause)
+
+
+def _approve(run_id: UUID, act: str, version: int | None, note: str, by: Actor, cause: Cause, tools: Tools) -> Run:
+    command = c.Approve(act=act, version=version, by=by, note=note)
+    run = get(run_id)
+    decide(run, command, policy=policies.of(run), now=datetime.now(UTC))  # refuses before the forge is asked
+    repository = policies.of(run).repository(run.repository)
+    head = tools.trees.head(run.repository, run.target, policy=repository)
+    if head != run.head:
+        _head_moved(run, head, cause)
+        raise HeadMoved(run.head, head)
+    return handle(run_id, command, cause=cause)
+
+
+def _head_moved(run: Run, head: str | None, cause: Cause) -> None:
+    if head:
+        handle(run.id, c.RecordHeadMoved(expected=run.head, found=head), cause=cause)
+
+
+def _retry(version: int | None, note: str, by: Actor) -> c.RunCommand:
+    with transaction.atomic():
+        policy = policies.pin(policies.current(), now=datetime.now(UTC))
+    return c.Retry(by=by, policy=policy, version=version, note=note)
+
+
+_ACTIONS: dict[str, Callable[[int | None, str, Actor], c.RunCommand]] = {
+    "deny": lambda version, note, by: c.Deny(by=by, version=version, note=note),
+    "abort": lambda version, note, by: c.Abort(by=by, version=version, note=note),
+    "retry": _retry,
+    "human-fix": lambda version, note, by: c.FixByHand(by=by, version=version, note=note),
+}
+
+ACTIONS = ("approve", *_ACTIONS)

@@ -1,0 +1,173 @@
+"""Work that waits: rows written with the facts that call for it, claimed under leases with a fencing epoch.
+
+The broker is told which rows are due; what it forgets, the sweep finds again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+import msgspec
+from celery import current_app
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from cihealing.domain.effects import HEALING, IRREVOCABLE, AnyEffect, Effect, name_of
+from cihealing.domain.values import NAMESPACE
+from cihealing.failpoints import failpoint
+from cihealing.models import Outbox
+from cihealing.service.clock import database_now
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+MAX_CLAIMS = 5
+REPOKE = timedelta(seconds=30)
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder: msgspec.json.Decoder[AnyEffect] = msgspec.json.Decoder(AnyEffect)
+
+
+class Fenced(Exception):
+    """The lease was lost: another worker has the effect, or it was dropped."""
+
+
+class UnknownEffect(Exception):
+    """A newer release wrote this row; it is left for a worker that knows it."""
+
+
+def effect_id(stream: UUID, version: int, name: str, ordinal: int) -> UUID:
+    return uuid5(NAMESPACE, f"effect\n{stream}\n{version}\n{name}\n{ordinal}")
+
+
+def enqueue(stream: UUID, called: Iterable[tuple[int, Effect]], *, run_id: UUID | None, now: datetime) -> None:
+    """Write a row for each (version, effect) and tell the broker of those due once the transaction commits."""
+    rows = [_row(stream, version, i, effect, run_id, now) for i, (version, effect) in enumerate(called)]
+    Outbox.objects.bulk_create(rows)
+    poke_on_commit([row.id for row in rows if row.not_before <= now])
+
+
+def _row(stream: UUID, version: int, ordinal: int, effect: Effect, run_id: UUID | None, now: datetime) -> Outbox:
+    name = name_of(effect)
+    return Outbox(
+        id=effect_id(stream, version, name, ordinal), stream=stream, version=version, ordinal=ordinal, name=name,
+        payload=_encoder.encode(effect).decode(), run_id=run_id, not_before=effect.not_before or now, created_at=now, state="pending",
+    )  # fmt: skip
+
+
+def decode(row: Outbox) -> AnyEffect:
+    """Raises UnknownEffect."""
+    try:
+        return _decoder.decode(row.payload)
+    except msgspec.ValidationError as error:
+        raise UnknownEffect(f"{row.name}: {error}") from error
+
+
+# ---------------------------------------------------------------- claims
+
+
+def claim(effect: UUID) -> Outbox | None:
+    """Take a due row under a lease; None where it is done, dropped, not due or another's. Its `claims` counts this one."""
+    with transaction.atomic():
+        now = database_now()
+        free = Q(lease_until=None) | Q(lease_until__lte=now)
+        mine = Outbox.objects.filter(free, id=effect, state="pending", not_before__lte=now)
+        if not mine.update(claims=F("claims") + 1, fence=F("fence") + 1, lease_until=now + LEASE):
+            return None
+        row = Outbox.objects.get(id=effect)
+    failpoint("claim.after_commit")
+    return row
+
+
+def renew(row: Outbox) -> bool:
+    """Hold the lease for another 60 s; False where it was lost or the effect was dropped."""
+    mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
+    return bool(mine.update(lease_until=database_now() + LEASE))
+
+
+def held(row: Outbox) -> bool:
+    return Outbox.objects.filter(id=row.id, fence=row.fence, state="pending", lease_until__gt=database_now()).exists()
+
+
+def finish(row: Outbox, *, state: str = "done") -> None:
+    """Close the row, in the transaction that writes its outcome. Raises Fenced where the claim is not ours any more."""
+    mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
+    if not mine.update(state=state, lease_until=None):
+        raise Fenced(f"{row.name} {row.id}")
+
+
+def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> None:
+    """Give the row back, to be tried again in `delay` seconds; uncounted where trying says nothing about the effect."""
+    claims = F("claims") if counted else F("claims") - 1
+    mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
+    later = database_now() + timedelta(seconds=delay)
+    mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=error[:1000])
+
+
+# ---------------------------------------------------------------- what a moved run leaves behind
+
+
+def drop_healing(stream: UUID, *, but: UUID | None = None) -> None:
+    """The run is no longer running: what would heal it further is not wanted any more."""
+    _drop(Outbox.objects.filter(stream=stream, state="pending", name__in=HEALING), but)
+
+
+def drop_all(stream: UUID, *, but: UUID | None = None, keep: Sequence[str] = ()) -> None:
+    """The run has ended."""
+    _drop(Outbox.objects.filter(stream=stream, state="pending").exclude(name__in=keep), but)
+
+
+def _drop(rows: QuerySet[Outbox], but: UUID | None) -> None:
+    others = rows.exclude(id=but) if but else rows
+    others.update(state="dropped", lease_until=None)
+
+
+def irrevocable(stream: UUID) -> str | None:
+    """The name of an effect on its way that cannot be taken back."""
+    now = database_now()
+    claimed = Outbox.objects.filter(stream=stream, state="pending", name__in=IRREVOCABLE, lease_until__gt=now)
+    return claimed.values_list("name", flat=True).first()
+
+
+# ---------------------------------------------------------------- telling the broker
+
+
+def poke_on_commit(ids: Sequence[UUID]) -> None:
+    if ids:
+        transaction.on_commit(lambda: poke(ids))
+
+
+def poke(ids: Sequence[UUID]) -> None:
+    """Tell the broker; a lost broker delays work, it loses none."""
+    for effect in ids:
+        try:
+            current_app.send_task("cihealing.run_effect", kwargs={"effect_id": str(effect)}, retry=False)
+        except Exception as error:  # every broker raises its own kind
+            logger.warning("the broker was not told of %s (%s): the sweep will find it", effect, error)
+            return
+
+
+def due(limit: int = 50) -> list[UUID]:
+    """Rows that wait and were not told of lately, oldest first; marks them as told."""
+    with transaction.atomic():
+        now = database_now()
+        free = Q(lease_until=None) | Q(lease_until__lte=now)
+        untold = Q(poked_at=None) | Q(poked_at__lte=now - REPOKE)
+        rows = Outbox.objects.filter(free, untold, state="pending", not_before__lte=now).order_by("not_before")
+        ours = rows.select_for_update(skip_locked=True) if _locks() else rows
+        ids = list(ours.values_list("id", flat=True)[:limit])
+        Outbox.objects.filter(id__in=ids).update(poked_at=now)
+    return ids
+
+
+def _locks() -> bool:
+    return bool(transaction.get_connection().features.has_select_for_update_skip_locked)
+
+
+def poke_due() -> int:
+    """Tell the broker of all that is due; returns how many."""
+    ids = due()
+    poke(ids)
+    return len(ids)

@@ -1,0 +1,167 @@
+"""One effect from claim to outcome. The capability runs outside any transaction; its command is handled in one with the row's end."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from cihealing import projections, store
+from cihealing.domain import commands as c
+from cihealing.domain import effects as f
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.domain.values import Failed, RunStatus
+from cihealing.failpoints import failpoint
+from cihealing.models import Outbox
+from cihealing.ports import Cancelled, PermanentError, Tools, TransientError
+from cihealing.service import outbox, policies
+from cihealing.service.handling import Cause, get, handle
+from cihealing.service.lease import Lease
+from cihealing.service.receiving import record_read, weak_failure
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(hours=6)
+"""How long an effect may wait for what another side said will come."""
+NOW = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+class Capability(Protocol):
+    """Code that carries out one kind of effect: gather, do, answer with a command (None: nothing to tell)."""
+
+    def __call__(self, effect: f.RunEffect, *, run: Run, policy: Policy, tools: Tools) -> c.RunCommand | None: ...
+
+
+class Reader(Protocol):
+    """Code that reads or expands one result of a delivery, and records it with the end of `row`."""
+
+    def __call__(self, failed: Failed, *, position: int, delivery: UUID, row: Outbox, tools: Tools) -> None: ...
+
+
+Capabilities = Mapping[str, Capability]
+Readers = Mapping[str, Reader]
+
+
+def run_effect(effect_id: UUID, *, tools: Tools, capabilities: Capabilities, readers: Readers) -> bool:
+    """Claim the effect and carry it out; False where there was nothing to claim or effects are switched off."""
+    if not policies.current().enabled:
+        return False
+    row = outbox.claim(effect_id)
+    if row is None:
+        return False
+    try:
+        _claimed(row, tools, capabilities, readers)
+    except outbox.UnknownEffect as error:
+        outbox.release(row, delay=30, error=str(error), counted=False)
+    except store.UnknownEvent as error:
+        outbox.release(row, delay=30, error=str(error), counted=False)
+    except outbox.Fenced:
+        logger.warning("%s %s was taken over or dropped meanwhile: its outcome is not recorded", row.name, row.id)
+    except Cancelled:
+        outbox.release(row, delay=0, error="called off", counted=False)
+    except TransientError as error:
+        _later(row, error)
+    except PermanentError as error:
+        _give_up(row, str(error))
+    except Exception as error:
+        logger.exception("%s %s crashed", row.name, row.id)
+        outbox.release(row, delay=_backoff(row.claims), error=f"{type(error).__name__}: {error}")
+    return True
+
+
+def _claimed(row: Outbox, tools: Tools, capabilities: Capabilities, readers: Readers) -> None:
+    effect = outbox.decode(row)
+    if row.claims >= outbox.MAX_CLAIMS:
+        _give_up(row, f"claimed {row.claims} times without an outcome; last: {row.last_error or 'the worker was lost'}")
+        return
+    with Lease(row) as lease, tools.cancelling(lease.lost):
+        if row.run_id is None:
+            _read(row, effect, tools, readers)
+        else:
+            _carry_out(row, row.run_id, effect, tools, capabilities)
+
+
+def _carry_out(row: Outbox, run_id: UUID, effect: f.AnyEffect, tools: Tools, capabilities: Capabilities) -> None:
+    run = get(run_id)
+    if not wanted(run, effect):
+        outbox.finish(row, state="dropped")
+        return
+    failpoint("capability.before")
+    command = _timer(effect) or capabilities[row.name](effect, run=run, policy=policies.of(run), tools=tools)  # type: ignore[arg-type]
+    failpoint("capability.after")
+    if command is None:
+        outbox.finish(row)
+        return
+    handle(run_id, command, cause=Cause(source=row.name), effect=row)
+
+
+def wanted(run: Run, effect: f.AnyEffect) -> bool:
+    """Whether the state still calls for it: an effect may outlive what it was for."""
+    if isinstance(effect, f.HealingEffect):
+        return run.status in NOW
+    if isinstance(effect, f.Publish):
+        return run.status is RunStatus.FIXED and run.approved_by is not None
+    return not isinstance(effect, f.WriteReport) or run.status is RunStatus.ESCALATED
+
+
+def _timer(effect: f.AnyEffect) -> c.RunCommand | None:
+    match effect:
+        case f.DeadlineTimer():
+            return c.PassDeadline()
+        case f.ReviewTimer(version=version):
+            return c.ExpireReview(version=version)
+        case f.RerunTimer(number=number):
+            return c.LoseRerun(number=number)
+        case _:
+            return None
+
+
+# ---------------------------------------------------------------- deliveries
+
+
+def _read(row: Outbox, effect: f.AnyEffect, tools: Tools, readers: Readers) -> None:
+    if not isinstance(effect, f.DeliveryEffect):
+        raise PermanentError(f"{row.name} belongs to a run, and this row names none")
+    envelopes = store.load(row.stream)
+    result, _ = projections.results(envelopes)[effect.position]
+    if not isinstance(result, Failed) or projections.outcomes(envelopes)[effect.position] is not None:
+        outbox.finish(row, state="dropped")
+        return
+    failpoint("capability.before")
+    readers[row.name](result, position=effect.position, delivery=row.stream, row=row, tools=tools)
+
+
+def _read_weakly(row: Outbox, reason: str) -> None:
+    """The log is not to be had: what the payload says must do."""
+    effect = outbox.decode(row)
+    if isinstance(effect, f.DeliveryEffect):
+        result, _ = projections.results(store.load(row.stream))[effect.position]
+        failure = weak_failure(result, f"No log: {reason}") if isinstance(result, Failed) else None
+        record_read(row.stream, effect.position, failure, "", row=row, now=datetime.now(UTC))
+
+
+# ---------------------------------------------------------------- what did not work
+
+
+def _backoff(claims: int) -> float:
+    """Seconds; doubles with each claim, with jitter."""
+    return float(2**claims * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, guards nothing
+
+
+def _later(row: Outbox, error: TransientError) -> None:
+    """Where the other side said when, waiting costs no claim, for 6 hours; else it is a try of five."""
+    patient = error.retry_after is not None and datetime.now(UTC) - row.created_at < PATIENCE
+    delay = error.retry_after if patient and error.retry_after is not None else _backoff(row.claims)
+    logger.info("%s %s again in %.0f s: %s", row.name, row.id, delay, error)
+    outbox.release(row, delay=delay, error=str(error), counted=not patient)
+
+
+def _give_up(row: Outbox, reason: str) -> None:
+    if row.run_id is None:
+        _read_weakly(row, reason)
+        return
+    handle(row.run_id, c.GiveUp(effect=row.name, reason=reason), cause=Cause(source=row.name), effect=row)

@@ -1,0 +1,76 @@
+"""ASGI entry point: everything in the embedded size, the event streams in production."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+# WhiteNoise answers with small synchronous files; Django's advice to make them asynchronous would be logged for each.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TOO_LARGE = b'{"type":"about:blank","title":"Request body too large","status":413}'
+
+
+class BodyTooLarge(Exception):
+    pass
+
+
+def bounded(inner: Application, *, limit: int) -> Application:
+    """`inner`, but a request body above `limit` bytes is answered 413 while it arrives.
+
+    Django's ASGI handler would first spool a body of any size to disk and only then ask a view whether it wants it.
+    """
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await inner(scope, receive, send)
+        if declared_length(scope) > limit:
+            return await refuse(send)
+        seen = 0
+
+        async def counted() -> Mapping[str, Any]:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise BodyTooLarge
+            return message
+
+        try:
+            return await inner(scope, counted, send)
+        except BodyTooLarge:
+            return await refuse(send)
+
+    return application
+
+
+def declared_length(scope: Scope) -> int:
+    values = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(values[0]) if values and values[0].isdigit() and len(values[0]) < 20 else 0
+
+
+async def refuse(send: Send) -> None:
+    headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": TOO_LARGE})
+
+
+def build() -> Application:
+    inner = get_asgi_application()
+    from django.conf import settings
+
+    return bounded(inner, limit=settings.CI_HEALING["MAX_BODY"])
+
+
+application = build()

@@ -1,0 +1,143 @@
+"""The service's settings as they stand in the environment, validated once.
+
+Every field is `CI_HEALING_<NAME>`. A secret may also be given as `CI_HEALING_<NAME>_FILE` (a path), or lie in the data directory under its
+own name (`webhook_secret`), where first start puts it. The environment wins over the file it names, that over the data directory.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PREFIX = "CI_HEALING_"
+PROVIDERS = ("GITHUB", "GITLAB", "JENKINS", "CIRCLECI", "BUILDKITE")
+POLICY_OVERRIDES = ("enabled", "safe_mode", "auto_rerun", "max_attempts", "max_auto_reruns", "max_total_duration")
+
+
+def data_directory() -> Path:
+    """Where the service keeps what it must not lose; `var/` in the checkout unless `CI_HEALING_DATA_DIR` says otherwise."""
+    return Path(os.environ.get("CI_HEALING_DATA_DIR") or BASE_DIR / "var").expanduser().resolve()
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Secrets from files: `CI_HEALING_<NAME>_FILE`, else `<data directory>/<name>`. One trailing newline is not part of a secret."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return (_secret_from_file(field_name) if field.annotation is SecretStr else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _secret_from_file(name: str) -> str | None:
+    named = os.environ.get(f"{PREFIX}{name.upper()}_FILE")
+    path = Path(named) if named else data_directory() / name
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        if named:
+            raise ImproperlyConfigured(f"{PREFIX}{name.upper()}_FILE names {named}, which does not exist.") from None
+        return None
+    except OSError as error:
+        raise ImproperlyConfigured(f"cannot read {path}: {error.strerror}") from None
+
+
+def comma_separated(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(comma_separated)]
+
+
+def _own_names() -> list[str]:
+    return ["localhost", "127.0.0.1", "[::1]", socket.gethostname().lower()]
+
+
+class Environment(BaseSettings):
+    """Durations in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", env_ignore_empty=True)
+
+    env: Literal["embedded", "production"] = "embedded"
+    url: str = ""
+    allowed_hosts: CommaSeparated = Field(default_factory=_own_names)
+    secret_key: SecretStr = SecretStr("")
+    api_token: SecretStr = SecretStr("")
+    webhook_secret: SecretStr = SecretStr("")
+    webhook_secret_github: SecretStr = SecretStr("")
+    webhook_secret_gitlab: SecretStr = SecretStr("")
+    webhook_secret_jenkins: SecretStr = SecretStr("")
+    webhook_secret_circleci: SecretStr = SecretStr("")
+    webhook_secret_buildkite: SecretStr = SecretStr("")
+    github_token: SecretStr = SecretStr("")
+    github_api_url: str = "https://api.github.com"
+    database_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    redis_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    policy_file: Path | None = None
+    sandbox: Literal["auto", "bubblewrap", "plain"] = "auto"
+    enabled: bool = True
+    safe_mode: bool = True
+    auto_rerun: bool = True
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    max_auto_reruns: Annotated[int, Field(ge=0, le=10)] = 2
+    max_total_duration: Annotated[float, Field(gt=0)] = 7200.0
+    max_body: Annotated[int, Field(ge=1024)] = 20 * 1024 * 1024
+    metrics_allow: CommaSeparated = ["127.0.0.1", "::1"]
+    database_pool: Annotated[int, Field(ge=1, le=200)] = 10
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=lambda: max(2, min(4, os.cpu_count() or 2)))
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    def model_post_init(self, context: Any, /) -> None:
+        if self.env == "production":
+            self._require_secrets()
+
+    def _require_secrets(self) -> None:
+        needed = {"SECRET_KEY": self.secret_key, "WEBHOOK_SECRET": self.webhook_secret, "API_TOKEN": self.api_token}
+        missing = [PREFIX + name for name, value in needed.items() if not value.get_secret_value()]
+        if missing:
+            both = ", ".join(missing)
+            raise ImproperlyConfigured(
+                f"CI_HEALING_ENV=production refuses to start without secrets. Set {both} (or the same name with _FILE)."
+            )
+
+    def webhook_secrets(self) -> dict[str, str]:
+        """Comma-separated secrets by provider; the key "" holds those that serve every provider."""
+        own = {name.lower(): getattr(self, f"webhook_secret_{name.lower()}").get_secret_value() for name in PROVIDERS}
+        return {"": self.webhook_secret.get_secret_value(), **{name: value for name, value in own.items() if value}}
+
+    def policy_overrides(self) -> dict[str, Any]:
+        """What the environment itself says about policy; what it leaves unsaid is the policy file's to say."""
+        return {name: getattr(self, name) for name in POLICY_OVERRIDES if name in self.model_fields_set}
+
+
+def read() -> Environment:
+    """Raises ImproperlyConfigured naming the variable and what is wrong with it; a secret's value is never in the message."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        raise ImproperlyConfigured("; ".join(_told(item) for item in error.errors(include_input=False))) from None
+
+
+def _told(error: Any) -> str:
+    return f"{PREFIX}{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"

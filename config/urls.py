@@ -1,0 +1,16 @@
+"""Who answers which path."""
+
+from django.urls import include, path
+
+from cihealing.ingest import webhook
+
+HOME = "api/v1/ci-healing/"
+
+urlpatterns = [
+    path(f"{HOME}webhook", webhook, {"provider": "generic"}),
+    path(f"{HOME}webhook/jenkins/<str:path_token>", webhook, {"provider": "jenkins"}),
+    path(f"{HOME}webhook/<str:provider>", webhook),
+    path(HOME, include("cihealing.api.urls")),
+    path("", include("cihealing.api.urls_root")),
+    path("", include("dashboard.urls")),
+]

@@ -1,0 +1,192 @@
+"""Ports that answer from memory, around the real database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from cihealing import registry, service
+from cihealing.domain.policy import Project, RepositoryPolicy
+from cihealing.domain.values import Colour, ExecutionRef, Failed, Observation, Owner, Passed, Purpose, Result
+from cihealing.history import JobHistory, StoredArtifacts
+from cihealing.models import Outbox
+from cihealing.ports import FixContext, HeadMoved, NoLog, Published, Tools, Tree
+from tests.domain.world import BASE, COMMIT, seen
+
+LOG = """\
+============================= test session starts ==============================
+collected 2 items
+
+tests/test_a.py .F                                                       [100%]
+
+=================================== FAILURES ===================================
+____________________________________ test_x ____________________________________
+
+    def test_x():
+>       assert total([1, 2]) == 3
+E       assert 4 == 3
+E        +  where 4 = total([1, 2])
+
+tests/test_a.py:5: AssertionError
+=========================== short test summary info ============================
+FAILED tests/test_a.py::test_x - assert 4 == 3
+========================= 1 failed, 1 passed in 0.03s ==========================
+"""
+OTHER_LOG = LOG.replace("test_x", "test_z").replace("assert 4 == 3", "assert 7 == 8")
+PATCH = "--- a/shop.py\n+++ b/shop.py\n@@ -1 +1 @@\n-bad = 1\n+good = 1\n"
+NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+def failed(number: int = 1, **fields: Any) -> Failed:
+    facts: dict[str, Any] = {
+        "execution": ExecutionRef(provider="generic", host="", job_run_id=f"red-{number}"), "repository": "acme/shop", "branch": "main",
+        "commit": COMMIT, "job": "test", "log": LOG,
+    }  # fmt: skip
+    return Failed(**{**facts, **fields})
+
+
+def passed(number: int = 1, **fields: Any) -> Passed:
+    facts: dict[str, Any] = {
+        "execution": ExecutionRef(provider="generic", host="", job_run_id=f"green-{number}"), "repository": "acme/shop", "branch": "main",
+        "commit": COMMIT, "job": "test",
+    }  # fmt: skip
+    return Passed(**{**facts, **fields})
+
+
+def receive(*results: Result, key: str, now: datetime = NOW) -> service.Receipt:
+    return service.receive(hook="default", provider="generic", delivery_id=key, results=results, now=now)
+
+
+@dataclass
+class FakeRunner:
+    """Red without a patch, green with one, as a deterministic failure is; `answer` overrides."""
+
+    answer: Any = None
+    hash: str = ""
+    ran: list[str] = field(default_factory=list)
+
+    def project(self, repository: str, commit: str, **_: Any) -> Project | None:
+        return Project(command="pytest")
+
+    def observe(
+        self, repository: str, commit: str, *, project: Project, policy: RepositoryPolicy, patch: str = "", canary: bool = False,
+        variant: str = "", tests: Sequence[str] = (),
+    ) -> tuple[Observation, str]:  # fmt: skip
+        purpose = Purpose.CANARY if canary else Purpose.GREEN if patch or commit == BASE else Purpose.REPRODUCE
+        self.ran.append(purpose)
+        found = self.answer(purpose, len(self.ran)) if self.answer else seen(purpose, Colour.GREEN if purpose is Purpose.GREEN else Colour.RED)
+        return msgspec.structs.replace(found, commit=commit, error_hash=self.hash if found.colour is Colour.RED else ""), "output"
+
+
+@dataclass
+class FakeTrees:
+    heads: dict[str, str] = field(default_factory=lambda: {"main": COMMIT})
+
+    @contextmanager
+    def at(self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = "") -> Iterator[Tree]:
+        yield Tree(root=Path("/nonexistent"), commit=commit, tree="t" * 40)
+
+    def merge_base(self, *args: Any, **kwargs: Any) -> str | None:
+        return BASE
+
+    def first_parent(self, *args: Any, **kwargs: Any) -> str | None:
+        return BASE
+
+    def head(self, repository: str, branch: str, *, policy: RepositoryPolicy) -> str | None:
+        return self.heads.get(branch)
+
+    def owner(self, *args: Any, **kwargs: Any) -> Owner | None:
+        return Owner(name="ann@example.org", source="codeowners")
+
+    def read_file(self, *args: Any, **kwargs: Any) -> str | None:
+        return None
+
+    def diff(self, tree: Tree) -> str:
+        return PATCH
+
+
+@dataclass
+class FakeForge:
+    """Merges once per run, as the real ones must; `heads` are the trees' own."""
+
+    trees: FakeTrees
+    name: str = "local_git"
+    merges: dict[str, str] = field(default_factory=dict)
+
+    def publish(self, *, run_id: str, branch: str, head: str, **_: Any) -> Published:
+        if run_id not in self.merges:
+            if self.trees.heads.get(branch) != head:
+                raise HeadMoved(head, self.trees.heads.get(branch))
+            self.merges[run_id] = "5" * 40
+            self.trees.heads[branch] = "5" * 40
+        return Published(url="local", commit=self.merges[run_id], merged=True)
+
+
+@dataclass
+class FakeCI:
+    name: str = "generic"
+    result: Result | None = None
+    asked: list[Mapping[str, str]] = field(default_factory=list)
+    log: str | None = None
+
+    def fetch_log(self, failed: Result, *, settings: Mapping[str, str]) -> str:
+        if self.log is None:
+            raise NoLog("set CI_HEALING_GITHUB_TOKEN")
+        return self.log
+
+    def expand(self, coarse: Result, *, settings: Mapping[str, str]) -> list[Result]:
+        raise NoLog("set CI_HEALING_GITHUB_TOKEN")
+
+    def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
+        self.asked.append(execution)
+        return execution["rerun"]
+
+    def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
+        return self.result
+
+
+def fix(context: FixContext) -> str | None:
+    return "renames bad to good"
+
+
+@dataclass
+class Bench:
+    """The service over the real database with every port faked."""
+
+    runner: FakeRunner = field(default_factory=FakeRunner)
+    trees: FakeTrees = field(default_factory=FakeTrees)
+    ci: FakeCI = field(default_factory=FakeCI)
+    fixers: tuple[Any, ...] = (SimpleNamespace(name="fake", title="fake", fits=lambda failure: True, fix=fix),)
+
+    def __post_init__(self) -> None:
+        self.forge = FakeForge(self.trees)
+        self.tools = Tools(
+            ci={"generic": self.ci, "github": self.ci}, runner=self.runner, trees=self.trees, sandbox=lambda policy: None,  # type: ignore[arg-type,return-value]
+            forges={"local_git": self.forge}, fixers=self.fixers, guard=lambda patch, policy: [], artifacts=StoredArtifacts(),
+            history=JobHistory(),
+        )  # fmt: skip
+
+    def step(self) -> bool:
+        """Carry out one due effect; False where none is due."""
+        row = Outbox.objects.filter(state="pending", not_before__lte=datetime.now(UTC)).order_by("not_before", "created_at", "version").first()
+        if row is None:
+            return False
+        return service.run_effect(row.id, tools=self.tools, capabilities=registry.CAPABILITIES, readers=registry.READERS)
+
+    def drain(self, most: int = 100) -> int:
+        """Carry out what is due until nothing is; returns how many."""
+        done = 0
+        while done < most and self.step():
+            done += 1
+        return done
+
+    def ring(self, name: str) -> None:
+        """Let the timers of a name be due."""
+        Outbox.objects.filter(state="pending", name=name).update(not_before=datetime.now(UTC) - timedelta(seconds=1))
