@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import tempfile
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 LIGHT = ("explain", "fingerprint", "notify")
 """Commands that need neither settings nor database: they start in a fraction of the time, in a CI job or a shell loop."""
 
 MAKES_SECRETS = ("up",)
-TAKES_DATA = ("up", "demo", "doctor")
+TAKES_DATA = ("up", "demo", "doctor", "audit", "heal", "rebuild", "retry", "runs", "watch")
+OF_ITS_OWN = "try"
+"""The command that has a service of its own for as long as it runs."""
+OWN_DIRECTORY = "cihealing-try-"
+KEPT = tuple(f"CI_HEALING_{name}" for name in ("SANDBOX", "TOOLCHAIN", "LOG_LEVEL", "LOG_FORMAT", "MAX_ATTEMPTS", "MAX_TOTAL_DURATION"))
 
 
 def main() -> None:
@@ -20,6 +27,8 @@ def main() -> None:
     if command in LIGHT:
         return light(command, arguments=arguments)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if command == OF_ITS_OWN:
+        return trial(arguments)
     if command in TAKES_DATA:
         set_data_directory(arguments)
     if command in MAKES_SECRETS and not {"-h", "--help"} & set(arguments):
@@ -36,6 +45,31 @@ def light(command: str, *, arguments: list[str]) -> None:
 
     settings.configure(DATABASES={}, INSTALLED_APPS=[], USE_I18N=False, LOGGING_CONFIG=None)
     import_module(f"cihealing.management.commands.{command}").Command().run_from_argv(["cihealing", *arguments])
+
+
+def trial(arguments: list[str]) -> None:
+    """Run `try` over a private data directory, removed at the end; the settings and the database of an installed service are not its."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, called_off)
+    with tempfile.TemporaryDirectory(prefix=OWN_DIRECTORY, ignore_cleanup_errors=True) as directory:
+        foreign = ("DATABASE_URL", "REDIS_URL", *(name for name in os.environ if name.startswith("CI_HEALING_") and name not in KEPT))
+        for name in foreign:
+            os.environ.pop(name, None)
+        os.environ["CI_HEALING_DATA_DIR"] = directory
+        # Where bubblewrap works it is used all the same; elsewhere these are people who run their own repository on their own machine.
+        os.environ.setdefault("CI_HEALING_SANDBOX", "plain")
+        os.environ.setdefault("CI_HEALING_LOG_LEVEL", "ERROR")
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(["cihealing", *arguments])
+
+
+def called_off(number: int, _frame: Any) -> None:
+    """End with everything that was started: what still writes would outlive the directories it writes into."""
+    from cihealing.embedded import end_children
+
+    end_children()
+    sys.exit(128 + number)
 
 
 def set_data_directory(arguments: list[str]) -> None:

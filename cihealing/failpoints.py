@@ -14,15 +14,16 @@ NAMES = (
     "receive.after_commit",
     "claim.after_commit",
     "capability.before",
-    "capability.after",
     "handle.before_append",
     "handle.after_append",
     "handle.before_commit",
     "handle.after_commit",
+    "sandbox.after_run",
+    "capability.after",
     "publish.before_merge",
     "publish.after_merge",
-    "sandbox.after_run",
 )
+"""In the order one healing can pass them."""
 
 _passes: Counter[str] = Counter()
 

@@ -10,10 +10,11 @@ from typing import cast
 from django.conf import settings
 
 from cihealing import guard
+from cihealing.adapters import process
 from cihealing.adapters.ci import buildkite, circleci, generic, github, gitlab, jenkins, local
 from cihealing.adapters.forge import local_git
 from cihealing.adapters.runner import ProjectRunner
-from cihealing.adapters.sandbox import choose, process
+from cihealing.adapters.sandbox import choose
 from cihealing.adapters.trees import GitTrees
 from cihealing.capabilities.ask_rerun import ask_rerun
 from cihealing.capabilities.classify import classify

@@ -116,10 +116,8 @@ class Environment(BaseSettings):
         needed = {"SECRET_KEY": self.secret_key, "WEBHOOK_SECRET": self.webhook_secret, "API_TOKEN": self.api_token}
         missing = [PREFIX + name for name, value in needed.items() if not value.get_secret_value()]
         if missing:
-            both = ", ".join(missing)
-            raise ImproperlyConfigured(
-                f"CI_HEALING_ENV=production refuses to start without secrets. Set {both} (or the same name with _FILE)."
-            )
+            names = " and ".join(missing)
+            raise ImproperlyConfigured(f"CI_HEALING_ENV=production refuses to start without secrets: set {names}, or the same with _FILE")
 
     def webhook_secrets(self) -> dict[str, str]:
         """Comma-separated secrets by provider; the key "" holds those that serve every provider."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from cihealing import projections, service
-from cihealing.capabilities.read_failure import read
+from cihealing.capabilities.read_failure import adapter_of, read
 from cihealing.domain.values import Failed
 from cihealing.models import Outbox
 from cihealing.ports import NoLog, Tools
@@ -19,7 +19,7 @@ def expand_result(failed: Failed, *, position: int, delivery: UUID, row: Outbox,
         service.record_expanded(delivery, position, [], "only noted: its jobs report themselves", row=row, now=now)
         return
     try:
-        jobs = tools.ci[failed.execution.provider].expand(failed, settings=tools.settings)
+        jobs = adapter_of(failed, tools).expand(failed, settings=tools.settings)
     except NoLog:
         failure, log = read(failed, tools)
         service.record_read(delivery, position, failure, log, row=row, now=now)

@@ -10,10 +10,8 @@ from cihealing.domain.commands import RecordProof
 from cihealing.domain.policy import Policy
 from cihealing.domain.proof import faults, is_flake, proof_runs
 from cihealing.domain.run import Run, Seen
-from cihealing.domain.values import Purpose, Usage
+from cihealing.domain.values import Observation, Purpose, Usage
 from cihealing.ports import Tools
-
-BEFORE = (Purpose.REPRODUCE, Purpose.STEADY, Purpose.BASE)
 
 
 def judge_proof(effect: f.JudgeProof, *, run: Run, policy: Policy, tools: Tools) -> RecordProof | None:
@@ -21,7 +19,7 @@ def judge_proof(effect: f.JudgeProof, *, run: Run, policy: Policy, tools: Tools)
     if attempt is None or attempt.number != effect.attempt:
         return None
     seen = [_whole(s, tools) for s in proof_runs(attempt)]
-    others = [whole(s.seen, tools) for s in run.observations if s.purpose in BEFORE and s.seen.environment]
+    others = [whole(o, tools) for o in compared(run)]
     found = faults(run, seen, others=others, policy=policy)
     record = {"run": run.id, "attempt": attempt.number, "head": attempt.head, "patch": attempt.patch, "faults": found, "runs": seen}
     return RecordProof(
@@ -31,6 +29,12 @@ def judge_proof(effect: f.JudgeProof, *, run: Run, policy: Policy, tools: Tools)
         flake=is_flake(run),
         usage=Usage(seconds=sum(s.seen.seconds for s in attempt.observations)),
     )
+
+
+def compared(run: Run) -> list[Observation]:
+    """Runs the patched tree must collect no fewer tests than: the failing tree's, and those of its base."""
+    base = [s.seen for s in run.observations if s.purpose is Purpose.BASE and run.head == run.commit]
+    return [*run.at_head(Purpose.REPRODUCE, Purpose.STEADY), *base]
 
 
 def _whole(seen: Seen, tools: Tools) -> Seen:

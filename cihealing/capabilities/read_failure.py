@@ -8,7 +8,7 @@ from uuid import UUID
 from cihealing import service
 from cihealing.domain.values import Failed, Failure
 from cihealing.models import Outbox
-from cihealing.ports import NoLog, Tools
+from cihealing.ports import CIAdapter, NoLog, Tools
 
 
 def read_failure(failed: Failed, *, position: int, delivery: UUID, row: Outbox, tools: Tools) -> None:
@@ -17,9 +17,14 @@ def read_failure(failed: Failed, *, position: int, delivery: UUID, row: Outbox, 
     service.record_read(delivery, position, failure, log, row=row, now=datetime.now(UTC))
 
 
+def adapter_of(failed: Failed, tools: Tools) -> CIAdapter:
+    """A generic body may name a provider there is no adapter for: then what is generic holds."""
+    return tools.ci.get(failed.execution.provider, tools.ci["generic"])
+
+
 def read(failed: Failed, tools: Tools) -> tuple[Failure, str]:
     try:
-        log = tools.ci[failed.execution.provider].fetch_log(failed, settings=tools.settings)
+        log = adapter_of(failed, tools).fetch_log(failed, settings=tools.settings)
     except NoLog as error:
         return service.weak_failure(failed, str(error)), ""
     return service.read_log(failed, log)

@@ -11,10 +11,11 @@ from cihealing.domain.values import Purpose
 from cihealing.ports import Tools
 
 VARIANTS = {Purpose.DEBUG: "verbose", Purpose.ISOLATE: "isolated"}
+NAMING_TESTS = (Purpose.ISOLATE, Purpose.CANARY)
+"""The canary stands beside the failing tests: under the same configuration, skips and filters."""
 
 
 def run_command(effect: f.RunCommand, *, run: Run, policy: Policy, tools: Tools) -> RecordObservation:
-    isolated = effect.purpose is Purpose.ISOLATE
     seen = observe(
         run,
         effect.commit,
@@ -23,6 +24,6 @@ def run_command(effect: f.RunCommand, *, run: Run, policy: Policy, tools: Tools)
         patch=tools.artifacts.text(effect.patch) if effect.patch else "",
         canary=effect.purpose is Purpose.CANARY,
         variant=VARIANTS.get(effect.purpose, ""),
-        tests=run.failed_tests if isolated else (),
+        tests=run.failed_tests if effect.purpose in NAMING_TESTS else (),
     )
     return RecordObservation(purpose=effect.purpose, seen=seen, attempt=effect.attempt, patch=effect.patch)

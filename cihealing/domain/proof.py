@@ -99,7 +99,8 @@ def _failing(reds: Sequence[Observation]) -> set[str]:
 
 def _test_faults(befores: Sequence[Observation], greens: Sequence[Observation], *, failing: set[str]) -> Iterable[str]:
     most = max((o.collected for o in befores), default=0)
-    known = {name for o in befores for name in (*o.passed_tests, *o.failed_tests)}
+    same_tree = {o.tree for o in befores if o.colour is Colour.RED and o.commit == befores[0].commit}
+    known = {name for o in befores if o.tree in same_tree for name in (*o.passed_tests, *o.failed_tests)}
     for green in greens:
         yield from _one_green(green, most=most, known=known, failing=failing)
 

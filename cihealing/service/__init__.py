@@ -2,7 +2,7 @@
 
 from cihealing.service.fingerprints import hear_fingerprint, ignore_fingerprint
 from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, get, handle, perform
-from cihealing.service.outbox import claim, due, poke_due
+from cihealing.service.outbox import claim, due, poke_due, reclaim
 from cihealing.service.receiving import Outcome, Receipt, read_log, receive, record_expanded, record_read, weak_failure
 from cihealing.service.running import run_effect
 
@@ -23,6 +23,7 @@ __all__ = [
     "poke_due",
     "read_log",
     "receive",
+    "reclaim",
     "record_expanded",
     "record_read",
     "run_effect",

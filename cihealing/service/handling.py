@@ -26,6 +26,10 @@ from cihealing.service import outbox, policies
 from cihealing.service.transactions import write
 
 
+OUTLIVING = ("release_followers", "collect_rerun")
+"""Effects that are not dropped with their run: what ends the others, and what brought the end itself about."""
+
+
 class NoSuchRun(Exception):
     """There is no run with this id."""
 
@@ -94,7 +98,7 @@ def _write(before: Run, events: Sequence[e.RunEvent], policy: Policy, cause: Cau
 
 def _drop_what_is_over(before: Run, after: Run, but: UUID | None) -> None:
     if after.status.ended and not before.status.ended:
-        outbox.drop_all(after.id, but=but, keep=("release_followers",))
+        outbox.drop_all(after.id, but=but, keep=OUTLIVING)
     elif before.status is RunStatus.RUNNING and after.status is not RunStatus.RUNNING:
         outbox.drop_healing(after.id, but=but)
 

@@ -106,6 +106,11 @@ def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> N
     mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=error[:1000])
 
 
+def reclaim() -> int:
+    """Free every lease; only for the one process that owns the database, at its start: whoever held them is gone."""
+    return Outbox.objects.filter(state="pending", lease_until__isnull=False).update(lease_until=None, poked_at=None)
+
+
 # ---------------------------------------------------------------- what a moved run leaves behind
 
 

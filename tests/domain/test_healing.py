@@ -101,7 +101,9 @@ def test_a_missing_environment_is_named_and_escalates() -> None:
     assert (run.status, run.escalation_reason) == (RunStatus.ESCALATED, "the environment is unavailable: python3.13 is not installed")
 
 
-@pytest.mark.parametrize(("outcome", "status"), [("green", RunStatus.RESOLVED), ("other", RunStatus.ABORTED), ("same", RunStatus.ESCALATED)])
+@pytest.mark.parametrize(
+    ("outcome", "status"), [("green", RunStatus.RESOLVED), ("other", RunStatus.ABORTED), ("same", RunStatus.ESCALATED)]
+)
 def test_infrastructure_is_run_again_and_nothing_else(outcome: str, status: RunStatus) -> None:
     world = World(failure_class=FailureClass.INFRA, rerun=outcome)
     run = world.heal()

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from cihealing import playbooks
+from cihealing.capabilities.judge_proof import compared
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain import events as e
@@ -174,6 +175,6 @@ class World:
     def judge(self, number: int) -> c.RunCommand:
         run = self.run
         assert run.proving is not None
-        others = [s.seen for s in run.observations]
+        others = compared(run)
         found = faults(run, proof_runs(run.proving), others=others, policy=self.policy)
         return c.RecordProof(number=number, proof="9" * 64, faults=tuple(found), flake=is_flake(run))

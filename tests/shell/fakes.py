@@ -81,7 +81,9 @@ class FakeRunner:
     ) -> tuple[Observation, str]:  # fmt: skip
         purpose = Purpose.CANARY if canary else Purpose.GREEN if patch or commit == BASE else Purpose.REPRODUCE
         self.ran.append(purpose)
-        found = self.answer(purpose, len(self.ran)) if self.answer else seen(purpose, Colour.GREEN if purpose is Purpose.GREEN else Colour.RED)
+        found = (
+            self.answer(purpose, len(self.ran)) if self.answer else seen(purpose, Colour.GREEN if purpose is Purpose.GREEN else Colour.RED)
+        )
         return msgspec.structs.replace(found, commit=commit, error_hash=self.hash if found.colour is Colour.RED else ""), "output"
 
 
@@ -175,7 +177,11 @@ class Bench:
 
     def step(self) -> bool:
         """Carry out one due effect; False where none is due."""
-        row = Outbox.objects.filter(state="pending", not_before__lte=datetime.now(UTC)).order_by("not_before", "created_at", "version").first()
+        row = (
+            Outbox.objects.filter(state="pending", not_before__lte=datetime.now(UTC))
+            .order_by("not_before", "created_at", "version")
+            .first()
+        )
         if row is None:
             return False
         return service.run_effect(row.id, tools=self.tools, capabilities=registry.CAPABILITIES, readers=registry.READERS)

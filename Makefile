@@ -1,0 +1,40 @@
+# `make up` runs the service, `make test` its tests. Each first does all the set-up; a second call finds it done.
+PYTHON ?= python3
+PORT ?= 8000
+BIND ?= 127.0.0.1
+DATA ?= var
+VENV := .venv
+LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+.PHONY: up test lint format setup setup-dev lock clean
+
+up: setup
+	@exec $(VENV)/bin/cihealing up --host "$(BIND)" --port "$(PORT)" --data "$(DATA)"
+
+test: setup-dev
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: setup-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy --strict cihealing dashboard config
+
+format: setup-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+setup:
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" scripts/setup up
+
+setup-dev:
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" scripts/setup dev
+
+# After a change of dependencies in pyproject.toml; needs uv (https://docs.astral.sh/uv/) on PATH.
+lock:
+	uv pip compile pyproject.toml $(LOCK_FLAGS) --extra up --output-file requirements/up.lock
+	uv pip compile pyproject.toml $(LOCK_FLAGS) --output-file requirements/base.lock
+	uv pip compile pyproject.toml $(LOCK_FLAGS) --extra up --extra dev --output-file requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,491 @@
+"""What every CI adapter needs between the wire and the domain: signatures, strict JSON, validated fields, bounded logs.
+
+Sans-I/O and pure. Everything raises BadSignature or BadPayload, whatever bytes come in, and is linear in their number.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import math
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any, NoReturn, cast
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from msgspec import structs
+
+from cihealing.domain.values import Failed, JobFacts, Passed, Result
+from cihealing.ports import BadPayload, BadSignature, NoLog, PermanentError
+
+TOLERANCE = 300
+"""Seconds a signed timestamp may lie away from now. Source: Standard Webhooks; Buildkite, 'Defending against replay attacks'."""
+
+MAX_DEPTH = 100
+MAX_DIGITS = 1_000
+MAX_SIGNATURES = 20
+MAX_ITEMS = 5_000
+SECRET_PREFIX = "whsec_"  # noqa: S105 - what such secrets begin with
+
+# ---------------------------------------------------------------- signatures
+
+
+def usable(secrets: Sequence[str]) -> list[str]:
+    """The secrets that may prove anything: an empty or blank one never does."""
+    return [secret for secret in secrets if secret.strip()]
+
+
+def equal(given: str, wanted: str) -> bool:
+    """Constant-time comparison of any two strings: `hmac.compare_digest` alone raises TypeError on non-ASCII ones."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode("utf-8", "surrogatepass"))
+
+
+def one_of(given: str, secrets: Sequence[str]) -> bool:
+    """Whether a plain token is one of `secrets`, in a time that tells nothing of which."""
+    return sum(equal(given, secret) for secret in usable(secrets)) > 0
+
+
+def hex_mac(secret: str, message: bytes, *, algorithm: str = "sha256") -> str:
+    return hmac.new(secret.encode("utf-8", "surrogatepass"), message, algorithm).hexdigest()
+
+
+def hex_signed(given: str, *, message: bytes, secrets: Sequence[str], schemes: Mapping[str, str]) -> bool:
+    """Whether one of the comma-separated `SCHEME=HEX` in `given` is the HMAC of `message` under one of `secrets`.
+
+    `schemes` names the accepted prefixes and their hash, e.g. `{"sha256": "sha256"}`; the prefix "" stands for bare HEX.
+    """
+    return any(
+        equal(value.strip(), hex_mac(secret, message, algorithm=schemes[scheme.strip()]))
+        for scheme, value in _signatures(given)
+        if scheme.strip() in schemes
+        for secret in usable(secrets)
+    )
+
+
+def _signatures(given: str) -> list[tuple[str, str]]:
+    parts = given.split(",", MAX_SIGNATURES)[:MAX_SIGNATURES]
+    return [(scheme, value) for scheme, _, value in (p.rpartition("=") for p in parts)]
+
+
+def standard_key(secret: str) -> bytes:
+    """The HMAC key of a Standard Webhooks secret: base64 after `whsec_`, else the characters themselves; empty where unusable."""
+    if not secret.startswith(SECRET_PREFIX):
+        return secret.encode("utf-8", "surrogatepass") if secret.strip() else b""
+    encoded = secret.removeprefix(SECRET_PREFIX)
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def standard_signature(secret: str, *, message_id: str, timestamp: str, body: bytes) -> str:
+    """`v1,` and the base64 HMAC-SHA256 over `id.timestamp.body`. Source: Standard Webhooks specification, 'Signature scheme'."""
+    signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogatepass") + body
+    return "v1," + base64.b64encode(hmac.digest(standard_key(secret), signed, "sha256")).decode()
+
+
+def standard_signed(given: str, *, message_id: str, timestamp: str, body: bytes, secrets: Sequence[str]) -> bool:
+    """Whether one of the space-separated signatures in `given` is right under one of `secrets`. Says nothing about age."""
+    if not (message_id and timestamp):
+        return False
+    wanted = [standard_signature(s, message_id=message_id, timestamp=timestamp, body=body) for s in secrets if standard_key(s)]
+    return any(equal(one, right) for one in given.split(" ", MAX_SIGNATURES)[:MAX_SIGNATURES] for right in wanted)
+
+
+def fresh(timestamp: str, *, now: datetime, header: str) -> None:
+    """Raises BadSignature unless `timestamp` (Unix seconds) lies within the tolerance of `now`."""
+    if not re.fullmatch(r"[0-9]{1,12}", timestamp):
+        raise BadSignature(f"{header} holds no Unix timestamp")
+    if abs(now.timestamp() - int(timestamp)) > TOLERANCE:
+        raise BadSignature(f"{header} is more than {TOLERANCE} seconds away from this clock: a replay, or a wrong clock")
+
+
+def verify_standard(headers: Mapping[str, str], *, body: bytes, secrets: Sequence[str], now: datetime) -> str:
+    """The webhook-id of a request signed after Standard Webhooks. Raises BadSignature."""
+    message_id, timestamp = required_header(headers, "webhook-id"), required_header(headers, "webhook-timestamp")
+    given = required_header(headers, "webhook-signature")
+    fresh(timestamp, now=now, header="webhook-timestamp")
+    if not standard_signed(given, message_id=message_id, timestamp=timestamp, body=body, secrets=secrets):
+        raise BadSignature("webhook-signature is not of a secret known here")
+    return delivery_id(message_id, body=body)
+
+
+def required_header(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name, "")
+    if not value:
+        raise BadSignature(f"the header {name} is missing")
+    return value
+
+
+def require_secret(secrets: Sequence[str], *, provider: str) -> list[str]:
+    """The usable ones of `secrets`. Raises BadSignature where there is none: no secret never means "accept"."""
+    found = usable(secrets)
+    if not found:
+        raise BadSignature(f"no secret is set here: set CI_HEALING_WEBHOOK_SECRET or CI_HEALING_WEBHOOK_SECRET_{provider.upper()}")
+    return found
+
+
+def delivery_id(given: str, *, body: bytes) -> str:
+    """The sender's own id where it is a plain one of at most 200 characters, else SHA-256 of the body.
+
+    The same bytes again are the same delivery: payloads name their job run, so two different results never share a body.
+    """
+    if re.fullmatch(r"[\x21-\x7e]{1,200}", given):
+        return given
+    return hashlib.sha256(body).hexdigest()
+
+
+# ---------------------------------------------------------------- strict JSON
+
+# A string, even one that never ends: the possessive group and the `\Z` branch keep a hostile body of quotes and backslashes linear.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def json_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`, strictly read. Raises BadPayload: not UTF-8, NaN or Infinity, too deep, too long a number,
+    a lone surrogate or NUL in a string, no object at the top."""
+    check_depth(raw)
+    value = _loads(_decoded(raw))
+    if not isinstance(value, dict):
+        raise BadPayload("the body must be a JSON object")
+    if _SUSPECT_ESCAPE.search(raw):
+        _check_strings(value)
+    return cast("dict[str, Any]", value)
+
+
+def check_depth(raw: bytes) -> None:
+    """Counts brackets outside strings, before the recursive parser sees them."""
+    brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
+    if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH:
+        raise BadPayload(f"the body is nested more than {MAX_DEPTH} deep")
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadPayload(f"the body is not UTF-8 (byte {error.start})") from None
+
+
+def _loads(text: str) -> object:
+    try:
+        return json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        raise BadPayload(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+
+
+def _integer(text: str) -> int:
+    _check_digits(text)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    _check_digits(text)
+    value = float(text)
+    if not math.isfinite(value):
+        raise BadPayload("the body holds a number beyond the range of a double")
+    return value
+
+
+def _check_digits(text: str) -> None:
+    if len(text) > MAX_DIGITS:
+        raise BadPayload(f"the body holds a number of more than {MAX_DIGITS} digits")
+
+
+def _constant(text: str) -> NoReturn:
+    raise BadPayload(f"the body holds {text}, which is no JSON")
+
+
+def _check_strings(value: object) -> None:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            _check_string(item)
+        elif isinstance(item, dict):
+            pending.extend((*item.keys(), *item.values()))
+        elif isinstance(item, list):
+            pending.extend(item)
+
+
+def _check_string(text: str) -> None:
+    if "\x00" in text:
+        raise BadPayload("the body holds \\u0000, which cannot be stored")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise BadPayload("the body holds half of a surrogate pair")
+
+
+# ---------------------------------------------------------------- fields
+
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~+-]*(?:/[A-Za-z0-9._~+-]+)+")
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
+_NO_REF = re.compile(r"[ ~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[-/.]|[/.]$")
+_SCP_LIKE = re.compile(r"(?:[^@/:\s]+@)?[^@/:\s]+:(?!//)(?P<path>.+)")
+
+
+def is_repository(name: str) -> bool:
+    return bool(_REPOSITORY.fullmatch(name)) and not {".", ".."} & set(name.split("/"))
+
+
+def is_branch(name: str) -> bool:
+    """Whether git would take the name. Source: git-check-ref-format(1); a leading dash would be read as an option."""
+    return not _NO_REF.search(name)
+
+
+def has_control(text: str) -> bool:
+    return any(unicodedata.category(char) in _CONTROL for char in text)
+
+
+class Fields:
+    """One object of a payload, read together with its path, so that every complaint names the field. Methods raise BadPayload."""
+
+    def __init__(self, value: object, *, path: str = "") -> None:
+        if not isinstance(value, Mapping):
+            raise BadPayload(f"{path or 'the body'}: an object is expected")
+        self.value, self.path = value, path
+
+    def at(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def bad(self, name: str, expected: str) -> BadPayload:
+        return BadPayload(f"{self.at(name)}: {expected}")
+
+    def __contains__(self, name: str) -> bool:
+        return self.value.get(name) is not None
+
+    def child(self, name: str) -> Fields:
+        return Fields(self.value.get(name), path=self.at(name))
+
+    def maybe(self, name: str) -> Fields:
+        """The object, an empty one where it is missing or null."""
+        return self.child(name) if name in self else Fields({}, path=self.at(name))
+
+    def children(self, name: str) -> list[Fields]:
+        found = self.value[name] if name in self else []
+        if not isinstance(found, list) or len(found) > MAX_ITEMS:
+            raise self.bad(name, f"a list of at most {MAX_ITEMS} objects is expected")
+        return [Fields(item, path=f"{self.at(name)}[{index}]") for index, item in enumerate(found)]
+
+    def raw(self, name: str) -> str:
+        """Text of any length and characters; "" where it is missing or null."""
+        found = self.value.get(name)
+        if found is not None and not isinstance(found, str):
+            raise self.bad(name, "text is expected")
+        return found or ""
+
+    def optional(self, name: str, *, limit: int = 300) -> str:
+        """One line without control characters; "" where it is missing or null."""
+        found = self.raw(name)
+        if len(found) > limit:
+            raise self.bad(name, f"at most {limit} characters are expected")
+        if has_control(found):
+            raise self.bad(name, "control characters are not accepted")
+        return found
+
+    def text(self, name: str, *, limit: int = 300) -> str:
+        found = self.optional(name, limit=limit)
+        if not found.strip():
+            raise self.bad(name, "this field is required")
+        return found
+
+    def label(self, name: str, *, limit: int = 300) -> str:
+        """A name for people, made fit to show: control characters become spaces, what is too long is cut."""
+        cleaned = "".join(" " if unicodedata.category(c) in _CONTROL else c for c in self.raw(name)[: limit * 4])
+        return " ".join(cleaned.split())[:limit]
+
+    def commit(self, name: str) -> str:
+        found = self.text(name, limit=64).lower()
+        if not _COMMIT.fullmatch(found):
+            raise self.bad(name, "a commit hash of 7 to 64 hexadecimal digits is expected")
+        return found
+
+    def branch(self, name: str) -> str:
+        """A branch git would take; "" where it is missing or null (detached builds)."""
+        found = self.optional(name, limit=255)
+        if found and not is_branch(found):
+            raise self.bad(name, "a branch name that git accepts is expected")
+        return found
+
+    def repository(self, name: str) -> str:
+        found = self.text(name)
+        if not is_repository(found):
+            raise self.bad(name, "a repository as owner/name is expected")
+        return found
+
+    def cloned(self, name: str) -> str:
+        """The `owner/name` of a clone URL."""
+        found = repository_of(self.text(name, limit=2_000))
+        if not found:
+            raise self.bad(name, "no owner/name can be read from this clone URL")
+        return found
+
+    def title(self, name: str, *, limit: int = 300) -> str:
+        """A label that must be there."""
+        found = self.label(name, limit=limit)
+        if not found:
+            raise self.bad(name, "this field is required")
+        return found
+
+    def ident(self, name: str) -> str:
+        """A provider's id, number or text, as text."""
+        found = self.value.get(name)
+        if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 10**30:
+            return str(found)
+        if isinstance(found, str) and re.fullmatch(r"[\x21-\x7e]{1,200}", found):
+            return found
+        raise self.bad(name, "an id (a number, or text of 1 to 200 characters) is expected")
+
+    def link(self, name: str) -> str:
+        """An http(s) URL people may click; "" for anything else."""
+        found = self.raw(name)
+        return found if web(found) and len(found) <= 2_000 and not has_control(found) else ""
+
+    def moment(self, name: str) -> datetime | None:
+        """A time in ISO 8601, or as GitLab writes it (`2019-05-01 12:33:04 UTC`); None for anything else."""
+        found = self.value.get(name)
+        try:
+            moment = datetime.fromisoformat(str(found)[:60].replace(" UTC", "+00:00"))
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+    def flag(self, name: str) -> bool:
+        return self.value.get(name) is True
+
+
+def web(url: str) -> bool:
+    return url.lower().startswith(("http://", "https://"))
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+# Their ids are UUIDs, unique across every installation, and their pages live on several hosts.
+_ONE_HOST = {"circleci": "circleci.com", "buildkite": "buildkite.com"}
+
+
+def host_of(url: str, *, provider: str = "") -> str:
+    """Host (with port) that job run ids are unique on; "" where the URL names none."""
+    parts = _split(url)
+    return _ONE_HOST.get(provider) or (parts.netloc.rpartition("@")[2].lower() if parts else "")
+
+
+def repository_of(url: str) -> str:
+    """`owner/name` from a clone URL (https, ssh, scp-like, file or plain path); "" where there is none."""
+    path = _path(url).strip("/").removesuffix(".git").removeprefix("scm/")
+    local = url.startswith(("/", "file:"))
+    name = "/".join(path.split("/")[-2:]) if local else path
+    return name if is_repository(name) else ""
+
+
+def _path(url: str) -> str:
+    scp = _SCP_LIKE.fullmatch(url)
+    if scp:
+        return scp["path"]
+    parts = _split(url)
+    return unquote(parts.path) if parts else ""
+
+
+def plain_branch(ref: str) -> str:
+    """The branch a ref or a remote-tracking name stands for."""
+    for prefix in ("refs/heads/", "refs/remotes/", "remotes/"):
+        ref = ref.removeprefix(prefix)
+    return ref.removeprefix("origin/")
+
+
+def jenkins_run(page: str) -> str:
+    """What names a Jenkins build on its host: the path of its page, e.g. `job/shop/job/main/18`; "" where there is none."""
+    parts = _split(page)
+    path = parts.path.strip("/") if parts else ""
+    return path if re.fullmatch(r"[\x21-\x7e]{1,200}", path) else ""
+
+
+def jenkins_job(job: str, *, branch: str) -> str:
+    """The full name of a Jenkins job, from `job/a/job/b/` or `a/b`, without the branch a multibranch project puts last.
+
+    So that the job keeps its name from one branch to the next, and green on main says something about red on a branch.
+    """
+    names = [unquote(part) for part in job.strip("/").removeprefix("job/").replace("/job/", "/").split("/")]
+    if len(names) > 1 and (names[-1] == branch or re.fullmatch(r"[PM]R-[0-9]+(-\w+)?", names[-1])):
+        names.pop()
+    return "/".join(names)
+
+
+# ---------------------------------------------------------------- results
+
+
+def failed(facts: JobFacts, **more: Any) -> Failed:
+    return Failed(**structs.asdict(facts), **more)
+
+
+def passed(facts: JobFacts, **more: Any) -> Passed:
+    return Passed(**structs.asdict(facts), **more)
+
+
+def facts_of(result: Result) -> JobFacts:
+    """Raises PermanentError for what is no result of a job."""
+    if not isinstance(result, JobFacts):
+        raise PermanentError("an ignored event has no job")
+    return result
+
+
+@dataclass(frozen=True)
+class WebhookOnly:
+    """The outbound half of an adapter that only listens: what it answers when it is asked for more. `hint` ends in a space."""
+
+    provider: str
+    hint: str = ""
+
+    def fetch_log(self, failed: Result, *, settings: Mapping[str, str]) -> str:
+        raise NoLog(f"the {self.provider} event carried no log: {self.hint}send the log with `cihealing notify --log build.log`")
+
+    def expand(self, coarse: Result, *, settings: Mapping[str, str]) -> list[Result]:
+        raise NoLog(f"{self.provider} is not asked for the jobs of a pipeline: let it send its job events")
+
+    def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
+        raise PermanentError(f"jobs of {self.provider} are not rerun from here: run the job again there, its result is picked up")
+
+    def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
+        """None: results arrive as webhooks."""
+        return None
+
+
+# ---------------------------------------------------------------- bounded logs
+
+
+def head_and_tail(chunks: Iterable[bytes], *, limit: int) -> bytes:
+    """All of `chunks`, or their first quarter and last three quarters of `limit` bytes around a line that says what is left out.
+
+    Memory is bounded by `limit` and one chunk. Errors stand at the end of a log, what was run at its beginning.
+    """
+    head, tail, total = bytearray(), deque[bytes](), 0
+    room, kept = limit // 4, 0
+    for chunk in chunks:
+        total += len(chunk)
+        take = max(room - len(head), 0)
+        head += chunk[:take]
+        if rest := chunk[take:]:
+            tail.append(rest)
+            kept += len(rest)
+        while tail and kept - len(tail[0]) >= limit - room:
+            kept -= len(tail.popleft())
+    end = b"".join(tail)[-(limit - room) :]
+    left_out = total - len(head) - len(end)
+    gap = b"\n[cihealing: %d bytes of the log are left out here]\n" % left_out if left_out else b""
+    return bytes(head) + gap + end

@@ -1,0 +1,64 @@
+"""Jenkins' Notification plugin (JSON over HTTP). It signs nothing: the secret is the last part of the URL it is given.
+
+Source: jenkinsci/notification-plugin, README and Phase.java. Keep the URL in a Jenkins secret ("URL source: Secret").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cihealing.adapters.ci import _wire
+from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
+from cihealing.ports import BadSignature, RawRequest
+
+name = "jenkins"
+
+ENDED = ("COMPLETED", "FINALIZED")
+RED = ("FAILURE", "UNSTABLE")
+
+
+def verify(request: RawRequest, secrets: Sequence[str]) -> str:
+    known = _wire.require_secret(secrets, provider=name)
+    if not request.path_token:
+        raise BadSignature("the URL must end with the secret token: /webhook/jenkins/TOKEN")
+    if not _wire.one_of(request.path_token, known):
+        raise BadSignature("the token in the URL is not a secret known here")
+    return _wire.delivery_id("", body=request.body)
+
+
+def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
+    body = _wire.Fields(payload)
+    build = body.child("build")
+    phase, status = build.label("phase").upper(), build.label("status").upper()
+    if phase not in ENDED:
+        return [Ignored(reason=f"phase {phase or 'unknown'} is not the end of a build")]
+    if status == "SUCCESS":
+        return [_wire.passed(_facts(body, build), log=build.raw("log") or None)]
+    if status in RED:
+        return [_wire.failed(_facts(body, build), log=build.raw("log") or None, conclusion=status.lower())]
+    return [Ignored(reason=f"status {status or 'unknown'} is neither red nor green")]
+
+
+def _facts(body: _wire.Fields, build: _wire.Fields) -> JobFacts:
+    """Both end phases of a build are one execution: its page's path names it."""
+    scm, page = build.child("scm"), build.link("full_url")
+    if "commit" not in scm:
+        raise scm.bad("commit", "Jenkins names no commit (no git checkout in this build): send the result with `cihealing notify` instead")
+    branch = _wire.plain_branch(scm.branch("branch"))
+    return JobFacts(
+        execution=ExecutionRef(provider=name, host=_wire.host_of(page), job_run_id=_run_id(body, build)),
+        repository=scm.cloned("url"),
+        branch="" if branch == "detached" else branch,
+        commit=scm.commit("commit"),
+        job=_wire.jenkins_job(body.label("url") or body.title("name"), branch=branch),
+        pipeline_url=page,
+    )
+
+
+def _run_id(body: _wire.Fields, build: _wire.Fields) -> str:
+    return _wire.jenkins_run(build.label("full_url")) or f"{body.title('name')}/{build.ident('number')}"
+
+
+_outbound = _wire.WebhookOnly("Jenkins", hint="set 'Log lines' of the notification endpoint (loglines) to some thousand, or ")
+fetch_log, expand, rerun, rerun_result = _outbound.fetch_log, _outbound.expand, _outbound.rerun, _outbound.rerun_result

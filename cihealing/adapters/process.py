@@ -1,0 +1,174 @@
+"""One process under supervision: wall clock, bounded output, and an end from another thread.
+
+Output goes to a file, never to a pipe: a child that left its group could hold a pipe open for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from cihealing.ports import Cancelled, PermanentError, Ran
+
+HEAD, TAIL = 512 * 1024, 1536 * 1024
+"""Bytes of output kept from the start and from the end; what lies between is left out and counted."""
+
+FLOOD = 128 * 1024 * 1024
+"""Bytes of output after which the process is ended: disks are finite."""
+
+FLOODED = 128 + signal.SIGXFSZ
+"""Exit code of a process ended for its flood, the one the kernel's own file size limit would give."""
+
+TICK = 0.05
+GRACE = 5.0
+REAPER = Path(__file__).with_name("reaper.py")
+
+LIMITS: Mapping[str, int] = {
+    "RLIMIT_CORE": 0,
+    "RLIMIT_FSIZE": 1024**3,
+    "RLIMIT_NOFILE": 4096,
+    # Not RLIMIT_AS: node, Go and the JVM reserve far more address space than they ever touch.
+    "RLIMIT_DATA": 8 * 1024**3,
+}
+
+_event: ContextVar[threading.Event | None] = ContextVar("cihealing_cancel", default=None)
+
+
+@contextlib.contextmanager
+def cancelling(event: threading.Event) -> Iterator[None]:
+    """Processes started in this context are killed, and `Cancelled` is raised, soon (0.1 s) after `event` is set."""
+    token = _event.set(event)
+    try:
+        yield
+    finally:
+        _event.reset(token)
+
+
+def check_cancelled() -> None:
+    event = _event.get()
+    if event is not None and event.is_set():
+        raise Cancelled("called off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    exit_code: int | None
+    seconds: float
+    timed_out: bool = False
+    flooded: bool = False
+
+
+def supervise(process: subprocess.Popen[bytes], *, timeout: float, stop: Callable[[], None], output: BinaryIO) -> Ended:
+    """Wait for the end, or bring it about with `stop`. Raises Cancelled. The caller's thread must be the one that started it."""
+    started = time.monotonic()
+    reason = ""
+    while not reason and not _ended(process):
+        reason = _reason_to_stop(time.monotonic() - started, timeout=timeout, output=output)
+    if reason:
+        stop()
+        process.wait()
+    if reason == "cancelled":
+        raise Cancelled("called off")
+    code = {"flooded": FLOODED, "timed out": None}.get(reason, process.returncode)
+    return Ended(exit_code=code, seconds=time.monotonic() - started, timed_out=reason == "timed out", flooded=reason == "flooded")
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(TICK)
+        return True
+    return False
+
+
+def _reason_to_stop(seconds: float, *, timeout: float, output: BinaryIO) -> str:
+    event = _event.get()
+    if event is not None and event.is_set():
+        return "cancelled"
+    if seconds >= timeout:
+        return "timed out"
+    return "flooded" if os.fstat(output.fileno()).st_size > FLOOD else ""
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def read_bounded(file: BinaryIO) -> tuple[str, bool]:
+    """Head and tail of what was written, and whether something between was left out."""
+    size = os.fstat(file.fileno()).st_size
+    if size <= HEAD + TAIL:
+        return _text(_slice(file, 0, size)), False
+    left_out = size - HEAD - TAIL
+    head, tail = _slice(file, 0, HEAD), _slice(file, size - TAIL, TAIL)
+    return f"{_text(head)}\n[... {left_out} bytes of output left out ...]\n{_text(tail)}", True
+
+
+def _slice(file: BinaryIO, start: int, length: int) -> bytes:
+    file.seek(start)
+    return file.read(length)
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", errors="replace")
+
+
+def output_file() -> BinaryIO:
+    # O_APPEND: several writers of one log must not overwrite each other.
+    descriptor, name = tempfile.mkstemp(prefix="cihealing-output-")
+    os.close(descriptor)
+    try:
+        return open(name, "a+b", buffering=0)  # noqa: PTH123  (the caller closes it)
+    finally:
+        Path(name).unlink()
+
+
+def reaped(argv: Sequence[str], *, limits: Mapping[str, int] = LIMITS) -> list[str]:
+    """`argv` below a reaper that leaves no process behind, however the worker dies."""
+    return [sys.executable, "-I", "-S", str(REAPER), str(os.getpid()), json.dumps(dict(limits)), "--", *argv]
+
+
+def stop_reaper(process: subprocess.Popen[bytes]) -> None:
+    """Let the reaper end what it watches; kill it only when it does not answer."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        kill_group(process)
+
+
+def run(argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeout: float, limits: Mapping[str, int] = LIMITS) -> Ran:
+    """Run below a reaper, standard error with the output. Raises Cancelled; OSError where `cwd` is gone."""
+    check_cancelled()
+    with output_file() as output:
+        process = subprocess.Popen(
+            reaped(argv, limits={**limits, "RLIMIT_CPU": int(timeout) + 60}),
+            cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+        ended = supervise(process, timeout=timeout, stop=lambda: stop_reaper(process), output=output)
+        text, cut = read_bounded(output)
+    return ran(ended, output=text, truncated=cut)
+
+
+def require_workdir(tree: Path, workdir: str) -> None:
+    """Raises PermanentError where the tree has no such directory, or it leads elsewhere."""
+    place = (tree / workdir).resolve()
+    if not place.is_dir() or not place.is_relative_to(tree.resolve()):
+        raise PermanentError(f"the repository has no directory {workdir!r}: correct the project's `path`")
+
+
+def ran(ended: Ended, *, output: str, truncated: bool) -> Ran:
+    truncated = truncated or ended.flooded
+    return Ran(exit_code=ended.exit_code, output=output, seconds=ended.seconds, timed_out=ended.timed_out, truncated=truncated)

@@ -1,0 +1,139 @@
+"""Per-test results as values, and JUnit files read as what they are: written by code that may be hostile.
+
+A file is bounded, holds no DOCTYPE, and is opened only where no link leads out of the directory it was promised in.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+MAX_BYTES = 32 * 1024 * 1024
+MAX_FILES = 2000
+MAX_TESTS = 50_000
+MAX_ID = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tests:
+    """What became of each test, by the runner's own ids; a test is in exactly one of the three."""
+
+    passed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def collected(self) -> int:
+        return len(self.passed) + len(self.failed) + len(self.skipped)
+
+
+def told(outcomes: Iterable[tuple[str, str]]) -> Tests:
+    """From (id, `passed` | `failed` | `skipped`). One failure of a test outweighs whatever else was said about it."""
+    weight = {"passed": 0, "skipped": 1, "failed": 2}
+    worst: dict[str, str] = {}
+    for full, outcome in outcomes:
+        name = full[:MAX_ID]
+        if len(worst) < MAX_TESTS or name in worst:
+            worst[name] = max(worst.get(name, outcome), outcome, key=weight.__getitem__)
+    by = {o: tuple(n for n, said in worst.items() if said == o) for o in weight}
+    return Tests(passed=by["passed"], failed=by["failed"], skipped=by["skipped"])
+
+
+def read_inside(path: Path, *, root: Path) -> bytes | None:
+    """The content of a regular file of at most 32 MB that really lies below `root`; None for anything else."""
+    try:
+        if not path.resolve().is_relative_to(root.resolve()):
+            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (OSError, RuntimeError, ValueError):
+        return None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+        os.close(descriptor)
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(MAX_BYTES)
+
+
+def junit_files(root: Path, pattern: str) -> list[Path]:
+    """Files below `root` that a glob names; an absolute or climbing one names none."""
+    if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
+        return []
+    found = (p for p in root.glob(pattern) if not p.is_symlink() and p.is_file())
+    return sorted(p for _, p in zip(range(MAX_FILES), found, strict=False))
+
+
+def remove_stale(root: Path, pattern: str) -> None:
+    """A result file that was committed must not speak for this run."""
+    for path in junit_files(root, pattern):
+        if path.resolve().is_relative_to(root.resolve()):
+            path.unlink()
+
+
+def read_junit(files: Iterable[Path], *, root: Path, name: Callable[[Element], str]) -> Tests | None:
+    """The tests of all `files`; None where there is no file, or one of them is not to be trusted."""
+    outcomes: list[tuple[str, str]] = []
+    read = 0
+    for path in files:
+        case = cases(read_inside(path, root=root))
+        if case is None:
+            return None
+        read += 1
+        outcomes += ((name(element), outcome(element)) for element in case)
+    return told(outcomes) if read else None
+
+
+def cases(content: bytes | None) -> Iterator[Element] | None:
+    if content is None:
+        return None
+    try:
+        document: Element = fromstring(content, forbid_dtd=True)
+    except (DefusedXmlException, SyntaxError, ValueError, LookupError):
+        return None
+    return document.iter("testcase")
+
+
+def outcome(case: Element) -> str:
+    said = {child.tag for child in case}
+    if said & {"failure", "error"}:
+        return "failed"
+    return "skipped" if "skipped" in said else "passed"
+
+
+def plain_name(case: Element) -> str:
+    """`package.Class.method`, as Maven and Gradle print it."""
+    return ".".join(filter(None, (case.get("classname"), case.get("name"))))
+
+
+def pytest_name(case: Element, *, exists: Callable[[str], bool]) -> str:
+    """The node id. JUnit's class name has dots for slashes: the file is the longest front of it that exists."""
+    file, classname, name = case.get("file") or "", case.get("classname") or "", case.get("name") or ""
+    module = file.removesuffix(".py").replace("/", ".")
+    if not classname:
+        return file if name in (module, "") else "::".join(filter(None, (file, name)))
+    if classname == module or classname.startswith(f"{module}."):
+        return node_id(file, classname[len(module) :].strip("."), name)
+    return _by_existence(classname, name, exists=exists)
+
+
+def _by_existence(classname: str, name: str, *, exists: Callable[[str], bool]) -> str:
+    parts = classname.split(".")[:40]
+    for i in range(len(parts), 0, -1):
+        path = "/".join(parts[:i]) + ".py"
+        if exists(path):
+            return node_id(path, ".".join(parts[i:]), name)
+    return f"{classname}::{name}"
+
+
+def node_id(file: str, classes: str, name: str) -> str:
+    return "::".join([file, *filter(None, classes.split(".")), name])

@@ -1,0 +1,47 @@
+"""The plain runner: repository code as a child process, for repositories the operator marked `trusted`.
+
+It keeps the worker's environment from the command, bounds time, output and files, and leaves no process behind. It hides
+neither files nor network: that takes bubblewrap.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cihealing.adapters import process
+from cihealing.adapters.sandbox.toolchain import default_toolchain, variables
+from cihealing.ports import PermanentError, Ran, TransientError
+
+
+class Plain:
+    name = "plain"
+
+    def __init__(self, *, trusted: bool, toolchain: Sequence[Path] | None = None) -> None:
+        """Raises PermanentError unless the caller says that the repository is trusted."""
+        if trusted is not True:
+            raise PermanentError("the plain runner takes trusted repositories only: mark the repository `trusted: true` in the policy")
+        self.toolchain = tuple(default_toolchain() if toolchain is None else toolchain)
+
+    def run(
+        self, command: str, *, tree: Path, workdir: str, environment: Mapping[str, str], timeout: float,
+        results: Path | None = None,
+    ) -> Ran:  # fmt: skip
+        process.require_workdir(tree, workdir)
+        home = Path(tempfile.mkdtemp(prefix="cihealing-home-"))
+        try:
+            values = {**self.environment(home), **environment}
+            return process.run(["/bin/sh", "-c", command], cwd=tree / workdir, environment=values, timeout=timeout)
+        except OSError as error:
+            raise TransientError(f"the command could not be started: {error}") from error
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+    def environment(self, home: Path) -> dict[str, str]:
+        return {"HOME": str(home), "TMPDIR": str(home), **variables(self.toolchain)}
+
+    def inside(self, results: Path) -> str:
+        """Where the command finds the results directory."""
+        return str(results)

@@ -1,0 +1,374 @@
+"""Mirrors of the repositories policy names, and private worktrees of exact commits.
+
+One bare mirror a repository below `mirrors`; a worktree is a directory of its own that holds the files, and a `.git` with that
+one commit and no remote, so that tools which ask git still work. It is removed when it is given back.
+
+After repository code ran, nothing here trusts what lies in a worktree: changes are read with the mirror's git directory and an
+index outside the tree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cihealing.adapters import owners
+from cihealing.adapters.git import REMOTE_TIMEOUT, Git, GitFailed, is_commit, prepare_home, remote_environment, remote_error
+from cihealing.adapters.process import check_cancelled
+from cihealing.domain.policy import RepositoryPolicy
+from cihealing.domain.values import Owner
+from cihealing.ports import PermanentError, TransientError, Tree
+
+MAX_PATCH = 2 * 1024 * 1024
+MAX_FILE = 1024 * 1024
+LOCK_TIMEOUT = 300.0
+PREFIX, LOCK = "cihealing-tree-", "lock"
+ABANDONED = 86_400.0
+"""Seconds after which scratch without a lock is nobody's: twelve times the longest command."""
+UNTRACKED = ("__pycache__/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "node_modules/")
+"""What tools leave behind; never part of a change."""
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "cihealing", "GIT_AUTHOR_EMAIL": "cihealing@localhost", "GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z",
+    "GIT_COMMITTER_NAME": "cihealing", "GIT_COMMITTER_EMAIL": "cihealing@localhost", "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """The private directory of one worktree. `objects` and `index` are the service's own and no part of the tree."""
+
+    place: Path
+    mirror: Path
+
+    @property
+    def root(self) -> Path:
+        return self.place / "tree"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "GIT_DIR": str(self.mirror), "GIT_INDEX_FILE": str(self.place / "index"), "GIT_WORK_TREE": str(self.root),
+            "GIT_OBJECT_DIRECTORY": str(self.place / "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.mirror / "objects"),
+        }  # fmt: skip
+
+
+class GitTrees:
+    """`mirrors`: the directory of the mirrors. `settings`: CI_HEALING_GIT_TOKEN and CI_HEALING_GIT_USER for https clones."""
+
+    def __init__(self, mirrors: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        self.mirrors = mirrors.resolve()
+        self.settings = dict(settings or {})
+        self.git = Git(home=self.mirrors / ".git-home")
+        self._open: dict[Path, Workspace] = {}
+
+    # ------------------------------------------------------------ the mirror
+
+    def mirror_path(self, repository: str) -> Path:
+        readable = re.sub(r"[^A-Za-z0-9._-]", "_", repository)[:60].lstrip(".")
+        return self.mirrors / f"{readable}-{hashlib.sha256(repository.encode()).hexdigest()[:16]}.git"
+
+    def _mirror(self, repository: str, *, policy: RepositoryPolicy) -> Path:
+        """The mirror, made where it does not exist yet. Raises PermanentError where policy gives no clone URL."""
+        if not policy.clone_url or policy.clone_url.startswith("-"):
+            raise PermanentError(f"{repository} has no `clone_url` in the policy: add it, so that its code can be looked at")
+        prepare_home(self.git.home)
+        path = self.mirror_path(repository)
+        if not (path / "HEAD").is_file():
+            with locked(path):
+                self.git("init", "--bare", "--quiet", "--", str(path))
+        return path
+
+    def _remote(self, policy: RepositoryPolicy) -> dict[str, str]:
+        token, user = self.settings.get("CI_HEALING_GIT_TOKEN", ""), self.settings.get("CI_HEALING_GIT_USER", "x-access-token")
+        return remote_environment(policy.clone_url, forge=policy.forge, home=self.git.home, token=token, user=user)
+
+    def _fetch(self, repository: str, mirror: Path, *, policy: RepositoryPolicy, refs: Sequence[str]) -> None:
+        command = ("--git-dir", str(mirror), "fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--force")
+        try:
+            with locked(mirror):
+                self.git(*command, "--", policy.clone_url, *refs, variables=self._remote(policy), timeout=REMOTE_TIMEOUT)
+        except GitFailed as error:
+            raise remote_error(error, what=f"{repository} could not be fetched") from error
+
+    def _with_commit(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> Path:
+        """A mirror that has `commit`: asked of the origin's branches, then by its id (a pull request's head is on no branch)."""
+        if not is_commit(commit):
+            raise PermanentError(f"{commit[:80]!r} is no full commit id")
+        mirror = self._mirror(repository, policy=policy)
+        if not self._has(mirror, commit):
+            self._fetch(repository, mirror, policy=policy, refs=["+refs/heads/*:refs/heads/*"])
+        if not self._has(mirror, commit):
+            with contextlib.suppress(PermanentError, TransientError):
+                self._fetch(repository, mirror, policy=policy, refs=[f"+{commit}:refs/cihealing/{commit}"])
+        if not self._has(mirror, commit):
+            raise PermanentError(f"{repository} has no commit {commit} at its clone URL (pushed over, or a fork's?)")
+        return mirror
+
+    def _has(self, mirror: Path, commit: str) -> bool:
+        return self.git.quiet("--git-dir", str(mirror), "cat-file", "-t", commit) == "commit"
+
+    def _ask(self, mirror: Path, *args: str) -> str | None:
+        return self.git.quiet("--git-dir", str(mirror), *args)
+
+    def _resolve(self, repository: str, commitish: str, *, policy: RepositoryPolicy) -> tuple[Path, str] | None:
+        """A commit id as it is, a branch name as the origin has it now; None where there is no such branch."""
+        if is_commit(commitish):
+            return self._with_commit(repository, commitish, policy=policy), commitish
+        commit = self.head(repository, commitish, policy=policy)
+        return None if commit is None else (self._with_commit(repository, commit, policy=policy), commit)
+
+    # ------------------------------------------------------------ questions
+
+    def head(self, repository: str, branch: str, *, policy: RepositoryPolicy) -> str | None:
+        """The commit the origin's branch points at now (asks the origin)."""
+        self._mirror(repository, policy=policy)
+        ref = f"refs/heads/{branch}"
+        if not self._well_formed(ref):
+            return None
+        try:
+            answer = self.git("ls-remote", "--", policy.clone_url, ref, variables=self._remote(policy), timeout=REMOTE_TIMEOUT)
+        except GitFailed as error:
+            raise remote_error(error, what=f"{repository} could not be asked for {branch[:100]}") from error
+        found = [line.split("\t") for line in answer.splitlines()]
+        return next((commit for commit, name in found if name == ref and is_commit(commit)), None)
+
+    def _well_formed(self, ref: str) -> bool:
+        try:
+            self.git("check-ref-format", ref)
+        except (GitFailed, ValueError):
+            return False
+        return True
+
+    def merge_base(self, repository: str, commit: str, branch: str, *, policy: RepositoryPolicy) -> str | None:
+        mirror = self._with_commit(repository, commit, policy=policy)
+        tip = self.head(repository, branch, policy=policy)
+        if tip is None:
+            return None
+        self._with_commit(repository, tip, policy=policy)
+        return self._ask(mirror, "merge-base", commit, tip)
+
+    def first_parent(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> str | None:
+        mirror = self._with_commit(repository, commit, policy=policy)
+        return self._ask(mirror, "rev-parse", "--verify", "--quiet", f"{commit}^1^{{commit}}")
+
+    def read_file(self, repository: str, commit: str, path: str, *, policy: RepositoryPolicy) -> str | None:
+        """The text of a regular file (at most 1 MB) at a commit, or at the head of a branch; None where there is none."""
+        resolved = self._resolve(repository, commit, policy=policy)
+        if resolved is None or unsafe(path):
+            return None
+        mirror, commit = resolved
+        entry = self._ask(mirror, "ls-tree", "-l", "--full-tree", commit, "--", f":(literal){path}") or ""
+        mode, kind, blob, size = (*entry.partition("\t")[0].split(), "", "", "", "")[:4]
+        if kind != "blob" or mode == "120000" or not size.isdigit() or int(size) > MAX_FILE:
+            return None
+        return self.git("--git-dir", str(mirror), "cat-file", "blob", blob)
+
+    def files(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> tuple[str, ...]:
+        """Every path at a commit, or at the head of a branch."""
+        resolved = self._resolve(repository, commit, policy=policy)
+        return () if resolved is None else self._files(*resolved)
+
+    def _files(self, mirror: Path, commit: str) -> tuple[str, ...]:
+        return tuple(p for p in self.git("--git-dir", str(mirror), "ls-tree", "-r", "-z", "--name-only", commit).split("\0") if p)
+
+    def owner(self, repository: str, commit: str, files: Sequence[str], *, policy: RepositoryPolicy) -> Owner | None:
+        mirror = self._with_commit(repository, commit, policy=policy)
+        known = self._known(mirror, commit, files)
+        text = next(filter(None, (self.read_file(repository, commit, p, policy=policy) for p in owners.PLACES)), "")
+        for file in known:
+            if name := owners.owner_of(file, codeowners=text):
+                return Owner(name=name, source="codeowners")
+        return self._author(mirror, commit, known)
+
+    def _known(self, mirror: Path, commit: str, files: Sequence[str]) -> list[str]:
+        """Those of `files` the commit has; a path from a log may carry the build directory in front."""
+        present = set(self._files(mirror, commit))
+        tails = ((f, "/".join(f.split("/")[i:])) for f in files[:50] for i in range(min(f.count("/") + 1, 20)))
+        first: dict[str, str] = {}
+        for file, tail in tails:
+            if tail in present:
+                first.setdefault(file, tail)
+        return list(dict.fromkeys(first.values()))
+
+    def _author(self, mirror: Path, commit: str, files: Sequence[str]) -> Owner | None:
+        for file in files:
+            if name := self._last_author(mirror, commit, "--", f":(literal){file}"):
+                return Owner(name=name, source=f"last author of {file}")
+        name = self._last_author(mirror, commit)
+        return Owner(name=name, source="commit author") if name else None
+
+    def _last_author(self, mirror: Path, commit: str, *paths: str) -> str | None:
+        answer = self._ask(mirror, "log", "-20", "--no-merges", "--no-show-signature", "--format=%ae", commit, *paths) or ""
+        # A bot's change has no one to ask: the person before it is the one who knows the file.
+        return next((login(mail) for mail in answer.splitlines() if mail and "[bot]@" not in mail), None)
+
+    # ------------------------------------------------------------ worktrees
+
+    @contextlib.contextmanager
+    def at(self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = "") -> Iterator[Tree]:
+        mirror = self._with_commit(repository, commit, policy=policy)
+        with self._tree(mirror, source=commit, commit=commit, patch=patch) as tree:
+            yield tree
+
+    @contextlib.contextmanager
+    def at_merge(self, repository: str, commit: str, base: str, *, policy: RepositoryPolicy, patch: str = "") -> Iterator[Tree]:
+        """`commit` merged into `base` (a branch or commit), as CI builds a pull request. Raises PermanentError on a conflict."""
+        mirror = self._with_commit(repository, commit, policy=policy)
+        resolved = self._resolve(repository, base, policy=policy)
+        if resolved is None:
+            raise PermanentError(f"{repository} has no branch {base[:100]!r}")
+        merged = self._ask(mirror, "merge-tree", "--write-tree", "--no-messages", resolved[1], commit)
+        if merged is None or not is_commit(merged):
+            raise PermanentError(f"{commit} does not merge into {base[:100]} without a conflict: rebase it")
+        with self._tree(mirror, source=merged, commit=commit, patch=patch) as tree:
+            yield tree
+
+    @contextlib.contextmanager
+    def _tree(self, mirror: Path, *, source: str, commit: str, patch: str) -> Iterator[Tree]:
+        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
+            space = Workspace(place=Path(name).resolve(), mirror=mirror)
+            held = (space.place / LOCK).open("w")
+            fcntl.flock(held, fcntl.LOCK_EX)
+            try:
+                tree = self._fill(space, source=source, patch=patch)
+                self._open[space.root] = space
+                yield Tree(root=space.root, commit=commit, tree=tree)
+            finally:
+                self._open.pop(space.root, None)
+                remove(space.root)
+                held.close()
+
+    def _fill(self, space: Workspace, *, source: str, patch: str) -> str:
+        """Write the files and the one-commit repository; returns the tree hash.
+
+        The patch meets the index alone: git refuses paths that leave it.
+        """
+        (space.place / "objects").mkdir()
+        space.root.mkdir()
+        self.git("read-tree", source, variables=space.variables)
+        self._apply(space, patch)
+        tree = self.git("write-tree", variables=space.variables).strip()
+        self.git("checkout-index", "--all", "--force", "--quiet", "--index", variables=space.variables)
+        self._own_repository(space, tree)
+        return tree
+
+    def _apply(self, space: Workspace, patch: str) -> None:
+        if not patch.strip():
+            return
+        if len(patch.encode("utf-8", "replace")) > MAX_PATCH:
+            raise PermanentError("the patch is larger than 2 MB")
+        try:
+            self.git("apply", "--cached", "--whitespace=nowarn", "-", variables=space.variables, data=patch)
+        except GitFailed as error:
+            raise PermanentError(f"the patch does not apply: {error.text[:500]}") from error
+
+    def _own_repository(self, space: Workspace, tree: str) -> None:
+        """A `.git` in the tree that holds this one commit and points nowhere."""
+        commit = self.git("commit-tree", "-m", "the tree under test", tree, variables={**space.variables, **IDENTITY}).strip()
+        own = space.root / ".git"
+        # No template: it would bring hooks and a path of this machine.
+        self.git("init", "--quiet", "--template=", "--", str(space.root))
+        (own / "objects" / "pack").mkdir(parents=True, exist_ok=True)
+        self.git("pack-objects", "--quiet", "--revs", str(own / "objects/pack/pack"), variables=space.variables, data=f"{commit}\n")
+        self.git("--git-dir", str(own), "update-ref", "HEAD", commit)
+        shutil.copyfile(space.place / "index", own / "index")
+
+    # ------------------------------------------------------------ what became of a worktree
+
+    def diff(self, tree: Tree) -> str:
+        space = self._workspace(tree)
+        self._stage(space)
+        return self.git("diff-index", "--cached", "--patch", "--binary", "--no-ext-diff", "--no-textconv", "--full-index", "--no-renames",
+                        "--src-prefix=a/", "--dst-prefix=b/", tree.tree, variables=space.variables)  # fmt: skip
+
+    def changed(self, tree: Tree) -> tuple[str, ...]:
+        """Paths that were changed, added or removed below the tree since it was yielded (ignored files aside)."""
+        space = self._workspace(tree)
+        self._stage(space)
+        answer = self.git("diff-index", "--cached", "--name-only", "-z", "--no-renames", tree.tree, variables=space.variables)
+        return tuple(p for p in answer.split("\0") if p)
+
+    def _stage(self, space: Workspace) -> None:
+        excludes = space.place / "excludes"
+        excludes.write_text("\n".join(UNTRACKED) + "\n")
+        self.git("-c", f"core.excludesFile={excludes}", "-c", "advice.addEmbeddedRepo=false", "add", "--all", "--", ".",
+                 variables=space.variables)  # fmt: skip
+
+    def _workspace(self, tree: Tree) -> Workspace:
+        space = self._open.get(tree.root)
+        if space is None:
+            raise PermanentError("this worktree was given back already")
+        return space
+
+
+def unsafe(path: str) -> bool:
+    return not path or "\0" in path or path.startswith("/") or ".." in path.split("/")
+
+
+def login(mail: str) -> str:
+    """GitHub's private addresses hold the login; any other address is the name itself."""
+    found = re.match(r"(?:\d+\+)?([A-Za-z0-9-]+)@users\.noreply\.github\.com\Z", mail)
+    return found[1] if found else mail
+
+
+@contextlib.contextmanager
+def locked(mirror: Path) -> Iterator[None]:
+    """One writer a mirror, across threads and processes. Raises TransientError after five minutes."""
+    mirror.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    with mirror.with_suffix(".lock").open("w") as file:
+        while not _taken(file.fileno()):
+            check_cancelled()
+            if time.monotonic() > deadline:
+                raise TransientError(f"{mirror.name} is being fetched by another worker for over five minutes")
+            time.sleep(0.05)
+        yield
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def sweep(place: Path | None = None) -> int:
+    """Remove what killed workers left in the directory for temporary files; returns how many. To be called at start."""
+    found = [p for p in (place or Path(tempfile.gettempdir())).glob("cihealing-*-*") if _abandoned(p)]
+    for path in found:
+        remove(path)
+    return len(found)
+
+
+def _abandoned(path: Path) -> bool:
+    """True for our own directory that no living worker holds: its lock is free, or it has none and is a day old."""
+    try:
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            return False
+        if not path.name.startswith(PREFIX) or not (path / LOCK).is_file():
+            return time.time() - status.st_mtime > ABANDONED
+        with (path / LOCK).open("r") as file:
+            return _taken(file.fileno())
+    except OSError:
+        return False
+
+
+def remove(root: Path) -> None:
+    """Also where repository code left directories without permissions, or nested deeper than Python recurses."""
+    if root.exists():
+        subprocess.run(["chmod", "-R", "u+rwX", "--", str(root)], check=False, capture_output=True, timeout=600)
+        subprocess.run(["rm", "-rf", "--", str(root)], check=False, capture_output=True, timeout=600)

@@ -1,0 +1,275 @@
+"""Server-sent events: one poller a process reads new facts and hands them to bounded queues, filtered by what each listener may see.
+
+A frame is `id` (where to resume), `event: run` and one line of JSON. A client that is too slow is cut off and resumes by Last-Event-ID; so
+does every client after a while, which is when it is asked again who it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Protocol
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections, connections
+from django.http import StreamingHttpResponse
+
+from cihealing import contract, embedded, queries
+from cihealing.queries import GlobalEntry, Viewer
+
+log = logging.getLogger(__name__)
+
+POLL = 0.4
+"""Seconds between two looks at the database, while anybody listens."""
+TICK = 0.5
+"""Seconds after which a waiting stream looks whether the process is to end."""
+HEARTBEAT = 15.0
+LONGEST = 900.0
+LONGEST_SYNC = 60.0
+"""Seconds a stream lives. Under WSGI it holds a worker's thread, so that it must give it back soon."""
+LISTENERS = 200
+QUEUE = 500
+BATCH = 500
+RETRY = "retry: 2000\n\n"
+
+
+class TooManyListeners(Exception):
+    """This process streams to as many clients as it can."""
+
+
+class Listener:
+    """One client's queue. Filled by the poller's thread, emptied by the stream's; `wake` is called after either."""
+
+    def __init__(self, viewer: Viewer, *, wake: Callable[[], None]) -> None:
+        self.viewer, self.wake = viewer, wake
+        self.waiting: deque[GlobalEntry] = deque()
+        self.cut_off = False
+
+    def offer(self, entries: Iterable[GlobalEntry]) -> None:
+        mine = [entry for entry in entries if self.viewer.sees(entry.repository)]
+        self.cut_off = self.cut_off or len(self.waiting) + len(mine) > QUEUE
+        if mine and not self.cut_off:
+            self.waiting.extend(mine)
+        if mine:
+            self.wake()
+
+    def take(self) -> list[GlobalEntry]:
+        return [self.waiting.popleft() for _ in range(len(self.waiting))]
+
+
+class Hub:
+    """The one poller of a process. It runs while somebody listens."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.listeners: set[Listener] = set()
+        self.thread: threading.Thread | None = None
+        self.cursor = ""
+
+    @property
+    def full(self) -> bool:
+        return len(self.listeners) >= LISTENERS
+
+    def listen(self, viewer: Viewer, *, wake: Callable[[], None]) -> Listener:
+        """A listener that gets every fact committed from now on. Raises TooManyListeners."""
+        with self.lock:
+            if self.full:
+                raise TooManyListeners
+            if self.thread is None:
+                self.cursor = queries.global_cursor()  # read before the caller reads what was: nothing falls between the two
+                self.thread = threading.Thread(target=self._poll, name="cihealing-streams", daemon=True)
+                self.thread.start()
+            listener = Listener(viewer, wake=wake)
+            self.listeners.add(listener)
+            return listener
+
+    def leave(self, listener: Listener) -> None:
+        with self.lock:
+            self.listeners.discard(listener)
+
+    def _poll(self) -> None:
+        while not self._over():
+            try:
+                self.pass_on()
+            except Exception:
+                log.exception("reading new facts for streams failed; trying again")
+            close_old_connections()
+            embedded.stopping.wait(POLL)
+
+    def _over(self) -> bool:
+        with self.lock:
+            if self.listeners and not embedded.stopping.is_set():
+                return False
+            self.thread = None
+            return True
+
+    def pass_on(self) -> None:
+        """Hand every fact after the cursor to those who may see it."""
+        while found := queries.global_events_after(queries.SERVICE_VIEWER, self.cursor, limit=BATCH):
+            self.cursor = found[-1].cursor
+            with self.lock:
+                listeners = list(self.listeners)
+            for listener in listeners:
+                listener.offer(found)
+
+
+hub = Hub()
+
+
+# ---------------------------------------------------------------- what is told
+
+
+class Feed(Protocol):
+    viewer: Viewer
+
+    def catch_up(self) -> list[str]:
+        """Frames of some of what the client missed; empty once it missed nothing."""
+
+    def go_on(self, news: Sequence[GlobalEntry]) -> list[str]:
+        """Frames for what was told since."""
+
+
+class RunFeed:
+    """The facts of one run above a version."""
+
+    def __init__(self, viewer: Viewer, run_id: UUID, *, after: int) -> None:
+        self.viewer, self.run_id, self.version = viewer, run_id, after
+
+    def catch_up(self) -> list[str]:
+        return self._read()
+
+    def go_on(self, news: Sequence[GlobalEntry]) -> list[str]:
+        return self._read() if any(entry.run_id == self.run_id for entry in news) else []
+
+    def _read(self) -> list[str]:
+        entries = queries.events_after(self.viewer, self.run_id, self.version)
+        row = queries.run_row(self.viewer, self.run_id) if entries else None
+        if row is None:
+            return []
+        self.version = entries[-1].version
+        now = {"runId": str(row.id), "status": row.status, "stage": row.stage}
+        return [frame(str(entry.version), {**now, **contract.event(entry)}) for entry in entries]
+
+
+class AllFeed:
+    """The facts of every run the viewer sees, after a cursor; from now on where there is none."""
+
+    def __init__(self, viewer: Viewer, *, after: str) -> None:
+        self.viewer, self.cursor = viewer, after
+
+    def catch_up(self) -> list[str]:
+        if self.cursor:
+            return self.go_on(queries.global_events_after(self.viewer, self.cursor, limit=BATCH))
+        self.cursor = queries.global_cursor()
+        return [f"id: {self.cursor}\n\n"]
+
+    def go_on(self, news: Sequence[GlobalEntry]) -> list[str]:
+        fresh = list(news)
+        if fresh:
+            self.cursor = fresh[-1].cursor
+        return [frame(entry.cursor, contract.told(entry)) for entry in fresh]
+
+
+def frame(event_id: str, data: dict[str, Any]) -> str:
+    return f"id: {event_id}\nevent: run\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"
+
+
+# ---------------------------------------------------------------- how it is sent
+
+
+def response(feed: Feed, *, asynchronous: bool) -> StreamingHttpResponse:
+    """Raises TooManyListeners."""
+    if hub.full:
+        raise TooManyListeners
+    content: AsyncIterator[str] | Iterator[str] = asynchronously(feed) if asynchronous else synchronously(feed)
+    answer = StreamingHttpResponse(content, content_type="text/event-stream")
+    answer["Cache-Control"] = "no-cache, no-transform"
+    answer["X-Accel-Buffering"] = "no"  # nginx would hold frames back
+    return answer
+
+
+class Pace:
+    """When a stream ends and when it must say something, on the process's clock."""
+
+    def __init__(self, longest: float) -> None:
+        self.end = time.monotonic() + longest
+        self.spoke = time.monotonic()
+
+    def over(self, listener: Listener) -> bool:
+        return listener.cut_off or embedded.stopping.is_set() or time.monotonic() >= self.end
+
+    def say(self, frames: Sequence[str]) -> str:
+        """The frames, or a heartbeat when it was quiet for long: it finds out that a client is gone, and keeps proxies from hanging up."""
+        quiet = time.monotonic() - self.spoke >= HEARTBEAT
+        text = "".join(frames) or (": still here\n\n" if quiet else "")
+        if text:
+            self.spoke = time.monotonic()
+        return text
+
+
+def _step(work: Callable[[], list[str]]) -> list[str]:
+    """Look at the database and let go of it: a stream that waits must not sit on a pooled connection."""
+    try:
+        return work()
+    finally:
+        for connection in connections.all(initialized_only=True):
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
+
+
+def synchronously(feed: Feed) -> Iterator[str]:
+    woken = threading.Event()
+    listener = hub.listen(feed.viewer, wake=woken.set)
+    pace = Pace(LONGEST_SYNC)
+    try:
+        yield RETRY
+        while missed := _step(feed.catch_up):
+            yield "".join(missed)
+        while not pace.over(listener):
+            woken.wait(TICK)
+            woken.clear()
+            news = listener.take()
+            if text := pace.say(_step(partial(feed.go_on, news)) if news else []):
+                yield text
+    finally:
+        hub.leave(listener)
+
+
+async def asynchronously(feed: Feed) -> AsyncIterator[str]:
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+    listener = await sync_to_async(hub.listen)(feed.viewer, wake=lambda: _call(loop, woken.set))
+    pace = Pace(LONGEST)
+    try:
+        yield RETRY
+        while missed := await sync_to_async(_step)(feed.catch_up):
+            yield "".join(missed)
+        while not pace.over(listener):
+            await _woken(woken)
+            news = listener.take()
+            if text := pace.say(await sync_to_async(_step)(partial(feed.go_on, news)) if news else []):
+                yield text
+    finally:
+        hub.leave(listener)
+
+
+async def _woken(event: asyncio.Event) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), TICK)
+    except TimeoutError:
+        return
+    event.clear()
+
+
+def _call(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    """The poller may be faster than the end of a stream whose loop is closed already."""
+    try:
+        loop.call_soon_threadsafe(work)
+    except RuntimeError:
+        log.debug("a listener's loop is closed")

@@ -1,0 +1,27 @@
+"""Deterministic checks on a patch, before anything of it is run: a patch in, objections out. Pure.
+
+The guard is a net, not the proof: what slips through it still has to turn the failing command green without losing one test.
+"""
+
+from __future__ import annotations
+
+from cihealing.domain.policy import Policy
+from cihealing.domain.values import Objection
+from cihealing.guard import blocks, content, lines, paths, testing
+from cihealing.guard.change import Unreadable, parse
+from cihealing.guard.objections import hard
+
+MAX_OBJECTIONS = 50
+
+
+def check(patch: str, *, policy: Policy) -> list[Objection]:
+    """Everything that speaks against a unified diff, hard objections first; empty where nothing does. Never raises."""
+    try:
+        files = parse(patch)
+    except Unreadable as error:
+        return [hard("unreadable", f"the patch is not a plain git diff: {error}")]
+    found = [*paths.check(files, policy=policy), *content.check(files, policy=policy)]
+    # What is over the caps is refused already; its lines are not worth the time they may be made to take.
+    if not any(o.rule == "too-many-lines" for o in found):
+        found += [*testing.check(files), *blocks.check(files), *lines.check(files)]
+    return sorted(dict.fromkeys(found), key=lambda o: not o.hard)[:MAX_OBJECTIONS]

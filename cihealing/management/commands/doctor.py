@@ -1,0 +1,167 @@
+"""`cihealing doctor`: what works on this machine, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from cihealing import embedded, policy_file
+from cihealing.first_start import SECRETS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """`state`: `ok`, `note` (works with less) or `bad` (does not work)."""
+
+    subject: str
+    state: str
+    told: str
+
+
+def ok(subject: str, told: str) -> Finding:
+    return Finding(subject=subject, state="ok", told=told)
+
+
+def note(subject: str, told: str) -> Finding:
+    return Finding(subject=subject, state="note", told=told)
+
+
+def bad(subject: str, told: str) -> Finding:
+    return Finding(subject=subject, state="bad", told=told)
+
+
+def python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return ok("python", version) if sys.version_info >= (3, 11) else bad("python", f"{version}; 3.11 or newer is needed")
+
+
+def git() -> Finding:
+    found = shutil.which("git")
+    if not found:
+        return bad("git", "not installed; nothing can be checked out")
+    return ok("git", subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout.strip())
+
+
+def sandbox() -> Finding:
+    if settings.CI_HEALING["SANDBOX"] == "plain":
+        return note(
+            "sandbox", "CI_HEALING_SANDBOX=plain: code of repositories marked trusted runs unprotected, that of others does not run"
+        )
+    problem = embedded.sandbox_problem()
+    if problem:
+        return note("sandbox", f"{problem}; repository code is not run, failures are diagnosed only. On Debian: apt-get install bubblewrap")
+    return ok("sandbox", "bubblewrap works")
+
+
+def data_directory() -> Finding:
+    path = Path(settings.CI_HEALING["DATA_DIR"])
+    if not path.is_dir():
+        return note("data directory", f"{path} does not exist yet; `cihealing up` makes it")
+    if not os.access(path, os.W_OK):
+        return bad("data directory", f"{path} is not writable")
+    exposed = [name for name in SECRETS if readable_by_others(path / name)]
+    if exposed:
+        return bad("data directory", f"{', '.join(exposed)} in {path} can be read by others: chmod 600")
+    return ok("data directory", str(path))
+
+
+def readable_by_others(path: Path) -> bool:
+    return path.exists() and bool(path.stat().st_mode & 0o077)
+
+
+def database() -> Finding:
+    try:
+        executor = MigrationExecutor(connection)
+        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        return bad("database", f"{connection.vendor}: {str(error).splitlines()[0]}")
+    if waiting:
+        return note("database", f"{connection.vendor}: {len(waiting)} migrations wait; `cihealing up` or `cihealing migrate` applies them")
+    return ok("database", connection.vendor)
+
+
+def broker() -> Finding:
+    if settings.EMBEDDED_BROKER:
+        return ok("broker", "in this process (REDIS_URL is not set)")
+    import redis
+
+    try:
+        redis.Redis.from_url(settings.REDIS_URL, socket_timeout=3, socket_connect_timeout=3).ping()
+    except (redis.RedisError, ValueError) as error:
+        return bad("broker", f"Redis does not answer: {type(error).__name__}")
+    return ok("broker", "Redis answers")
+
+
+def policy() -> Finding:
+    read, problem = policy_file.current()
+    if problem:
+        return bad("policy", problem)
+    path = Path(settings.CI_HEALING["POLICY_FILE"])
+    if not path.exists():
+        return note("policy", f"{path} does not exist: defaults hold, and no repository can be checked out")
+    return ok("policy", f"{path}: {len(read.repositories)} repository entries, safe mode {'on' if read.safe_mode else 'off'}")
+
+
+def switch() -> Finding:
+    if policy_file.current()[0].enabled:
+        return ok("kill switch", "effects are carried out")
+    return note("kill switch", "off: deliveries are kept, nothing is healed")
+
+
+def webhook_secret() -> Finding:
+    if any(settings.CI_HEALING["WEBHOOK_SECRETS"].values()):
+        return ok("webhook secret", "set")
+    return note("webhook secret", "none: every webhook is refused; `cihealing up` makes one, or set CI_HEALING_WEBHOOK_SECRET")
+
+
+def github() -> Finding:
+    if settings.CI_HEALING["GITHUB_TOKEN"]:
+        return ok("github", f"a token is set for {settings.CI_HEALING['GITHUB_API_URL']}")
+    return note("github", "CI_HEALING_GITHUB_TOKEN is not set: job logs of GitHub cannot be fetched")
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (
+    python, git, sandbox, data_directory, database, broker, policy, switch, webhook_secret, github,
+)  # fmt: skip
+
+
+class Command(BaseCommand):
+    help = "Say what works on this machine, what does not, and what to do about it. Exit 1 where something does not work."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument("--data", help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        findings = [check() for check in CHECKS]
+        if options["json"]:
+            self.stdout.write(json.dumps({"findings": [asdict(finding) for finding in findings]}))
+        else:
+            self.show(findings)
+        if any(finding.state == "bad" for finding in findings):
+            sys.exit(1)
+
+    def show(self, findings: list[Finding]) -> None:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for finding in findings:
+            colour = {"ok": "green", "note": "yellow", "bad": "red"}[finding.state]
+            table.add_row(Text(finding.state, style=colour), finding.subject, Text(finding.told))
+        Console(file=cast("IO[str]", self.stdout), highlight=False).print(table)

@@ -1,0 +1,38 @@
+"""`cihealing fingerprint [--each-line] FILE…`: the hash of a log's failure, or one hash a line."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from cihealing.management.commands.explain import text_of
+from cihealing.reading import read
+from cihealing.reading.clean import NEWLINE
+from cihealing.reading.fingerprint import line_hash
+
+
+def lines_in(text: str) -> list[str]:
+    """Lines by universal newlines; a last line break begins no further line."""
+    lines = NEWLINE.sub("\n", text).split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+class Command(BaseCommand):
+    help = "Print the fingerprint of a failed log, or with --each-line one hash for every line of a file."
+    requires_system_checks = []
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("files", nargs="+", metavar="FILE", help="a file; - reads standard input")
+        parser.add_argument("--each-line", action="store_true", help="one hash a line: equal for lines that differ only in what varies")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for path in options["files"]:
+            text = text_of(path)
+            if options["each_line"]:
+                self.stdout.write("\n".join(map(line_hash, lines_in(text))))
+            else:
+                failure = read(text).failure
+                self.stdout.write(f"{failure.error_hash if failure else '-'}  {path}")

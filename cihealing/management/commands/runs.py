@@ -1,0 +1,73 @@
+"""`cihealing runs`: the runs there are, newest first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from cihealing import contract, queries
+from cihealing.management import terminal
+from cihealing.management.database import MISUSED, DatabaseCommand
+from cihealing.queries import SERVICE_VIEWER
+from cihealing.rows import RunRow
+
+PAGE = 500
+
+
+class Command(DatabaseCommand):
+    help = "List runs, newest first; runs attached to another one are left out."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--status", default="", help="queued, running, fixed, escalated, resolved, aborted; several by commas")
+        parser.add_argument("--repository", default="", help="owner/name")
+        parser.add_argument("-q", "--search", default="", help="text in names, hashes and summaries")
+        parser.add_argument("--limit", type=int, default=25, help="how many (default: %(default)s; 0 for all)")
+        parser.add_argument("--json", action="store_true", help="one JSON object a line, with the fields of the runs API")
+
+    def handle(self, *args: Any, status: str, repository: str, search: str, limit: int, **options: Any) -> None:
+        if limit < 0:
+            raise CommandError("--limit is a number of runs, or 0 for all", returncode=MISUSED)
+        rows = listed(status=status, repository=repository, q=search, limit=limit)
+        try:
+            if options["json"]:
+                return self.print_json(rows)
+            return self.print_table(list(rows), no_color=options["no_color"])
+        except queries.BadQuery as error:
+            raise CommandError(str(error), returncode=MISUSED) from None
+
+    def print_json(self, rows: Iterable[RunRow]) -> None:
+        for row in rows:
+            self.stdout.write(json.dumps(contract.run_row(row)))
+
+    def print_table(self, rows: Sequence[RunRow], *, no_color: bool) -> None:
+        from rich.table import Table
+
+        if not rows:
+            return self.stdout.write("no runs")
+        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+        for name in ("run", "updated", "status", "repository", "branch", "job", "class", "blame", "evidence", "tries", "failure"):
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for row in rows:
+            table.add_row(*cells(row))
+        return terminal.console(self.stdout, no_color=no_color).print(table)
+
+
+def listed(*, status: str, repository: str, q: str, limit: int) -> Iterator[RunRow]:
+    """At most `limit` runs (0: all), a page at a time. Raises queries.BadQuery."""
+    left, cursor = limit, ""
+    while True:
+        size = min(left, PAGE) if limit else PAGE
+        page = queries.runs(SERVICE_VIEWER, page_size=size, status=status, repository=repository, q=q, cursor=cursor)
+        yield from page.rows
+        left, cursor = left - len(page.rows), page.next_cursor or ""
+        if not cursor or (limit and left <= 0):
+            return
+
+
+def cells(row: RunRow) -> list[Any]:
+    tried = f"{row.attempt_count}/{row.max_attempts}"
+    named = (row.repository, row.branch, row.job, row.failure_class, row.blame or "-", row.evidence, tried, row.error_summary)
+    return [str(row.id)[:8], terminal.clock(row.updated_at), terminal.coloured(row.status), *(terminal.plain(text) for text in named)]

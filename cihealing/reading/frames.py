@@ -1,0 +1,60 @@
+"""Stack frames of all common languages, own code before libraries, paths relative to the checkout where its root is known."""
+
+# ruff: noqa: E501 - a pattern is read on one line
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from cihealing.domain.values import Frame
+
+MAX_FRAMES = 30
+FORMS = (
+    re.compile(r'\s*File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<fn>\S{1,200}))?'),  # Python
+    re.compile(r"\s*at (?P<fn>[\w.$<>/ ]{1,300})\((?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})\)"),  # JVM
+    re.compile(r"\s*at (?:async )?(?P<fn>[^\s(]{1,200}(?: \[as [^\]]{1,80}\])?) \((?:file://)?(?P<file>[^()\s:]{1,400}|[A-Za-z]:[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}\)"),  # V8
+    re.compile(r"\s*at (?P<fn>)(?:file://)?(?P<file>/?[^()\s:]{1,400}\.\w{1,4}):(?P<line>\d{1,9}):\d{1,9}$"),  # V8 without a name; Rust
+    re.compile(r"(?P<file>[^\s:()]{1,300}\.py):(?P<line>\d{1,9}): in (?P<fn>\S{1,200})"),  # pytest, short
+    re.compile(r"(?P<file>[^\s:()]{1,300}\.py):(?P<line>\d{1,9}):(?P<fn>) (?:[A-Za-z_][\w.]{0,200})?$"),  # pytest, long
+    re.compile(r"\s*(?:from |# )?(?P<file>[^\s:()]{1,300}\.rb):(?P<line>\d{1,9}):in ['`](?P<fn>[^'`]{1,200})"),  # Ruby
+    re.compile(r"\s*(?P<fn>)(?P<file>\S{1,300}\.go):(?P<line>\d{1,9})(?: \+0x|: )"),  # Go
+    re.compile(r"\s*--> (?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}(?P<fn>)"),  # rustc, ruff
+    re.compile(r"(?:\[\w+\] )?(?P<file>[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?|\()(?P<line>\d{1,9})[:,)](?P<fn>)"),  # compilers, linters
+)  # fmt: skip
+HINTS = ('File "', "at ", ".py:", ".rb:", ".go:", "--> ", "[ERROR]", ": ", "(")
+LIBRARY = re.compile(
+    r"(?:^|.*[/\\])(?:site-packages|dist-packages|node_modules|\.cargo|\.rustup|gems|\.m2|\.gradle|vendor|lib/python[\d.]*|lib64/python[\d.]*|pkg/mod|rustc)[/\\]|<|node:|internal/|/usr/(?:lib|local/go)|.*/libexec/"
+)
+LIBRARY_CALL = re.compile(
+    r"(?:java|javax|jdk|sun|junit|org\.(?:junit|testng|apache\.maven|gradle|codehaus|opentest4j|hamcrest|jenkinsci)|hudson|kotlin|scala|com\.sun)\."
+)
+ROOT = re.compile(
+    r"(?:/home/runner/work/[^/]+/[^/]+|/home/runner/_work/[^/]+/[^/]+|/__w/[^/]+/[^/]+|/github/workspace|/home/travis/build/[^/]+/[^/]+|/builds/[^/]+/[^/]+"
+    r"|/var/(?:lib/)?jenkins(?:_home)?/workspace/[^/]+|/home/circleci/(?:project|repo)|/root/project|/usr/src/app|/workspace|/workdir|/app|/code|/src|/tree|/repo"
+    r"|/Users/runner/work/[^/]+/[^/]+|[A-Za-z]:[/\\]a[/\\][^/\\]+[/\\][^/\\]+)[/\\]"
+)
+
+
+def relative(path: str) -> str:
+    """The path below the checkout where its root is one CI uses; else as it is, with forward slashes."""
+    root = ROOT.match(path)
+    path = path[root.end() :] if root else path
+    return path.replace("\\", "/").removeprefix("./")
+
+
+def frame_of(line: str) -> Frame | None:
+    for form in FORMS:
+        if found := form.match(line):
+            return Frame(file=relative(found["file"]), line=int(found["line"]), function=(found["fn"] or "").strip())
+    return None
+
+
+def is_library(frame: Frame) -> bool:
+    return bool(LIBRARY.match(frame.file) or LIBRARY_CALL.match(frame.function))
+
+
+def frames_of(lines: Iterable[str]) -> tuple[Frame, ...]:
+    """Own frames in the order of the lines; library frames only where there is nothing else. No frame twice, at most MAX_FRAMES."""
+    found = dict.fromkeys(frame for line in lines if any(h in line for h in HINTS) and (frame := frame_of(line)))
+    own = [frame for frame in found if not is_library(frame)]
+    return tuple((own or list(found))[:MAX_FRAMES])

@@ -1,0 +1,38 @@
+"""Exceptions with a JVM stack trace outside of tests: Jenkins itself, plug-ins, a program that died."""
+
+# ruff: noqa: E501 - a pattern is read on one line
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cihealing.reading.found import Finding, Kind
+from cihealing.reading.log import Log
+from cihealing.reading.parsers.java import simple, trace
+
+MARKS = ("\tat ", "    at ", "  at ")
+RAISED = re.compile(
+    r'(?:Exception in thread "[^"]{1,200}" |Caused: |Caused by: |\[ERROR\] )?(?P<type>(?:[a-z_][\w$]{0,80}\.){1,12}[A-Z][\w$]{0,120})(?:: (?P<message>.*))?$'
+)
+MAX_TRACES = 200
+AT = re.compile(r"\s+at ")
+
+
+def parse(log: Log) -> Iterator[Finding]:
+    done = 0
+    for number in log.having("\tat ", " at ")[-20_000:]:
+        if number < done or not AT.match(log.line(number)) or AT.match(log.line(number - 1)):
+            continue
+        root = next((n for n in range(number - 1, max(0, number - 8), -1) if RAISED.match(log.line(n))), 0)
+        if match := RAISED.match(log.line(root)):
+            lines = trace(log, number)
+            done = lines.stop
+            yield Finding(
+                kind=Kind.ERROR,
+                tool="jvm",
+                line=root,
+                error_type=simple(match["type"]),
+                message=match["message"] or "",
+                cites=tuple(range(root, lines.stop)),
+                weight=58,
+            )

@@ -1,0 +1,343 @@
+"""First start makes secrets nobody else can read, settings find them, and production refuses to run without its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+
+from cihealing import embedded, first_start
+from config import environment
+from config.asgi import bounded
+from config.databases import database
+
+BASE = Path(__file__).resolve().parent.parent.parent
+
+# ---------------------------------------------------------------- secrets
+
+
+def test_secrets_are_made_once_and_only_this_user_reads_them(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert first_start.make_secrets(data, environment={}) == list(first_start.SECRETS)
+    before = {name: (data / name).read_text() for name in first_start.SECRETS}
+    assert first_start.make_secrets(data, environment={}) == []
+    assert before == {name: (data / name).read_text() for name in first_start.SECRETS}
+    assert {path.stat().st_mode & 0o777 for path in data.iterdir()} == {0o600}
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert len({*before.values()}) == len(before)
+    assert min(map(len, before.values())) >= 20
+
+
+def test_a_secret_that_is_given_is_not_made(tmp_path: Path) -> None:
+    given = {"CI_HEALING_WEBHOOK_SECRET": "given", "CI_HEALING_API_TOKEN_FILE": "/run/secrets/token"}
+    assert first_start.make_secrets(tmp_path, environment=given) == ["secret_key", "admin_password"]
+
+
+def test_an_empty_file_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").touch()
+    assert "secret_key" in first_start.make_secrets(tmp_path, environment={})
+    assert len((tmp_path / "secret_key").read_text()) > 50
+
+
+@pytest.mark.django_db
+def test_the_first_admin_can_log_in_and_is_made_once(tmp_path: Path) -> None:
+    first_start.make_secrets(tmp_path, environment={})
+    password = first_start.ensure_admin(tmp_path)
+    assert password == (tmp_path / "admin_password").read_text().strip()
+    assert get_user_model().objects.get(username="admin").check_password(password or "")
+    assert first_start.ensure_admin(tmp_path) is None
+
+
+@pytest.mark.django_db
+def test_an_admin_who_is_there_stays_the_only_one(tmp_path: Path) -> None:
+    get_user_model().objects.create_superuser("grace", password="a long enough one")
+    assert first_start.ensure_admin(tmp_path) is None
+    assert not get_user_model().objects.filter(username="admin").exists()
+
+
+# ---------------------------------------------------------------- settings
+
+
+def read(monkeypatch: pytest.MonkeyPatch, data: Path, **variables: str) -> environment.Environment:
+    for name in [name for name in os.environ if name.startswith("CI_HEALING_") or name in ("DATABASE_URL", "REDIS_URL")]:
+        monkeypatch.delenv(name)
+    for name, value in {"CI_HEALING_DATA_DIR": str(data), **variables}.items():
+        monkeypatch.setenv(name, value)
+    return environment.read()
+
+
+def test_settings_find_the_secrets_of_first_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first_start.make_secrets(tmp_path, environment={})
+    settings = read(monkeypatch, tmp_path)
+    assert settings.webhook_secret.get_secret_value() == (tmp_path / "webhook_secret").read_text().strip()
+
+
+def test_the_environment_goes_before_a_named_file_and_that_before_the_data_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "webhook_secret").write_text("data\n")
+    (tmp_path / "named").write_text("named\n")
+    named = {"CI_HEALING_WEBHOOK_SECRET_FILE": str(tmp_path / "named")}
+    assert read(monkeypatch, tmp_path).webhook_secrets() == {"": "data"}
+    assert read(monkeypatch, tmp_path, **named).webhook_secrets() == {"": "named"}
+    assert read(monkeypatch, tmp_path, **named, CI_HEALING_WEBHOOK_SECRET="given").webhook_secrets() == {"": "given"}
+
+
+def test_a_provider_may_have_a_secret_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secrets = read(monkeypatch, tmp_path, CI_HEALING_WEBHOOK_SECRET="all", CI_HEALING_WEBHOOK_SECRET_GITHUB="new,old").webhook_secrets()
+    assert secrets == {"": "all", "github": "new,old"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"CI_HEALING_ENV": "production"}, "CI_HEALING_SECRET_KEY and CI_HEALING_WEBHOOK_SECRET and CI_HEALING_API_TOKEN"),
+        (
+            {"CI_HEALING_ENV": "production", "CI_HEALING_SECRET_KEY": "k", "CI_HEALING_API_TOKEN": "t"},
+            ": set CI_HEALING_WEBHOOK_SECRET, or",
+        ),
+        ({"CI_HEALING_ENV": "staging"}, "CI_HEALING_ENV"),
+        ({"CI_HEALING_MAX_ATTEMPTS": "0"}, "CI_HEALING_MAX_ATTEMPTS"),
+        ({"CI_HEALING_SAFE_MODE": "perhaps"}, "CI_HEALING_SAFE_MODE"),
+        ({"CI_HEALING_SANDBOX": "none"}, "CI_HEALING_SANDBOX"),
+        ({"CI_HEALING_API_TOKEN_FILE": "/nowhere/at/all"}, "CI_HEALING_API_TOKEN_FILE names /nowhere/at/all"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match=re.escape(says)):
+        read(monkeypatch, tmp_path, **variables)
+
+
+def test_production_starts_with_its_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = {f"CI_HEALING_{name}": "x" * 40 for name in ("SECRET_KEY", "WEBHOOK_SECRET", "API_TOKEN")}
+    assert read(monkeypatch, tmp_path, CI_HEALING_ENV="production", **given).env == "production"
+
+
+@pytest.mark.parametrize(
+    ("variables", "overrides"),
+    [
+        ({}, {}),
+        ({"CI_HEALING_SAFE_MODE": "false"}, {"safe_mode": False}),
+        ({"CI_HEALING_ENABLED": "0", "CI_HEALING_MAX_ATTEMPTS": "2"}, {"enabled": False, "max_attempts": 2}),
+        ({"CI_HEALING_SAFE_MODE": ""}, {}),
+    ],
+)
+def test_only_what_is_set_overrides_the_policy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], overrides: dict[str, Any]
+) -> None:
+    assert read(monkeypatch, tmp_path, **variables).policy_overrides() == overrides
+
+
+def test_hosts_are_a_list_and_default_to_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert {"localhost", "127.0.0.1", socket.gethostname().lower()} <= {*read(monkeypatch, tmp_path).allowed_hosts}
+    assert read(monkeypatch, tmp_path, CI_HEALING_ALLOWED_HOSTS="ci.example.com, 10.0.0.1").allowed_hosts == ["ci.example.com", "10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", {"ENGINE": "django.db.backends.sqlite3", "NAME": "/data/cihealing.sqlite3"}),
+        ("sqlite:////tmp/x.sqlite3", {"ENGINE": "django.db.backends.sqlite3", "NAME": "//tmp/x.sqlite3"}),
+        (
+            "postgresql://a%40b:p%2Fw@db:6543/heal?sslmode=require",
+            {"ENGINE": "django.db.backends.postgresql", "NAME": "heal", "USER": "a@b", "PASSWORD": "p/w", "HOST": "db", "PORT": "6543"},
+        ),
+        ("postgres://%2Fvar%2Frun%2Fpg/heal", {"HOST": "/var/run/pg", "NAME": "heal", "CONN_MAX_AGE": 0}),
+    ],
+)
+def test_a_database_url_is_read_whole(url: str, expected: dict[str, Any]) -> None:
+    found = database(url, data_directory=Path("/data"), pool=3)
+    assert expected.items() <= found.items()
+
+
+def test_an_unknown_database_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="mysql://"):
+        database("mysql://x/y", data_directory=Path("/data"), pool=3)
+
+
+# ---------------------------------------------------------------- who may come in
+
+
+@pytest.mark.django_db
+def test_a_name_is_locked_out_after_too_many_wrong_passwords(client: Client, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    get_user_model().objects.create_user("ann", password="the right one, really")
+
+    def log_in(password: str) -> int:
+        return client.post("/login", {"username": "ann", "password": password}).status_code
+
+    assert {log_in("wrong") for _ in range(settings.AXES_FAILURE_LIMIT - 1)} == {200}
+    log_in("wrong")
+    assert log_in("the right one, really") == 429
+
+
+def test_a_page_may_load_nothing_from_elsewhere(client: Client, db: None) -> None:
+    policy = client.get("/login").headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+
+
+async def answered(body: list[bytes], *, headers: list[tuple[bytes, bytes]]) -> tuple[list[int], int]:
+    """Statuses sent, and bytes the application got to see."""
+    seen, sent = 0, list[int]()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal seen
+        more = True
+        while more:
+            message = await receive()
+            seen, more = seen + len(message["body"]), message["more_body"]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    messages = iter([{"body": part, "more_body": i < len(body) - 1} for i, part in enumerate(body)])
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            sent.append(message["status"])
+
+    await bounded(application, limit=10)({"type": "http", "headers": headers}, receive, send)
+    return sent, seen
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "seen"),
+    [
+        ([b"12345", b"67890"], [], 200, 10),
+        ([b"12345", b"678901"], [], 413, 5),
+        ([b"x"], [(b"content-length", b"11")], 413, 0),
+        ([b"x"], [(b"content-length", b"lots")], 200, 1),
+        ([b"x"], [(b"content-length", b"9" * 5000)], 200, 1),
+    ],
+)
+def test_a_body_is_bounded_while_it_arrives(body: list[bytes], headers: list[tuple[bytes, bytes]], status: int, seen: int) -> None:
+    import asyncio
+
+    assert asyncio.run(answered(body, headers=headers)) == ([status], seen)
+
+
+# ---------------------------------------------------------------- one process
+
+
+def test_a_data_directory_serves_one_process(tmp_path: Path) -> None:
+    with embedded.locked(tmp_path), pytest.raises(embedded.AlreadyRunning, match=str(os.getpid())), embedded.locked(tmp_path):
+        pass
+    with embedded.locked(tmp_path):
+        pass
+
+
+def test_a_taken_port_is_told_at_once() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(embedded.CannotListen, match="in use"):
+            embedded.listen("127.0.0.1", port=taken.getsockname()[1])
+
+
+class Running:
+    """A `cihealing up` of its own, in a data directory of its own."""
+
+    def __init__(self, data: Path, **variables: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL", name)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cihealing", "up", "--port", "0", "--no-demo", "--data", str(data)],
+            cwd=BASE, env={**clean, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self.lines: list[str] = []
+        self.up = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+        if not self.up.wait(60):
+            self.process.kill()
+            raise AssertionError("did not come up:\n" + "".join(self.lines))
+
+    def _listen(self) -> None:
+        for line in self.process.stdout or ():
+            self.lines.append(line)
+            if line.startswith("login:"):
+                self.up.set()
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    @property
+    def url(self) -> str:
+        found = re.search(r"cihealing is up: (\S+)", self.text)
+        assert found
+        return found[1]
+
+    def end(self, number: int) -> tuple[int, float]:
+        """Exit code, and seconds it took."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(30), time.monotonic() - began
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    service = Running(tmp_path / "data")
+    yield service
+    service.process.kill()
+    service.process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_up_serves_and_ends_within_five_seconds(running: Running, number: int) -> None:
+    assert httpx.get(f"{running.url}/healthz", trust_env=False).status_code == 200
+    assert httpx.get(f"{running.url}/login", trust_env=False).status_code == 200
+    code, seconds = running.end(number)
+    assert code == 0, running.text
+    assert seconds < 5
+    assert "Traceback" not in running.text
+
+
+def test_a_restart_after_a_kill_comes_up_again_and_prints_no_password(running: Running, tmp_path: Path) -> None:
+    password = (tmp_path / "data" / "admin_password").read_text().strip()
+    assert password in running.text
+    running.end(signal.SIGKILL)
+    again = Running(tmp_path / "data")
+    try:
+        assert password not in again.text
+        assert again.end(signal.SIGTERM)[0] == 0
+    finally:
+        again.process.kill()
+
+
+def test_the_kill_switch_leaves_the_web_up(tmp_path: Path) -> None:
+    service = Running(tmp_path / "data", CI_HEALING_ENABLED="false")
+    try:
+        assert "nothing is healed" in service.text
+        assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200
+        assert service.end(signal.SIGTERM)[0] == 0
+    finally:
+        service.process.kill()
+
+
+def test_doctor_tells_as_json(tmp_path: Path) -> None:
+    environment = {**os.environ, "CI_HEALING_DATA_DIR": str(tmp_path / "none")}
+    command = [sys.executable, "-m", "cihealing", "doctor", "--json"]
+    told = subprocess.run(command, cwd=BASE, env=environment, capture_output=True, text=True, check=False)
+    findings = {finding["subject"]: finding["state"] for finding in json.loads(told.stdout)["findings"]}
+    assert findings["git"] == "ok"
+    assert findings["data directory"] == "note"
+    assert set(findings.values()) <= {"ok", "note", "bad"}
