@@ -114,7 +114,7 @@ class Work:
         from celery.beat import EmbeddedService
 
         self.worker.start()
-        self.beat = EmbeddedService(self.celery, thread=True)
+        self.beat = EmbeddedService(self.celery, thread=True, scheduler_cls="celery.beat:Scheduler")
         self.beat.start()
 
     def _supervise(self) -> None:

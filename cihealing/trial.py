@@ -34,6 +34,7 @@ MAX_FILE = 50 * 1024 * 1024
 """Bytes: a larger file that is not committed is left out of the copy."""
 TIMERS = tuple(str(timer.__struct_config__.tag) for timer in get_args(f.Timer))
 OWN_BRANCHES = "cihealing/"
+SILENCE = "(the command printed nothing)\n"
 USUAL_JOBS = ("test", "lint")
 
 
@@ -350,7 +351,8 @@ class Trial:
         mark, now = uuid4().hex, datetime.now(UTC)
         failed = Failed(
             execution=ExecutionRef(provider="generic", host="", job_run_id=mark), repository=self.repository.name, branch=self.copy.branch,
-            commit=self.copy.commit, job=red.job, base_branch=self.copy.base, command=red.project.command, finished_at=now, log=output,
+            commit=self.copy.commit, job=red.job, base_branch=self.copy.base, command=red.project.command, finished_at=now,
+            log=output if output.strip() else SILENCE,
         )  # fmt: skip
         outcome = service.receive(hook="try", provider="generic", delivery_id=mark, results=[failed], now=now).outcomes[0]
         if outcome.run_id is None:

@@ -91,6 +91,7 @@ class Environment(BaseSettings):
     max_auto_reruns: Annotated[int, Field(ge=0, le=10)] = 2
     max_total_duration: Annotated[float, Field(gt=0)] = 7200.0
     max_body: Annotated[int, Field(ge=1024)] = 20 * 1024 * 1024
+    metrics_token: SecretStr = SecretStr("")
     metrics_allow: CommaSeparated = ["127.0.0.1", "::1"]
     database_pool: Annotated[int, Field(ge=1, le=200)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=lambda: max(2, min(4, os.cpu_count() or 2)))

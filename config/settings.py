@@ -38,6 +38,7 @@ CI_HEALING: dict[str, Any] = {
     "GITHUB_TOKEN": ENVIRONMENT.github_token.get_secret_value(),
     "GITHUB_API_URL": ENVIRONMENT.github_api_url.rstrip("/"),
     "MAX_BODY": ENVIRONMENT.max_body,
+    "METRICS_TOKEN": ENVIRONMENT.metrics_token.get_secret_value(),
     "METRICS_ALLOW": ENVIRONMENT.metrics_allow,
     "WORKERS": ENVIRONMENT.workers,
 }

@@ -18,7 +18,7 @@ CLASSES = {
     "unknown": "not known",
 }
 EVIDENCE = {
-    "none": "nothing was run yet",
+    "none": "nothing shown yet",
     "not_reproduced": "could not be reproduced here",
     "reproduced": "reproduced here",
     "proven": "fix proven in the sandbox",
@@ -74,6 +74,11 @@ TRACES: dict[Stage, Callable[[RunDetail], bool]] = {
     Stage.RERUN: lambda run: bool(run.reruns),
     Stage.ESCALATION: lambda run: bool(run.escalation_reason),
 }
+
+
+def evidence(run: RunDetail) -> str:
+    """What the claims about the run stand on, in words."""
+    return "red and green of one tree" if run.resolution == "flake" else EVIDENCE.get(run.evidence, run.evidence)
 
 
 def sentence(run: RunDetail) -> str:

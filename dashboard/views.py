@@ -149,6 +149,7 @@ def _told(request: HttpRequest, found: RunDetail) -> dict[str, Any]:
     return {
         "run": found,
         "story": story.sentence(found),
+        "evidence": story.evidence(found),
         "steps": story.steps(found),
         "can_act": may_act(request.user),
         "others": [name for name in ("human-fix", "retry", "deny", "abort") if name in found.actions],

@@ -171,7 +171,7 @@ class AllFeed:
         return [f"id: {self.cursor}\n\n"]
 
     def go_on(self, news: Sequence[GlobalEntry]) -> list[str]:
-        fresh = list(news)
+        fresh = [entry for entry in news if queries.position(entry.cursor) > queries.position(self.cursor)]
         if fresh:
             self.cursor = fresh[-1].cursor
         return [frame(entry.cursor, contract.told(entry)) for entry in fresh]

@@ -1,15 +1,79 @@
-"""The incident report of an escalated run, with an owner."""
+"""The incident report of an escalated run: an owner, since when, what was tried, what is believed and why, what to do next."""
 
 from __future__ import annotations
 
-from cihealing.capabilities.frames import suspects
+import msgspec
+
+from cihealing.capabilities.frames import failure_of, suspects
+from cihealing.diagnosis import diagnose
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordReport
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
-from cihealing.ports import Tools
+from cihealing.domain.run import Attempt, Run, Seen
+from cihealing.domain.values import Blame, Diagnosis, Failure, Owner
+from cihealing.incident import Build, Incident, Step, Tried, reproduce, to_dict, to_markdown
+from cihealing.ports import Green, PermanentError, Tools, TransientError
 
 
 def write_report(effect: f.WriteReport, *, run: Run, policy: Policy, tools: Tools) -> RecordReport:
-    owner = run.owner or tools.trees.owner(run.repository, run.commit, suspects(run, tools), policy=policy.repository(run.repository))
-    return RecordReport(report=tools.artifacts.put("{}", kind="report"), owner=owner, diagnosis=None)
+    failure = failure_of(run, tools)
+    owner = run.owner or _owner(run, policy, tools)
+    diagnosis = diagnose(failure, owner=owner)
+    incident = _incident(run, failure, diagnosis, owner, policy, tools)
+    told = {**to_dict(incident), "markdown": to_markdown(incident)}
+    return RecordReport(report=tools.artifacts.put(msgspec.json.encode(told), kind="report"), owner=owner, diagnosis=diagnosis)
+
+
+def _owner(run: Run, policy: Policy, tools: Tools) -> Owner | None:
+    """A repository that cannot be asked has no owner that could be named; the report says so and is written all the same."""
+    try:
+        return tools.trees.owner(run.repository, run.commit, suspects(run, tools), policy=policy.repository(run.repository))
+    except (PermanentError, TransientError):
+        return None
+
+
+def _incident(run: Run, failure: Failure, diagnosis: Diagnosis, owner: Owner | None, policy: Policy, tools: Tools) -> Incident:
+    red = tools.history.first_red(run.repository, run.job, run.error_hash)
+    return Incident(
+        run_id=run.id, repository=run.repository, branch=run.branch, commit=run.commit, job=run.job,
+        escalation_reason=run.escalation_reason, owner=owner, pipeline_url=run.pipeline_url, error_type=run.error_type, summary=run.summary,
+        failure_class=run.failure_class, confidence=run.confidence, signs=run.signs, blame=run.blame or Blame.UNKNOWN,
+        last_green=_build(_last_green(run, policy, tools)), first_red=_build(red),
+        attempts=_tried(run), root_cause=diagnosis.root_cause, hypotheses=diagnosis.hypotheses, proposed_fix=diagnosis.proposed_fix,
+        look_at=diagnosis.look_at, excerpt=failure.excerpt, root_line=failure.root_line,
+        next_command=reproduce(run.commit, run.project_command or run.command, path=run.project_workdir),
+    )  # fmt: skip
+
+
+def _last_green(run: Run, policy: Policy, tools: Tools) -> Green | None:
+    """On the branch; where the job was never green there, on the branch it goes to."""
+    if run.failed_at is None:
+        return None
+    base = run.base_branch or policy.repository(run.repository).target_branch
+    green = tools.history.last_green(run.repository, run.job, run.branch, before=run.failed_at)
+    return green or tools.history.last_green(run.repository, run.job, base, before=run.failed_at)
+
+
+def _build(seen: Green | None) -> Build | None:
+    return Build(commit=seen.commit, url=seen.url, at=seen.at) if seen else None
+
+
+def _tried(run: Run) -> tuple[Tried, ...]:
+    before = Tried(number=0, steps=_steps(run.observations)) if run.observations else None
+    attempts = [_attempt(a) for a in (*run.past_attempts, *run.attempts)]
+    return (*([before] if before else []), *attempts)
+
+
+def _attempt(attempt: Attempt) -> Tried:
+    return Tried(
+        number=attempt.number,
+        status=str(attempt.status),
+        diagnosis=attempt.diagnosis.root_cause if attempt.diagnosis else "",
+        proposed_fix=attempt.proposed_fix,
+        failure_reason=attempt.failure_reason,
+        steps=_steps(attempt.observations),
+    )
+
+
+def _steps(seen: tuple[Seen, ...]) -> tuple[Step, ...]:
+    return tuple(Step(purpose=s.purpose, observation=s.seen) for s in seen)

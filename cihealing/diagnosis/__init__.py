@@ -155,7 +155,9 @@ def confidence_of(failure: Failure, best: Hit | None, *, suspected: bool) -> flo
 def look_at(failure: Failure, suspects: Sequence[Frame], owner: Owner | None) -> tuple[str, ...]:
     """Places to look at, the changed ones first, then whom to ask."""
     frames = [f"{f.file}:{f.line} (changed by this commit)" for f in suspects]
-    frames += [f"{f.file}:{f.line}" for f in failure.frames if f not in suspects]
+    # A trace ends where it broke; of a linter's findings the first is as good as any.
+    rest = failure.frames[::-1] if failure.failed_tests else failure.frames
+    frames += [f"{f.file}:{f.line}" for f in rest if f not in suspects]
     tests = [f"the test {name[:MAX_SAID]}" for name in failure.failed_tests[:3]]
     places = list(dict.fromkeys([*frames[: MAX_LOOK_AT - 4], *tests]))
     if not places and failure.excerpt:

@@ -336,7 +336,7 @@ PATTERNS = (
     pattern(
         "attribute",
         PRODUCT,
-        rf"AttributeError: (?P<message>{VALUE})$|TypeError: (?P<message2>{VALUE})$|(?P<message3>\S{{1,100}} is not a function)$",
+        rf"AttributeError: (?P<message>{VALUE})$|TypeError: (?P<message2>{VALUE})$|(?<!\S)(?P<message3>\S{{1,100}} is not a function)$",
         cause="A value is not of the kind the code takes it for: {message}{message2}{message3}",
         fix="Look at the call named in the trace: the interface of one side changed",
         confidence=0.6,
@@ -352,7 +352,7 @@ PATTERNS = (
     pattern(
         "format",
         PRODUCT,
-        r"^(?:W|w)ould reformat:? (?P<file>\S{1,300})|(?P<file2>\S{1,300}) (?:is not formatted|needs formatting)|Code style issues found",
+        r"^(?:W|w)ould reformat:? (?P<file>\S{1,300})|(?<!\S)(?P<file2>\S{1,300}) (?:is not formatted|needs formatting)|Code style issues found",
         cause="A file is not formatted as the project wants it ({file}{file2})",
         fix="Run the project's formatter and commit the result",
         confidence=0.9,
@@ -360,7 +360,7 @@ PATTERNS = (
     pattern(
         "lint",
         PRODUCT,
-        rf"(?P<file>[^\s:()]{{1,300}}):(?P<line>\d{{1,7}}):\d{{1,6}}: (?P<rule>[A-Z]{{1,4}}\d{{2,4}}):? (?P<message>{VALUE})$",
+        rf"(?<![^\s(])(?P<file>[^\s:()]{{1,300}}):(?P<line>\d{{1,7}}):\d{{1,6}}: (?P<rule>[A-Z]{{1,4}}\d{{2,4}}):? (?P<message>{VALUE})$",
         cause="The linter objects to {file} line {line}: {rule} {message}",
         fix="Correct that line; many rules have a safe automatic correction",
         confidence=0.85,
@@ -374,9 +374,18 @@ PATTERNS = (
         confidence=0.85,
     ),
     pattern(
+        "lint",
+        PRODUCT,
+        rf"^(?P<rule>[A-Z]{{1,4}}\d{{3,4}}) (?:\[\*\] )?(?P<message>{VALUE})$",
+        second=r"^\s*-->\s(?P<file>[^\s:]{1,300}):(?P<line>\d{1,7})",
+        cause="The linter objects to {file} line {line}: {rule} {message}",
+        fix="Correct that line; many rules have a safe automatic correction",
+        confidence=0.85,
+    ),
+    pattern(
         "types",
         PRODUCT,
-        rf"(?P<file>[^\s:()]{{1,300}}\.\w{{1,4}}):(?P<line>\d{{1,7}})(?::\d{{1,6}})?: error: (?P<message>{VALUE})$",
+        rf"(?<![^\s(])(?P<file>[^\s:()]{{1,300}}\.\w{{1,4}}):(?P<line>\d{{1,7}})(?::\d{{1,6}})?: error: (?P<message>{VALUE})$",
         cause="The compiler or type checker refuses {file} line {line}: {message}",
         fix="Correct the line it names; the first error often causes the others",
         confidence=0.8,

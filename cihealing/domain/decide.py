@@ -197,15 +197,15 @@ def _judge_failing_tree(run: Run, command: c.RecordObservation, policy: Policy) 
     red, green = colours(run, Purpose.ISOLATE) if alone else colours(run, Purpose.REPRODUCE, Purpose.STEADY, Purpose.BASE)
     red, green = red + (seen.colour is Colour.RED), green + (seen.colour is Colour.GREEN)
     if red and green:
-        return _flake(red, green, seen)
+        return _flake(red, green, seen.environment)
     if alone:
         return []
     return _all_one_colour(run, seen, green, policy)
 
 
-def _flake(red: int, green: int, seen: Observation) -> Events:
+def _flake(red: int, green: int, where: str) -> Events:
     return [
-        e.FlakeProven(reds=red, greens=green, where=seen.environment),
+        e.FlakeProven(reds=red, greens=green, where=where),
         e.RunResolved(how="flake", by=SERVICE, note=f"{red} red and {green} green of one tree in one environment"),
     ]
 
@@ -225,6 +225,8 @@ def _all_one_colour(run: Run, seen: Observation, green: int, policy: Policy) -> 
 def _all_green(run: Run, green: int) -> Events:
     if run.claimed_base:
         return [e.RunResolved(how="base_healed", by=SERVICE, note=f"{run.claimed_base} is green at {run.head[:12]}")]
+    if run.ci_greens:
+        return _flake(1, run.ci_greens, f"this CI job on this commit (and green {green} of {green} times here)")
     return [e.FailureNotReproduced(reason=f"green {green} of {green} times here, red in CI")]
 
 
@@ -347,7 +349,7 @@ def _flaked(run: Run, command: c.RecordProof) -> Events:
     reds = sum(o.colour is Colour.RED for o in unpatched)
     if not reds:
         return [failed, e.RunResolved(how="green_later", by=SERVICE, note=f"{run.target} is green at {run.head[:12]} without the patch")]
-    return [failed, *_flake(reds, greens, next(o for o in unpatched if o.colour is Colour.GREEN))]
+    return [failed, *_flake(reds, greens, unpatched[0].environment)]
 
 
 # ---------------------------------------------------------------- publishing

@@ -66,6 +66,8 @@ class RunQueued(Event, frozen=True, kw_only=True, tag="run.queued.v1"):
     inherited_patch: Digest = ""
     """Proven on an older commit for the same failure: screened before anything else is tried."""
     supersedes: tuple[UUID, ...] = ()
+    greens: int = 0
+    """How often the same job was green on the same commit before."""
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run.started.v1"):

@@ -93,7 +93,7 @@ def _queued(run: Run, event: e.RunQueued) -> Run:
         "inherited_patch",
     )
     fields = {name: getattr(event, name) for name in names}
-    return change(run, **fields, failed_at=event.finished_at, head=event.commit, target=event.branch)
+    return change(run, **fields, failed_at=event.finished_at, head=event.commit, target=event.branch, ci_greens=event.greens)
 
 
 def _pause(run: Run, envelope: e.Envelope) -> Run:
@@ -140,6 +140,7 @@ def _retried(run: Run, event: e.RunRetried) -> Run:
         "failure",
         "log",
         "log_missing",
+        "ci_greens",
         "created_at",
         "updated_at",
         "refused_patches",

@@ -128,6 +128,8 @@ class Run(Value, frozen=True, kw_only=True):
     log_missing: str = ""
     policy: Digest = ""
     inherited_patch: Digest = ""
+    ci_greens: int = 0
+    """Green runs of the same job on the same commit, as CI reported them."""
     created_at: Time | None = None
     updated_at: Time | None = None
     running_since: Time | None = None

@@ -25,7 +25,6 @@ from cihealing.ports import HeadMoved, Tools
 from cihealing.service import outbox, policies
 from cihealing.service.transactions import write
 
-
 OUTLIVING = ("release_followers", "collect_rerun")
 """Effects that are not dropped with their run: what ends the others, and what brought the end itself about."""
 

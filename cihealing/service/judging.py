@@ -18,6 +18,7 @@ from cihealing.domain.values import Digest, Failed, Failure, Mode, Passed, RunSt
 from cihealing.models import Execution, IgnoredFingerprint, Run
 from cihealing.service import policies
 from cihealing.service.handling import Cause, handle_inside
+from cihealing.service.transactions import one_at_a_time
 
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.FIXED, RunStatus.ESCALATED)
 
@@ -39,6 +40,7 @@ def ignored(reason: str) -> Judged:
 
 def judge_failed(failed: Failed, failure: Failure | None, *, log: Digest, now: datetime) -> Judged:
     """`failure` None: another delivery told of this execution, and what became of it there holds."""
+    one_at_a_time(failed.repository, failed.job)
     told = _told(failed)
     if told:
         return told
@@ -137,7 +139,13 @@ def _queued(failed: Failed, failure: Failure, log: Digest, now: datetime, older:
         failed_tests=failure.failed_tests[:200], rule=rule_of(failure),
         failure=store.put(msgspec.json.encode(failure), kind="failure", now=now), log=log, log_missing=failure.log_missing,
         policy=policies.pin(policies.current(), now=now), inherited_patch=inherited, supersedes=tuple(old.id for old in older),
+        greens=_greens(failed),
     )  # fmt: skip
+
+
+def _greens(failed: Failed) -> int:
+    same = Execution.objects.filter(repository=failed.repository, commit=failed.commit, job=failed.job, outcome="passed", coarse=False)
+    return same.count()
 
 
 # ---------------------------------------------------------------- green
@@ -145,6 +153,7 @@ def _queued(failed: Failed, failure: Failure, log: Digest, now: datetime, older:
 
 def judge_passed(passed: Passed, *, now: datetime) -> Judged:
     """A green execution is a fact in any case; it ends the runs that waited for it."""
+    one_at_a_time(passed.repository, passed.job)
     same_job = Run.objects.filter(repository=passed.repository, job=passed.job)
     for run in same_job.filter(commit=passed.commit, awaiting_rerun=True):
         finished = c.RecordRerunFinished(outcome="green", execution=passed.execution)

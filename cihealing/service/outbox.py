@@ -106,9 +106,14 @@ def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> N
     mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=error[:1000])
 
 
-def reclaim() -> int:
-    """Free every lease; only for the one process that owns the database, at its start: whoever held them is gone."""
-    return Outbox.objects.filter(state="pending", lease_until__isnull=False).update(lease_until=None, poked_at=None)
+def reclaim(*, counted: bool = True) -> int:
+    """Free every lease; only for the one process that owns the database, at its start or end: whoever held them is gone.
+
+    After a clean stop (`counted` False) the interrupted claims say nothing about their effects.
+    """
+    held_rows = Outbox.objects.filter(state="pending", lease_until__isnull=False)
+    Outbox.objects.filter(state="pending").update(poked_at=None)
+    return held_rows.update(lease_until=None, claims=F("claims") if counted else F("claims") - 1)
 
 
 # ---------------------------------------------------------------- what a moved run leaves behind

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django import template
 from django.utils import timezone
 
+from cihealing.domain.values import Observation
 from cihealing.rows import AttemptRow, ExcerptLine
 from dashboard import diff as diffs
 from dashboard import story
@@ -50,11 +51,6 @@ def words(value: str) -> str:
 @register.filter
 def class_words(value: str) -> str:
     return story.CLASSES.get(str(value), str(value))
-
-
-@register.filter
-def evidence_words(value: str) -> str:
-    return story.EVIDENCE.get(str(value), str(value))
 
 
 @register.filter
@@ -132,3 +128,14 @@ def with_gaps(excerpt: tuple[ExcerptLine, ...]) -> list[tuple[int, ExcerptLine]]
 def key(attempt: AttemptRow) -> str:
     """The start of the ids of what belongs to an attempt, the same from one refresh to the next."""
     return f"a{attempt.generation}-{attempt.number}"
+
+
+@register.filter
+def tests_told(ran: Observation) -> str:
+    """`5 passed, 1 failed`: by the counts, for the names of passed tests lie in an artifact; else by the names."""
+    counts = {
+        "passed": ran.passed or len(ran.passed_tests),
+        "failed": ran.failed or len(ran.failed_tests),
+        "skipped": ran.skipped or len(ran.skipped_tests),
+    }
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count or name != "skipped")

@@ -147,7 +147,8 @@ def test_what_was_caught_up_with_is_not_told_again() -> None:
 # ---------------------------------------------------------------- while it happens
 
 
-def test_both_kinds_of_stream_tell_at_once_and_end_with_the_process(committed: None) -> None:
+def test_both_kinds_of_stream_tell_at_once_and_end_with_the_process(committed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LONGEST", 10.0)
     for path in ("/stream", "/runs/{}/events?after=1"):
         run_id = make.make_run(commit=uuid4().hex + "00000000")
         text = asyncio.run(listened(path.format(run_id), run_id))
@@ -207,6 +208,7 @@ def test_no_fact_is_lost_to_a_late_commit(committed: None) -> None:
     """I8: an id is given out before the commit, so a reader that goes by ids alone steps over what commits late."""
     if not store.is_postgresql():
         pytest.skip("SQLite has one writer: ids are in the order of commits")
+    make.queued()  # stores the artifacts both runs name: the second writer would wait for the first one's
     start = queries.global_cursor()
     late, go, done = make.NOW, threading.Event(), threading.Event()
 

@@ -96,7 +96,7 @@ def wait_for(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser(app: App) -> Iterator[Browser]:
+def chrome(app: App) -> Iterator[Browser]:
     """For one module only: a running Playwright loop would make Django refuse the database to the tests after it."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

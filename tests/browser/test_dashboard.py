@@ -14,9 +14,10 @@ pytestmark = pytest.mark.browser
 
 PATIENCE = 20_000
 """Milliseconds a busy machine may take."""
-HIDE = "hidden => {{ Object.defineProperty(document, 'hidden', {{value: hidden, configurable: true}}); document.dispatchEvent(new Event('visibilitychange')); }}".replace(
-    "{{", "{"
-).replace("}}", "}")
+HIDE = """hidden => {
+  Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 @dataclass
@@ -49,9 +50,9 @@ def sign_in(page: Page, app: App) -> None:
 
 
 @pytest.fixture(scope="module")
-def cookies(browser: Browser, app: App) -> object:
+def cookies(chrome: Browser, app: App) -> object:
     """Signed in once: hashing a password takes its time on purpose."""
-    context = browser.new_context()
+    context = chrome.new_context()
     sign_in(context.new_page(), app)
     state = context.storage_state()
     context.close()
@@ -59,16 +60,16 @@ def cookies(browser: Browser, app: App) -> object:
 
 
 @pytest.fixture
-def tab(browser: Browser, cookies: object) -> Iterator[Watched]:
-    context = browser.new_context(storage_state=cookies)  # type: ignore[arg-type]
+def tab(chrome: Browser, cookies: object) -> Iterator[Watched]:
+    context = chrome.new_context(storage_state=cookies)  # type: ignore[arg-type]
     yield watch(context)
     context.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_and_breaks_no_rule(browser: Browser, app: App, cookies: object, width: int, scheme: str) -> None:
-    context = browser.new_context(storage_state=cookies, viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+def test_every_page_fits_and_breaks_no_rule(chrome: Browser, app: App, cookies: object, width: int, scheme: str) -> None:
+    context = chrome.new_context(storage_state=cookies, viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     tab = watch(context)
     for path in ("/", "/runs", *(f"/runs/{run_id}" for run_id in app.runs.values())):
         tab.page.goto(app.url + path)
@@ -131,8 +132,8 @@ def test_filtering_changes_the_list_and_the_address_without_a_reload(app: App, t
     assert tab.complaints == []
 
 
-def test_everything_works_without_scripts(browser: Browser, app: App, cookies: object) -> None:
-    context = browser.new_context(storage_state=cookies, java_script_enabled=False)  # type: ignore[arg-type]
+def test_everything_works_without_scripts(chrome: Browser, app: App, cookies: object) -> None:
+    context = chrome.new_context(storage_state=cookies, java_script_enabled=False)  # type: ignore[arg-type]
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(f"{app.url}/runs?q=is+proven")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -32,7 +33,7 @@ def page(client: Client, name: str, *args: object, **asked: str) -> str:
     return response.content.decode()
 
 
-def run_of(number: int, *facts: e.RunEvent, **changed: object) -> UUID:
+def run_of(number: int, *facts: e.RunEvent, **changed: Any) -> UUID:
     return make.make_run(facts, begun=make.NOW + timedelta(minutes=number), error_hash=f"v1:{number:064x}", **changed)
 
 
@@ -173,7 +174,7 @@ def test_htmx_gets_the_list_alone(reader: Client) -> None:
 
 # ---------------------------------------------------------------- one run
 
-LIVES = {
+LIVES: dict[str, tuple[Any, str]] = {
     "queued": ([], "waits for a worker"),
     "running": (make.classified(), "Finding out what broke"),
     "fixed": ("proven", "waits for a person to merge it into main"),
@@ -198,6 +199,11 @@ def history(name: str) -> list[e.RunEvent]:
 def test_every_state_of_a_run_is_told_in_a_sentence(reader: Client, name: str) -> None:
     html = page(reader, "run", run_of(1, *history(name)))
     assert LIVES[name][1] in text(html, "p", cls="story")
+
+
+def test_a_proven_flake_stands_on_what_was_seen_not_on_nothing(reader: Client) -> None:
+    facts = text(page(reader, "run", run_of(1, *history("flake"))), "dl", cls="facts")
+    assert "Evidencered and green of one tree" in facts
 
 
 STAGES = [

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from cihealing.domain.values import Colour
 from cihealing.rows import ExcerptLine
 from dashboard import charts, diff
 from dashboard.pages import seen
 from dashboard.templatetags import shown
+from tests import factories as make
 
 PATCHES = [
     ("@@ -1 +1 @@\n-a\n+b\n", [("hunk", None, None), ("del", 1, None), ("add", None, 1)]),
@@ -99,6 +102,18 @@ def test_seconds_are_told_as_people_say_them(value: float | None, told: str) -> 
 )
 def test_ages_are_told_as_people_say_them(age: float, told: str) -> None:
     assert shown.ago(datetime.now(UTC) - timedelta(seconds=age)) == told
+
+
+@pytest.mark.parametrize(
+    ("counted", "told"),
+    [
+        ({"passed": 5, "collected": 5}, "5 passed, 0 failed"),
+        ({"passed": 3, "failed": 2, "skipped": 1, "failed_tests": ("a",)}, "3 passed, 2 failed, 1 skipped"),
+        ({"passed_tests": ("a", "b"), "failed_tests": ("c",)}, "2 passed, 1 failed"),
+    ],
+)
+def test_tests_are_counted_whether_their_names_are_kept_here_or_not(counted: dict[str, Any], told: str) -> None:
+    assert shown.tests_told(make.observation(Colour.RED, counts_tests=True, **counted)) == told
 
 
 def test_gaps_count_the_lines_left_out() -> None:

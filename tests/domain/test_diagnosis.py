@@ -74,6 +74,7 @@ def failed(
         (["sqlite3.OperationalError: no such table: shop_cart"], "missing-table", "migration", "migration", "data"),
         (["FileNotFoundError: [Errno 2] No such file or directory: 'a.csv'"], "missing-file", "'a.csv'", "committed", "data"),
         (["shop/a.py:1:8: F401 `os` imported but unused"], "lint", "shop/a.py line 1: F401", "automatic", "product"),
+        (["I001 [*] Import block is un-sorted", " --> shop/a.py:3:1"], "lint", "shop/a.py line 3: I001 Import", "automatic", "product"),
         (["Would reformat: shop/a.py"], "format", "(shop/a.py)", "formatter", "product"),
         (["shop/a.py:3: error: Incompatible types"], "types", "line 3: Incompatible types", "first error", "product"),
         (["src/a.ts(1,2): error TS2322: Type 'x' is bad"], "types", "TS2322", "first error", "product"),
@@ -166,6 +167,12 @@ def test_failed_tests_are_looked_at() -> None:
         "the test tests/test_a.py::test_1",
         "the test tests/test_a.py::test_2",
     )
+
+
+@pytest.mark.parametrize(("tests", "places"), [((), ("a.py:1", "b.py:2")), (("test_x",), ("b.py:2", "a.py:1", "the test test_x"))])
+def test_of_a_trace_the_deepest_frame_is_looked_at_first(tests: tuple[str, ...], places: tuple[str, ...]) -> None:
+    frames = (Frame(file="a.py", line=1), Frame(file="b.py", line=2))
+    assert diagnose(failed("KeyError: 'a'", frames=frames, tests=tests)).look_at == places
 
 
 @pytest.mark.parametrize(

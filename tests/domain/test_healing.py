@@ -89,6 +89,12 @@ def test_not_reproduced_and_green_on_rerun_is_resolved() -> None:
     assert world.heal().resolution == "rerun_green"
 
 
+def test_green_here_and_both_red_and_green_in_the_same_ci_job_is_a_flake() -> None:
+    world = World(run_command=lambda purpose, number: seen(purpose, Colour.GREEN), queued=queued(greens=2))
+    run = world.heal()
+    assert (run.resolution, run.blame, world.of(e.RerunRequested)) == ("flake", Blame.FLAKE, [])
+
+
 def test_another_failure_here_is_not_the_reported_one() -> None:
     other = observation(Colour.RED, error_hash="v1:" + "0" * 64, error_type="OSError", failed_tests=("tests/test_z.py::test_z",))
     run = World(run_command=lambda purpose, number: other, rerun="same").heal()

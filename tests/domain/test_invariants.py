@@ -67,7 +67,7 @@ def outside(world: World, word: str) -> None:
 def test_any_history_keeps_the_invariants(words: list[str], odds: float, seed: int, failure_class: FailureClass) -> None:
     dice = random.Random(seed)
 
-    def observe(purpose: Purpose, number: int):  # noqa: ANN202
+    def observe(purpose: Purpose, number: int):
         red = dice.random() < odds if purpose is not Purpose.CANARY else True
         return seen(purpose, Colour.RED if red else Colour.GREEN)
 

@@ -44,7 +44,8 @@ def queued(**fields: object) -> e.RunQueued:
 def observation(colour: Colour, *, commit: str = COMMIT, tests: bool = True, **fields: object) -> Observation:
     red = colour is Colour.RED
     facts: dict[str, object] = {
-        "colour": colour, "exit_code": {Colour.RED: 1, Colour.GREEN: 0}.get(colour), "command": "pytest", "commit": commit, "tree": "t" * 40,
+        "colour": colour, "exit_code": {Colour.RED: 1, Colour.GREEN: 0}.get(colour), "command": "pytest", "commit": commit,
+        "tree": "t" * 40,
         "environment": "box", "seconds": 1.0, "error_hash": HASH if red else "", "error_type": "AssertionError" if red else "",
         "counts_tests": tests, "failed_tests": (TEST,) if red and tests else (), "passed_tests": ("tests/test_a.py::test_y",)
         if red or not tests else (TEST, "tests/test_a.py::test_y"), "collected": 2 if tests else 0,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import time
 from pathlib import Path
 
 import pytest
 
-from cihealing.fixers import missing_import
+from cihealing.fixers import formatter, missing_import, ruff
 from cihealing.fixers.source import imports, modules
 from cihealing.fixers.source.imports import Import
 from tests.fixers.trees import context, failure, read, write
@@ -306,3 +307,16 @@ def test_huge_and_deep_files_are_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["AssertionError: 1 != 2", "TypeError: name 'json' is odd", "ImportError: libfoo.so: cannot open", ""])
 def test_other_failures_do_not_fit(text: str) -> None:
     assert not missing_import.fits(failure(text))
+
+
+@pytest.mark.parametrize(
+    "line", ["x" * 100_000, "a.py:1: " * 10_000, "NameError: name 'x" * 5_000, 'File "' * 10_000, " " * 100_000], ids=range(5)
+)
+def test_no_log_makes_the_fixers_slow(tmp_path: Path, line: str) -> None:
+    began = time.process_time()
+    failed = failure(*[line] * 200)
+    assert [fixer.fits(failed) for fixer in (missing_import, ruff, formatter)] == [False, False, False]
+    assert missing_import.fix(context(tmp_path, failed)) is None
+    assert ruff.fix(context(tmp_path, failed)) is None
+    assert formatter.fix(context(tmp_path, failed)) is None
+    assert time.process_time() - began < 3

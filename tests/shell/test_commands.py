@@ -20,7 +20,7 @@ from django.db import connection
 
 from cihealing import contract, projections, queries, service
 from cihealing.domain.values import RunStatus
-from cihealing.management.commands import rebuild, runs, watch
+from cihealing.management.commands import rebuild, runs
 from cihealing.management.database import run_named
 from cihealing.models import Artifact, IgnoredFingerprint, Run, StoredEvent
 from tests.domain.world import ANN
@@ -158,7 +158,7 @@ def test_watching_an_open_run_goes_on_until_its_end(monkeypatch: pytest.MonkeyPa
         if len(slept) == 2:
             service.perform(run.id, "abort", by=ANN, tools=Bench().tools)
 
-    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr("time.sleep", sleep)
     told = lines("watch", str(run.id), "--json")
     assert told[-1]["type"] == "run.aborted.v1"
     assert len(told) == Run.objects.get().version
@@ -166,6 +166,8 @@ def test_watching_an_open_run_goes_on_until_its_end(monkeypatch: pytest.MonkeyPa
 
 
 def test_watching_everything_tells_what_is_new_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A test is one transaction that is never committed; PostgreSQL's readers would wait for its end.
+    monkeypatch.setattr(queries, "_committed", StoredEvent.objects.all)
     run_on("a")
     slept: list[float] = []
 
@@ -175,7 +177,7 @@ def test_watching_everything_tells_what_is_new_until_it_is_interrupted(monkeypat
             raise KeyboardInterrupt
         run_on("b")
 
-    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr("time.sleep", sleep)
     told = lines("watch", "--json")
     assert {fact["runId"] for fact in told} == {str(Run.objects.get(branch="bb").id)}
 

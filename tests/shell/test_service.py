@@ -27,7 +27,7 @@ def only_run() -> Run:
     return Run.objects.get()
 
 
-def infra(number: int = 1, **fields: object):  # noqa: ANN201
+def infra(number: int = 1, **fields: object):
     log = 'Traceback (most recent call last):\n  File "fetch.py", line 3, in <module>\nConnectionRefusedError: [Errno 111] Connection refused\n'
     return failed(number, log=log + "##[error]Process completed with exit code 1.\n", **fields)
 
@@ -153,7 +153,8 @@ def healed(bench: Bench) -> Run:
 def test_every_command_with_exit_code_counts_and_tail_is_on_the_attempt(bench: Bench) -> None:
     healed(bench)
     attempt = service.get(only_run().id).attempts[0]
-    assert [(s.seen.command, s.seen.exit_code, s.seen.log_tail) for s in attempt.observations][0] == ("pytest", 0, "output")
+    first = attempt.observations[0].seen
+    assert (first.command, first.exit_code, first.log_tail) == ("pytest", 0, "output")
     assert all(s.seen.passed + s.seen.failed for s in attempt.observations)
     assert Attempt.objects.count() == 1
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -265,14 +266,18 @@ def require_clean(worktree: Origin) -> None:
 
 def require_room(worktree: Origin, head: str, commit: str) -> None:
     """Raises PermanentError where the refresh would overwrite an untracked file."""
-    with suppress(GitFailed):
-        worktree("update-index", "-q", "--refresh")
-    try:
-        worktree("read-tree", "-n", "-u", "-m", head, commit)
-    except GitFailed as error:
-        raise PermanentError(
-            f"{worktree.path} cannot take the change: {error.text[:300]}; move that file away, then approve again"
-        ) from error
+    with tempfile.TemporaryDirectory(prefix="cihealing-index-") as directory:
+        # A copy: the index of the worktree is not locked before it has to be, so that workers do not stop each other.
+        index = Path(directory) / "index"
+        shutil.copyfile(worktree.path / worktree("rev-parse", "--git-path", "index").rstrip("\n"), index)
+        with suppress(GitFailed):
+            worktree("update-index", "-q", "--refresh", index=index)
+        try:
+            worktree("read-tree", "-n", "-u", "-m", head, commit, index=index)
+        except GitFailed as error:
+            raise PermanentError(
+                f"{worktree.path} cannot take the change: {error.text[:300]}; mend that there, then approve again"
+            ) from error
 
 
 def refresh_worktrees(origin: Origin, change: Change, commit: str) -> None:

@@ -17,7 +17,7 @@ MAX_NAMED = 50
 TIMEOUT = 120.0
 QUIET = {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 STARTERS = (("python", "-m"), ("python3", "-m"), ("uv", "run"), ("poetry", "run"), ("pdm", "run"), ("hatch", "run"), ("pipenv", "run"))
-NAMED = re.compile(r"(?P<file>[^\s:'\"()\[\]]{1,300}\.(?:pyi?|ipynb))(?=[:\s]|$)")
+NAMED = re.compile(r"(?<![^\s:'\"()\[\]])(?P<file>[^\s:'\"()\[\]]{1,300}\.(?:pyi?|ipynb))(?=[:\s]|$)")
 
 
 @dataclass(frozen=True, kw_only=True)

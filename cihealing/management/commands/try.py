@@ -39,9 +39,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", metavar="PATH", help="a repository, or a directory in one; what is not committed is tried too")
-        parser.add_argument("--command", dest="ci_command", default="", help="default: that of .cihealing.yml, else the usual one")
-        parser.add_argument("--setup", default="", help="what is run before it, each time, without network")
+        parser.add_argument("--command", dest="ci_command", metavar="CMD", default="", help="default: .cihealing.yml, else the usual")
+        parser.add_argument("--setup", metavar="CMD", default="", help="what is run before it, each time, without network")
         parser.add_argument("--json", action="store_true", help="one JSON object: the fields of the runs API, verdict, commands and patch")
+        parser.add_argument("--report", metavar="FILE", help="write the incident report of what was not healed there, as Markdown")
         apply = parser.add_mutually_exclusive_group()
         apply.add_argument("--apply", action="store_true", default=None, help="apply a proven patch to the working tree without asking")
         apply.add_argument("--no-apply", action="store_false", dest="apply", help="do not ask, do not apply")
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=MISUSED) from None
         finally:
             shown.over()
+        self.report(outcome, options["report"])
         applied = self.end(repository, outcome, options, shown=shown)
         if options["json"]:
             self.stdout.write(json.dumps(as_json(outcome, applied=applied)))
@@ -70,6 +72,15 @@ class Command(BaseCommand):
         one = trial.Trial(repository=repository, copy=copy, tools=registry.tools(), teller=shown)
         shown.begun(copy, sandbox=one.tools.sandbox(one.policy()).name)
         return one(trial.Order(command=options["ci_command"], setup=options["setup"]))
+
+    def report(self, outcome: trial.Outcome, place: str | None) -> None:
+        """Raises CommandError where it cannot be written."""
+        if not place or outcome.run is None or not outcome.run.report_markdown:
+            return
+        try:
+            Path(place).write_text(outcome.run.report_markdown, encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"the report cannot be written to {place}: {error.strerror}") from None
 
     def end(self, repository: trial.Repository, outcome: trial.Outcome, options: dict[str, Any], *, shown: Shown) -> bool:
         """Show what came of it; whether the patch was applied. Raises CommandError where it does not fit."""
@@ -96,7 +107,8 @@ class Command(BaseCommand):
 def as_json(outcome: trial.Outcome, *, applied: bool) -> dict[str, Any]:
     detail = contract.run_detail(outcome.run) if outcome.run else {}
     commands = [command(one) for one in outcome.ran]
-    return {**detail, "verdict": outcome.verdict, "commands": commands, "patch": outcome.patch, "applied": applied}
+    report = outcome.run.report_markdown if outcome.run else ""
+    return {**detail, "verdict": outcome.verdict, "commands": commands, "patch": outcome.patch, "applied": applied, "report": report}
 
 
 def command(one: trial.Ran) -> dict[str, Any]:
@@ -175,7 +187,7 @@ class Shown:
         attempt = run.attempts[-1] if run.attempts else None
         words = {
             "proven": ("A proven patch", attempt.proposed_fix if attempt else "", "bold green"),
-            "flake": ("A proven flake, no patch needed", run.blame_reason, "bold green"),
+            "flake": ("A proven flake, no patch needed", run.blame_reason.removeprefix("flake: "), "bold green"),
             "escalated": (f"Not healed, for {run.owner or 'a person'}", run.escalation_reason, "bold red"),
         }
         told, why, style = words.get(verdict, (f"Not healed: {verdict}", run.resolution or run.abort_reason, "bold red"))
@@ -188,14 +200,16 @@ class Shown:
         self.fact("class", f"{run.failure_class} ({run.confidence:.0%})")
         for sign in run.signs:
             self.fact("", f"{sign.rule}, line {sign.line}: {sign.text}")
-        self.fact("blame", f"{run.blame or 'unknown'}: {run.blame_reason}" if run.blame_reason else run.blame or "unknown")
+        why = run.blame_reason.removeprefix(f"{run.blame}: ")
+        self.fact("blame", f"{run.blame or 'unknown'}: {why}" if why else run.blame or "unknown")
         self.fact("owner", f"{run.owner} ({run.owner_source})" if run.owner_source else run.owner)
         if run.diagnosis:
             self.fact("cause", run.diagnosis.root_cause)
-            self.facts("perhaps", [h.text for h in run.diagnosis.hypotheses])
+            self.facts("perhaps", [h.text for h in run.diagnosis.hypotheses if h.text != run.diagnosis.root_cause])
+            self.fact("may help", run.diagnosis.proposed_fix)
             self.facts("look at", run.diagnosis.look_at)
         self.facts("test", run.failed_tests[:20])
-        self.facts("note", run.notes)
+        self.facts("note", [note for note in run.notes if note != run.blame_reason])
 
     def facts(self, name: str, texts: Sequence[str]) -> None:
         for text in texts:
@@ -206,6 +220,8 @@ class Shown:
             self.line(f"  {name:<8} {text}", style="" if name else "dim")
 
     def excerpt(self, run: RunDetail) -> None:
+        if not run.excerpt:
+            return
         at = next((i for i, each in enumerate(run.excerpt) if each.root), 0)
         start = max(0, min(at - EXCERPT // 3, len(run.excerpt) - EXCERPT))
         self.line()
@@ -214,7 +230,8 @@ class Shown:
 
     def observations(self, run: RunDetail) -> None:
         proof = run.attempts[-1].observations if run.attempts else ()
-        for title, items in (("what was run", run.observations), ("proof", proof)):
+        before = [item for item in run.observations if item not in proof]
+        for title, items in (("what was run", before), ("proof", proof)):
             if items:
                 self.line()
                 self.console.print(observed(title, items))

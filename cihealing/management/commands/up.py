@@ -12,8 +12,10 @@ from celery.app import app_or_default
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
-from cihealing import embedded, first_start
+from cihealing import embedded, first_start, service
+from cihealing.adapters import trees
 from cihealing.demo import builds
 from cihealing.models import Delivery
 
@@ -58,7 +60,10 @@ class Command(BaseCommand):
 
         enabled = settings.CI_HEALING["ENABLED"]
         celery = app_or_default() if enabled else None
+        clear_up_after_a_crash()
         embedded.serve("config.asgi:application", sock=sock, celery=celery, workers=settings.CI_HEALING["WORKERS"], ready=ready)
+        if connection.vendor == "sqlite":
+            service.reclaim(counted=False)
 
     def day(self, data: Path, *, sock_port: int, host: str) -> builds.Day:
         post = builds.Post(url=url_of(host, port=sock_port) + WEBHOOK, secret=settings.CI_HEALING["WEBHOOK_SECRET"].split(",")[0].strip())
@@ -84,6 +89,13 @@ class Command(BaseCommand):
 def url_of(host: str, *, port: int) -> str:
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{name}:{port}"
+
+
+def clear_up_after_a_crash() -> None:
+    """What a killed process left: trees in the temporary directory, and leases nobody else can hold (SQLite has one process)."""
+    trees.sweep()
+    if connection.vendor == "sqlite":
+        service.reclaim()
 
 
 def demo_wanted(data: Path) -> bool:
