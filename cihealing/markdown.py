@@ -39,9 +39,10 @@ def code(text: str) -> str:
 
 def fence(lines: Iterable[str]) -> str:
     """A code block that none of its lines can end. At most MAX_FENCE_LINES lines; what is left out is said."""
-    shown = [visible(line.replace("\t", "    ")).rstrip()[:MAX_INLINE] for line in lines]
-    left_out = len(shown) - MAX_FENCE_LINES
-    kept = shown if left_out <= 0 else [*shown[:MAX_FENCE_LINES], f"… {left_out} lines more"]
+    given = list(lines)
+    left_out = len(given) - MAX_FENCE_LINES
+    kept = [visible(line[:MAX_INLINE].replace("\t", "    ")).rstrip() for line in given[:MAX_FENCE_LINES]]
+    kept += [f"… {left_out} lines more"] if left_out > 0 else []
     ticks = "`" * max(3, longest_run("\n".join(kept)) + 1)
     return "\n".join([f"{ticks}text", *kept, ticks])
 

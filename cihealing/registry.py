@@ -29,7 +29,7 @@ from cihealing.capabilities.release_followers import release_followers
 from cihealing.capabilities.run_command import run_command
 from cihealing.capabilities.try_fixers import try_fixers
 from cihealing.capabilities.write_report import write_report
-from cihealing.fixers import missing_import, ruff
+from cihealing.fixers import formatter, missing_import, ruff
 from cihealing.history import JobHistory, StoredArtifacts
 from cihealing.ports import CIAdapter, Fixer, Forge, Tools
 from cihealing.service.running import Capability, Reader
@@ -44,7 +44,7 @@ CI: Mapping[str, CIAdapter] = {
     "local": cast(CIAdapter, local),
 }
 FORGES: Mapping[str, Forge] = {"local_git": cast(Forge, local_git)}
-FIXERS: Sequence[Fixer] = (cast(Fixer, ruff), cast(Fixer, missing_import))
+FIXERS: Sequence[Fixer] = (cast(Fixer, ruff), cast(Fixer, formatter), cast(Fixer, missing_import))
 """Asked in this order."""
 CAPABILITIES: Mapping[str, Capability] = {
     "classify": cast(Capability, classify),

@@ -141,15 +141,15 @@ class Seen:
 
     @property
     def passed_count(self) -> int:
-        return len(self.seen.passed_tests)
+        return self.seen.passed
 
     @property
     def failed_count(self) -> int:
-        return len(self.seen.failed_tests)
+        return self.seen.failed
 
     @property
     def skipped_count(self) -> int:
-        return len(self.seen.skipped_tests)
+        return self.seen.skipped
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,7 +109,7 @@ def _finding(event: e.FindingEvent) -> str:
 
 def _observed(seen: Observation) -> str:
     code = "" if seen.exit_code is None else f" (exit {seen.exit_code})"
-    counts = f", {len(seen.passed_tests)} passed and {len(seen.failed_tests)} failed" if seen.counts_tests else ""
+    counts = f", {seen.passed} passed and {seen.failed} failed" if seen.counts_tests else ""
     missing = f", {seen.missing}" if seen.colour is Colour.UNAVAILABLE and seen.missing else ""
     return f"{seen.colour.replace('_', ' ')}{code}{counts} in {seen.seconds:.1f} s{missing}"
 

@@ -79,11 +79,15 @@ class Environment(BaseSettings):
     webhook_secret_circleci: SecretStr = SecretStr("")
     webhook_secret_buildkite: SecretStr = SecretStr("")
     github_token: SecretStr = SecretStr("")
+    git_user: str = ""
+    git_token: SecretStr = SecretStr("")
     github_api_url: str = "https://api.github.com"
     database_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     redis_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     policy_file: Path | None = None
     sandbox: Literal["auto", "bubblewrap", "plain"] = "auto"
+    toolchain: str = ""
+    """Directories, separated by colons, that repositories' commands see besides /usr."""
     enabled: bool = True
     safe_mode: bool = True
     auto_rerun: bool = True

@@ -33,7 +33,8 @@ LINTED = re.compile(
 LINTED_ALONE = re.compile(rf"\bF821 (?:\[\*\] )?[Uu]ndefined name [`'\"](?P<name>{IDENTIFIER})[`'\"]")
 ARROW = re.compile(r"-->\s{1,5}(?P<file>[^\s:]{1,300}\.pyi?):(?P<line>\d{1,7})")
 TRACE = re.compile(
-    r"(?:File \"(?P<file>[^\"\n]{1,300}\.py)\", line (?P<line>\d{1,7}))|(?:(?<![^\s:'\"()])(?P<file2>[^\s:'\"()]{1,300}\.py):(?P<line2>\d{1,7}): )"
+    r"(?:File \"(?P<file>[^\"\n]{1,300}\.py)\", line (?P<line>\d{1,7}))"
+    r"|(?:(?<![^\s:'\"()])(?P<file2>[^\s:'\"()]{1,300}\.py):(?P<line2>\d{1,7}): )"
 )
 NO_MODULE = re.compile(r"\bModuleNotFoundError: No module named '(?P<module>[A-Za-z_][\w.]{0,200})'")
 NO_NAME = re.compile(rf"\bImportError: cannot import name '(?P<name>{IDENTIFIER})' from '(?P<module>[A-Za-z_][\w.]{{0,200}})'")

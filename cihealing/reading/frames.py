@@ -30,7 +30,7 @@ LIBRARY_CALL = re.compile(
 )
 ROOT = re.compile(
     r"(?:/home/runner/work/[^/]+/[^/]+|/home/runner/_work/[^/]+/[^/]+|/__w/[^/]+/[^/]+|/github/workspace|/home/travis/build/[^/]+/[^/]+|/builds/[^/]+/[^/]+"
-    r"|/var/(?:lib/)?jenkins(?:_home)?/workspace/[^/]+|/home/circleci/(?:project|repo)|/root/project|/usr/src/app|/workspace|/workdir|/app|/code|/src|/tree|/repo"
+    r"|/var/(?:lib/)?jenkins(?:_home)?/workspace/[^/]+|/home/circleci/(?:project|repo)|/root/project|/usr/src/app|/workspace|/workdir|/build|/app|/code|/src|/tree|/repo"
     r"|/Users/runner/work/[^/]+/[^/]+|[A-Za-z]:[/\\]a[/\\][^/\\]+[/\\][^/\\]+)[/\\]"
 )
 

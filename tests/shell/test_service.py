@@ -28,7 +28,8 @@ def only_run() -> Run:
 
 
 def infra(number: int = 1, **fields: object):
-    log = 'Traceback (most recent call last):\n  File "fetch.py", line 3, in <module>\nConnectionRefusedError: [Errno 111] Connection refused\n'
+    log = 'Traceback (most recent call last):\n  File "fetch.py", line 3, in <module>\n'
+    log += "ConnectionRefusedError: [Errno 111] Connection refused\n"
     return failed(number, log=log + "##[error]Process completed with exit code 1.\n", **fields)
 
 
