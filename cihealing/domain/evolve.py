@@ -67,33 +67,17 @@ def _life(run: Run, event: e.LifeEvent, envelope: e.Envelope) -> Run:
             assert_never(event)
 
 
+FAILURE_FACTS = (
+    "provider", "repository", "branch", "commit", "job", "step", "command", "pipeline_url", "base_branch", "fork", "execution",
+    "error_hash", "strong", "error_type", "summary", "failed_tests", "rule", "failure", "log", "log_missing",
+)  # fmt: skip
+"""What the failure is: told once, and the same in every generation."""
+
+
 def _queued(run: Run, event: e.RunQueued) -> Run:
-    names = (
-        "provider",
-        "repository",
-        "branch",
-        "commit",
-        "job",
-        "step",
-        "command",
-        "pipeline_url",
-        "base_branch",
-        "fork",
-        "execution",
-        "error_hash",
-        "strong",
-        "error_type",
-        "summary",
-        "failed_tests",
-        "rule",
-        "failure",
-        "log",
-        "log_missing",
-        "policy",
-        "inherited_patch",
-    )
-    fields = {name: getattr(event, name) for name in names}
-    return change(run, **fields, failed_at=event.finished_at, head=event.commit, target=event.branch, ci_greens=event.greens)
+    facts = {name: getattr(event, name) for name in FAILURE_FACTS}
+    more = {"policy": event.policy, "inherited_patch": event.inherited_patch, "ci_greens": event.greens}
+    return change(run, **facts, **more, failed_at=event.finished_at, head=event.commit, target=event.branch)
 
 
 def _pause(run: Run, envelope: e.Envelope) -> Run:
@@ -113,44 +97,15 @@ def _escalated(run: Run, event: e.RunEscalated) -> Run:
     )
 
 
+KEPT = (*FAILURE_FACTS, "failed_at", "ci_greens", "version", "created_at", "updated_at", "refused_patches", "recurrences", "late")
+
+
 def _retried(run: Run, event: e.RunRetried) -> Run:
     """A new generation: what the failure is stays, what was tried is history, refused patches stay refused."""
-    fresh = Run(id=run.id)
-    kept = (
-        "id",
-        "version",
-        "provider",
-        "repository",
-        "branch",
-        "commit",
-        "job",
-        "step",
-        "command",
-        "pipeline_url",
-        "base_branch",
-        "fork",
-        "execution",
-        "failed_at",
-        "error_hash",
-        "strong",
-        "error_type",
-        "summary",
-        "failed_tests",
-        "rule",
-        "failure",
-        "log",
-        "log_missing",
-        "ci_greens",
-        "created_at",
-        "updated_at",
-        "refused_patches",
-        "recurrences",
-        "late",
-    )
-    fields = {name: getattr(run, name) for name in kept}
+    kept = {name: getattr(run, name) for name in KEPT}
     past = (*run.past_attempts, *run.attempts)
-    moved = change(fresh, **fields, generation=event.generation, policy=event.policy, past_attempts=past)
-    return change(moved, head=run.commit, target=run.branch)
+    fresh = change(Run(id=run.id), **kept, generation=event.generation, policy=event.policy, past_attempts=past)
+    return change(fresh, head=run.commit, target=run.branch)
 
 
 # ---------------------------------------------------------------- findings
@@ -172,7 +127,9 @@ def _finding(run: Run, event: e.FindingEvent, envelope: e.Envelope) -> Run:
             return change(run, unavailable=missing)
         case e.FlakeProven(reds=reds, greens=greens, where=where):
             note = f"flake: {reds} red and {greens} green of one tree in {where}"
-            return change(run, blame=Blame.FLAKE, blame_reason=note, notes=(*run.notes, note))
+            red_here = any(o.colour is Colour.RED for o in run.unpatched())
+            evidence = Evidence.REPRODUCED if red_here else Evidence.NOT_REPRODUCED
+            return change(run, blame=Blame.FLAKE, blame_reason=note, evidence=evidence, notes=(*run.notes, note))
         case e.ContextCollected(log=log):
             return change(run, context=log, skipped=(*run.skipped, "debug"))
         case e.StepSkipped(step=step, reason=reason):

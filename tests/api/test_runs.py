@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
@@ -25,6 +25,8 @@ CONTRACT = {
 OF_AN_ATTEMPT = {"attemptNo", "status", "diagnosis", "proposedFix", "validationLog", "failureReason", "proof", "usage"}
 ODD_IDS = ["x", "1", "%00", "a" * 5000, "123e4567-e89b-12d3-a456-42661417400٣", "{123e4567-e89b-12d3-a456-426614174000}"]
 
+NOBODY = UUID(int=404)
+
 
 def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
     assert response.status_code == status, response.content[:300]
@@ -41,12 +43,12 @@ def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
     "path",
     [
         "/runs",
-        f"/runs/{uuid4()}",
-        f"/runs/{uuid4()}/patch",
-        f"/runs/{uuid4()}/report",
-        f"/runs/{uuid4()}/memory",
-        f"/runs/{uuid4()}/events",
-        f"/deliveries/{uuid4()}",
+        f"/runs/{NOBODY}",
+        f"/runs/{NOBODY}/patch",
+        f"/runs/{NOBODY}/report",
+        f"/runs/{NOBODY}/memory",
+        f"/runs/{NOBODY}/events",
+        f"/deliveries/{NOBODY}",
         "/metrics/summary",
         "/metrics/repositories",
         "/stream",
@@ -206,7 +208,7 @@ def test_an_unknown_id_is_404(api: Client, path: str) -> None:
     problem(api.get(HOME + path.format(uuid4())), 404, "not-found")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/runs/", f"/runs/{uuid4()}/actions/explode", "/runs/x/actions/approve/"])
+@pytest.mark.parametrize("path", ["/nothing", "/runs/", f"/runs/{NOBODY}/actions/explode", "/runs/x/actions/approve/"])
 def test_an_unknown_path_is_a_problem_too(api: Client, path: str) -> None:
     problem(api.post(HOME + path), 404, "not-found")
 

@@ -408,7 +408,7 @@ def test_a_line_of_the_timeline_is_one_line_whatever_it_holds() -> None:
 
 
 def test_a_run_of_a_command_reads_as_one_line() -> None:
-    seen = make.observation(Colour.RED, counts_tests=True, passed_tests=("a",), failed_tests=("b",))
+    seen = make.observation(Colour.RED, counts_tests=True, passed=1, failed=1)
     assert queries.describe(e.CommandRan(purpose=Purpose.GREEN, seen=seen)) == (
         "Proof, with the patch: red (exit 1), 1 passed and 1 failed in 1.2 s"
     )
