@@ -12,7 +12,7 @@ up: setup
 	@exec $(VENV)/bin/cihealing up --host "$(BIND)" --port "$(PORT)" --data "$(DATA)"
 
 test: setup-dev
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest -n 2 $(ARGS)
 
 lint: setup-dev
 	$(VENV)/bin/ruff check .

@@ -9,6 +9,7 @@ from cihealing import projections, store
 from cihealing.domain import events as e
 from cihealing.domain.values import NAMESPACE, Actor
 from cihealing.models import StoredEvent
+from cihealing.service.secrets import masked
 from cihealing.service.transactions import write
 
 
@@ -18,7 +19,7 @@ def stream_of(error_hash: str) -> UUID:
 
 def ignore_fingerprint(error_hash: str, *, reason: str, by: Actor) -> None:
     """From now on this failure begins no run. Doing it twice keeps the newer reason."""
-    _record(error_hash, e.FingerprintIgnored(error_hash=error_hash, reason=reason), by)
+    _record(error_hash, e.FingerprintIgnored(error_hash=error_hash, reason=masked(reason)), by)
 
 
 def hear_fingerprint(error_hash: str, *, by: Actor) -> None:

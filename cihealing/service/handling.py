@@ -23,6 +23,7 @@ from cihealing.failpoints import failpoint
 from cihealing.models import BaseClaim, Outbox
 from cihealing.ports import HeadMoved, Tools
 from cihealing.service import outbox, policies
+from cihealing.service.secrets import masked
 from cihealing.service.transactions import write
 
 OUTLIVING = ("release_followers", "collect_rerun")
@@ -69,7 +70,7 @@ def handle_inside(run_id: UUID, command: c.RunCommand, *, cause: Cause, now: dat
     """`handle` within the caller's transaction."""
     before = fold(run_id, store.load(run_id))
     policy = policies.of(before)
-    command = _with_leader(before, command)
+    command = _masked(_with_leader(before, command))
     _refuse_irrevocable(run_id, command)
     if effect is not None:
         outbox.finish(effect)
@@ -108,6 +109,12 @@ def _with_leader(run: Run, command: c.RunCommand) -> c.RunCommand:
         return command
     claims = BaseClaim.objects.filter(repository=run.repository, branch=command.target, error_hash=run.error_hash)
     return msgspec.structs.replace(command, leader=claims.values_list("run_id", flat=True).first())
+
+
+def _masked(command: c.RunCommand) -> c.RunCommand:
+    """What a person notes and what an error message quotes may hold a secret; everything else was redacted where it was read."""
+    free = {name: masked(text) for name in ("note", "reason") if isinstance(text := getattr(command, name, None), str) and text}
+    return msgspec.structs.replace(command, **free) if free else command
 
 
 def _refuse_irrevocable(run_id: UUID, command: c.RunCommand) -> None:

@@ -20,6 +20,7 @@ from cihealing.domain.values import NAMESPACE
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
 from cihealing.service.clock import database_now
+from cihealing.service.secrets import masked
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> N
     claims = F("claims") if counted else F("claims") - 1
     mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
     later = database_now() + timedelta(seconds=delay)
-    mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=error[:1000])
+    mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=masked(error)[:1000])
 
 
 def reclaim(*, counted: bool = True) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from django.conf import settings
 
+from cihealing import reading
+
 SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY")
 
 
@@ -16,6 +18,11 @@ def known_secrets() -> Sequence[str]:
         if any(word in name for word in SECRET_WORDS):
             values.update(_strings(value))
     return sorted(v for v in values if len(v) >= 8)
+
+
+def masked(text: str) -> str:
+    """Text without secrets, for whatever people and error messages say."""
+    return reading.redact(text, known_secrets()).text
 
 
 def _strings(value: object) -> Iterable[str]:

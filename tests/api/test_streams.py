@@ -153,7 +153,8 @@ def test_both_kinds_of_stream_tell_at_once_and_end_with_the_process(committed: N
         run_id = make.make_run(commit=uuid4().hex + "00000000")
         text = asyncio.run(listened(path.format(run_id), run_id))
         connection.close()
-        (_, data) = frames(text)[0]
+        # An open transaction of anyone on the server holds the global cursor back: what came just before may be told again.
+        (_, data) = frames(text)[-1]
         assert (data["runId"], data["type"], data["status"]) == (str(run_id), "run.started.v1", "running")
 
 
@@ -165,7 +166,7 @@ async def listened(path: str, run_id: UUID) -> str:
     try:
         async for chunk in answer.streaming_content:
             heard += chunk.decode()
-            if "event: run" in heard:
+            if "run.started.v1" in heard:
                 embedded.stopping.set()
     finally:
         await writer
@@ -193,7 +194,7 @@ def test_a_synchronous_stream_hears_too(committed: None, api: Client, monkeypatc
         found = frames(read(api, "/stream"))
     finally:
         embedded.stopping.clear()
-    assert [data["type"] for _, data in found] == ["run.started.v1"]
+    assert [data["type"] for _, data in found][-1:] == ["run.started.v1"]
 
 
 def test_a_quiet_stream_says_that_it_is_still_there(monkeypatch: pytest.MonkeyPatch) -> None:

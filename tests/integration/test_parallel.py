@@ -47,7 +47,7 @@ def only_run(app: App, number: int) -> dict[str, Any]:
     return detail
 
 
-@pytest.mark.parametrize("number", range(1, 21))
+@pytest.mark.parametrize("number", [n if n <= 4 else pytest.param(n, marks=pytest.mark.slow) for n in range(1, 21)])
 def test_fifty_parallel_identical_deliveries_are_one_run_at_its_first_version(app: App, number: int) -> None:
     answers = post_all(app, [body(number, deliveryId=f"d-{number}", executionId=f"e-{number}")] * 50)
     assert {a.status_code for a in answers} == {202}
