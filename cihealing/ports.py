@@ -79,7 +79,11 @@ class CIAdapter(Protocol):
         """The job results a coarse (workflow, pipeline) result stands for. Raises NoLog, TransientError."""
 
     def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
-        """Ask CI to run the job again on the same commit; returns a handle. Raises TransientError, PermanentError."""
+        """Ask CI to run the job again on the same commit; returns a handle of at most 200 characters.
+
+        `execution` says repository, branch, commit, job, host, jobRunId, attempt and pipelineUrl; `rerun` tells one rerun from another.
+        Asked for the same `rerun` again it may answer the same. Raises TransientError, PermanentError.
+        """
 
     def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
         """The result of a rerun where this adapter can tell; None where it will arrive as a webhook."""

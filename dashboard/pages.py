@@ -8,17 +8,14 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import quote
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from cihealing.rows import Viewer
+from cihealing.access import may_act
 
 P = ParamSpec("P")
-OPERATORS = "operator"
-"""Name of the group whose members may act on runs; superusers may without it."""
 
 # Characters that are not seen and yet change what is: bidi controls, zero-width ones, tags, C0 and C1 controls (not tab and newlines).
 UNSEEN = re.compile(
@@ -44,14 +41,6 @@ def plain(text: str, *, name: str = "", kind: str = "text/plain") -> HttpRespons
     if name:
         response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
     return response
-
-
-def viewer_of(user: AbstractBaseUser | AnonymousUser) -> Viewer:
-    return Viewer(name=user.get_username(), staff=isinstance(user, User) and user.is_staff)
-
-
-def may_act(user: AbstractBaseUser | AnonymousUser) -> bool:
-    return isinstance(user, User) and user.is_active and (user.is_superuser or user.groups.filter(name=OPERATORS).exists())
 
 
 def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:

@@ -14,13 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from cihealing import policy_file, queries, registry, service
+from cihealing.access import may_act, viewer_of
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
 from cihealing.rows import RunDetail, RunPage
 from dashboard import charts, story
 from dashboard.forms import ACTIONS, FilterForm, action_form
-from dashboard.pages import may_act, operators_only, page, plain, signed_in, viewer_of
+from dashboard.pages import operators_only, page, plain, signed_in
 
 PAGE_SIZE = 25
 DEEPEST_PAGE = 400

@@ -13,7 +13,6 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from cihealing.domain.values import Actor
-from cihealing.queries import Viewer
 
 REALM = 'Bearer realm="cihealing"'
 
@@ -27,6 +26,7 @@ class TokenUser:
     is_anonymous = False
     is_active = True
     is_staff = True
+    holds_token = True
 
     def get_username(self) -> str:
         return self.username
@@ -70,11 +70,6 @@ def same(given: str, expected: str) -> bool:
 
 def setting(name: str) -> str:
     return str(getattr(settings, "CI_HEALING", {}).get(name) or "")
-
-
-def viewer_of(request: Request) -> Viewer:
-    """Everyone who is logged in sees every repository, for now that no narrower grants can be given."""
-    return Viewer(name=request.user.get_username(), staff=bool(request.user.is_staff))
 
 
 def actor_of(request: Request) -> Actor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -17,8 +18,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cihealing import contract, queries, registry, service
+from cihealing.access import may_act, viewer_of
 from cihealing.api import errors, parsing, shapes, streams
-from cihealing.api.authentication import actor_of, viewer_of
+from cihealing.api.authentication import actor_of
 from cihealing.api.serializers import ActionSerializer
 from cihealing.problems import problem
 from cihealing.queries import Viewer
@@ -43,7 +45,7 @@ class Room(APIView):
 
     @property
     def viewer(self) -> Viewer:
-        return viewer_of(self.request)
+        return viewer_of(self.request.user)
 
 
 def found(value: Any) -> Any:
@@ -133,6 +135,8 @@ class ActionView(Room):
     )
     def post(self, request: Request, id: str, action: str) -> Response:
         """Approve, deny, abort or retry a run, or record that a person fixed it. 409 where the run has moved on or does not allow it."""
+        if not may_act(request.user):
+            raise PermissionDenied("Only operators may do this.")
         asked = ActionSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         run_id = parsing.run_id(id)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure
 from cihealing.ports import Tools
+
+TEST = re.compile(r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)test_|[._-](?:test|spec)s?\.")
 
 
 def failure_of(run: Run, tools: Tools) -> Failure:
@@ -14,6 +18,6 @@ def failure_of(run: Run, tools: Tools) -> Failure:
 
 
 def suspects(run: Run, tools: Tools) -> tuple[str, ...]:
-    """Files of the frames, deepest first, without the absolute ones (they are not the repository's)."""
-    files = [frame.file for frame in reversed(failure_of(run, tools).frames)]
-    return tuple(dict.fromkeys(name for name in files if not name.startswith("/")))
+    """Files of the frames, what was tested before its tests, deepest first; absolute ones are not the repository's."""
+    files = dict.fromkeys(frame.file for frame in reversed(failure_of(run, tools).frames) if not frame.file.startswith("/"))
+    return tuple(sorted(files, key=lambda name: bool(TEST.search(name))))

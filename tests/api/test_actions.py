@@ -7,9 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from cihealing import queries, service
+from cihealing.access import OPERATORS
 from cihealing.domain.run import Refused, Stale
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
@@ -60,6 +63,9 @@ def test_a_person_acts_by_name_and_only_with_a_csrf_token(ann: Client, asked: li
     problem(act(ann, run_id, "abort"), 403, "forbidden")
     assert asked == []
     ann.cookies["cihealing_csrf"] = token = "a" * 32
+    problem(act(ann, run_id, "abort", HTTP_X_CSRFTOKEN=token), 403, "forbidden")
+    assert asked == []  # signed in, but no operator
+    Group.objects.create(name=OPERATORS).user_set.add(get_user_model().objects.get())
     assert act(ann, run_id, "abort", HTTP_X_CSRFTOKEN=token).status_code == 200
     assert asked[0]["by"] == Actor(kind="person", name="ann")
 
