@@ -35,6 +35,7 @@ lock:
 	uv pip compile pyproject.toml $(LOCK_FLAGS) --extra up --output-file requirements/up.lock
 	uv pip compile pyproject.toml $(LOCK_FLAGS) --output-file requirements/base.lock
 	uv pip compile pyproject.toml $(LOCK_FLAGS) --extra up --extra dev --output-file requirements/dev.lock
+	uv pip compile requirements/toolchain.in $(LOCK_FLAGS) --constraint requirements/dev.lock --output-file requirements/toolchain.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache

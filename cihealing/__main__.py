@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import sys
@@ -23,7 +24,9 @@ KEPT = tuple(f"CI_HEALING_{name}" for name in ("SANDBOX", "TOOLCHAIN", "LOG_LEVE
 
 def main() -> None:
     arguments = sys.argv[1:]
-    command = arguments[0] if arguments else "help"
+    command = arguments[0] if arguments else "--help"
+    if command in ("help", "--help", "-h") and len(arguments) < 2:
+        return tell_commands()
     if command in LIGHT:
         return light(command, arguments=arguments)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -37,6 +40,14 @@ def main() -> None:
 
     execute_from_command_line(["cihealing", *arguments])
     return None
+
+
+def tell_commands() -> None:
+    """The product's own commands, a line each; Django's are there too, and `cihealing help --commands` lists them."""
+    places = sorted((Path(__file__).parent / "management" / "commands").glob("[!_]*.py"))
+    told = [(place.stem, (ast.get_docstring(ast.parse(place.read_text(encoding="utf-8"))) or "").split("\n")[0]) for place in places]
+    rows = [f"  {name:12} {text.removeprefix(f'`cihealing {name}`').lstrip(': ')}" for name, text in told]
+    sys.stdout.write("\n".join(["cihealing COMMAND [--help]", "", *rows, ""]))
 
 
 def light(command: str, *, arguments: list[str]) -> None:

@@ -12,6 +12,10 @@ from cihealing.reading.parsers import findings
 TESTS = [
     ("FAILED tests/test_a.py::TestA::test_b[x - y] - ValueError: bad\n", "tests/test_a.py::TestA::test_b[x - y]", "ValueError", "bad"),
     ("tests/test_a.py::test_one PASSED [ 50%]\ntests/test_a.py::test_two FAILED [100%]\n", "tests/test_a.py::test_two", "Failed", ""),
+    (
+        "=== FAILURES ===\n____ test_list ____\n\n>   assert [1, 2] == [1, 3]\nE   AssertionError: assert [1, 2] == [1, 3]\nE     \nE     At index 1 diff: 2 != 3\nE     \nE     Full diff:\nE       [\nE     -     3,\nE       ]\n\ntest_a.py:2: AssertionError\n",
+        "test_a.py::test_list", "AssertionError", "assert [1, 2] == [1, 3]",
+    ),
     ("[gw1] [ 50%] FAILED tests/test_a.py::test_two \n", "tests/test_a.py::test_two", "Failed", ""),
     ("=" * 70 + "\nFAIL: test_x (pkg.tests.TestY)\n" + "-" * 70 + "\nTraceback (most recent call last):\nAssertionError: 1 != 2\n", "pkg.tests.TestY.test_x", "AssertionError", "1 != 2"),
     ("--- FAIL: TestSum (0.01s)\n    sum_test.go:9: got 3, want 4\nFAIL\texample.org/calc\t0.02s\n", "example.org/calc.TestSum", "TestFailed", "got 3, want 4"),

@@ -430,6 +430,38 @@ def test_the_kill_switch_keeps_deliveries_and_stops_effects(bench: Bench, monkey
     assert bench.step()
 
 
+def with_mode(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    from cihealing.domain.policy import Policy
+    from cihealing.service import policies
+
+    policy = Policy.model_validate({"repositories": [{"match": "*", "mode": mode}]})
+    monkeypatch.setattr(policies, "current", lambda: policy)
+
+
+def test_in_mode_off_no_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_mode(monkeypatch, "off")
+    assert "switched off" in receive(failed(), key="1").outcomes[0].ignored
+    assert Run.objects.count() == 0
+
+
+def test_in_mode_diagnose_nothing_is_run_and_the_owner_gets_a_report(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_mode(monkeypatch, "diagnose")
+    receive(failed(), key="1")
+    bench.drain()
+    run = only_run()
+    assert (bench.runner.ran, run.status, run.owner) == ([], "escalated", "ann@example.org")
+    assert run.report
+    assert "diagnosis only" in run.escalation_reason
+
+
+def test_a_run_keeps_the_policy_it_began_with_where_that_is_the_tighter_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_mode(monkeypatch, "diagnose")
+    receive(failed(), key="1")
+    with_mode(monkeypatch, "propose")
+    bench.drain()
+    assert bench.runner.ran == []
+
+
 # ---------------------------------------------------------------- the record
 
 

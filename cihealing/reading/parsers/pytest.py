@@ -127,9 +127,10 @@ def header(text: str) -> str:
 
 
 def block(log: Log, name: str, lines: range) -> Finding:
-    said = [n for n in lines if log.line(n).startswith("E  ")]
+    # A bare E is an empty line of the same explanation, not the gap between two exceptions.
+    said = [n for n in lines if log.line(n).startswith("E  ") or log.line(n).rstrip() == "E"]
     places = [n for n in lines if PLACE.match(log.line(n))]
-    group = last_group(said)
+    group = [n for n in last_group(said) if log.line(n).rstrip() != "E"]
     error_type, message = cause(log, group, places)
     file = next((m["file"] for n in places if (m := PLACE.match(log.line(n)))), "")
     root = group[0] if group else places[-1] if places else next((n for n in reversed(lines) if raised(log.line(n))), lines.start)
