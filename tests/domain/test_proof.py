@@ -1,0 +1,123 @@
+"""The verdict over a proof's runs: each rule alone makes an otherwise perfect proof void."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from cihealing.domain import commands as c
+from cihealing.domain import events as e
+from cihealing.domain.policy import Policy, ProofRepeats
+from cihealing.domain.proof import faults, next_purpose, order
+from cihealing.domain.run import Run, Seen
+from cihealing.domain.values import Colour, Observation, Purpose
+from tests.domain.world import HEAD, NOW, TEST, World, always, observation, queued, seen
+
+OTHER = "tests/test_a.py::test_y"
+POLICY = Policy()
+
+
+def run() -> Run:
+    world = World()
+    world.handle(c.QueueRun(queued=queued()))
+    return world.run
+
+
+def perfect() -> list[Seen]:
+    return [Seen(purpose=purpose, seen=always(purpose, 0), at=NOW) for purpose in order(POLICY.proof_repeats)]
+
+
+def but(purpose: Purpose, **fields: Any) -> list[Seen]:
+    """The perfect proof, with the first run of `purpose` changed in these fields."""
+    runs = perfect()
+    index = next(i for i, s in enumerate(runs) if s.purpose is purpose)
+    runs[index] = msgspec.structs.replace(runs[index], seen=msgspec.structs.replace(runs[index].seen, **fields))
+    return runs
+
+
+def judge(runs: list[Seen], *others: Observation) -> list[str]:
+    return faults(run(), runs, others=others, policy=POLICY)
+
+
+def test_the_order_is_red_red_green_green_green_red_canary() -> None:
+    words = [str(p) for p in order(ProofRepeats())]
+    assert words == ["red_before", "red_before", "green", "green", "green", "red_after", "canary"]
+
+
+def test_a_perfect_proof_has_no_faults() -> None:
+    assert judge(perfect()) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "says"),
+    [
+        (but(Purpose.GREEN, collected=1), "1 tests collected, 2 before"),
+        (but(Purpose.GREEN, failed_tests=("tests/test_b.py::test_new",)), "exit 0 with 1 failed tests"),
+        (but(Purpose.GREEN, passed_tests=(OTHER,)), f"{TEST} failed on red and did not pass"),
+        (but(Purpose.GREEN, passed_tests=(TEST, "tests/test_a.py::test_new")), f"{OTHER} ran before the patch and did not run with it"),
+        (but(Purpose.GREEN, counts_tests=False), "its test results cannot be read"),
+        (but(Purpose.GREEN, colour=Colour.RED), "green was red"),
+        (but(Purpose.GREEN, violations=("the command changed conftest.py",)), "green: the command changed conftest.py"),
+        (but(Purpose.GREEN, environment="another box"), "more than one environment"),
+        (but(Purpose.RED_AFTER, colour=Colour.GREEN), "red_after was green"),
+        (but(Purpose.RED_AFTER, error_hash="v1:0", error_type="OSError"), "red for another reason"),
+        (but(Purpose.RED_BEFORE, colour=Colour.UNAVAILABLE), "red_before was unavailable"),
+        (but(Purpose.CANARY, canary_red=False), "a planted failing test was not reported"),
+        (but(Purpose.CANARY, passed_tests=(OTHER,)), "a test that the patch is to heal failed beside the planted one"),
+        (perfect()[1:], "red_before: 1 of 2 runs"),
+        (perfect()[:-1], "canary: 0 of 1 runs"),
+        ([], "green: 0 of 3 runs"),
+    ],
+)  # fmt: skip
+def test_one_fault_alone_voids_it_and_is_named(runs: list[Seen], says: str) -> None:
+    found = judge(runs)
+    assert any(says in fault for fault in found), found
+
+
+def test_the_base_counts_for_the_most_tests_ever_collected() -> None:
+    assert any(
+        "5 before the patch" in fault for fault in judge(perfect(), observation(Colour.GREEN, commit=HEAD, tree="u" * 40, collected=5))
+    )
+
+
+def test_names_of_another_tree_are_not_asked_for() -> None:
+    base = observation(Colour.GREEN, commit=HEAD, tree="u" * 40, passed_tests=(TEST, "tests/test_gone.py::test_gone"))
+    assert judge(perfect(), base) == []
+
+
+def test_where_nothing_counts_tests_exit_codes_and_the_canary_decide() -> None:
+    bare = [
+        msgspec.structs.replace(s, seen=msgspec.structs.replace(s.seen, counts_tests=False, passed_tests=(), failed_tests=(), collected=0))
+        for s in perfect()
+    ]
+    lint = msgspec.structs.replace(run(), failed_tests=())
+    assert faults(lint, bare, others=(), policy=POLICY) == []
+    assert faults(lint, bare[:-1], others=(), policy=POLICY) == ["canary: 0 of 1 runs"]
+
+
+def test_a_run_that_spoils_the_proof_ends_it_at_once() -> None:
+    def spoiled(purpose: Purpose, number: int) -> Observation:
+        return seen(purpose, Colour.RED) if purpose is Purpose.GREEN else always(purpose, number)
+
+    attempt = World(run_command=spoiled).heal().attempts[0]
+    assert [s.purpose for s in attempt.observations if s.purpose is Purpose.GREEN] == [Purpose.GREEN]
+    assert next_purpose(attempt, POLICY) is None
+
+
+def test_a_run_is_queued_once() -> None:
+    world = World()
+    world.handle(c.QueueRun(queued=world.queued))
+    world.handle(c.QueueRun(queued=world.queued))
+    assert world.run.version == 1
+
+
+def test_a_patch_that_was_tried_is_not_tried_again() -> None:
+    def never(purpose: Purpose, number: int) -> Observation:
+        return seen(purpose, Colour.RED) if purpose is Purpose.SCREEN else always(purpose, number)
+
+    world = World(run_command=never, patches=["p" * 64, "p" * 64])
+    world.heal()
+    assert [x.reason for x in world.of(e.PatchDropped) if isinstance(x, e.PatchDropped)][1] == "the same patch was tried before"
+    assert [x.purpose for x in world.of(e.CommandRan) if isinstance(x, e.CommandRan)].count(Purpose.SCREEN) == 1
