@@ -80,7 +80,7 @@ def _life(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> Ev
         case c.PassDeadline():
             return _deadline(run, policy, now)
         case c.ExpireReview(version=version):
-            unanswered = run.status is RunStatus.FIXED and run.version == version and not run.approved_by
+            unanswered = run.status is RunStatus.FIXED and run.proven_at == version and not run.approved_by
             return [e.RunEscalated(reason="the review went unanswered", owner=run.owner)] if unanswered else []
         case c.GiveUp():
             return _give_up(run, command)

@@ -276,6 +276,7 @@ def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
         stage=Stage.REVIEW,
         patch=event.patch,
         proof=event.proof,
+        proven_at=run.version + 1,
         target=event.target,
         evidence=Evidence.PROVEN,
     )

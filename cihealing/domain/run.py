@@ -176,6 +176,8 @@ class Run(Value, frozen=True, kw_only=True):
     patch: Digest = ""
     """The proven patch that waits, or was published."""
     proof: Digest = ""
+    proven_at: int = 0
+    """The version at which the waiting patch was proven; the review's timer names it."""
     approved_by: Actor | None = None
     approved_act: str = ""
     publish_failures: int = 0

@@ -62,6 +62,34 @@ def test_a_denied_patch_escalates_and_is_never_tried_again() -> None:
     assert any("refused this patch" in note for note in run.notes)
 
 
+def test_what_is_approved_can_be_neither_approved_again_nor_denied() -> None:
+    world = World()
+    world.handle(c.Approve(act="merge", version=world.heal().version, by=ANN))
+    for command in (c.Approve(act="merge", version=world.run.version, by=ANN), c.Deny(by=ANN)):
+        with pytest.raises(Refused, match="ann approved it already"):
+            world.handle(command)
+
+
+def test_a_publisher_that_failed_gives_the_patch_back_to_the_reviewer_and_his_timer_still_rings() -> None:
+    world = World()
+    proven = world.heal().proven_at
+    world.handle(c.Approve(act="merge", version=world.run.version, by=ANN))
+    world.pending.clear()
+    world.handle(c.RecordPublishFailed(reason="the worktree is dirty"))
+    assert (world.run.status, world.run.approved_by) == (RunStatus.FIXED, None)
+    world.handle(c.ExpireReview(version=proven))
+    assert world.run.escalation_reason == "the review went unanswered"
+
+
+def test_the_timer_of_an_older_proof_says_nothing_of_a_newer_one() -> None:
+    world = World()
+    first = world.heal()
+    world.handle(c.RecordHeadMoved(expected=first.head, found=HEAD))
+    world.heal()
+    world.handle(c.ExpireReview(version=first.proven_at))
+    assert world.run.status is RunStatus.FIXED
+
+
 @pytest.mark.parametrize("reds", [1, 2, 3, 4])
 def test_red_and_green_of_one_tree_is_a_flake_and_needs_no_patch(reds: int) -> None:
     def comes_and_goes(purpose: Purpose, number: int):

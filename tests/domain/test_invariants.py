@@ -42,7 +42,7 @@ def outside(world: World, word: str) -> None:
         "late": c.PassDeadline(),
         "moved": c.RecordHeadMoved(expected=run.head, found=HEAD),
         "green": c.GreenLater(commit=HEAD),
-        "expire": c.ExpireReview(version=run.version),
+        "expire": c.ExpireReview(version=run.proven_at),
         "gone": c.GiveUp(effect="run_command", reason="lost"),
     }
     if word == "step":
