@@ -94,7 +94,7 @@ class Day:
 
 
 def body_of(made: Made, build: Build, *, built: local.Built, execution: str) -> dict[str, Any]:
-    """The generic webhook body for one build (DESIGN.md section 8)."""
+    """The generic webhook body for one build."""
     return {
         "provider": local.name,
         "repository": made.repository,

@@ -1,4 +1,4 @@
-"""Where repository code is run: see DESIGN.md section 4. `choose` decides which."""
+"""Where repository code is run, and what it can see there. `choose` decides which."""
 
 from cihealing.adapters.sandbox.choice import Refusing, Room, choose
 
