@@ -23,7 +23,16 @@ KEPT = tuple(f"CI_HEALING_{name}" for name in ("SANDBOX", "TOOLCHAIN", "LOG_LEVE
 
 
 def main() -> None:
-    arguments = sys.argv[1:]
+    try:
+        run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`): that is no fault of anyone's, and the interpreter must not trip over it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def run(arguments: list[str]) -> None:
     command = arguments[0] if arguments else "--help"
     if command in ("help", "--help", "-h") and len(arguments) < 2:
         return tell_commands()
