@@ -1,4 +1,4 @@
-"""How 1,000 healings of a planted flake end, by the odds of a red run: `python -m bench.flakes`. No sandbox, no database: the core alone."""
+"""How 1,000 healings of a planted flake end, by the odds of a red run: `python -m bench.flakes`. The core alone, no sandbox."""
 
 from __future__ import annotations
 
