@@ -110,11 +110,14 @@ def _finish_reruns(failed: Failed, this: UUID, now: datetime) -> None:
 
 
 def _same_on_branch(failed: Failed, failure: Failure, now: datetime) -> tuple[list[Run], Run | None]:
-    """Open runs of the same failure on other commits of the branch: (older ones, a newer one)."""
+    """Open runs of the same failure on other commits of the branch: (older ones, a newer one).
+
+    One on this commit would have the id of this failure's own run, and the caller has seen that there is none.
+    """
     when = failed.finished_at or now
     others = Run.objects.filter(
         repository=failed.repository, branch=failed.branch, job=failed.job, error_hash=failure.error_hash, status__in=OPEN
-    ).exclude(commit=failed.commit)
+    )
     older, newer = [], None
     for other in others:
         if _failed_at(other) > when:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from cihealing.capabilities.judge_proof import compared
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy, ProofRepeats
@@ -80,6 +81,14 @@ def test_the_base_counts_for_the_most_tests_ever_collected() -> None:
     assert any(
         "5 before the patch" in fault for fault in judge(perfect(), observation(Colour.GREEN, commit=HEAD, tree="u" * 40, collected=5))
     )
+
+
+def test_on_a_claimed_base_only_runs_of_its_head_are_compared_with() -> None:
+    world = World(run_command=lambda purpose, number: always(purpose, number) if purpose is not Purpose.BASE else seen(purpose, Colour.RED))
+    run = world.heal()
+    assert (run.claimed_base, run.head) == ("main", HEAD)
+    assert {o.commit for o in compared(run)} == {HEAD}
+    assert len(compared(run)) == 5
 
 
 def test_names_of_another_tree_are_not_asked_for() -> None:
