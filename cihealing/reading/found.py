@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+from cihealing.domain.values import Frame
 
 
 class Kind(StrEnum):
@@ -36,6 +39,8 @@ class Finding:
     file: str = ""
     rule: str = ""
     cites: tuple[int, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    """Where the parser knows them; else they are looked for in the cited lines (see frames.py)."""
     weight: int = 0
 
     @property
@@ -45,3 +50,16 @@ class Finding:
     @property
     def shown(self) -> tuple[int, ...]:
         return self.cites or (self.line,)
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """How a tool says in one line that a whole run passed, or that it failed."""
+
+    marks: tuple[str, ...]
+    """Substrings, one of which such a line holds."""
+    pattern: re.Pattern[str]
+    """Matched from the start of the line."""
+
+    def on(self, line: str) -> bool:
+        return bool(self.pattern.match(line))

@@ -40,6 +40,9 @@ class Log:
         """Numbers of the lines that hold any of the needles, ascending, at most MAX_HITS of each needle."""
         return sorted({number for needle in needles for number in self.hits(needle)})
 
+    def has(self, needle: str) -> bool:
+        return bool(self.hits(needle))
+
     def hits(self, needle: str) -> tuple[int, ...]:
         if needle not in self.known:
             self.known[needle] = tuple(self.searched(needle))

@@ -70,7 +70,7 @@ def failure_of(
 ) -> Failure:
     root = weighed[0][1]
     numbers = shown(weighed)
-    frames = frames_of(log.line(n) for n in [*root.shown, *numbers])
+    frames = root.frames or frames_of(log.line(n) for n in [*root.shown, *numbers])
     verdict = classify(log, root, cited=numbers, hits=hits, frames=frames)
     return Failure(
         error_hash=strong(log, root, [f for _, f in weighed], exit_code=exit_code_of(log)), strong=True, error_type=root.error_type, summary=summary(log, root, tests),

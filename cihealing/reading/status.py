@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from cihealing.reading.log import Log
+from cihealing.reading.parsers import sayings
 
 FAILED, PASSED, CANCELLED, UNKNOWN = "failed", "passed", "cancelled", "unknown"
 
@@ -86,8 +87,12 @@ def ci_status(log: Log) -> str:
 
 def tools_failed(log: Log) -> bool:
     """Whether a test runner's last line counts failures."""
-    return any(TOOL_FAILED.match(log.line(n)) for n in log.having(" failed", " error")[-400:])
+    return any(TOOL_FAILED.match(log.line(n)) for n in log.having(" failed", " error")[-400:]) or said(log, "FAILED")
 
 
 def tools_passed(log: Log) -> bool:
-    return any(TOOL_PASSED.match(log.line(n)) for n in log.having(*TOOL_WORDS)[-200:])
+    return any(TOOL_PASSED.match(log.line(n)) for n in log.having(*TOOL_WORDS)[-200:]) or said(log, "PASSED")
+
+
+def said(log: Log, verdict: str) -> bool:
+    return any(saying.on(log.line(n)) for saying in sayings(verdict) for n in log.having(*saying.marks)[-200:])
