@@ -17,6 +17,7 @@ MAX_PARTS = 500
 EXIT = re.compile(
     r"(?i:(?:exit code|exit status|exited with(?: code| status)?|returned exit code|exit code:)[: ]+)(?P<code>-?\d{1,6})\b(?!\.\d)"
 )
+EXIT_MARKS = ("exit code", "exited with", "exit status", "Exit code", "Exited with")
 SPLIT = re.compile(r"[\[({]")
 TOKEN = re.compile(r"[^\s,()\[\]{}]+")
 VOLATILE = re.compile(r"0x[0-9a-fA-F]{4,}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|(?<=@)[0-9a-f]{5,16}\b")
@@ -77,7 +78,7 @@ def file_key(file: str) -> str:
 
 def exit_code_of(log: Log) -> int | None:
     """The last exit code that is not 0 in the log's own words."""
-    for number in reversed(log.having("exit code", "exited with", "exit status", "Exit code", "Exited with")[-200:]):
+    for number in reversed(log.having(*EXIT_MARKS)[-200:]):
         codes = [int(match["code"]) for match in EXIT.finditer(log.line(number)) if number not in log.echoed]
         if codes and codes[-1] != 0:
             return codes[-1]

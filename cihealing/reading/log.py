@@ -1,82 +1,99 @@
-"""A cleaned log that parsers can search at the speed of `str.find`."""
+"""A cleaned log that parsers can search. Of a large one only the lines worth reading are there (sieve.py), under their own numbers."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections import deque
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate
+
+from cihealing.reading import clean
+from cihealing.reading.scan import Hits
 
 MAX_HITS = 20_000
 """Lines one search may give; of more, the last ones count, as failures stand near the end."""
 MAX_HEADER = 400
-
-HEADER = re.compile(r"##\[group\]Run |\[command\]|##\[command\]")
-COMMAND = re.compile(r"(?:##\[group\]Run |(?:\[\S+ \S+\])?\$ |\+ |\[command\]|##\[command\])(?P<command>\S.*)")
-NOT_A_COMMAND = re.compile(r"(?:\$ |\+ )(?:export |echo |cd |set )|[\[{(|<>^]")
+RUN = "##[group]Run "
 
 
 class Log:
-    """`lines[n - 1]` is line n of the original file."""
+    """`numbers`: those of `lines` in the file, ascending (None: all are there). `hits`: what was `searched` for in `lines`."""
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(
+        self, lines: Sequence[str], *, numbers: Sequence[int] | None = None, total: int | None = None, hits: Hits | None = None,
+        searched: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         self.lines = lines
-        self.text = "\n".join(lines)
-        self.known: dict[str, tuple[int, ...]] = {}
+        self.numbers = numbers
+        self.total = len(lines) if total is None else total
+        self.found: dict[str, Sequence[int]] = {needle: self.numbered(at[-MAX_HITS:]) for needle, at in (hits or {}).items()}
+        self.searched = searched
+        self.said: dict[int, str] = {}
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return self.total
+
+    def raw(self, number: int) -> str:
+        """The line with the stamps and prefixes CI put before it."""
+        if self.numbers is None:
+            return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+        at = bisect_left(self.numbers, number)
+        return self.lines[at] if at < len(self.numbers) and self.numbers[at] == number else ""
 
     def line(self, number: int) -> str:
-        return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
+        """What the line says; empty beyond the log, and where a large log's line was not kept."""
+        text = self.said.get(number)
+        if text is None:
+            text = self.said[number] = clean.said(self.raw(number))
+        return text
 
-    @cached_property
-    def starts(self) -> list[int]:
-        return list(accumulate((len(line) + 1 for line in self.lines), initial=0))
+    def numbered(self, indexes: Sequence[int]) -> Sequence[int]:
+        return [i + 1 for i in indexes] if self.numbers is None else [self.numbers[i] for i in indexes]
 
     def having(self, *needles: str) -> list[int]:
         """Numbers of the lines that hold any of the needles, ascending, at most MAX_HITS of each needle."""
+        if len(needles) == 1:
+            return list(self.hits(needles[0]))
         return sorted({number for needle in needles for number in self.hits(needle)})
 
     def has(self, needle: str) -> bool:
         return bool(self.hits(needle))
 
-    def hits(self, needle: str) -> tuple[int, ...]:
-        if needle not in self.known:
-            self.known[needle] = tuple(self.searched(needle))
-        return self.known[needle]
+    def hits(self, needle: str) -> Sequence[int]:
+        if needle not in self.found:
+            self.found[needle] = () if needle in self.searched else self.search(needle)
+        return self.found[needle]
 
-    def searched(self, needle: str) -> Iterable[int]:
-        found: deque[int] = deque(maxlen=MAX_HITS)
-        text, starts, at = self.text, self.starts, self.text.find(needle)
-        while at >= 0:
-            number = bisect_right(starts, at)
-            found.append(number)
-            at = text.find(needle, starts[number]) if number < len(starts) else -1
-        return found
+    def search(self, needle: str) -> Sequence[int]:
+        """What no scanner looked for: slow."""
+        return self.numbered([i for i, text in enumerate(self.lines) if needle in text or f"\n{text}".startswith(needle)][-MAX_HITS:])
 
     def block(self, first: int, *, until: re.Pattern[str], limit: int = 200) -> range:
         """Line numbers from `first` up to and without the first line that matches `until`."""
-        last = min(first + limit, len(self.lines) + 1)
-        stop = next((n for n in range(first, last) if until.match(self.lines[n - 1])), last)
+        last = min(first + limit, self.total + 1)
+        stop = next((n for n in range(first, last) if until.match(self.line(n))), last)
         return range(first, stop)
 
     @cached_property
-    def echoed(self) -> frozenset[int]:
-        """Lines on which GitHub repeats a step's script and settings: they say what was asked, not what happened."""
-        found: set[int] = set()
-        for start in self.having("##[group]Run "):
-            last = min(start + MAX_HEADER, len(self.lines))
-            stop = next((n for n in range(start, last) if self.lines[n - 1].startswith("##[endgroup]")), start)
-            found.update(range(start, stop + 1))
-        return frozenset(found)
+    def headers(self) -> Sequence[range]:
+        """The lines on which GitHub repeats a step's script and settings, a range a step."""
+        return [range(start, self.end_of_header(start) + 1) for start in self.having(RUN) if self.line(start).startswith(RUN)]
 
-    def command_before(self, number: int) -> str:
-        """The command that CI says was running at a line; empty where the log does not tell."""
-        for n in range(min(number, len(self.lines)), max(0, number - 50_000), -1):
-            text = self.lines[n - 1]
-            if text[:1] in "$+#[" and (found := COMMAND.match(text)) and not NOT_A_COMMAND.match(text):
-                return found["command"][:300]
-        return ""
+    def end_of_header(self, start: int) -> int:
+        last = min(start + MAX_HEADER, self.total)
+        return next((n for n in range(start, last) if self.line(n).startswith("##[endgroup]")), start)
+
+    @cached_property
+    def echoed(self) -> frozenset[int]:
+        """They say what was asked, not what happened."""
+        return frozenset(number for header in self.headers for number in header)
+
+    def kept(self, first: int, last: int) -> Iterator[int]:
+        """Numbers of the lines that are there, from `first` to `last`."""
+        if self.numbers is None:
+            yield from range(max(first, 1), min(last, self.total) + 1)
+            return
+        for at in range(bisect_left(self.numbers, first), len(self.numbers)):
+            if self.numbers[at] > last:
+                return
+            yield self.numbers[at]

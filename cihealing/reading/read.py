@@ -3,20 +3,24 @@
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
 from cihealing.domain.values import Failure, FailureClass
-from cihealing.reading import clean, status
-from cihealing.reading.classify import Rule, classify, rule_findings, rule_hits
-from cihealing.reading.excerpt import excerpt, green_lines, ranked, shown, talk
-from cihealing.reading.fingerprint import exit_code_of, strong, weak
+from cihealing.reading import clean, sieve, status, structure
+from cihealing.reading.classify import Rule, classify, rule_findings, rule_hits, rules
+from cihealing.reading.excerpt import STEP_WORDS, TALK_WORDS, excerpt, green_lines, ranked, shown, talk
+from cihealing.reading.fingerprint import EXIT_MARKS, exit_code_of, strong, weak
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.frames import frames_of
 from cihealing.reading.log import Log
 from cihealing.reading.masks import normalise
-from cihealing.reading.parsers import findings
-from cihealing.reading.redact import redact
+from cihealing.reading.parsers import findings, parsers, sayings
+from cihealing.reading.redact import Redacted, redact
+from cihealing.reading.scan import Scanner
+from cihealing.reading.sieve import Kept
+from cihealing.reading.structure import Step
 
 MAX_TESTS = 2000
 CERTAIN = 44
@@ -33,26 +37,59 @@ class Reading:
     status: str
     failure: Failure | None
     redacted_log: str
+    """Empty for a log that was read in chunks."""
     failed_tests: tuple[str, ...] = ()
+    steps: Sequence[Step] = ()
 
 
 def read(log: str, *, green: Sequence[str] = (), known_secrets: Sequence[str] = ()) -> Reading:
     """Read one job's log. `green`: logs of passing runs of the same job, whose lines count less; `known_secrets`: values to mask wherever they stand."""
     masked = redact(clean.plain(log), known_secrets)
-    lines = Log(clean.lines_of(masked.text))
-    found = findings(lines)
+    greens = [indexed(clean.lines_of(clean.plain(text))) for text in green]
+    return reading_of(indexed(clean.lines_of(masked.text)), masked, greens=greens)
+
+
+def read_chunks(raw: Iterable[bytes], *, green: Sequence[Iterable[bytes]] = (), known_secrets: Sequence[str] = ()) -> Reading:
+    """The same for a log of any size, in bounded memory: of a large one the lines worth reading are kept (see sieve.py)."""
+    kept = sift(raw)
+    masked = redact("\n".join(kept.lines), known_secrets)
+    log = indexed(masked.text.split("\n"), kept)
+    greens = [indexed(found.lines, found) for found in map(sift, green)]
+    return replace(reading_of(log, masked, greens=greens), redacted_log="")
+
+
+def sift(raw: Iterable[bytes]) -> Kept:
+    return sieve.sifted(raw, scanner(), weak=frozenset((*TALK_WORDS, *structure.MARKS)))
+
+
+@cache
+def scanner() -> Scanner:
+    """All that anybody asks a log for."""
+    marks = [*(mark for parser in parsers() for mark in parser.MARKS), *(hint for rule in rules() for hint in rule.any)]
+    said = [mark for verdict in ("PASSED", "FAILED") for saying in sayings(verdict) for mark in saying.marks]
+    return Scanner([*marks, *said, *TALK_WORDS, *STEP_WORDS, *status.MARKS, *structure.MARKS, *EXIT_MARKS])
+
+
+def indexed(lines: Sequence[str], kept: Kept | None = None) -> Log:
+    hits = scanner().hits("\n".join(lines).encode("utf-8", "surrogatepass"))
+    numbers, total = (kept.numbers, kept.total) if kept else (None, None)
+    return Log(lines, numbers=numbers, total=total, hits=hits, searched=scanner().known)
+
+
+def reading_of(log: Log, masked: Redacted, *, greens: Sequence[Log]) -> Reading:
+    found = findings(log)
     tests = tuple(dict.fromkeys(f.test for f in found if f.test))[:MAX_TESTS]
-    verdict = status.ci_status(lines)
+    verdict = status.ci_status(log)
+    steps = structure.steps_of(log)
+    blank = Reading(status=verdict, failure=None, redacted_log=masked.text, failed_tests=tests, steps=steps)
     if verdict == status.PASSED:
-        return Reading(status=verdict, failure=None, redacted_log=masked.text, failed_tests=tests)
-    hits = rule_hits(lines)
-    greens = green_lines([Log(clean.lines_of(clean.plain(text))) for text in green])
-    weighed = ranked(lines, [*found, *rule_findings(lines, hits), *talk(lines)], green=greens)
-    verdict = verdict or judged(lines, weighed)
+        return blank
+    hits = rule_hits(log)
+    weighed = ranked(log, [*found, *rule_findings(log, hits), *talk(log)], green=green_lines(greens))
+    verdict = verdict or judged(log, weighed)
     if verdict in (status.PASSED, status.UNKNOWN) or not weighed:
-        return Reading(status=verdict, failure=None, redacted_log=masked.text, failed_tests=tests)
-    failure = failure_of(lines, weighed, hits, tests=tests, masked=masked.count)
-    return Reading(status=verdict, failure=failure, redacted_log=masked.text, failed_tests=tests)
+        return replace(blank, status=verdict)
+    return replace(blank, status=verdict, failure=failure_of(log, weighed, hits, tests=tests, steps=steps, masked=masked.count))
 
 
 def judged(log: Log, weighed: Sequence[tuple[int, Finding]]) -> str:
@@ -66,16 +103,24 @@ def judged(log: Log, weighed: Sequence[tuple[int, Finding]]) -> str:
 
 
 def failure_of(
-    log: Log, weighed: Sequence[tuple[int, Finding]], hits: Sequence[tuple[Rule, int]], *, tests: tuple[str, ...], masked: int
+    log: Log,
+    weighed: Sequence[tuple[int, Finding]],
+    hits: Sequence[tuple[Rule, int]],
+    *,
+    tests: tuple[str, ...],
+    steps: Sequence[Step],
+    masked: int,
 ) -> Failure:
     root = weighed[0][1]
     numbers = shown(weighed)
     frames = root.frames or frames_of(log.line(n) for n in [*root.shown, *numbers])
+    step = structure.failed_step(steps, root.line)
     verdict = classify(log, root, cited=numbers, hits=hits, frames=frames)
     return Failure(
         error_hash=strong(log, root, [f for _, f in weighed], exit_code=exit_code_of(log)), strong=True, error_type=root.error_type, summary=summary(log, root, tests),
         failure_class=verdict.failure_class, confidence=verdict.confidence, signs=verdict.signs, root_line=root.line, excerpt=excerpt(log, numbers),
-        failed_tests=tests, frames=frames, command=log.command_before(root.line), secrets_masked=masked,
+        failed_tests=tests, frames=frames, step=step.name if step else "",
+        command=structure.command_at(log, step, root.line), secrets_masked=masked,
     )  # fmt: skip
 
 

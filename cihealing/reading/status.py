@@ -27,7 +27,10 @@ LAST_WORD = (
 )  # fmt: skip
 WORDS = ("Finished: ", "Done. Your build", "Done: Job", "has been stopped", "has been terminated", "exceeded the maximum time", "Job succeeded", "Job failed", "ancelled", "anceled",
          "exit code ", "Exited with code", "exited with status", "exit status")  # fmt: skip
-GITHUB = ("##[group]", "Cleaning up orphan processes", "Post job cleanup.")
+ANNOTATION = "##[error]"
+COMPLETE = ("Post job cleanup.", "Cleaning up orphan processes")
+"""What GitHub's runner writes after the last step."""
+GROUP = "##[group]"
 TIMED_OUT = re.compile(r"has timed out after|exceeded the maximum execution time|received a shutdown signal|lost communication")
 FATAL = re.compile(r"(?:fatal|FATAL)(?: error)?: ")
 TOOL_PASSED = re.compile(
@@ -52,6 +55,10 @@ TOOL_WORDS = (
 )
 
 
+COUNTED = (" failed", " error")
+MARKS = (*WORDS, *COMPLETE, *TOOL_WORDS, *COUNTED, ANNOTATION, GROUP)
+
+
 def last_word(log: Log) -> str:
     """What CI itself says at the end; empty where it says nothing."""
     for number in reversed(log.having(*WORDS)[-400:]):
@@ -65,9 +72,9 @@ def last_word(log: Log) -> str:
 
 def github_status(log: Log) -> str:
     """GitHub writes no verdict: an error annotation fails a job, a complete log without one is green."""
-    errors = [log.line(n) for n in log.having("##[error]") if n not in log.echoed]
+    errors = [log.line(n) for n in log.having(ANNOTATION) if n not in log.echoed]
     if not errors:
-        return PASSED if any(mark in log.text for mark in GITHUB[1:]) and not died(log) else ""
+        return PASSED if log.having(*COMPLETE) and not died(log) else ""
     if any("The operation was canceled" in e for e in errors) and not any(TIMED_OUT.search(e) or "exit code" in e for e in errors):
         return CANCELLED
     return FAILED
@@ -75,24 +82,24 @@ def github_status(log: Log) -> str:
 
 def died(log: Log) -> bool:
     """Whether the last step's last lines are a tool's dying words: an action in a container may fail without an annotation."""
-    cleanup = next(iter(log.having("Post job cleanup.", "Cleaning up orphan processes")), 0)
+    cleanup = next(iter(log.having(*COMPLETE)), 0)
     return any(FATAL.match(log.line(n)) for n in range(max(1, cleanup - 8), cleanup))
 
 
 def ci_status(log: Log) -> str:
-    if "##[" in log.text or GITHUB[1] in log.text:
+    if any(log.has(mark) for mark in (ANNOTATION, GROUP, COMPLETE[1])):
         return github_status(log) or last_word(log)
     return last_word(log)
 
 
 def tools_failed(log: Log) -> bool:
     """Whether a test runner's last line counts failures."""
-    return any(TOOL_FAILED.match(log.line(n)) for n in log.having(" failed", " error")[-400:]) or said(log, "FAILED")
+    return any(TOOL_FAILED.match(log.line(n)) for n in log.having(*COUNTED)[-400:]) or says(log, "FAILED")
 
 
 def tools_passed(log: Log) -> bool:
-    return any(TOOL_PASSED.match(log.line(n)) for n in log.having(*TOOL_WORDS)[-200:]) or said(log, "PASSED")
+    return any(TOOL_PASSED.match(log.line(n)) for n in log.having(*TOOL_WORDS)[-200:]) or says(log, "PASSED")
 
 
-def said(log: Log, verdict: str) -> bool:
+def says(log: Log, verdict: str) -> bool:
     return any(saying.on(log.line(n)) for saying in sayings(verdict) for n in log.having(*saying.marks)[-200:])

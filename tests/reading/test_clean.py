@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cihealing.reading.clean import MAX_LINE, lines_of, plain
+from cihealing.reading.clean import MAX_LINE, lines_of, plain, said
 
 
 def cleaned(text: str) -> list[str]:
-    return lines_of(plain(text))
+    return [said(line) for line in lines_of(plain(text))]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,12 @@ from django.core.management.base import BaseCommand
 
 from cihealing.management.commands.explain import text_of
 from cihealing.reading import read
-from cihealing.reading.clean import NEWLINE
 from cihealing.reading.fingerprint import line_hash
 
 
 def lines_in(text: str) -> list[str]:
     """Lines by universal newlines; a last line break begins no further line."""
-    lines = NEWLINE.sub("\n", text).split("\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines
 
 

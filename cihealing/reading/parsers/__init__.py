@@ -1,8 +1,8 @@
 """One small file per tool; every module of this package is a parser, found by being here.
 
-A parser has `MARKS`, all substrings it searches a log for (without one of them it is not asked), and `parse(log)`, which gives findings in any
-order. Where its tool says in one line that all passed or that something failed, it may also have `PASSED` and `FAILED` (each a `Saying`). Its
-samples, outputs of the real tool, are `tests/reading/samples/NAME.yaml`.
+A parser has `MARKS`, all substrings it searches a log for (without one of them it is not asked), and `parse(log)`, which gives findings in
+any order. Where its tool says in one line that all passed or that something failed, it may also have `PASSED` and `FAILED` (each a
+`Saying`). Its samples, outputs of the real tool, are `tests/reading/samples/NAME.yaml`.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def parse(log: Log) -> Iterator[Finding]:
 
 
 def rspec(log: Log) -> Iterator[Finding]:
-    told = {match["name"]: n for n in log.having(") ") if (match := ITEM.match(log.line(n)))} if "rspec ./" in log.text else {}
+    told = {match["name"]: n for n in log.having(") ") if (match := ITEM.match(log.line(n)))} if log.has("rspec ./") else {}
     for number in log.having("rspec ./"):
         match = RSPEC.match(log.line(number))
         if match:
