@@ -4,20 +4,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
 from cihealing.domain.values import Line
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
 from cihealing.reading.masks import normalise
+from cihealing.reading.structure import Step, innocent
 
 MAX_LINES = 300
 MAX_TEXT = 600
 """Characters of a line that is shown."""
 NEAR = 26
-"""How much lighter than the root another finding may be and still be shown."""
+"""How much lighter than the root another finding may be and still be shown, where it stands close to one that is not."""
+EQUAL = 10
+"""So much lighter it is still one of the root's equals."""
+CLOSE = 60
+"""Lines."""
 AFTERWARDS = 30
 """What a finding loses when it stands after the step had failed: clean-up and reports complain too."""
+ELSEWHERE = 40
+"""What it loses in a step that did not fail."""
 MAX_TALK = 3000
 MAX_GREEN = 20_000
 
@@ -41,7 +49,7 @@ EXIT = re.compile(
     r"|Done\. Your build exited|Finished: |Build step '.{1,80}' (?:marked|changed) build|script returned exit code|ERROR: Job failed|make(?:\[\d+\])?: \*\*\* .{0,300}(?:Error \d+|Stop\.)"
     r"|.{0,10}Command failed with exit code|npm (?:ERR!|error) (?:code (?:ELIFECYCLE|\d+)|errno|Exit status|Failed at|A complete log|This is probably not|Test failed)"
     r"|\[(?:cihealing|ci)\] exit code|Exited with code|exit status \d+\s*$|ERROR: InvocationError|.{0,4}Error: The command exited|Error: Process completed|FAILURE: Build failed with an exception"
-    r"|Tests? failed\.|BUILD FAIL|\[INFO\] BUILD FAIL|BUILD FAILED|.{0,40}Node\.js \d+ actions are deprecated|error: test failed, to rerun|##\[error\]Error: .{0,80}exit code \d+\.?$)"
+    r"|.{0,160}\b(?:exited|completed|terminated|finished|ended|failed) with (?:a )?(?:non-?zero )?(?:exit |return |error )?(?:code|status)\b|Tests? failed\.|BUILD FAIL|\[INFO\] BUILD FAIL|BUILD FAILED|.{0,40}Node\.js \d+ actions are deprecated|error: test failed, to rerun|##\[error\]Error: .{0,80}exit code \d+\.?$)"
 )
 STEP_END = re.compile(
     r"##\[error\]Process completed with exit code [1-9]|Build step '.{1,80}' (?:marked|changed) build|The command .{1,400} exited with [1-9]|ERROR: Job failed"
@@ -81,13 +89,21 @@ def green_lines(greens: Sequence[Log]) -> frozenset[str]:
     return frozenset(normalise(log.line(n)) for log in greens for n in log.having(*TALK_WORDS)[-MAX_GREEN:])
 
 
-def ranked(log: Log, findings: Iterable[Finding], *, green: frozenset[str]) -> list[tuple[int, Finding]]:
+def ranked(log: Log, findings: Iterable[Finding], *, steps: Sequence[Step], green: frozenset[str]) -> list[tuple[int, Finding]]:
     """Findings with their rank, best first; of equals the first test, lint or compile error and the last of anything else."""
     end = step_end(log)
-    weighed = [(finding.rank - (AFTERWARDS if finding.line > end else 0), finding) for finding in findings]
+    others = innocent(steps, end=end) if end <= len(log) or any(step.failed for step in steps) else ()
+    weighed = [(finding.rank - aside(finding.line, end=end, innocent=others), finding) for finding in findings]
     if green:
         weighed = [(rank, f) for rank, f in weighed if f.kind is Kind.TEST or normalise(log.line(f.line)) not in green] or weighed
     return sorted(weighed, key=lambda pair: (-pair[0], order(pair[1])))
+
+
+def aside(number: int, *, end: int, innocent: Sequence[Step]) -> int:
+    """What a finding loses by the place it stands at."""
+    if number > end:
+        return AFTERWARDS
+    return ELSEWHERE if any(step.holds(number) for step in innocent) else 0
 
 
 def order(finding: Finding) -> int:
@@ -98,16 +114,28 @@ def shown(weighed: Sequence[tuple[int, Finding]]) -> list[int]:
     """Line numbers of the excerpt, ascending; the root's come first where there is room for some only."""
     if not weighed:
         return []
-    least = weighed[0][0] - NEAR
     numbers: dict[int, None] = {}
-    for rank, finding in weighed:
-        if rank < least or (finding.kind is Kind.EXIT and weighed[0][1].kind is not Kind.EXIT):
-            continue
-        for number in finding.shown:
-            numbers[number] = None
+    for finding in worth_showing(weighed):
+        numbers.update(dict.fromkeys(finding.shown))
         if len(numbers) >= MAX_LINES:
             break
     return sorted(list(numbers)[:MAX_LINES])
+
+
+def worth_showing(weighed: Sequence[tuple[int, Finding]]) -> Iterator[Finding]:
+    """The root, its equals wherever they stand, and what is a little lighter where it stands next to one of them."""
+    best, root = weighed[0]
+    seen = [(rank, f) for rank, f in weighed if f.kind is not Kind.EXIT or root.kind is Kind.EXIT]
+    equals = sorted({number for rank, finding in seen if rank >= best - EQUAL for number in finding.shown})
+    for rank, finding in seen:
+        if rank >= best - EQUAL or (rank >= best - NEAR and is_near(finding.line, equals)):
+            yield finding
+
+
+def is_near(number: int, numbers: Sequence[int]) -> bool:
+    """`numbers` are ascending."""
+    at = bisect_left(numbers, number - CLOSE)
+    return at < len(numbers) and numbers[at] <= number + CLOSE
 
 
 def excerpt(log: Log, numbers: Iterable[int]) -> tuple[Line, ...]:

@@ -85,7 +85,7 @@ def reading_of(log: Log, masked: Redacted, *, greens: Sequence[Log]) -> Reading:
     if verdict == status.PASSED:
         return blank
     hits = rule_hits(log)
-    weighed = ranked(log, [*found, *rule_findings(log, hits), *talk(log)], green=green_lines(greens))
+    weighed = ranked(log, [*found, *rule_findings(log, hits), *talk(log)], steps=steps, green=green_lines(greens))
     verdict = verdict or judged(log, weighed)
     if verdict in (status.PASSED, status.UNKNOWN) or not weighed:
         return replace(blank, status=verdict)

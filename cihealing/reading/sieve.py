@@ -19,17 +19,17 @@ CHUNK = 1 << 20
 """Bytes read at once."""
 WHOLE = 8 << 20
 """Characters up to which a log is kept whole."""
-BUDGET = 16 << 20
+BUDGET = 12 << 20
 """Characters kept of a larger one, beside its head and tail."""
 HEAD, TAIL = 1000, 4000
 BEFORE, AFTER = 40, 120
 """Lines kept around a line that a parser or rule asks for; around one that only sounds like an error, an eighth of them."""
 SAME = 20
 """Of lines that differ in digits only, so many are worth their surroundings."""
-MAX_KEYS = 100_000
+MAX_KEYS = 50_000
 KEY = 100
 KEY_BEGIN, KEY_END = "PRIVATE KEY", "-----END "
-DIGITS = dict.fromkeys(map(ord, "0123456789"))
+DIGITS = b"0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Sieve:
         self.scanner = scanner
         self.weak = weak
         self.total = 0
-        self.seen: Counter[str] = Counter()
+        self.seen: Counter[bytes] = Counter()
         self.pieces: dict[bool, deque[Piece]] = {True: deque(), False: deque()}
         self.size = 0
         self.next = 1
@@ -157,7 +157,7 @@ class Sieve:
                 yield i - BEFORE // part, i + AFTER // part + 1, part == 1
 
     def is_new(self, line: str) -> bool:
-        key = line[:KEY].translate(DIGITS)
+        key = line[:KEY].encode("utf-8", "surrogatepass").translate(None, DIGITS)
         if key not in self.seen and len(self.seen) >= MAX_KEYS:
             self.seen.clear()
         self.seen[key] += 1

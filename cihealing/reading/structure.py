@@ -16,9 +16,10 @@ from cihealing.reading.log import RUN, Log
 MAX_STEPS = 2000
 """Of a log with more (a shell that traces a loop) the last ones."""
 MAX_COMMAND = 1000
+ANNOTATION = "##[error]"
 MARKS = (
     RUN, "[command]", "##[section]", "\n+ ", "Z + ", "] + ", "\n$ ", "Z $ ", "] $ ", "[Pipeline] ", "section_start:", "section_end:", "travis_time:end:",
-    "\n--- ", "\n+++ ", "\n~~~ ", "exited with ", "exit code ", "xited with code", "exit status ", "Post job cleanup.", "Cleaning up orphan",
+    ANNOTATION, "\n--- ", "\n+++ ", "\n~~~ ", "exited with ", "exit code ", "xited with code", "exit status ", "Post job cleanup.", "Cleaning up orphan",
 )  # fmt: skip
 COMMAND = re.compile(r"(?:(?:\[\S{1,200} ?\S{0,200}\] ?)?\$ |\+ |\[command\]|##\[command\])(?P<command>\S.*)")
 NO_STEP = re.compile(r"(?:\$|\+) (?:export |echo |cd |set |\[|\{|\(|<|>|\||\^|#|:\s*$|true$|shopt |unset |local |printf )")
@@ -48,10 +49,15 @@ class Step:
     last: int
     exit_code: int | None = None
     seconds: float | None = None
+    annotated: bool = False
+    """CI wrote an error of its own into it."""
 
     @property
     def failed(self) -> bool:
-        return bool(self.exit_code)
+        return bool(self.exit_code) or self.annotated
+
+    def holds(self, number: int) -> bool:
+        return self.first <= number <= self.last
 
 
 def steps_of(log: Log) -> Sequence[Step]:
@@ -85,6 +91,8 @@ class Walk:
 
     def line(self, number: int) -> None:
         raw, text = self.log.raw(number), self.log.line(number)
+        if self.open and text.startswith(ANNOTATION):
+            self.open = replace(self.open, annotated=True)
         if "section_" in raw or "travis_time:" in raw:
             self.fold(number, raw)
         elif (code := exit_code(text)) is not None:
@@ -153,11 +161,22 @@ def stamp(raw: str) -> datetime | None:
 
 def failed_step(steps: Sequence[Step], root: int) -> Step | None:
     """The step that the root line stands in; where that one did not fail, the one that did."""
-    around = [step for step in steps if step.first <= root <= step.last]
+    around = [step for step in steps if step.holds(root)]
     failed = [step for step in steps if step.failed]
     inside = [step for step in around if step.failed]
     chosen = inside or around or failed
     return chosen[-1] if chosen else None
+
+
+def innocent(steps: Sequence[Step], *, end: int) -> Sequence[Step]:
+    """The steps that did not fail the job, where the log tells: all others did where none has an exit code. `end`: the line at which CI gave up.
+
+    A script that stops at its first error ends with the command that failed; CI says so right behind it.
+    """
+    if any(step.failed for step in steps):
+        return [step for step in steps if not step.failed]
+    last = next((step for step in reversed(steps) if step.command and step.first < end), None)
+    return [step for step in steps if last and step.last < last.first and step.name == last.name]
 
 
 def command_at(log: Log, step: Step | None, root: int) -> str:

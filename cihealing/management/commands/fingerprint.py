@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 
 from cihealing.management.commands.explain import text_of
 from cihealing.reading import read
+from cihealing.reading.clean import decoded
 from cihealing.reading.fingerprint import line_hash
 
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for path in options["files"]:
-            text = text_of(path)
+            text = decoded(text_of(path))
             if options["each_line"]:
                 self.stdout.write("\n".join(map(line_hash, lines_in(text))))
             else:
