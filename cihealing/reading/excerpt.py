@@ -93,10 +93,15 @@ def ranked(log: Log, findings: Iterable[Finding], *, steps: Sequence[Step], gree
     """Findings with their rank, best first; of equals the first test, lint or compile error and the last of anything else."""
     end = step_end(log)
     others = innocent(steps, end=end) if end <= len(log) or any(step.failed for step in steps) else ()
-    weighed = [(finding.rank - aside(finding.line, end=end, innocent=others), finding) for finding in findings]
+    weighed = [(finding.rank + annotated(log, finding) - aside(finding.line, end=end, innocent=others), finding) for finding in findings]
     if green:
         weighed = [(rank, f) for rank, f in weighed if f.kind is Kind.TEST or normalise(log.line(f.line)) not in green] or weighed
     return sorted(weighed, key=lambda pair: (-pair[0], order(pair[1])))
+
+
+def annotated(log: Log, finding: Finding) -> int:
+    """What CI itself marked as an error comes before what says the same elsewhere."""
+    return int(finding.kind is Kind.RULE and log.line(finding.line).startswith("##[error]"))
 
 
 def aside(number: int, *, end: int, innocent: Sequence[Step]) -> int:

@@ -76,7 +76,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.failed = False
+        self.unreadable: list[str] = []
         reports = tuple(test for path in options["junit"] for test in report_of(path))
         greens = [path for path in options["green"] if opened(path)]
         printed = Printed(colour=not options["no_color"]) if not options["json"] else None
@@ -85,29 +85,25 @@ class Command(BaseCommand):
                 printed.show(told)
             else:
                 self.stdout.write(json.dumps(as_json(told), ensure_ascii=True))
-        if self.failed:
-            sys.exit(1)
+        if self.unreadable:
+            raise CommandError("\n".join(self.unreadable))
 
     def explained(self, paths: Sequence[str], *, greens: Sequence[str], reports: tuple[FailedTest, ...]) -> Iterator[Explained]:
-        """What cannot be read is told on standard error; the others are read all the same."""
+        """What cannot be read is told at the end; the others are read all the same."""
         found = [source for path in paths for source in self.found(path)]
         with progress(found) as bar:
             for source in found:
                 try:
                     yield explain(source, greens=greens, reports=reports, bar=bar)
                 except (Unreadable, NoReport) as error:
-                    self.complain(error)
+                    self.unreadable.append(str(error))
 
     def found(self, path: str) -> list[Source]:
         try:
             return sources(path)
         except Unreadable as error:
-            self.complain(error)
+            self.unreadable.append(str(error))
             return []
-
-    def complain(self, error: Exception) -> None:
-        self.stderr.write(str(error))
-        self.failed = True
 
 
 def opened(path: str) -> list[Source]:

@@ -1,0 +1,56 @@
+"""One pass finds what many would; both engines give the same answers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cihealing.reading import scan
+from cihealing.reading.read import scanner
+from cihealing.reading.scan import Scanner
+
+NEEDLES = ("error", "err", "rror:", "\n+ ", "●", "a", "aa", "aab", "-----", "b\t", ".*", "[x]")
+
+
+def by_hand(needles: tuple[str, ...], text: str) -> dict[str, list[int]]:
+    lines = [f"\n{line}" for line in text.split("\n")]
+    found = {needle: [i for i, line in enumerate(lines) if needle in line] for needle in needles}
+    return {needle: at for needle, at in found.items() if at}
+
+
+@pytest.fixture(params=[True, False], ids=["hyperscan", "re"])
+def engine(request: pytest.FixtureRequest) -> bool:
+    if request.param:
+        pytest.importorskip("hyperscan")
+    return bool(request.param)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet="aberro:+ \n●-\t.*[x]", max_size=120))
+@pytest.mark.parametrize("fast", [True, False])
+def test_every_line_of_every_needle_is_found(fast: bool, text: str) -> None:
+    if fast:
+        pytest.importorskip("hyperscan")
+    assert Scanner(NEEDLES, fast=fast).hits(text.encode()) == by_hand(NEEDLES, text)
+
+
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_blocks_do_not_matter(engine: bool, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "x error\n+ make\n\nplain\naab err\n" * 9 + "last error"
+    monkeypatch.setattr(scan, "BLOCK", size)
+    assert Scanner(NEEDLES, fast=engine).hits(text.encode()) == by_hand(NEEDLES, text)
+
+
+def test_without_the_fast_engine_the_other_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(scan, "import_module", missing)
+    assert isinstance(Scanner(NEEDLES).engine, scan.Trie)
+    assert Scanner(NEEDLES).hits(b"an error") == by_hand(NEEDLES, "an error")
+
+
+def test_what_is_searched_in_every_log_is_selective() -> None:
+    """A mark of two letters hits every other line: it costs more than what it finds."""
+    assert [needle for needle in scanner().needles if len(needle.strip()) < 3 and not needle.startswith(("\n", "Z ", "] "))] == []
