@@ -55,7 +55,10 @@ def jwt(rng: random.Random) -> tuple[str, str]:
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
-    return "", f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({'sub': some(rng, B62, 12), 'iat': rng.randrange(10**9)})}.{some(rng, URL64, 43)}"
+    return (
+        "",
+        f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({'sub': some(rng, B62, 12), 'iat': rng.randrange(10**9)})}.{some(rng, URL64, 43)}",
+    )
 
 
 def uuid(rng: random.Random) -> tuple[str, str]:
@@ -176,7 +179,9 @@ def planted(rng: random.Random, kind: str, way: str, name: str, make: Maker) -> 
     prefix, secret = make(rng)
     value = prefix + secret
     written = quote(value, safe="") if "{u}" in way else value
-    text = way.format(n=name, c=camel(name), s=name.lower(), k=name.lower().replace("_", "-"), v=value, j=json.dumps(value)[1:-1], u=quote(value, safe=""))
+    text = way.format(
+        n=name, c=camel(name), s=name.lower(), k=name.lower().replace("_", "-"), v=value, j=json.dumps(value)[1:-1], u=quote(value, safe="")
+    )
     return Planted(kind, way, text, (written[len(prefix) :],))
 
 
@@ -213,8 +218,15 @@ def false_alarms(logs: list[str]) -> None:
     began = time.perf_counter()
     masked = [redact(log) for log in logs]
     took = time.perf_counter() - began
-    changed = [(a, b) for log, seen in zip(logs, masked, strict=True) for a, b in zip(log.split("\n"), seen.text.split("\n"), strict=True) if a != b]
-    print(f"{lines} untouched lines: {len(changed)} masked, {10_000 * len(changed) / max(1, lines):.3f} in 10,000; {size / 1e6 / took:.0f} MB/s")
+    changed = [
+        (a, b)
+        for log, seen in zip(logs, masked, strict=True)
+        for a, b in zip(log.split("\n"), seen.text.split("\n"), strict=True)
+        if a != b
+    ]
+    print(
+        f"{lines} untouched lines: {len(changed)} masked, {10_000 * len(changed) / max(1, lines):.3f} in 10,000; {size / 1e6 / took:.0f} MB/s"
+    )
     for line, seen in dict(changed).items():
         print(f"  masked: {line[:160]!r} -> {seen[:160]!r}")
 

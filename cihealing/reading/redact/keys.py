@@ -43,7 +43,11 @@ def key_spans(text: str) -> Iterator[Span]:
 def is_key(body: str) -> bool:
     """Most of what stands between the marks is key, not another text that lies between two mentions of them."""
     lines = [line for line in re.split(r"\n|\\n", body) if line.strip()]
-    return 0 < len(lines) <= MAX_LINES and 2 * sum(of_key(line) or bool(ALONE.match(line)) for line in lines) >= len(lines) and not MARKER.search(body)
+    return (
+        0 < len(lines) <= MAX_LINES
+        and 2 * sum(of_key(line) or bool(ALONE.match(line)) for line in lines) >= len(lines)
+        and not MARKER.search(body)
+    )
 
 
 def of_key(line: str) -> bool:
@@ -59,7 +63,9 @@ def truncated(text: str, start: int, end: int) -> Iterator[Span]:
         for _ in range(MAX_LINES):
             stop = line_end(text, until + 1)
             line = text[until + 1 : stop]
-            if until >= len(text) or not (of_key(line) or (len(line) < 2 and stop < len(text) and of_key(text[stop + 1 : line_end(text, stop + 1)]))):
+            if until >= len(text) or not (
+                of_key(line) or (len(line) < 2 and stop < len(text) and of_key(text[stop + 1 : line_end(text, stop + 1)]))
+            ):
                 break
             until = stop
     if until - end >= 16:

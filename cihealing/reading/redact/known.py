@@ -44,7 +44,11 @@ def written(value: str) -> set[str]:
     urls = {quote(value, safe="", errors="replace"), quote(value, safe="/", errors="replace"), quote_plus(value, errors="replace")}
     lower = {re.sub(r"%[0-9A-F]{2}", lambda m: m[0].lower(), url) for url in urls}
     escaped = json.dumps(value)[1:-1]
-    return urls | lower | {escaped, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1], html.escape(value), repr(value)[1:-1]}
+    return (
+        urls
+        | lower
+        | {escaped, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1], html.escape(value), repr(value)[1:-1]}
+    )
 
 
 def encoded(value: str) -> Iterator[str]:

@@ -10,16 +10,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from cihealing.reading.redact.spans import Span
-from cihealing.reading.redact.values import CODE, prose, random, stands_for
+from cihealing.reading.redact.values import CODE, phrase, prose, random, stands_for
 
 NEEDLES = ("token", "key", "pwd", "=", "pass", "secret", "cred", "auth")
 QUOTE = r"(?:\\{0,4}[\"'`]|&quot;|&\#34;|%22)"
 ASSIGNED = re.compile(
     rf"""
-    (?P<tail>[A-Za-z0-9_.-]{{0,60}}+)(?P<close>(?:{QUOTE}|\])?)
+    (?P<tail>[A-Za-z0-9_.-]{{0,60}}+)(?P<close>(?:{QUOTE}|\]){{0,2}})
     (?:
       (?P<pair>[ \t]{{0,4}},?\s{{0,80}}(?:-[ ])?{QUOTE}?(?i:value|default|content)s?{QUOTE}?[ \t]{{0,4}}[:=][ \t]{{0,4}})
-      | [ \t]{{0,40}}(?P<op>=>|:=|::|=(?!=)|:|\||>|%3[DdAa]|(?:is|was)(?:[ ]set[ ]to)?:?(?=[ ]))[ \t]{{0,40}}
+      | [ \t]{{0,40}}(?P<op>=>|:=|::|<<<|;[\w=;]{{0,40}}\]|=(?!=)|:|\||>|%3[DdAa]|(?:is|was)(?:[ ]set[ ]to)?:?(?=[ ]))[ \t]{{0,40}}
       | (?P<space>[ \t]{{1,4}})
     )
     (?: [bBuUrR]?(?P<q>{QUOTE})(?P<quoted>(?:(?!(?P=q))(?:[^\n\\]|\\.)){{4,4000}}+)(?P=q)
@@ -27,7 +27,8 @@ ASSIGNED = re.compile(
     """,
     re.VERBOSE,
 )
-NAME = re.compile(r"[$A-Za-z0-9_.-]{0,80}$")
+NAME_CHARACTERS = "$-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MAX_NAME = 80
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # What may stand behind the word that counts: `API_KEY_V2`, `SECRET_KEY_BASE`, `tokenProd`.
 BEHIND = {"v", "old", "new", "prod", "production", "dev", "development", "stage", "staging", "test", "live", "main", "base", "b", "base64", "b64", "env", "var", "value", "plain",
@@ -50,9 +51,13 @@ ABOUT = {"id", "ids", "name", "names", "file", "files", "path", "paths", "dir", 
          "reset", "strength", "required", "enabled", "disabled", "rotation", "scope", "scopes", "usage", "spec", "class", "object", "label", "title", "hint", "help", "message", "placeholder", "pos",
          "position", "offset", "start", "end", "line", "source", "status", "state", "valid", "mode", "bits", "backend", "alias", "selector", "template", "fingerprint", "checksum", "sha", "digest",
          "word", "words", "izer", "at", "date", "time", "timeout", "user", "username", "email", "owner", "issuer", "audience", "host", "region", "location", "hash"}  # fmt: skip
-DECLARES = re.compile(r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets? set|variable set|login \S{1,80})\s{1,3}|^\s{0,20})$")
+DECLARES = re.compile(
+    r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets? set|variable set|login \S{1,80})\s{1,3}(?:\S{1,200}:)?|^\s{0,20})$"
+)
 OF_WORD = re.compile(r"(?i)\b(api|access|secret|private|account|license|auth|encryption|signing|deploy|subscription)[ ]$")
-PARSING = re.compile(r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)[ \w]{0,20}$")
+PARSING = re.compile(
+    r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)[ \w]{0,20}$|\d{12}:$"
+)
 BARE_END = re.compile(
     r"[,;&|](?=$|[\w.\[$-]{1,60}[=:]|[,;&|]|https?:)|[)\]}>]{1,20}(?=[,;:.)\]}>]{0,20}$)|(?<=.)[,;:.]{1,20}$|</|\\{1,4}[nrt](?=[A-Za-z_-]|$)|\\{1,8}$|&amp;|&quot;|%26|%22|\("
 )
@@ -89,8 +94,8 @@ def assigned(text: str, match: re.Match[str]) -> Span | None:
 
 
 def name_of(text: str, match: re.Match[str]) -> str:
-    before = NAME.search(text[max(0, match.start() - 80) : match.start()])
-    return (before[0] if before else "") + match["tail"]
+    before = text[max(0, match.start() - MAX_NAME) : match.start()]
+    return before[len(before.rstrip(NAME_CHARACTERS)) :] + match["tail"]
 
 
 def bare(value: str) -> str:
@@ -112,7 +117,13 @@ def family_of(name: str, text: str, at: int) -> str:
     if last in SECRETS or last in TOKENS or last.endswith(("secret", "token", "apikey", "secretkey", "accesskey", "privatekey", "authkey")):
         return "secret"
     if last in ("key", "keys"):
-        return "secret" if KEY_OF.intersection(words[:-1]) or (len(words) == 1 and OF_WORD.search(text, max(0, at - 14), at)) else "key" if name.isupper() and len(words) > 1 else ""
+        return (
+            "secret"
+            if KEY_OF.intersection(words[:-1]) or (len(words) == 1 and OF_WORD.search(text, max(0, at - 14), at))
+            else "key"
+            if name.isupper() and len(words) > 1
+            else ""
+        )
     if last in SESSIONS or "".join(words[-2:]) in SESSIONS:
         return "session"
     if last == "auth":
@@ -124,14 +135,16 @@ def is_secret(text: str, match: re.Match[str], name: str, family: str, value: st
     quoted, op = match["quoted"] is not None, "pair" if match["pair"] else (match["op"] or " ")
     after = text[match.end("bare") : match.end("bare") + 1] if not quoted else ""
     called = not quoted and (len(value) < len(match["bare"]) and match["bare"][len(value)] == "(" or after == "(")
-    if called or (op == ">" and text[match.start() - len(name) + len(match["tail"]) - 1 : match.start()][:1] not in "<:"):
+    if called or (op == ">" and not in_tag(text, match.start())):
         return False
     if op == " " and not declared(text, match, name, value, quoted=quoted):
         return False
     if family == "session":
         return "=" in op and len(value) >= 12 and random(value)
     if family == "auth":
-        return len(value) >= 12 and random(value) and "=" in op + value[-2:] or (bool(match["close"]) and len(value) >= 12 and random(value))
+        return (
+            len(value) >= 12 and random(value) and "=" in op + value[-2:] or (bool(match["close"]) and len(value) >= 12 and random(value))
+        )
     if op == ":" and PARSING.search(text, max(0, match.start() - 30), match.start()):
         return False
     sure = name.isupper() and op == "=" or name.startswith("--") and "=" in op
@@ -142,14 +155,25 @@ def is_secret(text: str, match: re.Match[str], name: str, family: str, value: st
     return random(value) or sure and family == "secret" and len(value) >= 6
 
 
+def in_tag(text: str, at: int) -> bool:
+    before = text[max(0, at - 120) : at]
+    return before.rfind("<") > before.rfind(">")
+
+
 def declared(text: str, match: re.Match[str], name: str, value: str, *, quoted: bool) -> bool:
     """A blank assigns only behind an option such as `--token`, in `setenv NAME`, or as SQL's `PASSWORD '…'`."""
-    if value.startswith("-") or prose(value):
+    if value.startswith("-") or (prose(value) and not phrase(value)):
         return False
-    if name.startswith("-"):
+    if name.startswith("-") or (quoted and not value.isalpha() and name.lower().endswith("password")):
+        return True
+    if len(value) >= 20 and random(value) and match["close"] == "" and not PARSING.search(text, max(0, match.start() - 30), match.start()):
         return True
     start = match.start() + len(match["tail"]) - len(name)
-    return bool(DECLARES.search(text[max(0, start - 100) : start].rpartition("\n")[2])) and (random(value) or quoted or name.isupper()) or (name == "PASSWORD" and quoted)
+    return (
+        bool(DECLARES.search(text[max(0, start - 100) : start].rpartition("\n")[2]))
+        and (random(value) or quoted or name.isupper())
+        or (name == "PASSWORD" and quoted)
+    )
 
 
 def password(name: str, op: str, value: str, *, sure: bool, quoted: bool, keyed: bool) -> bool:
@@ -160,6 +184,6 @@ def password(name: str, op: str, value: str, *, sure: bool, quoted: bool, keyed:
         return not prose(value) or value.islower()
     if keyed and quoted:
         return not prose(value) or (value.islower() and value.isalpha() and len(value) >= 8) or value.count("-") >= 2
-    if op == "is" or op == "|" or op.startswith("was"):
-        return random(value)
+    if phrase(value) or op == "|":
+        return phrase(value) or random(value)
     return not prose(value) and not CODE.match(value) and (random(value) or not value.isalpha() and len(value) >= 6)

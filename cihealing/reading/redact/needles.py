@@ -11,7 +11,15 @@ RARE = re.compile(
     rb"k(?:(?<=tok)en|ey|(?<=cook)ie|(?<=mask)::|(?<=hook))|w(?<=pw)d"
     rb"|=(?:(?<=sig=)|(?<=signature=)|(?<=session_id=)|(?<=sessionid=)|(?<=sessid=)|(?<=_session=)|(?<=.sid=)|(?<=_pat=))"
 )
-WORD_OF = {b"ken": ("token", 2), b"key": ("key", 0), b"kie": ("cookie", 3), b"k::": ("mask::", 3), b"k": ("hook", 3), b"wd": ("pwd", 1), b"=": ("=", 0)}
+WORD_OF = {
+    b"ken": ("token", 2),
+    b"key": ("key", 0),
+    b"kie": ("cookie", 3),
+    b"k::": ("mask::", 3),
+    b"k": ("hook", 3),
+    b"wd": ("pwd", 1),
+    b"=": ("=", 0),
+}
 PASS = re.compile(rb"pass(?:w|phr|code|_|[\"'=:|>]| [=:|]| (?:(?<=storepass )|(?<=keypass )))")
 COMMON = ("secret", "cred", "auth", "bearer", "basic ", "login", "identified ")
 

@@ -10,9 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cihealing.reading.redact.spans import Chunk, Span
-from cihealing.reading.redact.values import prose, random, stands_for
+from cihealing.reading.redact.values import phrase, prose, random, stands_for
 
 MAX_URL = 600
+REACH = 800
+"""So far before its option a command's name is looked for."""
+MAX_TRIES = 50
+"""Options looked at in one line."""
+MIN_DIGITS = 6
+"""A shorter number is a port or a count."""
 WORD = re.compile(r"[^\s'\"<>`]{1,600}")
 TRIVIAL = {"pass", "test", "secret", "foo", "bar", "pw", "pwd", "passwd", "password", "token", "xxx"}
 HEADER = re.compile(r"(?i:cookies?)(?:\\{0,3}['\"])?\s{0,3}(?:=>|[:=,])\s{0,3}\[?(?:\\{0,3}['\"])?")
@@ -24,7 +30,7 @@ def anything(value: str) -> bool:
 
 
 def likely(value: str) -> bool:
-    return anything(value) and not prose(value)
+    return anything(value) and (phrase(value) or not prose(value)) and not (value.isdigit() and len(value) < MIN_DIGITS)
 
 
 def machine_made(value: str) -> bool:
@@ -82,13 +88,17 @@ PLACES = (
     place("secret", "mask::", r"(?<=::add-mask::)(?P<s>[^\s]{4,4000})"),
     place("sql-password", "identified ", r"(?:with \w{1,40} )?(?:by|as)\s{1,4}(?:password\s{1,4})?\\?['\"](?P<s>[^'\"\n]{3,500})"),
 )  # fmt: skip
-OPTION = re.compile(rb" -(?:[a-z]{0,6}[pua]|w|-user|-proxy-user|-auth|-(?:src-|dest-)?creds)(?=[ =:'\"]|(?<=-p)\S)")
+OPTION = re.compile(rb" -(?:[a-z]{0,6}[pua]|w|t|-user|-proxy-user|-auth|-(?:src-|dest-)?creds)(?=[ =:'\"]|(?<=-p)\S)")
 WITH_PAIR = re.compile(rf"(?: -[a-zA-Z]{{0,6}}[uUa]| --\S{{4,12}}?)[ =]{{0,2}}{Q}[^\s:,%'\"/=]{{1,200}}[:,%]{VALUE}")
-ALONE = re.compile(rf" -[pPaw][ =]{{0,2}}{VALUE}")
+ALONE = re.compile(rf" -[pPawt][ =]{{0,2}}{VALUE}")
 TAKES_PAIR = re.compile(r"\b(?:curl|https?|lftp|smbclient|skopeo|podman|crane|buildah|oras|wget|svn)\b")
-TAKES_PASSWORD = re.compile(r"\b(?:mysql\w{0,10}|mariadb[\w-]{0,10}|login|sshpass|mongo\w{0,10}|twine|unlock-keychain|nuget|7z|redis-cli|sqlcmd|bcp|unzip|zip|ldap\w{1,10})\b")
+TAKES_PASSWORD = re.compile(
+    r"\b(?:codecov|doctl|mysql\w{0,10}|mariadb[\w-]{0,10}|login|sshpass|mongo\w{0,10}|twine|unlock-keychain|nuget|7z|redis-cli|sqlcmd|bcp|unzip|zip|ldap\w{1,10})\b"
+)
 PIPED = re.compile(r"(?:echo|printf)\s{1,3}(?:-n\s{1,3}|['\"]?%s['\"]?\s{1,3})?['\"]?(?P<s>[^\s'\"|]{6,2000})['\"]?\s{0,3}\|[^|\n]{0,400}$")
 ORACLE = re.compile(r"(?:thin:|sqlplus )[\w.]{1,80}/(?P<s>[^\s@/'\"]{3,200})$")
+
+
 def line_end(text: str, at: int) -> int:
     end = text.find("\n", at, at + 4000)
     return end if end >= 0 else min(len(text), at + 4000)
@@ -117,7 +127,11 @@ def url_spans(chunk: Chunk) -> Iterator[Span]:
         if word:
             done = word.end()
             yield from userinfo(word[0], word.start())
-        elif at >= done and (oracle := ORACLE.search(chunk.text, max(0, at - 300), at)):
+        elif (
+            at >= done
+            and chunk.lower.rfind(b"/", max(0, at - chunk.start - 200), at - chunk.start) >= 0
+            and (oracle := ORACLE.search(chunk.text, max(0, at - 300), at))
+        ):
             yield oracle.start("s"), oracle.end("s"), "password"
 
 
@@ -137,14 +151,16 @@ def userinfo(part: str, start: int) -> Iterator[Span]:
 
 def option_spans(chunk: Chunk) -> Iterator[Span]:
     """Options that carry a password: of commands that have such, anywhere on the line behind the command's name."""
-    done = 0
+    done, line, tries = 0, -1, 0
     for at in chunk.matches(OPTION):
-        match = None if at < done else WITH_PAIR.match(chunk.text, at) or ALONE.match(chunk.text, at)
-        if match and likely(match["s"]):
-            takes = TAKES_PAIR if match.re is WITH_PAIR else TAKES_PASSWORD
-            if takes.search(chunk.text, max(chunk.text.rfind("\n", 0, at), at - 800), at):
+        top = chunk.text.rfind("\n", max(0, at - REACH), at)
+        line, tries = top, tries + 1 if top == line or top < 0 else 0
+        for pattern, takes in ((WITH_PAIR, TAKES_PAIR), (ALONE, TAKES_PASSWORD)) if tries < MAX_TRIES and at >= done else ():
+            match = pattern.match(chunk.text, at)
+            if match and likely(match["s"]) and takes.search(chunk.text, max(top, at - REACH), at):
                 done = match.end()
                 yield match.start("s"), match.end("s"), "password"
+                break
 
 
 def cookie_spans(text: str, hits: Sequence[int]) -> Iterator[Span]:
@@ -161,10 +177,11 @@ def cookie_spans(text: str, hits: Sequence[int]) -> Iterator[Span]:
 
 def piped_spans(chunk: Chunk) -> Iterator[Span]:
     """`echo PASSWORD | docker login --password-stdin`."""
-    done = 0
-    for at in chunk.places(b"-stdin"):
-        top = max(chunk.text.rfind("\n", 0, at) + 1, at - 2600)
-        match = PIPED.search(chunk.text[top:at]) if at >= done else None
-        done = at + 1000
-        if match and likely(match["s"]):
-            yield top + match.start("s"), top + match.end("s"), "password"
+    for needle in (b"-stdin", b"sudo -s"):
+        done = 0
+        for at in chunk.places(needle):
+            top = max(chunk.text.rfind("\n", 0, at) + 1, at - 2600)
+            match = PIPED.search(chunk.text[top:at]) if at >= done else None
+            done = max(done, at + 500)
+            if match and likely(match["s"]):
+                yield top + match.start("s"), top + match.end("s"), "password"

@@ -16,12 +16,15 @@ STANDS_FOR = re.compile(
     r"|(?:some|the|a|test|my|user)?[-_ ]?(?:password|passwd|secret|token|api[-_ ]?key|credentials?)s?|(?:AKIA|ASIA)[A-Z0-9]{16}(?:/|%2f).*|/[\w./-]*|[~.]{1,2}/.*|[a-z]:\\.*|(?:https?|file|arn|vault|ssm|op|ref|projects|azurekeyvault)(?:://|:|/).*|\w+\(.*)$"
 )
 PLAIN_WORD = re.compile(r"[A-Za-z][a-z]*(?:[-_ ./:][A-Za-z]?[a-z]*)*[.:!?]?$")
+PHRASE = re.compile(r"[A-Za-z]{2,20}(?:[-_.+ ][A-Za-z]{2,20}){2,12}$")
 PART = re.compile(r"[-_./:@+=~ ,!?#%^*$]+")
 WORD = re.compile(
     r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}s?|[A-Za-z])(?:(?<=[a-z])[A-Z][a-z]{2,}|(?<=[a-z])[A-Z]{2,5}(?![a-z]))*\d{0,4}$|\d{1,12}$|v?\d{1,4}[a-z]{0,2}\d{0,2}$"
 )
 CODE = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+;?$|[a-z]+(?:[A-Z][a-z]+)+$|[a-z]+(?:_[a-z]+)+$|[A-Z]+(?:_[A-Z]+)+$")
-DIGEST = re.compile(r"(?i)(?:sha(?:1|224|256|384|512)[-:=]|md5[-:=]|h1:).*|.*\.(?:ya?ml|json|jsonl|txt|pem|key|crt|cer|pub|py|js|ts|go|java|rb|log|xml|html?|md|sh|tar|gz|tgz|zip|jar|so|lock|toml|cfg|conf|properties)$")
+DIGEST = re.compile(
+    r"(?i)(?:sha(?:1|224|256|384|512)[-:=]|md5[-:=]|h1:).*|[\w.$]{1,200}@[0-9a-f]{4,8}$|.*\.(?:ya?ml|json|jsonl|txt|pem|key|crt|cer|pub|py|js|ts|go|java|rb|log|xml|html?|md|sh|tar|gz|tgz|zip|jar|so|lock|toml|cfg|conf|properties)$"
+)
 
 
 def is_mask(value: str) -> bool:
@@ -36,6 +39,11 @@ def stands_for(value: str) -> bool:
 
 def prose(value: str) -> bool:
     return bool(PLAIN_WORD.match(value[:300]))
+
+
+def phrase(value: str) -> bool:
+    """Several words as one: what stands for a password is hardly ever so long, and a passphrase is."""
+    return len(value) >= 16 and " " not in value and bool(PHRASE.match(value[:300]))
 
 
 def random(value: str) -> bool:
