@@ -1,4 +1,4 @@
-"""Lines of real kinds that only look as if they held a secret: redaction changes none of them. One line each; `#` begins a comment."""
+"""Lines of real kinds that only look as if they held a secret: redaction changes none of them. One line each."""
 
 from __future__ import annotations
 

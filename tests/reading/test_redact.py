@@ -1,5 +1,6 @@
 """What is a secret, what only looks like one, and that line numbers survive."""
 
+# ruff: noqa: E501 - a line is a sample
 from __future__ import annotations
 
 import base64

@@ -1,7 +1,7 @@
 """Secrets out of a text before anybody stores, shows or sends it.
 
-A secret becomes `[redacted:KIND:xxxx]`, the same marker for the same secret (the last part is the start of its SHA-256), so that a reader sees
-which are equal and the fingerprint sees one token. Lines keep their numbers. What is redacted once stays as it is when redacted again.
+A secret becomes `[redacted:KIND:xxxx]`, the same marker for the same secret (the last part is the start of its SHA-256), so that a
+reader sees which are equal and the fingerprint sees one token. Lines keep their numbers. What is redacted stays as it is.
 
 Five readers find secrets, each in its file: `known` values, private `keys`, `tokens` of a well-known form, secrets known by their `places`
 (a URL, a header, an option of a command) and by their `names` (`DB_PASSWORD=…`). `values` says what is no secret.
@@ -36,7 +36,7 @@ class Redacted:
 
 
 def redact(text: str, known: Sequence[str] = ()) -> Redacted:
-    """Mask well-known tokens, keys, secrets by their place or name, and the `known` values of at least 8 characters in every form they are written."""
+    """Mask tokens, keys, secrets by their place or name, and the `known` values of at least 8 characters in every form."""
     count = 0
     for _ in range(ROUNDS):
         spans = found(text, known)

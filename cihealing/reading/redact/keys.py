@@ -1,5 +1,6 @@
-"""Private keys in PEM, OpenPGP, SSH2 and PuTTY form: whole, without an end or a beginning, indented, quoted, with a time stamp before each line."""
+"""Private keys in PEM, OpenPGP, SSH2 and PuTTY form: whole, without end or beginning, indented, quoted, behind time stamps."""
 
+# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import bisect

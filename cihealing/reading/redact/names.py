@@ -134,7 +134,7 @@ def family_of(name: str, text: str, at: int) -> str:
 def is_secret(text: str, match: re.Match[str], name: str, family: str, value: str) -> bool:
     quoted, op = match["quoted"] is not None, "pair" if match["pair"] else (match["op"] or " ")
     after = text[match.end("bare") : match.end("bare") + 1] if not quoted else ""
-    called = not quoted and (len(value) < len(match["bare"]) and match["bare"][len(value)] == "(" or after == "(")
+    called = not quoted and ((len(value) < len(match["bare"]) and match["bare"][len(value)] == "(") or after == "(")
     if called or (op == ">" and not in_tag(text, match.start())):
         return False
     if op == " " and not declared(text, match, name, value, quoted=quoted):
@@ -142,17 +142,17 @@ def is_secret(text: str, match: re.Match[str], name: str, family: str, value: st
     if family == "session":
         return "=" in op and len(value) >= 12 and random(value)
     if family == "auth":
-        return (
-            len(value) >= 12 and random(value) and "=" in op + value[-2:] or (bool(match["close"]) and len(value) >= 12 and random(value))
+        return (len(value) >= 12 and random(value) and "=" in op + value[-2:]) or (
+            bool(match["close"]) and len(value) >= 12 and random(value)
         )
     if op == ":" and PARSING.search(text, max(0, match.start() - 30), match.start()):
         return False
-    sure = name.isupper() and op == "=" or name.startswith("--") and "=" in op
+    sure = (name.isupper() and op == "=") or (name.startswith("--") and "=" in op)
     if family == "password":
         return password(name, op, value, sure=sure, quoted=quoted, keyed=bool(match["close"]))
-    if value.isdigit() or family == "key" and len(value) < 12:
+    if value.isdigit() or (family == "key" and len(value) < 12):
         return False
-    return random(value) or sure and family == "secret" and len(value) >= 6
+    return random(value) or (sure and family == "secret" and len(value) >= 6)
 
 
 def in_tag(text: str, at: int) -> bool:
@@ -170,10 +170,8 @@ def declared(text: str, match: re.Match[str], name: str, value: str, *, quoted: 
         return True
     start = match.start() + len(match["tail"]) - len(name)
     return (
-        bool(DECLARES.search(text[max(0, start - 100) : start].rpartition("\n")[2]))
-        and (random(value) or quoted or name.isupper())
-        or (name == "PASSWORD" and quoted)
-    )
+        bool(DECLARES.search(text[max(0, start - 100) : start].rpartition("\n")[2])) and (random(value) or quoted or name.isupper())
+    ) or (name == "PASSWORD" and quoted)
 
 
 def password(name: str, op: str, value: str, *, sure: bool, quoted: bool, keyed: bool) -> bool:
@@ -186,4 +184,4 @@ def password(name: str, op: str, value: str, *, sure: bool, quoted: bool, keyed:
         return not prose(value) or (value.islower() and value.isalpha() and len(value) >= 8) or value.count("-") >= 2
     if phrase(value) or op == "|":
         return phrase(value) or random(value)
-    return not prose(value) and not CODE.match(value) and (random(value) or not value.isalpha() and len(value) >= 6)
+    return not prose(value) and not CODE.match(value) and (random(value) or (not value.isalpha() and len(value) >= 6))
