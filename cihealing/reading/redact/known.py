@@ -52,10 +52,8 @@ def written(value: str) -> set[str]:
 
 
 def encoded(value: str) -> Iterator[str]:
-    """Base64 and hex, of the value alone and of the value inside a longer text: the characters that do not depend on what surrounds it."""
+    """Base64, of the value alone and of the value inside a longer text: the characters that do not depend on what surrounds it."""
     raw = value.encode("utf-8", "replace")
-    yield raw.hex()
-    yield raw.hex().upper()
     for before in range(3):
         code = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
         inner = code[-(-before * 8 // 6) : len(code) - (1 if (before + len(raw)) % 3 else 0)]

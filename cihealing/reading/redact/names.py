@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from cihealing.reading.redact.spans import Span
 from cihealing.reading.redact.values import CODE, phrase, prose, random, stands_for
 
-NEEDLES = ("token", "key", "pwd", "=", "pass", "secret", "cred", "auth")
+NEEDLES = ("token", "key", "pwd", "pat", "sess", "pass", "secret", "cred", "auth")
 QUOTE = r"(?:\\{0,4}[\"'`]|&quot;|&\#34;|%22)"
 ASSIGNED = re.compile(
     rf"""
@@ -147,7 +147,7 @@ def is_secret(text: str, match: re.Match[str], name: str, family: str, value: st
         )
     if op == ":" and PARSING.search(text, max(0, match.start() - 30), match.start()):
         return False
-    sure = (name.isupper() and op == "=") or (name.startswith("--") and "=" in op)
+    sure = (name.isupper() and op == "=") or (name.startswith("-") and "=" in op)
     if family == "password":
         return password(name, op, value, sure=sure, quoted=quoted, keyed=bool(match["close"]))
     if value.isdigit() or (family == "key" and len(value) < 12):

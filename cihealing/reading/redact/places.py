@@ -70,8 +70,8 @@ USER = rf"{Q}[^\s:'\"]{{1,200}}:{VALUE}"
 PLACES = (
     place("authorization", "auth", rf"orization(?:_header|-header)?{Q}[ \t]{{0,3}}(?:=>|[:=,]|%3a)[ \t]{{0,3}}\[?{Q}(?:[a-z][\w-]{{2,24}}(?:[ \t]|%20){{1,3}})?(?P<s>[A-Za-z0-9+/._~:-]{{8,4000}}={{0,2}})", header),
     place("authorization", "auth", rf"orization{Q}[ \t]{{0,3}}[:=][ \t]{{0,3}}{Q}(?:basic|bearer|token|digest|apikey|negotiate|splunk|key)[ \t]{{1,3}}(?P<s>[A-Za-z0-9+/._~:-]{{6,4000}}={{0,2}})", likely),
-    place("signature", "=", r"(?<=[?&;]sig=)(?P<s>[A-Za-z0-9+/%_-]{20,200}={0,2})"),
-    place("signature", "=", r"(?<=signature=)(?P<s>[A-Za-z0-9%+/_-]{32,600}={0,2})"),
+    place("signature", "sig", r"=(?<=[?&;]sig=)(?P<s>[A-Za-z0-9+/%_-]{20,200}={0,2})"),
+    place("signature", "sig", r"nature=(?P<s>[A-Za-z0-9%+/_-]{32,600}={0,2})"),
     place("slack-webhook", "hook", r"s\.slack\.com/(?:services|workflows|triggers)/(?P<s>[A-Za-z0-9/_-]{20,200})"),
     place("discord-webhook", "hook", r"s/\d{10,25}/(?P<s>[\w-]{40,100})"),
     place("teams-webhook", "hook", r"(?:b2)?/[^\s/]{20,120}/IncomingWebhook/(?P<s>[0-9a-f]{32}/[^\s'\"]{10,120})"),
@@ -88,14 +88,19 @@ PLACES = (
     place("secret", "mask::", r"(?<=::add-mask::)(?P<s>[^\s]{4,4000})"),
     place("sql-password", "identified ", r"(?:with \w{1,40} )?(?:by|as)\s{1,4}(?:password\s{1,4})?\\?['\"](?P<s>[^'\"\n]{3,500})"),
 )  # fmt: skip
-OPTION = re.compile(rb" -(?:[a-z]{0,6}[pua]|w|t|-user|-proxy-user|-auth|-(?:src-|dest-)?creds)(?=[ =:'\"]|(?<=-p)\S)")
+OPTION = re.compile(
+    rb" -(?:(?:[a-z]{0,6}[pua]|w|t|-user|-proxy-user|-auth|-(?:src-|dest-)?creds)(?=[ =:'\"]|(?<=-p)\S)|-password-stdin|-with-token|-token-stdin|s(?<=sudo -s) )"
+)
+PIPES = (b"-stdin", b"-token", b"-s ")
 WITH_PAIR = re.compile(rf"(?: -[a-zA-Z]{{0,6}}[uUa]| --\S{{4,12}}?)[ =]{{0,2}}{Q}[^\s:,%'\"/=]{{1,200}}[:,%]{VALUE}")
 ALONE = re.compile(rf" -[pPawt][ =]{{0,2}}{VALUE}")
 TAKES_PAIR = re.compile(r"\b(?:curl|https?|lftp|smbclient|skopeo|podman|crane|buildah|oras|wget|svn)\b")
 TAKES_PASSWORD = re.compile(
     r"\b(?:codecov|doctl|mysql\w{0,10}|mariadb[\w-]{0,10}|login|sshpass|mongo\w{0,10}|twine|unlock-keychain|nuget|7z|redis-cli|sqlcmd|bcp|unzip|zip|ldap\w{1,10})\b"
 )
-PIPED = re.compile(r"(?:echo|printf)\s{1,3}(?:-n\s{1,3}|['\"]?%s['\"]?\s{1,3})?['\"]?(?P<s>[^\s'\"|]{6,2000})['\"]?\s{0,3}\|[^|\n]{0,400}$")
+PIPED = re.compile(
+    r"(?:echo|printf)\s{1,3}(?:-n\s{1,3}|['\"]?%s['\"]?\s{1,3})?['\"]?(?P<s>[^\s'\"|]{6,2000})['\"]?\s{0,3}\|[^|\n]{0,400}\Z"
+)
 ORACLE = re.compile(r"(?:thin:|sqlplus )[\w.]{1,80}/(?P<s>[^\s@/'\"]{3,200})$")
 
 
@@ -107,7 +112,6 @@ def line_end(text: str, at: int) -> int:
 def placed_spans(chunk: Chunk, hits: Mapping[str, Sequence[int]]) -> Iterator[Span]:
     yield from url_spans(chunk)
     yield from option_spans(chunk)
-    yield from piped_spans(chunk)
     yield from cookie_spans(chunk.text, hits["cookie"])
     for one in PLACES:
         done = 0
@@ -152,15 +156,24 @@ def userinfo(part: str, start: int) -> Iterator[Span]:
 def option_spans(chunk: Chunk) -> Iterator[Span]:
     """Options that carry a password: of commands that have such, anywhere on the line behind the command's name."""
     done, line, tries = 0, -1, 0
-    for at in chunk.matches(OPTION):
+    for at, option in chunk.matches(OPTION):
         top = chunk.text.rfind("\n", max(0, at - REACH), at)
         line, tries = top, tries + 1 if top == line or top < 0 else 0
-        for pattern, takes in ((WITH_PAIR, TAKES_PAIR), (ALONE, TAKES_PASSWORD)) if tries < MAX_TRIES and at >= done else ():
-            match = pattern.match(chunk.text, at)
-            if match and likely(match["s"]) and takes.search(chunk.text, max(top, at - REACH), at):
-                done = match.end()
-                yield match.start("s"), match.end("s"), "password"
-                break
+        match = secret_of(chunk.text, max(top + 1, at - REACH), at, option) if tries < MAX_TRIES and at >= done else None
+        if match and likely(match["s"]):
+            done = at + len(option)
+            yield match.start("s"), match.end("s"), "password"
+
+
+def secret_of(text: str, top: int, at: int, option: bytes) -> re.Match[str] | None:
+    """What the option at a place says, or what is piped into its command."""
+    if option.endswith(PIPES):
+        return PIPED.search(text, top, at)
+    for pattern, takes in ((WITH_PAIR, TAKES_PAIR), (ALONE, TAKES_PASSWORD)):
+        match = pattern.match(text, at)
+        if match and takes.search(text, top, at):
+            return match
+    return None
 
 
 def cookie_spans(text: str, hits: Sequence[int]) -> Iterator[Span]:
@@ -173,15 +186,3 @@ def cookie_spans(text: str, hits: Sequence[int]) -> Iterator[Span]:
         for pair in COOKIE.finditer(text, head.end(), done):
             if random(pair["value"]) and pair["name"].lower() not in ("expires", "domain", "path", "max-age"):
                 yield pair.start("value"), pair.end("value"), "cookie"
-
-
-def piped_spans(chunk: Chunk) -> Iterator[Span]:
-    """`echo PASSWORD | docker login --password-stdin`."""
-    for needle in (b"-stdin", b"sudo -s"):
-        done = 0
-        for at in chunk.places(needle):
-            top = max(chunk.text.rfind("\n", 0, at) + 1, at - 2600)
-            match = PIPED.search(chunk.text[top:at]) if at >= done else None
-            done = max(done, at + 500)
-            if match and likely(match["s"]):
-                yield top + match.start("s"), top + match.end("s"), "password"

@@ -32,9 +32,9 @@ class Chunk:
             yield self.start + at
             at = self.lower.find(needle, at + 1)
 
-    def matches(self, pattern: re.Pattern[bytes]) -> Iterator[int]:
-        """Where a pattern over lower-case bytes begins in the text."""
-        return (self.start + match.start() for match in pattern.finditer(self.lower))
+    def matches(self, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Where a pattern over lower-case bytes begins in the text, and what it matched."""
+        return ((self.start + match.start(), match[0]) for match in pattern.finditer(self.lower))
 
 
 def chunks(text: str) -> Iterator[Chunk]:

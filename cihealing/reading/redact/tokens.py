@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from cihealing.reading.redact.spans import Chunk, Span
 from cihealing.reading.redact.values import is_mask
@@ -17,7 +18,10 @@ RUNS = bytes(ord("a") if chr(code) in RUN_CHARACTERS else ord(" ") for code in r
 MAX_TRIES = 16
 """Forms tried in one run: more of them is hostile."""
 MAX_SEEN = 50_000
-BEFORE = 32
+LONGEST_HEAD = 48
+BASE64 = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/_-"
+LONE = ("+", "/", "-", "_", ".")
+BEFORE = 12
 """A hint may stand so many characters before the run (`pat….64 hex digits`)."""
 
 
@@ -46,7 +50,7 @@ FORMS = (
     form("github-token", "github_pat_", r"\w{22,255}"),
     form("gitlab-token", "glpat- gldt- glrt- glrtr- glcbt- glptt- glft- glsoat- gloas- glagent- glimt- glffct- glwt-", r"[\w.-]{16,300}"),
     form("gitlab-token", "GR1348941", rf"{B64URL}{{20,50}}"),
-    form("gitlab-token", "_gitlab_session=", r"[0-9a-z]{32}"),
+    form("gitlab-token", "gitlab_session=", r"[0-9a-z]{32}"),
     form("bitbucket-token", "ATBB ATCTT3xFfG ATATT3xFfG ATATT", r"[\w=-]{24,500}", lone=True),
     form("bitbucket-token", "BBDC-", r"[\w+/=]{32,80}"),
     form("aws-secret-key", "AKIA ASIA", r"[A-Z0-9]{16}[\s,:;|\"']{1,40}(?=\S{0,39}\d)(?=\S{0,39}[a-z])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),
@@ -68,7 +72,6 @@ FORMS = (
     form("square-token", "EAAA", rf"(?=[\w-]{{0,60}}\d)[\w-]{{56,64}}{Z}", lone=True),
     form("facebook-token", "EAACEdEose0cBA EAAG EAAB", rf"(?=[A-Za-z0-9]{{0,200}}\d){B62}{{80,400}}", lone=True),
     form("twitter-token", "AAAAAAAAAAAAAAAAAAAAA", r"(?=[A-Za-z0-9]{0,80}%)[A-Za-z0-9%]{60,120}", lone=True),
-    form("paypal-token", "access_token$production$ access_token$sandbox$", r"[0-9a-z]{16}\$[0-9a-f]{32}"),
     form("plaid-token", "access-production- access-sandbox- access-development-", r"[0-9a-f-]{36}"),
     form("shopify-token", "shpat_ shpca_ shppa_ shpss_ shptka_ shpua_ shpit_", r"[A-Fa-f0-9]{32}"),
     form("adyen-key", "AQE", r"[A-Za-z0-9]{2}hm[A-Za-z0-9+/=-]{60,300}", lone=True),
@@ -157,19 +160,27 @@ FORMS = (
     form("base64-private-key", "LS0tLS1CRUdJTi", r"(?!BDRVJUSUZJQ0FUR|BQVUJMSUMg|BSU0EgUFVCTElDI|BUUlVTVEVEI|BYNTA5IE|BQR1AgUFVC|BQR1AgU0lH|BQR1AgTUVT|BDRVJUS|BOR|BYN)[A-Za-z0-9+/=_-]{40,20000}"),
     form("jwt", "eyJ", r"[A-Za-z0-9_-]{8,4000}+\.(?:eyJ)?[A-Za-z0-9_-]{8,8000}+(?:\.[A-Za-z0-9_-]{0,4000}){0,3}"),
 )  # fmt: skip
-BY_HINT = {hint: tuple(form for form in FORMS if hint in form.hints) for form in FORMS for hint in form.hints}
 
 
-def trie(words: Iterable[str]) -> str:
-    """A pattern of all the words, the longest first, in which a letter is looked at once: an alternation is tried branch by branch."""
-    tails: dict[str, list[str]] = {}
-    for word in words:
-        tails.setdefault(word[:1], []).append(word[1:])
-    ends = [] if "" not in tails else [""]
-    return "(?:" + "|".join([*(re.escape(first) + trie(rest) for first, rest in tails.items() if first), *ends]) + ")"
+def by_start(forms: Iterable[Form]) -> dict[str, tuple[Form, ...]]:
+    """The forms by the first three characters of their hints, in order."""
+    found: dict[str, list[Form]] = {}
+    for one in forms:
+        for start in dict.fromkeys(hint[:3] for hint in one.hints):
+            found.setdefault(start, []).append(one)
+    return {start: tuple(those) for start, those in found.items()}
 
 
-HINT = re.compile(trie(BY_HINT))
+BY_START = by_start(FORMS)
+WORD_IN_RUN = re.compile(r"[_~-]+(?=[A-Za-z0-9])")
+# What is written for one character, where a run begins inside of it: `\nghp_…`, `%3Dghp_…`, `\u0022ghp_…`, `[32mghp_…`.
+ESCAPE_IN_RUN = {
+    "\\": re.compile(r"[nrtf](?![a-z]{3})|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[nrtf]"),
+    "%": re.compile("[0-9A-Fa-f]{2}"),
+    "[": re.compile(r"\d{0,3}m"),
+    ";": re.compile(r"\d{0,3}m"),
+}
+DOTTED = re.compile("|".join(re.escape(hint[: hint.rindex(".") + 1]) for one in FORMS for hint in one.hints if "." in hint))
 # Tokens told by their shape alone, from the beginning of a run of token characters on.
 SHAPED = re.compile(
     r"(?P<discord_token>[MNO][A-Za-z0-9_-]{23,27}\.[\w-]{6}\.[\w-]{27,40}(?![\w.-]))"
@@ -182,14 +193,13 @@ SHAPED = re.compile(
 # The same where the token begins before the run, which the last character before it tells: (characters before, kind, pattern).
 BEHIND = {
     ":": tuple((n + 1, "telegram-token", re.compile(rf"(?<!\d)\d{{{n}}}:AA[\w-]{{32,34}}(?![\w-])")) for n in (8, 9, 10)),
-    "$": ((31, "paypal-token", re.compile(r"\$sandbox\$[0-9a-z]{16}\$[0-9a-f]{32}")),),
+    "$": tuple((len(mode) + 19, "paypal-token", re.compile(rf"\${mode}\$[0-9a-z]{{16}}\$[0-9a-f]{{32}}")) for mode in ("sandbox", "production")),
     ".": (
         (18, "airtable-token", re.compile(r"(?<!\w)pat[A-Za-z0-9]{14}\.[0-9a-f]{64}")),
         (23, "terraform-token", re.compile(r"(?<!\w)[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,80}")),
         (2, "vault-token", re.compile(r"(?<![\w./-])[sb]\.(?=[A-Za-z]{0,23}\d)(?=[A-Z0-9]{0,23}[a-z])(?=[a-z0-9]{0,23}[A-Z])[A-Za-z0-9]{24}(?![\w.(-])")),
     ),
 }  # fmt: skip
-ESCAPE = re.compile(r"(?:\\[nrtf]|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|%[0-9A-Fa-f]{2}|\[[0-9;]{0,20}m)$")
 
 
 def token_spans(chunk: Chunk, seen: dict[bytes, bool]) -> Iterator[Span]:
@@ -217,25 +227,37 @@ def runs(raw: bytes) -> Iterator[tuple[int, int]]:
 
 def tokens_at(text: str, start: int, end: int) -> Iterator[Span]:
     """The tokens that begin in a run, or so shortly before it that they reach into it."""
-    at, tries = max(0, start - BEFORE), 0
-    while tries < MAX_TRIES and (hint := HINT.search(text, at, end)):
-        tries, at = tries + 1, hint.start() + 1
-        for one in BY_HINT[hint[0]]:
-            match = one.pattern.match(text, hint.start()) if begins(text, hint.start(), lone=one.lone) else None
-            if match and match.end() > start and not is_mask(match[0][len(hint[0]) :]):
-                yield match.start(), match.end(), one.kind
-                at = match.end()
+    done = 0
+    for at in islice(words_at(text, start, end), MAX_TRIES):
+        for one in BY_START.get(text[at : at + 3], ()) if at >= done else ():
+            match = None if one.lone and text[at - 1 : at] in LONE else one.pattern.match(text, at)
+            if match and match.end() > start and not is_mask(match[0][4:]):
+                done = match.end()
+                yield at, done, one.kind
                 break
-    if (shaped := SHAPED.match(text, start)) and begins(text, start, lone=True):
-        yield shaped.start(), shaped.end(), str(shaped.lastgroup).replace("_", "-")
+    if text[start - 1 : start] not in LONE and (shaped := SHAPED.match(text, start)):
+        yield start, shaped.end(), str(shaped.lastgroup).replace("_", "-")
     for before, kind, pattern in BEHIND.get(text[start - 1 : start], ()):
         if start >= before and (match := pattern.match(text, start - before)):
             yield match.start(), match.end(), kind
 
 
-def begins(text: str, at: int, *, lone: bool) -> bool:
-    """Whether a word begins here: at a character that is of no word, or behind an escape such as `\\n` or `%3D`."""
-    before = text[at - 1 : at]
-    if not (before.isascii() and before.isalnum()):
-        return not (lone and before in ("+", "/", "-", "_", "."))
-    return bool(ESCAPE.search(text, max(0, at - 24), at))
+def words_at(text: str, start: int, end: int) -> Iterator[int]:
+    """Where words begin that a run consists of; behind a dot also those of the hints that hold one."""
+    yield start
+    before = text[start - 1 : start]
+    if before in ESCAPE_IN_RUN and (escape := ESCAPE_IN_RUN[before].match(text, start, end)):
+        yield escape.end()
+    if before == ".":
+        yield from dotted(text, start)
+    if before in ("/", "+"):
+        head = text[max(0, start - LONGEST_HEAD) : start]
+        yield start - len(head) + len(head.rstrip(BASE64))
+    yield from (match.end() for match in WORD_IN_RUN.finditer(text, start, end))
+
+
+def dotted(text: str, start: int) -> Iterator[int]:
+    for match in DOTTED.finditer(text, max(0, start - BEFORE), start):
+        at = match.start()
+        if not text[at - 1 : at].isalnum() or text[at - 2 : at] in ("\\n", "\\t", "\\r"):
+            yield at
