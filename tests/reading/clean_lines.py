@@ -145,6 +145,7 @@ keyword: async123
 keys: 128
 key: 0
 Key: "foo-1"
+ECDSA_KEY #generateX509Certificate should rethrow errors: 1ms
 hotkey=Ctrl+Shift+P1
 Stack key: networking-v2-Prod1
 partitionKey: user#1234abcd

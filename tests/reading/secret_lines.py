@@ -217,4 +217,20 @@ kubectl config set-credentials x --token={p}
 oc login --token={p} --server=x
 -e SECRET_KEY={p}
 {{"Name":"API_TOKEN","Value":"{p}"}}
+{{\"data\":\"{{\\\"api_key\\\":\\\"{p}\\\"}}\"}}
+%7B%22token%22%3A%22{p}%22%7D
+&quot;token&quot;:&quot;{p}&quot;
+ConvertTo-SecureString "{p}" -AsPlainText -Force
+PHPSESSID={p}; path=/
+security create-keychain -p {p} build.keychain
+Error: invalid api key '{p}'
+Error: Incorrect API key provided: {p}.
+user bot password {p}
+requirepass {p}
+netlify deploy --auth {p}
+sentry-cli --auth-token {p} releases list
+-backend-config="access_key={p}"
+<property name="hibernate.connection.password">{p}</property>
+ALTER USER app WITH ENCRYPTED PASSWORD '{p}';
+{{"Cookie":["sid={p}"]}}
 """

@@ -19,7 +19,7 @@ ASSIGNED = re.compile(
     (?P<tail>[A-Za-z0-9_.-]{{0,60}}+)(?P<close>(?:{QUOTE}|\]){{0,2}})
     (?:
       (?P<pair>[ \t]{{0,4}},?\s{{0,80}}(?:-[ ])?{QUOTE}?(?i:value|default|content)s?{QUOTE}?[ \t]{{0,4}}[:=][ \t]{{0,4}})
-      | [ \t]{{0,40}}(?P<op>=>|:=|::|<<<|;[\w=;]{{0,40}}\]|=(?!=)|:|\||>|%3[DdAa]|(?:is|was)(?:[ ]set[ ]to)?:?(?=[ ]))[ \t]{{0,40}}
+      | [ \t]{{0,40}}(?P<op>=>|:=|::|<<<|[ ]provided:|;[\w=;]{{0,40}}\]|=(?!=)|:|\||>|%3[DdAa]|(?:is|was)(?:[ ]set[ ]to)?:?(?=[ ]))[ \t]{{0,40}}
       | (?P<space>[ \t]{{1,4}})
     )
     (?: [bBuUrR]?(?P<q>{QUOTE})(?P<quoted>(?:(?!(?P=q))(?:[^\n\\]|\\.)){{4,4000}}+)(?P=q)
@@ -33,7 +33,7 @@ WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # What may stand behind the word that counts: `API_KEY_V2`, `SECRET_KEY_BASE`, `tokenProd`.
 BEHIND = {"v", "old", "new", "prod", "production", "dev", "development", "stage", "staging", "test", "live", "main", "base", "b", "base64", "b64", "env", "var", "value", "plain",
           "plaintext", "text", "string", "raw", "current", "previous", "default", "primary", "secondary", "x", "rw", "ro", "in"}  # fmt: skip
-PASSWORDS = ("password", "passwords", "passwd", "passphrase", "passcode", "pwd", "pass", "storepass", "keypass", "psw")
+PASSWORDS = ("password", "passwords", "passwd", "passphrase", "passcode", "pwd", "pass", "requirepass", "storepass", "keypass", "psw")
 SECRETS = ("secret", "secrets", "credential", "credentials", "creds")
 TOKENS = ("token", "tokens", "pat", "jwt")
 SESSIONS = ("sessionid", "sessid", "sid", "session")
@@ -52,15 +52,17 @@ ABOUT = {"id", "ids", "name", "names", "file", "files", "path", "paths", "dir", 
          "position", "offset", "start", "end", "line", "source", "status", "state", "valid", "mode", "bits", "backend", "alias", "selector", "template", "fingerprint", "checksum", "sha", "digest",
          "word", "words", "izer", "at", "date", "time", "timeout", "user", "username", "email", "owner", "issuer", "audience", "host", "region", "location", "hash"}  # fmt: skip
 DECLARES = re.compile(
-    r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets? set|variable set|login \S{1,80})\s{1,3}(?:\S{1,200}:)?|^\s{0,20})$"
+    r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets? set|variable set|login \S{1,80})\s{1,3}(?:\S{1,200}:)?)$"
 )
 OF_WORD = re.compile(r"(?i)\b(api|access|secret|private|account|license|auth|encryption|signing|deploy|subscription)[ ]$")
 PARSING = re.compile(
-    r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)[ \w]{0,20}$|\d{12}:$"
+    r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)[ ](?:\w{1,12}[ ])?$|\d{12}:$"
 )
 BARE_END = re.compile(
     r"[,;&|](?=$|[\w.\[$-]{1,60}[=:]|[,;&|]|https?:)|[)\]}>]{1,20}(?=[,;:.)\]}>]{0,20}$)|(?<=.)[,;:.]{1,20}$|</|\\{1,4}[nrt](?=[A-Za-z_-]|$)|\\{1,8}$|&amp;|&quot;|%26|%22|\("
 )
+MIN_VALUE, MIN_SURE, MIN_SESSION, MIN_TOKEN = 4, 6, 12, 20
+"""Characters of a value: at all, where name and operator say all, where it must look made by a machine, where nothing but its name speaks for it."""
 MAX_REJECTED = 200
 """A longer value that is none is skipped as a whole, so that time stays linear."""
 
@@ -87,7 +89,7 @@ def assigned(text: str, match: re.Match[str]) -> Span | None:
         return None
     quoted = match["quoted"] is not None
     value = match["quoted"] if quoted else bare(match["bare"])
-    if len(value) < 4 or stands_for(value) or not is_secret(text, match, name, family, value):
+    if len(value) < MIN_VALUE or not is_secret(text, match, name, family, value) or stands_for(value) or complains(text, match, family):
         return None
     start = match.start("quoted" if quoted else "bare")
     return start, start + len(value), "password" if family == "password" else "secret"
@@ -124,7 +126,7 @@ def family_of(name: str, text: str, at: int) -> str:
             if name.isupper() and len(words) > 1
             else ""
         )
-    if last in SESSIONS or "".join(words[-2:]) in SESSIONS:
+    if last in SESSIONS or last.endswith(("sessionid", "sessid")) or "".join(words[-2:]) in SESSIONS:
         return "session"
     if last == "auth":
         return "auth"
@@ -132,27 +134,36 @@ def family_of(name: str, text: str, at: int) -> str:
 
 
 def is_secret(text: str, match: re.Match[str], name: str, family: str, value: str) -> bool:
-    quoted, op = match["quoted"] is not None, "pair" if match["pair"] else (match["op"] or " ")
-    after = text[match.end("bare") : match.end("bare") + 1] if not quoted else ""
-    called = not quoted and ((len(value) < len(match["bare"]) and match["bare"][len(value)] == "(") or after == "(")
-    if called or (op == ">" and not in_tag(text, match.start())):
+    """Whether the value of a name of this family is a secret, by how it is assigned and what it looks like."""
+    quoted, keyed, op = match["quoted"] is not None, bool(match["close"]), "pair" if match["pair"] else (match["op"] or " ")
+    if not assigns(text, match, name, op, value):
         return False
-    if op == " " and not declared(text, match, name, value, quoted=quoted):
+    sure = (name.isupper() and op in ("=", " ")) or (name.startswith("-") and "=" in op)
+    match family:
+        case "password":
+            return password(op, value, sure=sure, quoted=quoted, keyed=keyed)
+        case "session":
+            return "=" in op and len(value) >= MIN_SESSION and random(value)
+        case "auth":
+            return ("=" in op or value.endswith("=") or keyed or name.startswith("-")) and len(value) >= MIN_SESSION and random(value)
+        case "key":
+            return len(value) >= MIN_SESSION and random(value)
+        case _:
+            return random(value) or (sure and len(value) >= MIN_SURE and not value.isdigit())
+
+
+def complains(text: str, match: re.Match[str], family: str) -> bool:
+    """A parser says what it met: `unexpected token: x1`."""
+    return match["op"] == ":" and family != "password" and bool(PARSING.search(text, max(0, match.start() - 30), match.start()))
+
+
+def assigns(text: str, match: re.Match[str], name: str, op: str, value: str) -> bool:
+    """Whether the operator really assigns: no call, no closed tag."""
+    if op == ">":
+        return in_tag(text, match.start())
+    if op == " " and not declared(text, match, name, value):
         return False
-    if family == "session":
-        return "=" in op and len(value) >= 12 and random(value)
-    if family == "auth":
-        return (len(value) >= 12 and random(value) and "=" in op + value[-2:]) or (
-            bool(match["close"]) and len(value) >= 12 and random(value)
-        )
-    if op == ":" and PARSING.search(text, max(0, match.start() - 30), match.start()):
-        return False
-    sure = (name.isupper() and op == "=") or (name.startswith("-") and "=" in op)
-    if family == "password":
-        return password(name, op, value, sure=sure, quoted=quoted, keyed=bool(match["close"]))
-    if value.isdigit() or (family == "key" and len(value) < 12):
-        return False
-    return random(value) or (sure and family == "secret" and len(value) >= 6)
+    return match["quoted"] is not None or not match["bare"][len(value) :].startswith("(")
 
 
 def in_tag(text: str, at: int) -> bool:
@@ -160,21 +171,23 @@ def in_tag(text: str, at: int) -> bool:
     return before.rfind("<") > before.rfind(">")
 
 
-def declared(text: str, match: re.Match[str], name: str, value: str, *, quoted: bool) -> bool:
-    """A blank assigns only behind an option such as `--token`, in `setenv NAME`, or as SQL's `PASSWORD '…'`."""
+def declared(text: str, match: re.Match[str], name: str, value: str) -> bool:
+    """A blank assigns only behind an option such as `--token`, in `setenv NAME`, in netrc's and in SQL's `PASSWORD '…'`."""
+    quoted = match["quoted"] is not None
     if value.startswith("-") or (prose(value) and not phrase(value)):
         return False
-    if name.startswith("-") or (quoted and not value.isalpha() and name.lower().endswith("password")):
+    if name.startswith("-") or ((random(value) or (quoted and not value.isalpha())) and name.lower().endswith(("password", "requirepass"))):
         return True
-    if len(value) >= 20 and random(value) and match["close"] == "" and not PARSING.search(text, max(0, match.start() - 30), match.start()):
+    if quoted and name.lower() == "key" and len(value) >= MIN_SESSION and OF_WORD.search(text, max(0, match.start() - 14), match.start()):
         return True
+    if name.lower().endswith("token") and not match["close"] and len(value) >= MIN_TOKEN and random(value):
+        return not PARSING.search(text, max(0, match.start() - 30), match.start())
     start = match.start() + len(match["tail"]) - len(name)
-    return (
-        bool(DECLARES.search(text[max(0, start - 100) : start].rpartition("\n")[2])) and (random(value) or quoted or name.isupper())
-    ) or (name == "PASSWORD" and quoted)
+    before = text[max(0, start - 100) : start].rpartition("\n")[2]
+    return bool(DECLARES.search(before) or (name == "password" and before.isspace())) and (random(value) or quoted or name.isupper())
 
 
-def password(name: str, op: str, value: str, *, sure: bool, quoted: bool, keyed: bool) -> bool:
+def password(op: str, value: str, *, sure: bool, quoted: bool, keyed: bool) -> bool:
     """A password may be a word; what a form, a translation or a program says of one may not be taken for it."""
     if sure or op == "pair":
         return not (quoted and " " in value and prose(value))
@@ -184,4 +197,4 @@ def password(name: str, op: str, value: str, *, sure: bool, quoted: bool, keyed:
         return not prose(value) or (value.islower() and value.isalpha() and len(value) >= 8) or value.count("-") >= 2
     if phrase(value) or op == "|":
         return phrase(value) or random(value)
-    return not prose(value) and not CODE.match(value) and (random(value) or (not value.isalpha() and len(value) >= 6))
+    return not prose(value) and (quoted or not CODE.match(value)) and (random(value) or (not value.isalpha() and len(value) >= 6))

@@ -79,6 +79,7 @@ PLACES = (
     place("password", "pass", rf"wd(?<=htpasswd)\s(?:-[a-zA-Z]{{1,8}}[ \t]{{1,3}}){{1,4}}[^\s-]\S{{0,200}}[ \t]{{1,3}}[\w.@-]{{1,80}}[ \t]{{1,3}}{VALUE}", likely),
     place("password", "pass", r"(?:(?<=-pass pass)|(?<=-passin pass)|(?<=-passout pass)):(?P<s>[^\s'\"]{3,500})"),
     place("secret", "secret", r"=true[^\]\n]{0,80}\](?P<s>[^\s'\"]{3,4000})"),
+    place("password", "securestring", rf"(?:[ \t]{{1,3}}-String)?[ \t]{{1,3}}{VALUE}", likely),
     place("secret", "login", rf"(?<=(?:vault|cargo) login)[ \t]{{1,3}}{VALUE}", machine_made),
     place("secret", "login", rf"(?<=sonar.login)[ \t]{{0,2}}[=:][ \t]{{0,2}}{VALUE}", machine_made),
     place("secret", "auth", rf"(?<=(?:snyk|grok) auth)(?:token)?[ \t]{{1,3}}{VALUE}", machine_made),
@@ -96,7 +97,7 @@ WITH_PAIR = re.compile(rf"(?: -[a-zA-Z]{{0,6}}[uUa]| --\S{{4,12}}?)[ =]{{0,2}}{Q
 ALONE = re.compile(rf" -[pPawt][ =]{{0,2}}{VALUE}")
 TAKES_PAIR = re.compile(r"\b(?:curl|https?|lftp|smbclient|skopeo|podman|crane|buildah|oras|wget|svn)\b")
 TAKES_PASSWORD = re.compile(
-    r"\b(?:codecov|doctl|mysql\w{0,10}|mariadb[\w-]{0,10}|login|sshpass|mongo\w{0,10}|twine|unlock-keychain|nuget|7z|redis-cli|sqlcmd|bcp|unzip|zip|ldap\w{1,10})\b"
+    r"\b(?:codecov|doctl|mysql\w{0,10}|mariadb[\w-]{0,10}|login|sshpass|mongo\w{0,10}|twine|[a-z]{3,8}-keychain|altool|notarytool|poetry|nuget|7z|redis-cli|sqlcmd|bcp|unzip|zip|ldap\w{1,10})\b"
 )
 PIPED = re.compile(
     r"(?:echo|printf)\s{1,3}(?:-n\s{1,3}|['\"]?%s['\"]?\s{1,3})?['\"]?(?P<s>[^\s'\"|]{6,2000})['\"]?\s{0,3}\|[^|\n]{0,400}\Z"

@@ -18,6 +18,7 @@ STANDS_FOR = re.compile(
 PLAIN_WORD = re.compile(r"[A-Za-z][a-z]*(?:[-_ ./:][A-Za-z]?[a-z]*)*[.:!?]?$")
 PHRASE = re.compile(r"[A-Za-z]{2,20}(?:[-_.+ ][A-Za-z]{2,20}){2,12}$")
 PART = re.compile(r"[-_./:@+=~ ,!?#%^*$]+")
+SIGN = re.compile(r"[A-Za-z0-9][!#$^*?~][A-Za-z0-9]")
 WORD = re.compile(
     r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}s?|[A-Za-z])(?:(?<=[a-z])[A-Z][a-z]{2,}|(?<=[a-z])[A-Z]{2,5}(?![a-z]))*\d{0,4}$|\d{1,12}$|v?\d{1,4}[a-z]{0,2}\d{0,2}$"
 )
@@ -51,4 +52,6 @@ def random(value: str) -> bool:
     head = value[:300]
     if len(head) < 8 or head.isdigit() or CODE.match(head) or DIGEST.match(head) or head.isspace():
         return False
+    if SIGN.search(head) and any(c.isdigit() for c in head):
+        return True
     return any(part and not WORD.match(part) for part in PART.split(head))
