@@ -8,7 +8,7 @@ HEAD is now at 3f786850e387550fdab836ed7e6dc881de23001b
 github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=
     --hash=sha256:5e1f5bc1c1b1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b
 Digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-docker.io/library/python@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+registry.example.org/library/python@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 ETag: "33a64df551425fcc55e4d42a148795d9f25f89d4"
 Build id: 7f9c2ba4e88f827d616045507605853e
 Cache key: linux-npm-5e1f5bc1c1b1a2b3c4d5e6f708192a3b
@@ -56,7 +56,7 @@ java.security.InvalidKeyException: Illegal key size: AES256
 org.springframework.security.authentication.UsernamePasswordAuthenticationToken@1f2e3d4c
 token=org.springframework.security.Token@1a2b3c4d
 data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==
-Downloading https://files.pythonhosted.org/packages/ab/cd/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/foo-1.0.whl
+Downloading https://files.example.org/packages/ab/cd/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/foo-1.0.whl
 def login(username, password): return authenticate(username=username, password=password)
 self.assertEqual(user.password, hashed_password)
 assert response.json()["token"] == expected_token
@@ -93,7 +93,7 @@ WARNING! Your password will be stored unencrypted in /root/.docker/config.json.
 WARNING! Using --password via the CLI is insecure. Use --password-stdin.
 remote: Invalid username or password.
 git@github.com:foo/bar.git
-https://registry.npmjs.org/@babel/core/-/core-7.12.3.tgz
+https://registry.example.org/@babel/core/-/core-7.12.3.tgz
 npm WARN deprecated string-width@4.2.3
 http://localhost:8080/path?key=value&sort=name
 https://user@bitbucket.org/foo/bar

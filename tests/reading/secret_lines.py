@@ -141,9 +141,9 @@ PRIVATE_KEY={p}
 DEPLOY_KEY={p}
 SENTRY_AUTH_TOKEN={p}
 NPM_TOKEN={p}
-//registry.npmjs.org/:_authToken={p}
+//registry.example.org/:_authToken={p}
 _authToken={p}
-npm config set //registry.npmjs.org/:_authToken {p}
+npm config set //registry.example.org/:_authToken {p}
 machine api.heroku.com login x password {p}
 HEROKU_API_KEY={p}
 VAULT_TOKEN={p}
