@@ -5,6 +5,7 @@ from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, g
 from cihealing.service.outbox import claim, due, poke_due, reclaim
 from cihealing.service.receiving import Outcome, Receipt, read_log, receive, record_expanded, record_read, weak_failure
 from cihealing.service.running import run_effect
+from cihealing.service.secrets import masked
 
 __all__ = [
     "ACTIONS",
@@ -19,6 +20,7 @@ __all__ = [
     "handle",
     "hear_fingerprint",
     "ignore_fingerprint",
+    "masked",
     "perform",
     "poke_due",
     "read_log",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
@@ -15,10 +16,13 @@ from cihealing.domain.effects import Effect, ExpandResult, ReadFailure
 from cihealing.domain.values import NAMESPACE, Actor, Digest, Failed, Failure, Ignored, Passed, Result
 from cihealing.failpoints import failpoint
 from cihealing.models import Delivery, Outbox
+from cihealing.reading import clean
 from cihealing.service import outbox
 from cihealing.service.judging import Judged, judge_failed, judge_passed
-from cihealing.service.secrets import known_secrets
+from cihealing.service.secrets import known_secrets, masked
 from cihealing.service.transactions import write
+
+Told = TypeVar("Told", bound=msgspec.Struct)
 
 COARSE_WAIT = timedelta(seconds=20)
 """How long a result of a whole workflow waits for its jobs to report themselves."""
@@ -89,7 +93,7 @@ def _receive(stream: UUID, hook: str, provider: str, key: str, read: Sequence[Re
     if known:
         return known
     logs = tuple(store.put(r.log, kind="log", now=now) if r.log else "" for r in read)
-    received = e.DeliveryReceived(hook=hook, key=key, provider=provider, results=tuple(r.result for r in read), logs=logs)
+    received = e.DeliveryReceived(hook=hook, key=masked(key), provider=provider, results=tuple(r.result for r in read), logs=logs)
     judged, effects = _judge_all(read, logs, now)
     _record(stream, [received, *judged], effects, version=0, source=f"webhook:{provider}", now=now)
     failpoint("receive.before_commit")
@@ -149,9 +153,9 @@ def read_result(result: Result) -> Read:
     """Redact a result, and read its log where it carries one. Nothing unredacted leaves this function."""
     known = known_secrets()
     if isinstance(result, Ignored):
-        return Read(result=result)
+        return Read(result=Ignored(reason=reading.redact(result.reason, known).text))
     if isinstance(result, Passed):
-        log = reading.redact(result.log, known).text if result.log else ""
+        log = reading.redact(clean.plain(result.log), known).text if result.log else ""
         return Read(result=redacted(result, known), log=log)
     if result.log is None:
         return Read(result=redacted(result, known))
@@ -173,18 +177,18 @@ def read_log(failed: Failed, log: str) -> tuple[Failure, str]:
 
 def weak_failure(failed: Failed, reason: str) -> Failure:
     """What job, step and conclusion alone say."""
-    return reading.weak_failure(job=failed.job, step=failed.step, conclusion=failed.conclusion, reason=reason)
+    return reading.weak_failure(job=failed.job, step=failed.step, conclusion=failed.conclusion, reason=masked(reason))
 
 
 def redacted(result: Failed | Passed, known: Sequence[str]) -> Result:
-    """The result without its log and without secrets in any of its texts."""
-    bare = msgspec.structs.replace(result, log=None)
-    masked = {
-        name: reading.redact(value, known).text
-        for name in ("branch", "job", "pipeline_url", "step", "command", "error_type", "base_branch")
-        if isinstance(value := getattr(bare, name, None), str) and value
-    }
-    return msgspec.structs.replace(bare, **masked)
+    """The result without its log and without secrets in any of its texts: a sender may write one wherever it writes anything."""
+    bare = msgspec.structs.replace(result, log=None, execution=_without_secrets(result.execution, known))
+    return _without_secrets(bare, known)
+
+
+def _without_secrets(told: Told, known: Sequence[str]) -> Told:
+    texts = {name: value for name in told.__struct_fields__ if isinstance(value := getattr(told, name), str) and value}
+    return msgspec.structs.replace(told, **{name: reading.redact(text, known).text for name, text in texts.items()})
 
 
 # ---------------------------------------------------------------- what is read later

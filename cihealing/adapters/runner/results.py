@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,9 @@ class Tests:
     @property
     def collected(self) -> int:
         return len(self.passed) + len(self.failed) + len(self.skipped)
+
+    def renamed(self, to: Callable[[Sequence[str]], Sequence[str]]) -> Tests:
+        return Tests(passed=tuple(to(self.passed)), failed=tuple(to(self.failed)), skipped=tuple(to(self.skipped)))
 
 
 def told(outcomes: Iterable[tuple[str, str]]) -> Tests:

@@ -187,17 +187,18 @@ class ProjectRunner:
 
     def _observation(self, visit: Visit, plan: Plan, seen: Seen) -> tuple[Observation, str]:
         reading = self._reading(seen.output)
+        hidden = masker(known_secrets(self.settings))
         failure = reading.failure if seen.colour is not Colour.GREEN else None
-        tests, log = seen.tests or Tests(), reading.redacted_log
+        tests, log = (seen.tests or Tests()).renamed(hidden), reading.redacted_log
         observation = Observation(
             colour=seen.colour, exit_code=seen.ran.exit_code, command=plan.command, commit=visit.tree.commit, tree=visit.tree.tree,
             environment=environment_name(visit), seconds=round(seen.ran.seconds, 3),
             error_hash=failure.error_hash if failure else "", error_type=failure.error_type if failure else "",
             rule=rule_of(visit.project.command, failure) if failure and not tests.failed else "",
             counts_tests=seen.tests is not None, passed_tests=tests.passed, failed_tests=tests.failed, skipped_tests=tests.skipped,
-            collected=tests.collected, log_tail=log[-TAIL:], missing=seen.missing,
+            collected=tests.collected, log_tail=log[-TAIL:], missing=hidden([seen.missing])[0],
             canary_red=seen.canary_red,
-            violations=seen.violations,
+            violations=tuple(hidden(seen.violations)),
         )  # fmt: skip
         return observation, log
 
@@ -280,6 +281,16 @@ def rule_of(command: str, failure: Failure) -> str:
     """`tool:rule:file` of the first error of a tool that has no tests."""
     tool = lint.tool_of(command) or next(iter(command.split()), "")
     return f"{tool}:{failure.error_type}:{failure.frames[0].file}" if failure.frames else ""
+
+
+def masker(known: Sequence[str]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """Texts without secrets. Nearly always there is none, and one look at all of them tells."""
+    from cihealing.reading import redact
+
+    def hidden(texts: Sequence[str]) -> Sequence[str]:
+        return [redact(text, known).text for text in texts] if redact("\n".join(texts), known).count else texts
+
+    return hidden
 
 
 def known_secrets(settings: Mapping[str, str]) -> list[str]:

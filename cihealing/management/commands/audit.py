@@ -15,7 +15,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.db.models import QuerySet
 
-from cihealing import contract, store
+from cihealing import contract, service, store
 from cihealing.management.database import MISUSED, DatabaseCommand, person, run_named
 from cihealing.models import Artifact, StoredEvent
 
@@ -77,7 +77,7 @@ class Command(DatabaseCommand):
         if Artifact.objects.filter(digest=digest, kind__in=KEPT).exists():
             raise CommandError(f"{digest} is a policy that runs pin: rows are rebuilt from it, so it is never purged")
         with transaction.atomic():
-            purged = store.purge(digest, reason=reason, actor=person(), now=datetime.now(UTC))
+            purged = store.purge(digest, reason=service.masked(reason), actor=person(), now=datetime.now(UTC))
         if not purged:
             raise CommandError(f"there is no artifact {digest}, or it was purged before")
         self.stdout.write(f"{digest} is purged")

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cihealing.adapters.ci import _wire
 from cihealing.ports import BadPayload
+from cihealing.reading import clean, redact
 
 PATH = "/api/v1/ci-healing/webhook"
 MAX_LOG = 10 * 1024 * 1024
@@ -76,7 +77,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         url = _endpoint(options["url"] or os.environ.get("CI_HEALING_URL", ""))
         secrets = _secrets(options["secret"] or os.environ.get("CI_HEALING_WEBHOOK_SECRET", ""))
-        body = _encoded(_fields(options, environment=os.environ), log=options["log"])
+        body = _encoded(_fields(options, environment=os.environ), log=options["log"], secrets=secrets)
         answer = _deliver(url, body, secrets=secrets, transport=self.transport, sleep=self.sleep)
         self.stdout.write(json.dumps(answer) if options["json"] else _told(answer))
 
@@ -111,13 +112,17 @@ def _fields(options: Mapping[str, Any], *, environment: Mapping[str, str]) -> di
     return {"conclusion": "failed"} | {field: value for field, value in found.items() if value}
 
 
-def _encoded(fields: Mapping[str, str], *, log: str | None) -> bytes:
-    """The body; the log is cut once more where escaping makes it too long (a log of control characters grows sixfold)."""
-    raw = _read(log) if log else b""
+def _encoded(fields: Mapping[str, str], *, log: str | None, secrets: Sequence[str]) -> bytes:
+    """The body; the log is cut once more where escaping makes it too long (a log of control characters grows sixfold).
+
+    It holds no secrets: the service masks them too, but what never leaves the CI cannot be lost on the way.
+    """
+    raw = redact(clean.plain(_read(log).decode("utf-8", "replace")), secrets).text.encode() if log else b""
+    told = {name: redact(text, secrets).text for name, text in fields.items()}
     limit = MAX_LOG
     while True:
-        text = _wire.head_and_tail([raw], limit=limit).decode("utf-8", "replace").replace("\x00", "\ufffd")
-        body = json.dumps({**fields, **({"errorLog": text} if text else {})}, ensure_ascii=False).encode()
+        text = _wire.head_and_tail([raw], limit=limit).decode("utf-8", "replace")
+        body = json.dumps({**told, **({"errorLog": text} if text else {})}, ensure_ascii=False).encode()
         if len(body) <= MAX_BODY:
             return body
         limit //= 2

@@ -84,7 +84,7 @@ def test_a_failure_is_delivered_with_its_log(bare: Any, tmp_path: Path) -> None:
     assert isinstance(result, Failed)
     assert (result.repository, result.commit, result.branch, result.job) == ("acme/shop", SHA, "fix", "unit")
     assert (result.step, result.command, result.execution.job_run_id) == ("pytest", "pytest -q", "9")
-    assert result.log == "\x1b[31mE assert\ufffd \ufffd\x1b[0m\n"
+    assert result.log == "E assert<U+0000> \ufffd\n"
     assert str(receiver.seen[0].url) == "https://heal.example.com/api/v1/ci-healing/webhook"
 
 

@@ -202,6 +202,17 @@ def test_secrets_of_the_settings_are_masked(runner: ProjectRunner, origin: Origi
     assert "a-very-private-token" not in log + seen.log_tail
 
 
+def test_names_of_tests_and_what_is_missing_hold_no_secret(runner: ProjectRunner, origin: Origin) -> None:
+    runner.settings["CI_HEALING_GIT_TOKEN"] = "a-very-private-token"
+    commit = origin.commit({"late.xml": '<testsuite><testcase classname="calc" name="adds[a-very-private-token]"/></testsuite>'})
+    project = Project(command="mkdir -p out; cp late.xml out/r.xml; false", junit="out/*.xml")
+    seen, _ = runner.observe(REPOSITORY, commit, project=project, policy=origin.policy())
+    assert seen.passed_tests[0].startswith("calc.adds[[redacted:known:")
+    failing = Project(command="true", setup="echo no access with a-very-private-token; exit 4")
+    unset, _ = runner.observe(REPOSITORY, commit, project=failing, policy=origin.policy())
+    assert "no access with [redacted:known:" in unset.missing
+
+
 # ---------------------------------------------------------------- the canary
 
 
