@@ -39,7 +39,7 @@ def line_hash(line: str) -> str:
 
 def weak(*, job: str, step: str, conclusion: str) -> str:
     """The hash where no log is known: never equal to one that comes from a log."""
-    return hash_of(["weak", normalise(job), normalise(step), conclusion.strip().lower()])
+    return hash_of(["weak", normalise(job), normalise(step), normalise(conclusion).lower() or "failure"])
 
 
 def strong(log: Log, root: Finding, findings: Sequence[Finding], *, exit_code: int | None) -> str:

@@ -124,24 +124,32 @@ def one_spaced(text: str) -> str:
 
 
 # Beyond `normalise`: what stands in the place of a value in a line of a program's own log. Too coarse for a failure, right for the template of a line.
+URLS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"()\[\],;<>|]{1,2000}")
+PLACES = re.compile(r"(?<![\w<>.)/\\-])(?:[A-Za-z]:)?[/\\][^\s'\"()\[\],;:<>|=]{1,500}", re.ASCII)
+CHARACTER = r"(?:[A-Za-z0-9_$#@~%+*-]|\.(?!\.))"
+"""Of a word in which one digit makes the whole a value: `blk_-16`, `node-D1`, `R02-M1-N0`, `core.22`; but not of the dots before the 0 of `fetch....0`."""
 VALUES = (
     (re.compile(r'"(?P<verb>(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) )?[^"\n]{0,500}"'), r'"\g<verb><v>"'),
+    (re.compile(r"(?<![\w'])'[^'\n]{1,200}'(?!\w)"), "'<v>'"),
     (re.compile(r"(?<=[\w)])(?<!code)(?<!exit)=(?:\{[^{}\n]{0,500}\}|\[[^\[\]\n]{0,500}\]|[^\s,;&)\]}]{1,300})"), "=<v>"),
     (re.compile(r"(?<![\w.-])[\w-]{1,60}(?:\.[\w-]{1,60}){1,8}(?=:<n>)|(?<!\S)[a-z][\w-]{1,60}(?=:<n>(?: |$))"), "<host>"),
-    (re.compile(r"(?<![\w.-])(?:[\w<>-]{1,60}\.){2,10}[\w<>-]{1,60}(?=[:\s]|$)"), "<name>"),
-    (re.compile(r"(?i)(?<=\buser )(?!<)[^\s,;]{1,200}(?= from| \[)|(?<=password for )(?!invalid)[^\s,;]{1,200}(?= from)"), "<v>"),
-    (re.compile(r"\b(?:true|false|null|None)\b"), "<v>"),
+    (re.compile(r"(?<![\w.-])(?:[\w<>$-]{1,60}\.){2,10}(?![A-Z_]{3,60}(?!\w))[\w<>$-]{1,60}(?=[:,;\])\s]|$)"), "<name>"),
+    (re.compile(r"(?i)(?<=\buser )(?![<\[]|unknown)[^\s,;]{1,200}(?= from| by| \[|$)|(?<=\bfor )(?!invalid |user |[<\[])[^\s,;]{1,200}(?= from | \[)"), "<v>"),
+    (re.compile(r"\b(?:[Tt]rue|TRUE|[Ff]alse|FALSE|null|NULL|None|nil)\b"), "<v>"),
     (re.compile(r" \(<(?:size|n)>\)|(?<=<n>) bytes"), ""),
-    (re.compile(r"(?<=status code )\d{3}\b"), "<v>"),
-    (re.compile(r"<(?:hash|addr|n|id|ip|size|time|dur|host|name)>"), "<v>"),
+    (re.compile(rf"(?<![\w<>.$#@~%+*-])(?=[^A-Za-z]{{0,80}}[A-Za-z]){CHARACTER}{{0,200}}\d{CHARACTER}{{0,200}}|(?<!\w)[0-9a-f]{{8}}(?!\w)"), "<v>"),
+    (re.compile(r"(?i)(?<!exit code )(?<!exit code: )(?<!exit status )(?<!exited with )(?<![\w<])-?\d{1,15}(?!\w)"), "<v>"),
+    (re.compile(r"<(?:hash|addr|n|id|ip|size|time|dur|host|name|tmp|url(?::[a-z.-]{1,80})?)>"), "<v>"),
     (re.compile(r"<<v>"), "<v>"),
-    (re.compile(r"<v>(?:[:,./ -]{0,2}<v>)+"), "<v>"),
-)
+    (re.compile(r"(?<![\w$~#@+*.-])(?:[\w$~#@+*.-]{1,80}(?<=[-_~$#@+*]))?<v>(?:[-_~$#@+*.]{1,4}(?=[\w~])[\w$~#@+*.-]{0,80}|<v>){0,20}"), "<v>"),
+    (re.compile(r"[\w-]{0,80}\[<v>(?:[-, ]{0,2}<v>)*\]|<v>(?:[:,./ +-]{0,2}<v>)+"), "<v>"),
+)  # fmt: skip
 
 
 def template(line: str) -> str:
     """The line with every value masked: what is left is what the program's author wrote."""
-    text = normalise(line[:4000])
+    line = line[:4000]
+    text = normalise(PLACES.sub("<name>", URLS.sub("<name>", line) if "://" in line else line))
     for pattern, mask in VALUES:
         text = pattern.sub(mask, text)
     return text
