@@ -34,7 +34,7 @@ LOOKED_AT = 24
 START = r"[0-9a-fA-FJMNOSTW/\\~+-](?<![A-Za-z0-9_].)"
 MASK = re.compile(
     rf"""{START}(?:
-    (?<=[0-9a-fA-F])(?P<id>[0-9a-fA-F]{{7}}-(?:[0-9a-fA-F]{{4}}-){{3}}[0-9a-fA-F]{{12}}(?!\w)|[0-9a-fA-F]{{0,7}}(?::{{1,2}}[0-9a-fA-F]{{1,8}}){{3,9}}(?![\w:]))
+    (?<=[0-9a-fA-F])(?P<id>[0-9a-fA-F]{{7}}-(?:[0-9a-fA-F]{{4}}-){{3}}[0-9a-fA-F]{{12}}(?!\w)|(?<!:.)[0-9a-fA-F]{{0,7}}(?::{{1,2}}[0-9a-fA-F]{{1,8}}){{3,9}}(?![\w:]))
   | (?<=\d)(?:
       (?P<keep>(?<=HTTP/[12])(?<![^\s"'(\[]HTTP/[12])(?:\.\d)?\ \d{{3}}\b|(?<=[A-Z>]-\d)\d{{0,8}}(?!\w))
     | (?P<time>(?:\d{{3}}[-/.]\d\d[-/.]\d\d(?:[T_\ ]{CLOCK}{ZONE}?)?|\d{{7}}T\d{{4,6}}Z?|\d?[/.]\d{{1,2}}[/.]\d{{2,4}}(?:,?\ {CLOCK}(?:\ [AP]M)?)?
@@ -84,7 +84,7 @@ def special(found: re.Match[str]) -> str:
     match found.lastgroup:
         case "path":
             # After a colon one slash stays, or what is left could look like a part of what stands before the colon.
-            return "<tmp>" if text[-1] not in "/\\" else "/" if found.string[found.start() - 1] == ":" else ""
+            return "<tmp>" if text[-1] not in "/\\" else "/" if found.string.endswith(":", 0, found.start()) else ""
         case "url":
             host = HOST.match(text)
             return f"<url:{host['host'].lower()}>" if host else "<url>"
@@ -124,7 +124,7 @@ def one_spaced(text: str) -> str:
 
 
 # Beyond `normalise`: what stands in the place of a value in a line of a program's own log. Too coarse for a failure, right for the template of a line.
-URLS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"()\[\],;<>|]{1,2000}")
+URLS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"()\[\],;<>|]{1,2000}(?<![:.])")
 PLACES = re.compile(r"(?<![\w<>.)/\\-])(?:[A-Za-z]:)?[/\\][^\s'\"()\[\],;:<>|=]{1,500}", re.ASCII)
 CHARACTER = r"(?:[A-Za-z0-9_$#@~%+*-]|\.(?!\.))"
 """Of a word in which one digit makes the whole a value: `blk_-16`, `node-D1`, `R02-M1-N0`, `core.22`; but not of the dots before the 0 of `fetch....0`."""
@@ -142,7 +142,8 @@ VALUES = (
     (re.compile(r"<(?:hash|addr|n|id|ip|size|time|dur|host|name|tmp|url(?::[a-z.-]{1,80})?)>"), "<v>"),
     (re.compile(r"<<v>"), "<v>"),
     (re.compile(r"(?<![\w$~#@+*.-])(?:[\w$~#@+*.-]{1,80}(?<=[-_~$#@+*]))?<v>(?:[-_~$#@+*.]{1,4}(?=[\w~])[\w$~#@+*.-]{0,80}|<v>){0,20}"), "<v>"),
-    (re.compile(r"[\w-]{0,80}\[<v>(?:[-, ]{0,2}<v>)*\]|<v>(?:[:,./ +-]{0,2}<v>)+"), "<v>"),
+    (re.compile(r"(?<![\w-])[\w-]{0,80}\[<v>(?:[-, ]{0,2}<v>)*\]"), "<v>"),
+    (re.compile(r"<v>(?:[:,./ +-]{0,2}<v>)+"), "<v>"),
 )  # fmt: skip
 
 
