@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cihealing.reading import read
+from cihealing.reading import fingerprint, read
+from cihealing.reading.fingerprint import file_key
+from cihealing.reading.fingerprint import test_key as key_of_test
 from cihealing.reading.masks import MASK, normalise, template
 
 ROOTS = [
@@ -209,3 +211,46 @@ def test_every_alternative_has_a_line_that_needs_it() -> None:
     }  # fmt: skip
     assert set(lines) == set(MASK.groupindex)
     assert {name: found.lastgroup for name, line in lines.items() if (found := MASK.search(line))} == {name: name for name in lines}
+
+
+@pytest.mark.parametrize("line", ["'/-s/C:\\", "/a/s/C:\\q\\z", "a1:b2:/x/c3:d4", "/tmp/a://h", "~HTTP/1.1 404", "://code 0x1f"])
+def test_what_once_was_not_idempotent(line: str) -> None:
+    assert normalise(normalise(line)) == normalise(line)
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("/srv/agent7/ws/src/a.c", "a.c"),
+        ("C:\\agent\\ws\\a.c", "a.c"),
+        ("/home/ann/src/shop/src/a.c", "src/a.c"),
+        ("/home/runner/work/shop/shop/src/a.c", "src/a.c"),
+        ("D:\\a\\shop\\shop\\src\\a.c", "src/a.c"),
+        ("./src/a.c", "src/a.c"),
+        ("target/debug/build/x-0f1e2d3c4b5a6978/out/b.rs", "target/debug/build/x-<hash>/out/b.rs"),
+        ("day-1/a.py", "day-1/a.py"),
+    ],
+)
+def test_the_file_in_a_hash(file: str, key: str) -> None:
+    assert file_key(file) == key
+
+
+def test_the_test_in_a_hash_is_below_the_checkout_and_its_parameters_have_no_order() -> None:
+    assert key_of_test("/srv/agent7/ws/a.spec.js > adds") == "a.spec.js > adds"
+    assert key_of_test("t.py::test_a[{x, y} 0x7f3a2c]") == key_of_test("t.py::test_a[{y, x} 0x7f3a99]")
+    assert key_of_test("t.py::test_a[1]") != key_of_test("t.py::test_a[2]")
+
+
+def test_the_parts_of_a_hash_are_sorted_and_the_type_of_one_test_counts_with_that_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(fingerprint, "hash_of", lambda parts: seen.append(list(parts)) or "v0:")
+    first = [
+        "FAILED t.py::test_a - KeyError: 'a'",
+        "FAILED t.py::test_b - ValueError: b",
+        *(f"FAILED t.py::test_{c} - E{c}Error: {c}" for c in "cdefgh"),
+    ]
+    for failures in (first, first[::-1]):
+        read("\n".join(["= short test summary info =", *failures, "= 8 failed in 1s ="]))
+    assert seen[0] == seen[1]
+    assert seen[0][2:] == sorted(seen[0][2:])
+    assert len(seen[0]) == 10
