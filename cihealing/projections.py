@@ -61,7 +61,7 @@ def _project_claim(run: RunState) -> None:
     held = BaseClaim.objects.filter(run_id=run.id)
     if not (run.claimed_base and run.open):
         held.delete()
-    elif not held.exists():
+    elif not held.update(error_hash=run.error_hash):
         BaseClaim.objects.create(repository=run.repository, branch=run.claimed_base, error_hash=run.error_hash, run_id=run.id)
 
 

@@ -71,6 +71,8 @@ def _life(event: e.LifeEvent) -> str:
             return (f"Aborted by {by.name}" if by and by.kind == "person" else f"Aborted: {reason}") + _note(note)
         case e.RunRetried(generation=generation, note=note):
             return f"Retried with a fresh budget, generation {generation}" + _note(note)
+        case e.FailureRehashed(error_hash=error_hash):
+            return f"Fingerprint by newer rules: {error_hash[:15]}"
         case e.FailureRecurred(execution=execution):
             return f"The same failure again in {execution.provider} job run {execution.job_run_id}"
         case e.EffectGaveUp(effect=effect, reason=reason):

@@ -39,6 +39,13 @@ class Recur(Command, frozen=True, kw_only=True):
     execution: ExecutionRef
 
 
+class Rehash(Command, frozen=True, kw_only=True):
+    """By newer rules the fingerprint of the failure is this one."""
+
+    error_hash: str
+    strong: bool
+
+
 class Supersede(Command, frozen=True, kw_only=True):
     """The same failure was reported on a newer commit of the branch."""
 
@@ -212,7 +219,7 @@ class FixByHand(Command, frozen=True, kw_only=True):
     note: str = ""
 
 
-LifeCommand = QueueRun | Recur | Supersede | GreenLater | EndWithLeader | PassDeadline | ExpireReview | GiveUp
+LifeCommand = QueueRun | Recur | Rehash | Supersede | GreenLater | EndWithLeader | PassDeadline | ExpireReview | GiveUp
 OutcomeCommand = (
     RecordClass | RecordProject | RecordObservation | RecordBlame | RecordRerun | RecordRerunFinished | LoseRerun | RecordPatch
     | SkipStep | RecordProof | RecordReport

@@ -70,6 +70,9 @@ def _life(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> Ev
             return [] if run.exists else [queued]
         case c.Recur(execution=execution):
             return [e.FailureRecurred(execution=execution)] if run.status in ENDED else []
+        case c.Rehash(error_hash=error_hash, strong=strong):
+            known = not run.exists or (run.error_hash, run.strong) == (error_hash, strong)
+            return [] if known else [e.FailureRehashed(error_hash=error_hash, strong=strong)]
         case c.Supersede(successor=successor):
             return [e.RunAborted(reason="superseded", by=SERVICE, successor=successor)] if run.open else []
         case c.GreenLater(commit=commit):

@@ -269,6 +269,13 @@ class FailureRecurred(Event, frozen=True, kw_only=True, tag="failure.recurred.v1
     execution: ExecutionRef
 
 
+class FailureRehashed(Event, frozen=True, kw_only=True, tag="failure.rehashed.v1"):
+    """The rules of fingerprints changed: what the stored log gives by the new ones. Which it was before, the earlier facts say."""
+
+    error_hash: str
+    strong: bool
+
+
 class RunRetried(Event, frozen=True, kw_only=True, tag="run.retried.v1"):
     generation: int
     by: Actor
@@ -288,7 +295,10 @@ class LateOutcome(Event, frozen=True, kw_only=True, tag="outcome.late.v1"):
     outcome: str
 
 
-LifeEvent = RunQueued | RunStarted | RunResolved | RunEscalated | RunAborted | RunRetried | FailureRecurred | EffectGaveUp | LateOutcome
+LifeEvent = (
+    RunQueued | RunStarted | RunResolved | RunEscalated | RunAborted | RunRetried | FailureRecurred | FailureRehashed | EffectGaveUp
+    | LateOutcome
+)  # fmt: skip
 FindingEvent = (
     FailureClassified | ProjectFound | CommandRan | FailureReproduced | FailureNotReproduced | EnvironmentUnavailable
     | FlakeProven | ContextCollected | StepSkipped | ReportWritten

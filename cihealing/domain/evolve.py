@@ -59,6 +59,8 @@ def _life(run: Run, event: e.LifeEvent, envelope: e.Envelope) -> Run:
             return _retried(run, event)
         case e.FailureRecurred():
             return change(run, recurrences=run.recurrences + 1)
+        case e.FailureRehashed(error_hash=error_hash, strong=strong):
+            return change(run, error_hash=error_hash, strong=strong)
         case e.EffectGaveUp(effect=effect, reason=reason):
             return change(run, notes=(*run.notes, f"{effect} gave up: {reason}"))
         case e.LateOutcome(effect=effect, outcome=outcome):

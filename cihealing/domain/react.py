@@ -24,7 +24,11 @@ def react(run: Run, events: Sequence[e.RunEvent], *, policy: Policy, now: dateti
 
 
 def _next(run: Run, events: Sequence[e.RunEvent], policy: Policy, now: datetime) -> list[tuple[int, f.RunEffect]]:
-    if not events or run.status is not RunStatus.RUNNING or all(isinstance(event, e.LateOutcome | e.FailureRecurred) for event in events):
+    if (
+        not events
+        or run.status is not RunStatus.RUNNING
+        or all(isinstance(event, e.LateOutcome | e.FailureRecurred | e.FailureRehashed) for event in events)
+    ):
         return []
     following = advance(run, policy=policy, now=now)
     return [] if following is None or isinstance(following, Wait) else [(run.version, following)]  # type: ignore[list-item]

@@ -186,7 +186,7 @@ class Failure(Value, frozen=True, kw_only=True):
     """What a failed execution says once read. Everything in it is redacted."""
 
     error_hash: str
-    """Version-prefixed SHA-256 over the normalised signature, e.g. `v1:3f…`."""
+    """Version-prefixed SHA-256 over the normalised signature, e.g. `v2:3f…`."""
     strong: bool
     """False where only job and step names were known."""
     error_type: str

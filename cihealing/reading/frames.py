@@ -29,9 +29,12 @@ LIBRARY_CALL = re.compile(
     r"(?:java|javax|jdk|sun|junit|org\.(?:junit|testng|apache\.maven|gradle|codehaus|opentest4j|hamcrest|jenkinsci)|hudson|kotlin|scala|com\.sun)\."
 )
 ROOT = re.compile(
-    r"(?:/home/runner/work/[^/]+/[^/]+|/home/runner/_work/[^/]+/[^/]+|/__w/[^/]+/[^/]+|/github/workspace|/home/travis/build/[^/]+/[^/]+|/builds/[^/]+/[^/]+"
-    r"|/var/(?:lib/)?jenkins(?:_home)?/workspace/[^/]+|/home/circleci/(?:project|repo)|/root/project|/usr/src/app|/workspace|/workdir|/build|/app|/code|/src|/tree|/repo"
-    r"|/Users/runner/work/[^/]+/[^/]+|[A-Za-z]:[/\\]a[/\\][^/\\]+[/\\][^/\\]+)[/\\]"
+    r"(?:/home/runner/work/[^/]+/[^/]+|/__w/[^/]+/[^/]+|/github/workspace|/home/travis/build/[^/]+/[^/]+|/builds/[^/]+/[^/]+|(?:/[^/\n]{1,80}){0,4}/_work/[^/]+/[^/]+"
+    r"|/home/vsts/work/\d+/s|(?:/[^/\n]{1,80}){0,4}/[Jj]enkins[^/]{0,20}(?:/agent)?/workspace/[^/]+|/home/circleci/(?:project|repo)|/root/(?:project|repo)"
+    r"|/(?:var/lib/)?buildkite(?:-agent)?/builds/[^/]+/[^/]+/[^/]+|/opt/atlassian/pipelines/agent/build|/opt/buildagent/work/[^/]+|/drone/src|/usr/src/app"
+    r"|/codebuild/output/src\d+/src/[^/]+/[^/]+/[^/]+|/workspaces/[^/]+|/Users/runner/work/[^/]+/[^/]+"
+    r"|/(?:home|Users)/[^/]+/(?:(?:work|src|projects?|code|dev|git|repos?|workspaces?)/)?[^/.][^/]*"
+    r"|/workspace|/workdir|/build|/app|/code|/src|/tree|/repo|[A-Za-z]:[/\\](?:a[/\\][^/\\]+|projects|workspace)[/\\][^/\\]+)[/\\]"
 )
 
 

@@ -4,6 +4,7 @@ from cihealing.service.fingerprints import hear_fingerprint, ignore_fingerprint
 from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, get, handle, perform
 from cihealing.service.outbox import claim, due, poke_due, reclaim
 from cihealing.service.receiving import Outcome, Receipt, read_log, receive, record_expanded, record_read, weak_failure
+from cihealing.service.rehashing import Rehashed, outdated, rehash
 from cihealing.service.running import run_effect
 from cihealing.service.secrets import masked
 
@@ -14,6 +15,7 @@ __all__ = [
     "NoSuchRun",
     "Outcome",
     "Receipt",
+    "Rehashed",
     "claim",
     "due",
     "get",
@@ -21,6 +23,7 @@ __all__ = [
     "hear_fingerprint",
     "ignore_fingerprint",
     "masked",
+    "outdated",
     "perform",
     "poke_due",
     "read_log",
@@ -28,6 +31,7 @@ __all__ = [
     "reclaim",
     "record_expanded",
     "record_read",
+    "rehash",
     "run_effect",
     "weak_failure",
 ]

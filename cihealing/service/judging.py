@@ -77,11 +77,12 @@ def _status(run: UUID) -> str:
 
 
 def _admit(failed: Failed, failure: Failure, log: Digest, now: datetime) -> Judged:
-    run_id = run_id_of(failed.repository, failed.commit, failure.error_hash)
-    known = Run.objects.filter(id=run_id).first()
+    # Not by id: a run keeps the one it began with when its failure gets another hash (`cihealing rehash`).
+    known = Run.objects.filter(repository=failed.repository, commit=failed.commit, error_hash=failure.error_hash).first()
     if known is not None:
-        _finish_reruns(failed, run_id, now)
+        _finish_reruns(failed, known.id, now)
         return _joined(known, failed, now)
+    run_id = run_id_of(failed.repository, failed.commit, failure.error_hash)
     older, newer = _same_on_branch(failed, failure, now)
     queued = _queued(failed, failure, log, now, older)
     run = handle_inside(run_id, c.QueueRun(queued=queued), cause=Cause(source="receive"), now=now)

@@ -79,7 +79,7 @@ def test_one_hash_a_line(tmp_path: Path) -> None:
 
 
 def test_the_hash_of_a_log() -> None:
-    assert run("fingerprint", str(LOGS / "ruff.log")).startswith("v1:")
+    assert run("fingerprint", str(LOGS / "ruff.log")).startswith("v2:")
 
 
 def test_a_file_that_cannot_be_read_is_named() -> None:

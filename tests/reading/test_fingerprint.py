@@ -15,7 +15,7 @@ from cihealing.reading.fingerprint import line_hash, weak
 from cihealing.reading.masks import normalise, template
 
 LOGS = Path(__file__).parent / "logs"
-FORM = re.compile(r"v1:[0-9a-f]{64}")
+FORM = re.compile(r"v2:[0-9a-f]{64}")
 
 
 def hash_of(log: str) -> str:

@@ -79,7 +79,7 @@ def test_a_red_run_names_its_tests_and_its_error(observe: Observe, origin: Origi
     seen = observe()
     assert (seen.colour, seen.exit_code, seen.counts_tests, seen.collected) == (Colour.RED, 1, True, 2)
     assert (seen.failed_tests, seen.passed_tests) == ((ADDS,), (ZERO,))
-    assert (seen.error_type, seen.error_hash[:3], seen.rule) == ("AssertionError", "v1:", "")
+    assert (seen.error_type, seen.error_hash[:3], seen.rule) == ("AssertionError", "v2:", "")
     assert seen.commit == origin.first
     assert seen.tree == origin.git("rev-parse", "HEAD^{tree}")
     assert "1 failed" in seen.log_tail
