@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
-from cihealing.reading.parsers.python import raised
+from cihealing.reading.raised import raised
 
 MARKS = (" FAILURES =", " ERRORS =", "FAILED ", "ERROR ", " FAILED", "::", "!!!")
 SECTION = re.compile(r"=+ (?:FAILURES|ERRORS) =+$")

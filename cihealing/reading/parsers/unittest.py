@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
-from cihealing.reading.parsers.python import raised
+from cihealing.reading.raised import raised
 
 MARKS = ("FAIL: ", "ERROR: ")
 HEADER = re.compile(r"(?:FAIL|ERROR): (?P<name>\S.*)$")

@@ -1,0 +1,63 @@
+"""vitest: `FAIL  file > suite > test` above the error they share, unhandled errors. Source: vitest's default reporter, versions 0 to 3."""
+
+# ruff: noqa: E501 - a pattern is read on one line
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cihealing.reading.found import Finding, Kind, Saying
+from cihealing.reading.log import Log
+from cihealing.reading.thrown import cited, thrown, written
+
+MARKS = ("FAIL  ", " Unhandled ", " Uncaught Exception ", "No test files found, exiting with code 1")
+FAIL = re.compile(
+    r"\s{0,4}FAIL {2,3}(?:\|[^|\n]{1,60}\| |[\w@/.-]{1,60} {1,3}(?=\S+\.\w{1,6} ))?(?P<file>[^\s>]{1,400}\.\w{1,6})(?:(?P<names> > .+)| (?P<suite>\[ .{1,400} \]))$"
+)
+RULER = re.compile(r"\s{0,4}⎯{4,}")
+UNHANDLED = re.compile(r"⎯+ (?P<name>Unhandled (?:Error|Rejection)|Uncaught Exception) ⎯+$")
+
+PASSED = Saying(("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* passed(?: \| \d+ skipped)? \(\d+\)"))
+FAILED = Saying(("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* failed"))
+
+
+def parse(log: Log) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for number in log.having("FAIL  "):
+        match = FAIL.match(log.line(number))
+        if match and match[0] not in seen:
+            seen.add(match[0])
+            yield failed(log, number, match)
+    yield from unhandled(log)
+    yield from no_tests(log)
+
+
+def failed(log: Log, number: int, match: re.Match[str]) -> Finding:
+    """Tests that failed with one error stand above each other; a file that could not be loaded has no tests."""
+    first = next((n for n in range(number + 1, number + 500) if not FAIL.match(log.line(n))), number)
+    below = written(log, log.block(first, until=RULER, limit=40))
+    below = [n for n in below if not FAIL.match(log.line(n))]
+    root = below[0] if below else number
+    error_type, message = thrown(log.line(root))
+    names = match["names"]
+    return Finding(
+        kind=Kind.TEST if names else Kind.ERROR, tool="vitest", line=root, error_type=error_type, message=message,
+        test=f"{match['file']}{names}" if names else "", file=match["file"], cites=cited(number, below=below), weight=0 if names else 79,
+    )  # fmt: skip
+
+
+def unhandled(log: Log) -> Iterator[Finding]:
+    """An error outside of every test: all of them may be green."""
+    for number in log.having(" Unhandled ", " Uncaught Exception "):
+        if UNHANDLED.match(log.line(number)):
+            below = written(log, log.block(number + 1, until=RULER, limit=40))
+            root = below[0] if below else number
+            error_type, message = thrown(log.line(root))
+            yield Finding(
+                kind=Kind.ERROR, tool="vitest", line=root, error_type=error_type, message=message, cites=cited(number, below=below), weight=76
+            )  # fmt: skip
+
+
+def no_tests(log: Log) -> Iterator[Finding]:
+    for number in log.having("No test files found, exiting with code 1"):
+        yield Finding(kind=Kind.ERROR, tool="vitest", line=number, error_type="NoTests", message="No test files found", weight=66)
