@@ -10,7 +10,7 @@ from cihealing.domain.values import Frame
 
 MAX_FRAMES = 30
 FORMS = (
-    re.compile(r'\s*File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<fn>\S{1,200}))?'),  # Python
+    re.compile(r'[\s|]{0,60}File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<fn>\S{1,200}))?'),  # Python
     re.compile(r"\s*at (?P<fn>[\w.$<>/ ]{1,300})\((?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})\)"),  # JVM
     re.compile(r"\s*(?:at )?(?:async )?(?P<fn>[^\s(]{1,200}(?: \[as [^\]]{1,80}\])?) \((?:file://)?(?P<file>[^()\s:]{1,400}|[A-Za-z]:[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}\)"),  # V8; node:test's TAP leaves out the `at`
     re.compile(r"\s*❯ (?:(?P<fn>\S{1,200}) )?(?P<file>[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}$"),  # vitest

@@ -52,11 +52,16 @@ def trace(log: Log, start: int) -> Trace | None:
         return group(log, start)
     for number in range(start + 1, min(start + MAX_TRACE, len(log) + 1)):
         text = below(log.line(number), prefix)
-        if text[:1] in INSIDE:
+        if text[:1] in INSIDE or is_source(log, number):
             continue
         error = raised(text) or parts(LAST.match(text))
         return Trace(start, number, *error) if error else None
     return None
+
+
+def is_source(log: Log, number: int) -> bool:
+    """Whether a line, whatever its indent, is the code of the frame above it, or a frame."""
+    return any(log.line(n).lstrip(" |").startswith('File "') for n in (number, number - 1))
 
 
 def below(line: str, prefix: str) -> str:

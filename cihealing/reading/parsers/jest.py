@@ -10,7 +10,7 @@ from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.log import Log
 from cihealing.reading.thrown import cited, thrown, written
 
-MARKS = ("● ", "No tests found, exiting with code 1")
+MARKS = ("● ", "coverage threshold for ", "No tests found, exiting with code 1")
 PREFIX = r"(?:[@\w/.:-]{1,100}: |\[[^\]\n]{1,60}\] )?"
 BULLET = re.compile(rf"(?P<prefix>{PREFIX})\s{{0,6}}● (?P<name>\S.*)$")
 NO_TEST = re.compile(
@@ -19,6 +19,7 @@ NO_TEST = re.compile(
 SUITE = "Test suite failed to run"
 END = re.compile(rf"{PREFIX}(?:\s{{0,6}}● |\s?(?:PASS|FAIL) |Test Suites: |Summary of all failing tests|Ran all test suites)")
 FILE = re.compile(rf"{PREFIX}\s?FAIL (?:.{{1,60}} )?(?P<file>\S+\.[cm]?[jt]sx?|\S+\.vue)(?: \([\d.]+ ?m?s\))?$")
+THRESHOLD = re.compile(r"Jest: (?P<message>.{1,300} coverage threshold for .+ not met.*)$")
 
 PASSED = Saying(("Tests: ",), re.compile(r"Tests: +(?:\d+ (?:skipped|todo), ){0,2}[1-9]\d* passed, \d+ total$"))
 FAILED = Saying(("Tests: ", "Test Suites: "), re.compile(r"Test(?:s| Suites): +[1-9]\d* failed, "))
@@ -34,7 +35,7 @@ def parse(log: Log) -> Iterator[Finding]:
         elif match and name not in seen and not NO_TEST.match(name):
             seen.add(name)
             yield told(log, number, match["prefix"], name)
-    yield from no_tests(log)
+    yield from policies(log)
 
 
 def told(log: Log, number: int, prefix: str, test: str) -> Finding:
@@ -63,6 +64,10 @@ def not_loaded(log: Log, number: int, prefix: str) -> Finding:
     )  # fmt: skip
 
 
-def no_tests(log: Log) -> Iterator[Finding]:
+def policies(log: Log) -> Iterator[Finding]:
+    """All tests may be green and jest still fail."""
+    for number in log.having("coverage threshold for "):
+        if match := THRESHOLD.match(log.line(number)):
+            yield Finding(kind=Kind.ERROR, tool="jest", line=number, error_type="coverage", message=match["message"], weight=69)
     for number in log.having("No tests found, exiting with code 1"):
         yield Finding(kind=Kind.ERROR, tool="jest", line=number, error_type="NoTests", message="No tests found", weight=66)

@@ -10,12 +10,13 @@ from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.log import Log
 from cihealing.reading.thrown import cited, thrown, written
 
-MARKS = ("FAIL  ", " Unhandled ", " Uncaught Exception ", "No test files found, exiting with code 1")
+MARKS = ("FAIL  ", " Unhandled ", " Uncaught Exception ", " does not meet ", "No test files found, exiting with code 1")
 FAIL = re.compile(
     r"\s{0,4}FAIL {2,3}(?:\|[^|\n]{1,60}\| |[\w@/.-]{1,60} {1,3}(?=\S+\.\w{1,6} ))?(?P<file>[^\s>]{1,400}\.\w{1,6})(?:(?P<names> > .+)| (?P<suite>\[ .{1,400} \]))$"
 )
 RULER = re.compile(r"\s{0,4}⎯{4,}")
 UNHANDLED = re.compile(r"⎯+ (?P<name>Unhandled (?:Error|Rejection)|Uncaught Exception) ⎯+$")
+COVERAGE = re.compile(r"(?:ERROR: )?(?P<message>Coverage for \w+ \([\d.]+%\) does not meet .+)$")
 
 PASSED = Saying(("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* passed(?: \| \d+ skipped)? \(\d+\)"))
 FAILED = Saying(("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* failed"))
@@ -29,7 +30,7 @@ def parse(log: Log) -> Iterator[Finding]:
             seen.add(match[0])
             yield failed(log, number, match)
     yield from unhandled(log)
-    yield from no_tests(log)
+    yield from policies(log)
 
 
 def failed(log: Log, number: int, match: re.Match[str]) -> Finding:
@@ -58,6 +59,9 @@ def unhandled(log: Log) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def no_tests(log: Log) -> Iterator[Finding]:
+def policies(log: Log) -> Iterator[Finding]:
+    for number in log.having(" does not meet "):
+        if match := COVERAGE.match(log.line(number)):
+            yield Finding(kind=Kind.ERROR, tool="vitest", line=number, error_type="coverage", message=match["message"], weight=69)
     for number in log.having("No test files found, exiting with code 1"):
         yield Finding(kind=Kind.ERROR, tool="vitest", line=number, error_type="NoTests", message="No test files found", weight=66)
