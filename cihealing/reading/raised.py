@@ -115,8 +115,13 @@ def joint(log: Log, first: Trace, second: Trace) -> str:
 
 
 def origin(log: Log, chain: Sequence[Trace]) -> Trace:
-    """What went wrong first: an exception another was raised `from` is its reason; one that was only being handled may be daily business."""
+    """What went wrong first: an exception another was raised `from` is its reason, unless that other one repeats it and says more;
+    one that was only being handled may be daily business."""
     at = len(chain) - 1
-    while at > 0 and joint(log, chain[at - 1], chain[at]).startswith(DIRECT):
+    while at > 0 and joint(log, chain[at - 1], chain[at]).startswith(DIRECT) and not repeats(chain[at].message, chain[at - 1].message):
         at -= 1
     return chain[at]
+
+
+def repeats(message: str, cause: str) -> bool:
+    return not cause or (cause[:60] in message and len(message) > len(cause))

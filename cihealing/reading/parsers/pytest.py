@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
-from cihealing.reading.raised import DIRECT, LAST, Trace, chains, origin, parts, raised, within
+from cihealing.reading.raised import DIRECT, LAST, Trace, chains, origin, parts, raised, repeats, within
 
 MARKS = (
     " FAILURES =", " ERRORS =", "FAILED ", "FAIL ", "ERROR ", " FAILED", " ERROR", "! KeyboardInterrupt !", "! _pytest.outcomes.Exit: ", "INTERNALERROR> ",
@@ -266,6 +266,9 @@ def first_group(log: Log, numbers: list[int]) -> list[int]:
         groups[-1].append(number)
     at = len(groups) - 1
     while at > 0 and any(log.line(n).startswith(DIRECT) for n in range(groups[at - 1][-1], groups[at][0])):
+        cause = log.line(groups[at - 1][0]).partition(": ")[2]
+        if repeats(log.line(groups[at][0]), cause):
+            break
         at -= 1
     return groups[at]
 
