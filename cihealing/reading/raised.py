@@ -19,6 +19,8 @@ RAISED = re.compile(
 )
 LAST = re.compile(r"(?P<type>(?:[A-Za-z_]\w{0,99}\.){1,12}[A-Za-z_]\w{0,99}|[A-Z]\w{0,99})(?:: ?(?P<message>.*)|$)")
 """The last line of a traceback: any class may be raised, whatever its name ends in."""
+WRAPPED = re.compile(r'"[^"]{1,500}",$|line \d{1,9}, in |File$')
+"""A frame that was broken to fit a narrow terminal."""
 INSIDE = (" ", "\t", "|", "+", "")
 LEAF = re.compile(r"[\s|]{0,80}\| (?P<text>\S.*)$")
 
@@ -52,9 +54,12 @@ def trace(log: Log, start: int) -> Trace | None:
         return group(log, start)
     for number in range(start + 1, min(start + MAX_TRACE, len(log) + 1)):
         text = below(log.line(number), prefix)
-        if text[:1] in INSIDE or is_source(log, number):
+        if text[:1] in INSIDE:
             continue
-        error = raised(text) or parts(LAST.match(text))
+        error = raised(text)
+        if error is None and (is_source(log, number) or WRAPPED.match(text)):
+            continue
+        error = error or parts(LAST.match(text))
         return Trace(start, number, *error) if error else None
     return None
 

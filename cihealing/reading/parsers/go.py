@@ -143,7 +143,10 @@ def nearby(log: Log, number: int) -> Iterator[int]:
 
 
 def package_failed(log: Log, number: int, marks: Landmarks) -> Finding:
-    """A package that failed without a verdict on any test: it was not built, or a panic ended it. The test its trace names may only have begun what panicked."""
+    """A package that failed without a verdict on any test: it was not built, or it ran and died, and then its own line is the verdict.
+
+    The test that a panic's trace names may only have begun what panicked.
+    """
     match = PACKAGE.match(log.line(number))
     how, package = (match["how"], match["package"]) if match else ("", "")
     panic = after(marks.panics, before(marks.packages, number))
@@ -154,8 +157,8 @@ def package_failed(log: Log, number: int, marks: Landmarks) -> Finding:
     text = message["message"] if message else package
     test = next((m["test"] for n in range(panic + 1, min(number, panic + 3000)) if (m := OF_TEST.match(log.line(n)))), "") if panic else ""
     return Finding(
-        kind=Kind.ERROR, tool="go", line=panic or number, error_type="panic" if panic else "TestFailed", message=f"{text} (in {test})" if test else text,
-        weight=79, cites=tuple(sorted({panic or number, number, *(stack_of(log, panic) if panic else ())})),
+        kind=Kind.TEST, tool="go", line=panic or number, error_type="panic" if panic else "TestFailed", message=f"{text} (in {test})" if test else text,
+        test=package, cites=tuple(sorted({panic or number, number, *(stack_of(log, panic) if panic else ())})),
     )  # fmt: skip
 
 
