@@ -53,6 +53,8 @@ def trace(log: Log, start: int) -> Trace | None:
     if "Exception Group" in prefix:
         return group(log, start)
     for number in range(start + 1, min(start + MAX_TRACE, len(log) + 1)):
+        if START in log.line(number):
+            return None
         text = below(log.line(number), prefix)
         if text[:1] in INSIDE:
             continue

@@ -18,14 +18,17 @@ ENDING = re.compile(
 NEXT = re.compile(r"\s{1,4}[✖✘×x] |\s{0,4}─")
 UNCAUGHT = re.compile(r"\s{1,6}(?:[✖✘×x] )?Uncaught exception in (?P<file>\S+)$")
 
+MAX_RETOLD = 10_000
+
 FAILED = Saying((" tests failed", " test failed"), re.compile(r"\s{1,4}[1-9]\d* tests? failed$"))
 PASSED = Saying((" tests passed", " test passed"), re.compile(r"\s{1,4}[1-9]\d* tests? passed$"))
 
 
 def parse(log: Log) -> Iterator[Finding]:
-    for number in log.having(" [fail]: "):
-        if match := FAIL.match(log.line(number)):
-            yield failed(log, number, ENDING.sub("", match["name"]))
+    failures = {ENDING.sub("", match["name"]): n for n in log.having(" [fail]: ") if (match := FAIL.match(log.line(n)))}
+    titles = retold(log, failures)
+    for name, number in failures.items():
+        yield failed(log, number, name, title=titles.get(name, 0))
     for number in log.having(" Uncaught exception in "):
         if match := UNCAUGHT.match(log.line(number)):
             below = written(log, log.block(number + 1, until=NEXT, limit=30))
@@ -36,9 +39,14 @@ def parse(log: Log) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def failed(log: Log, number: int, name: str) -> Finding:
+def retold(log: Log, failures: dict[str, int]) -> dict[str, int]:
     """Below the list every failure is told again: its name, the place, the message."""
-    title = next((n for n in range(number + 1, min(number + 3000, len(log) + 1)) if log.line(n).strip() == name), 0)
+    last = max(failures.values(), default=len(log))
+    lines = range(last + 1, min(last + MAX_RETOLD, len(log) + 1))
+    return {name: n for n in reversed(lines) if (name := log.line(n).strip()) in failures}
+
+
+def failed(log: Log, number: int, name: str, *, title: int) -> Finding:
     below = written(log, log.block(title + 1, until=NEXT, limit=40)) if title else []
     said = [n for n in below if not re.match(r"\s+\S+:\d+$|\s+\d+: |\s+›", log.line(n))]
     root = said[0] if said else number

@@ -22,7 +22,9 @@ ESBUILD = re.compile(r"✘ \[ERROR\] (?P<message>\S.*)$")
 ROLLUP = re.compile(r"\[!\] (?:\([^)]{1,100}\) )?(?P<message>(?=[A-Z])\w{0,60}Error: .*)$")
 PLACE = re.compile(r"\s{0,8}(?:file: )?(?P<file>[^\s:()]{1,400}\.\w{1,6}):(?P<line>\d{1,9}):\d{1,9}(?::|$)")
 IMPORTED = re.compile(r".{0,500} from \"(?P<file>[^\"]{1,400})\"")
-NEXT = re.compile(r"ERROR in |WARNING in |✘ \[ERROR\] |▲ \[WARNING\] |\[!\] |webpack [\d.]+ compiled|\d+ errors? ?$|\s{4}at ")
+NEXT = re.compile(
+    r"ERROR in |WARNING in |✘ \[ERROR\] |▲ \[WARNING\] |\[!\] |webpack [\d.]+ compiled|\d+ errors? ?$|\s{4}at |🚨|.*error during build:$|Failed to compile"
+)
 MAX_BLOCK = 20
 
 FAILED = Saying(("compiled with ",), re.compile(r"webpack [\d.]+ compiled with [1-9]\d* errors?|\s?compiled with [1-9]\d* errors?"))

@@ -27,11 +27,13 @@ FAILED = Saying(("Tests: ", "Test Suites: "), re.compile(r"Test(?:s| Suites): +[
 
 def parse(log: Log) -> Iterator[Finding]:
     seen: set[str] = set()
+    last = 0
     for number in log.having("● "):
         match = BULLET.match(log.line(number))
         name = match["name"].strip() if match else ""
         if match and name == SUITE:
-            yield not_loaded(log, number, match["prefix"])
+            yield not_loaded(log, number, match["prefix"], after=last)
+            last = number
         elif match and name not in seen and not NO_TEST.match(name):
             seen.add(name)
             yield told(log, number, match["prefix"], name)
@@ -53,9 +55,9 @@ def said_below(log: Log, number: int, prefix: str) -> list[int]:
     return [n for n in lines if log.line(n).removeprefix(prefix).strip()]
 
 
-def not_loaded(log: Log, number: int, prefix: str) -> Finding:
+def not_loaded(log: Log, number: int, prefix: str, *, after: int) -> Finding:
     """jest could not load a test file: no test has a name, the file stands for them."""
-    file = next((m["file"] for n in range(number, max(0, number - 200), -1) if (m := FILE.match(log.line(n)))), "")
+    file = next((m["file"] for n in range(number, max(after, number - 200), -1) if (m := FILE.match(log.line(n)))), "")
     below = said_below(log, number, prefix)
     root = below[0] if below else number
     error_type, message = thrown(log.line(root).removeprefix(prefix))

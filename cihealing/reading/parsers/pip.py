@@ -52,6 +52,7 @@ FORMS = (
     form("conda", "Unsatisfiable", 73, "UnsatisfiableError: ", "(?:LibMamba)?UnsatisfiableError: ", 10),
     form("conda", "ResolvePackageNotFound", 73, "ResolvePackageNotFound:", "ResolvePackageNotFound:", 6),
 )  # fmt: skip
+ELSE = re.compile(r"(?!\s|The conflict|Because|And |So, |ERROR: No matching|$)")
 MARKS = tuple(dict.fromkeys(form.mark for form in FORMS))
 
 
@@ -66,5 +67,5 @@ def parse(log: Log) -> Iterator[Finding]:
 
 
 def below(log: Log, number: int, limit: int) -> list[int]:
-    lines = log.block(number + 1, until=re.compile(r"(?!\s|The conflict|Because|And |So, |ERROR: No matching|$)"), limit=limit + 2)
+    lines = log.block(number + 1, until=ELSE, limit=limit + 2)
     return [n for n in lines if log.line(n).strip()][:limit]

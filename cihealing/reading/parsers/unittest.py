@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.log import Log
@@ -25,7 +26,7 @@ MARKS = (
 HEADER = re.compile(r"(?P<how>FAIL|ERROR|UNEXPECTED SUCCESS): (?P<name>\S.*)$")
 RULER = re.compile(r"[.EFSsxuX]{0,400}={50,}$")
 """Some runners print their dots before it."""
-STOP = re.compile(r"[.EFSsxuX]{0,400}={50,}$|Ran \d+ tests?")
+STOP = re.compile(r"[.EFSsxuX]{0,400}={50,}$|Ran \d+ tests?|\s?(?:Failure|Error) in test ")
 PLAIN = re.compile(r"(?P<test>[A-Za-z_][\w.]*) \((?P<owner>[\w.<>]+)\)(?P<sub>.*)$")
 VERBOSE = re.compile(r"\s{0,2}(?P<name>[A-Za-z_]\w* \([\w.<>]+\)(?: [\[(].{1,500}[\])])?) \.\.\. (?:FAIL|ERROR)$")
 ZOPE = re.compile(r"\s?(?:Failure|Error) in test (?P<name>\S.*)$")
@@ -96,9 +97,10 @@ def trial(log: Log) -> Iterator[Finding]:
         if not TRIAL.match(log.line(number)) or not RULER.match(log.line(number - 1)):
             continue
         lines = log.block(number + 1, until=re.compile(r"={50,}$|-{50,}$"), limit=MAX_BLOCK)
+        finding = block(log, "", number)
         for n in lines:
             if NAME.match(log.line(n)) and (not log.line(n - 1) or NAME.match(log.line(n - 1))):
-                yield block(log, log.line(n), number)
+                yield replace(finding, test=log.line(n))
 
 
 def stestr(log: Log) -> Iterator[Finding]:

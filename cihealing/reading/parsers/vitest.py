@@ -24,18 +24,19 @@ FAILED = Saying(("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* failed")
 
 def parse(log: Log) -> Iterator[Finding]:
     seen: set[str] = set()
+    below = 0
     for number in log.having("FAIL  "):
         match = FAIL.match(log.line(number))
         if match and match[0] not in seen:
             seen.add(match[0])
-            yield failed(log, number, match)
+            below = below if number < below else next((n for n in range(number + 1, number + 500) if not FAIL.match(log.line(n))), number)
+            yield failed(log, number, match, first=below)
     yield from unhandled(log)
     yield from policies(log)
 
 
-def failed(log: Log, number: int, match: re.Match[str]) -> Finding:
+def failed(log: Log, number: int, match: re.Match[str], *, first: int) -> Finding:
     """Tests that failed with one error stand above each other; a file that could not be loaded has no tests."""
-    first = next((n for n in range(number + 1, number + 500) if not FAIL.match(log.line(n))), number)
     below = written(log, log.block(first, until=RULER, limit=40))
     below = [n for n in below if not FAIL.match(log.line(n))]
     root = below[0] if below else number
