@@ -9,7 +9,7 @@ from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.log import Log
 from cihealing.reading.thrown import cited, written
 
-MARKS = (" [fail]: ", " Uncaught exception in ", " tests failed", " test failed")
+MARKS = (" [fail]: ", " Uncaught exception in ")
 FAIL = re.compile(r"\s{1,6}[✖✘×x] \[fail\]: (?P<name>\S.*)$")
 ENDING = re.compile(
     r" (?:Error thrown in test|Rejected promise returned by test|Test finished without running any assertions"

@@ -10,7 +10,7 @@ from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.log import Log
 from cihealing.reading.thrown import cited, thrown, written
 
-MARKS = (" FAILED", ") ERROR", " Message:", " [karma", "[launcher]:")
+MARKS = (" FAILED", ") ERROR", " Message:", "[launcher]:")
 BROWSER = r"(?P<browser>[A-Z][A-Za-z]+(?: [A-Z][A-Za-z]+){0,2} [\d.]+ \([^()\n]{1,60}\))"
 TEST = re.compile(rf"{BROWSER} (?P<name>(?!SUCCESS|LOG|WARN|INFO|DEBUG|ERROR|:).{{1,800}}) FAILED$")
 CRASH = re.compile(rf"{BROWSER} ERROR$")

@@ -31,6 +31,8 @@ PATH = (".py", ".pyx", ".txt", ".rst", ".md", ".yaml", ".yml", ".feature")
 COLLECTING = ("ERROR collecting ", "ERROR at setup of ", "ERROR at teardown of ")
 ELLIPSIS = ("...", "…")
 MAX_BLOCK = 1500
+MAX_FAILURES = 2000
+"""Of one section; the summary knows the names of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def section(log: Log, start: int) -> Iterator[Finding]:
             break
         if text.startswith(("_", " ")) and (name := header(text)) and (text[0] == "_" or wide(log, number)):
             headers.append((number, name))
-    for (at, name), following in zip(headers, [*(n for n, _ in headers[1:]), end], strict=False):
+    for (at, name), following in zip(headers[:MAX_FAILURES], [*(n for n, _ in headers[1:]), end], strict=False):
         yield block(log, name, range(at, min(following, at + MAX_BLOCK)))
     if not headers:
         yield from tb_line(log, range(start + 1, end))

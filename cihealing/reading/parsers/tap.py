@@ -50,11 +50,14 @@ def leaves(log: Log) -> Iterator[Finding]:
             continue
         depth, name = len(match["indent"].expandtabs(4)), TIME.sub("", match["name"])
         parents = [(deep, parent) for deep, parent in parents if deep < depth]
-        children = [finding for deep, finding in waiting if deep > depth]
+        at = len(waiting)
+        while at and waiting[at - 1][0] > depth:
+            at -= 1
+        children = [finding for _, finding in waiting[at:]]
         if match["open"] or braced(log, number):
             parents.append((depth, name))
         elif children:
-            waiting = [*waiting[: -len(children)], *((depth, nested(name, child)) for child in children)]
+            waiting[at:] = [(depth, nested(name, child)) for child in children]
         else:
             waiting.append((depth, failed(log, number, within(parents, name))))
         if depth == 0:

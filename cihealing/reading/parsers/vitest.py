@@ -29,7 +29,9 @@ def parse(log: Log) -> Iterator[Finding]:
         match = FAIL.match(log.line(number))
         if match and match[0] not in seen:
             seen.add(match[0])
-            below = below if number < below else next((n for n in range(number + 1, number + 500) if not FAIL.match(log.line(n))), number)
+            below = (
+                below if number < below else next((n for n in range(number + 1, number + 500) if not FAIL.match(log.line(n))), number + 500)
+            )
             yield failed(log, number, match, first=below)
     yield from unhandled(log)
     yield from policies(log)
