@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.log import Log
@@ -24,23 +25,25 @@ FAILED = Saying(("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* failed")
 
 def parse(log: Log) -> Iterator[Finding]:
     seen: set[str] = set()
-    below = 0
-    for number in log.having("FAIL  "):
-        match = FAIL.match(log.line(number))
-        if match and match[0] not in seen:
-            seen.add(match[0])
-            below = (
-                below if number < below else next((n for n in range(number + 1, number + 500) if not FAIL.match(log.line(n))), number + 500)
-            )
-            yield failed(log, number, match, first=below)
+    for heads in stacks([(n, match) for n in log.having("FAIL  ") if (match := FAIL.match(log.line(n)))]):
+        below = written(log, log.block(heads[-1][0] + 1, until=RULER, limit=40))
+        below = [n for n in below if not FAIL.match(log.line(n))]
+        for number, match in heads:
+            if match[0] not in seen:
+                seen.add(match[0])
+                yield failed(log, number, match, below)
     yield from unhandled(log)
     yield from policies(log)
 
 
-def failed(log: Log, number: int, match: re.Match[str], *, first: int) -> Finding:
-    """Tests that failed with one error stand above each other; a file that could not be loaded has no tests."""
-    below = written(log, log.block(first, until=RULER, limit=40))
-    below = [n for n in below if not FAIL.match(log.line(n))]
+def stacks(heads: list[tuple[int, re.Match[str]]]) -> Iterator[list[tuple[int, re.Match[str]]]]:
+    """Tests that failed with one error stand above each other, and the error below them all."""
+    starts = [i for i, (number, _) in enumerate(heads) if i == 0 or number != heads[i - 1][0] + 1]
+    return (heads[first:last] for first, last in pairwise([*starts, len(heads)]))
+
+
+def failed(log: Log, number: int, match: re.Match[str], below: list[int]) -> Finding:
+    """A test, or a file that could not be loaded and has no tests."""
     root = below[0] if below else number
     error_type, message = thrown(log.line(root))
     names = match["names"]
