@@ -52,7 +52,7 @@ def told(log: Log, number: int, prefix: str, test: str) -> Finding:
 
 def said_below(log: Log, number: int, prefix: str) -> list[int]:
     lines = written(log, log.block(number + 1, until=END, limit=60))
-    return [n for n in lines if log.line(n).removeprefix(prefix).strip()]
+    return [n for n in lines if log.line(n).removeprefix(prefix.rstrip()).strip()]
 
 
 def not_loaded(log: Log, number: int, prefix: str, *, after: int) -> Finding:
