@@ -20,7 +20,6 @@ TESTS = [
     ("=" * 70 + "\nFAIL: test_x (pkg.tests.TestY)\n" + "-" * 70 + "\nTraceback (most recent call last):\nAssertionError: 1 != 2\n", "pkg.tests.TestY.test_x", "AssertionError", "1 != 2"),
     ("--- FAIL: TestSum (0.01s)\n    sum_test.go:9: got 3, want 4\nFAIL\texample.org/calc\t0.02s\n", "example.org/calc.TestSum", "TestFailed", "got 3, want 4"),
     ("--- FAIL: TestSum (0.00s)\n    --- FAIL: TestSum/zero (0.00s)\n        sum_test.go:9: no\nFAIL\tcalc\t0.02s\n", "calc.TestSum/zero", "TestFailed", "no"),
-    ("panic: boom\n\ngoroutine 1 [running]:\nFAIL\texample.org/calc\t0.02s\n", "example.org/calc", "panic", "boom"),
     ("  ● sum › adds\n\n    expect(received).toBe(expected)\n", "sum › adds", "AssertionError", "expect(received).toBe(expected)"),
     (" FAIL  src/sum.test.ts > sum > adds\nAssertionError: expected 3 to be 4\n", "src/sum.test.ts > sum > adds", "AssertionError", "expected 3 to be 4"),
     ("  1 failing\n\n  1) sum\n       adds\n         small numbers:\n     TypeError: x is not a function\n", "sum adds small numbers", "TypeError", "x is not a function"),

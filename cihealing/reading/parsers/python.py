@@ -1,6 +1,5 @@
-"""Python outside a test runner: tracebacks and syntax errors."""
+"""Python outside a test runner: tracebacks, chained and grouped ones, syntax errors, a dying interpreter."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -8,55 +7,67 @@ from collections.abc import Iterator
 
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
+from cihealing.reading.raised import START, Trace, chains, origin, raised, traces
 
-MARKS = ("Traceback (most recent call last)", "SyntaxError: ", "IndentationError: ", "Error: ")
-START = "Traceback (most recent call last)"
-RAISED = re.compile(
-    r"(?P<type>[A-Za-z_][\w.]{0,200}(?:Error|Exception|Exit|Interrupt|Warning|Failure|Failed|Timeout|NotFound|DoesNotExist|Refused|Denied|Fault|Group))(?:: (?P<message>.*)|:?$)"
+MARKS = (START, "SyntaxError: ", "IndentationError: ", "TabError: ", ": No module named ", ": can't open file ", "Fatal Python error: ")
+PLACE = re.compile(r'\s*File "[^"]{1,500}", line \d+')
+STARTED = re.compile(
+    r"\S{0,200}python[\d.]{0,8}(?:\.exe)?: (?P<message>(?:Error while finding module|No module named|can't open file) .+)$"
 )
-MAX_TRACE = 120
-
-
-def raised(line: str) -> tuple[str, str] | None:
-    """Type (without its module) and message of a line such as `pkg.FooError: text`."""
-    found = RAISED.match(line)
-    return (found["type"].rpartition(".")[2], found["message"] or "") if found else None
+DIED = re.compile(r"Fatal Python error: (?P<message>.+)$")
 
 
 def parse(log: Log) -> Iterator[Finding]:
-    for start in log.having(START):
-        if found := traceback(log, start):
-            yield found
-    for number in log.having("SyntaxError: ", "IndentationError: ", "TabError: "):
-        if (error := raised(log.line(number))) and log.line(number - 1).strip(" ^~"):
-            yield Finding(
-                kind=Kind.ERROR,
-                tool="python",
-                line=number,
-                error_type=error[0],
-                message=error[1],
-                cites=tuple(range(max(1, number - 3), number + 1)),
-            )
+    ends: set[int] = set()
+    for chain in chains(log, traces(log, log.having(START))):
+        ends.update(trace.end for trace in chain)
+        yield chained(log, chain)
+    yield from (
+        found for n in log.having("SyntaxError: ", "IndentationError: ", "TabError: ") if n not in ends and (found := syntax(log, n))
+    )
+    yield from (found for n in log.having(": No module named ", ": can't open file ") if (found := not_started(log, n)))
+    yield from (found for n in log.having("Fatal Python error: ") if (found := died(log, n)))
 
 
-def traceback(log: Log, start: int) -> Finding | None:
-    indent = log.line(start).find(START)
-    for number in range(start + 1, min(start + MAX_TRACE, len(log) + 1)):
-        text = log.line(number)
-        body = text[indent:]
-        if text[:indent].strip(" |+-") and indent:
-            continue
-        if body[:1] in ("", " ", "\t", "|", "+"):
-            continue
-        error = raised(body)
-        if error is None:
-            return None
-        return Finding(
-            kind=Kind.ERROR,
-            tool="python",
-            line=number,
-            error_type=error[0],
-            message=error[1],
-            cites=tuple(range(max(start, number - 60), number + 1)),
-        )
-    return None
+def chained(log: Log, chain: list[Trace]) -> Finding:
+    root = origin(log, chain)
+    cites = (*root.lines, *chain[-1].lines, *(trace.end for trace in chain))
+    return Finding(
+        kind=Kind.ERROR, tool="python", line=root.end, error_type=root.error_type, message=root.message, cites=tuple(sorted(set(cites)))
+    )
+
+
+def syntax(log: Log, number: int) -> Finding | None:
+    """Code that could not be compiled: place, line and caret, without a traceback."""
+    error = raised(log.line(number))
+    above = next((n for n in range(number - 1, max(0, number - 5), -1) if PLACE.match(log.line(n))), 0)
+    if error is None or not above:
+        return None
+    return Finding(
+        kind=Kind.ERROR, tool="python", line=number, error_type=error[0], message=error[1], cites=tuple(range(above, number + 1)), weight=66
+    )
+
+
+def not_started(log: Log, number: int) -> Finding | None:
+    match = STARTED.match(log.line(number))
+    if match is None:
+        return None
+    error_type = "FileNotFoundError" if match["message"].startswith("can't") else "ModuleNotFoundError"
+    return Finding(kind=Kind.ERROR, tool="python", line=number, error_type=error_type, message=match["message"])
+
+
+def died(log: Log, number: int) -> Finding | None:
+    """A crash of the interpreter itself; the stack of the thread it died in stands below."""
+    match = DIED.match(log.line(number))
+    if match is None:
+        return None
+    stack = log.block(number + 1, until=re.compile(r"Extension modules: |(?![\s]|(?:Current t|T)hread |$)"), limit=20)
+    return Finding(
+        kind=Kind.ERROR,
+        tool="python",
+        line=number,
+        error_type="FatalPythonError",
+        message=match["message"],
+        cites=(number, *stack),
+        weight=70,
+    )
