@@ -19,7 +19,7 @@ FORMS = (
     re.compile(r"\s*(?:from |# )?(?P<file>[^\s:()]{1,300}\.rb):(?P<line>\d{1,9}):in ['`](?P<fn>[^'`]{1,200})"),  # Ruby
     re.compile(r"\s*(?P<fn>)(?P<file>\S{1,300}\.go):(?P<line>\d{1,9})(?: \+0x|: )"),  # Go
     re.compile(r"\s*--> (?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}(?P<fn>)"),  # rustc, ruff
-    re.compile(r"(?:\[\w+\] )?(?P<file>[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?|\()(?P<line>\d{1,9})[:,)](?P<fn>)"),  # compilers, linters
+    re.compile(r"(?:\[\w+\] )?(?P<file>(?:[A-Za-z]:[\\/])?[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?|\()(?P<line>\d{1,9})[:,)](?P<fn>)"),  # compilers, linters; on Windows with a drive
 )  # fmt: skip
 HINTS = ('File "', "at ", ".py:", ".rb:", ".go:", "--> ", "[ERROR]", ": ", "(")
 LIBRARY = re.compile(

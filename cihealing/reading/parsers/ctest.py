@@ -24,6 +24,7 @@ NEXT = re.compile(r"\s*(?:Start\s+\d+: |\d+/\d+ (?:Test|MemCheck)|\d+% tests pas
 LOUD = re.compile(r"(?i).{0,300}\b(?:error|fail(?:ed|ure)?|assert\w*|expected|cannot|exception|terminate called|mismatch|no such|fatal)\b")
 PASSED = Saying(("% tests passed",), re.compile(r"100% tests passed(?:, 0 tests failed out of \d+|!)"))
 FAILED = Saying(("% tests passed",), re.compile(r"\d{1,2}% tests passed, [1-9]\d* tests? failed out of \d+"))
+LIST_END = re.compile(r"\s*$|\S|\s+The following")
 WEIGHT = 66
 MOST, MOST_ABOVE, MOST_CITED = 200, 60, 12
 SET_UP = re.compile(r"\d+: (?:Test command: |Working Directory: |Environment variables: |Test timeout computed|\s|$)")
@@ -35,7 +36,7 @@ def parse(log: Log) -> Iterator[Finding]:
     for name, number in results.items():
         told[name] = finding(log, name, number, how=RESULT.match(log.line(number)))
     for head in log.having("The following tests FAILED:"):
-        for number in log.block(head + 1, until=re.compile(r"\s*$|\S"), limit=2000):
+        for number in log.block(head + 1, until=LIST_END, limit=2000):
             if match := LISTED.match(log.line(number)):
                 told.setdefault(match["name"], finding(log, match["name"], number, how=match, alone=True))
     yield from told.values()

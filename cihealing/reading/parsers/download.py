@@ -26,7 +26,8 @@ REQUEST = re.compile(r"--\d{4}-\d\d-\d\d \d\d:\d\d:\d\d--\s+(?P<url>\S+)")
 ARCHIVE = re.compile(
     r"(?:gzip: .{1,200}: not in gzip format|(?:bsd)?tar: .{0,100}does not look like a tar archive|\s*End-of-central-directory signature not found)"
 )
-CURL_WEIGHT, ARCHIVE_WEIGHT = 68, 62
+CURL_WEIGHT, ARCHIVE_WEIGHT = 64, 60
+"""Scripts try downloads again: a later error of another tool weighs as much."""
 
 
 def parse(log: Log) -> Iterator[Finding]:

@@ -21,9 +21,9 @@ FORMS = (
     (76, "helm", re.compile(r"(?:Error: )?(?P<message>(?:template: |parse error at \(|execution error at \(|YAML parse error on |values don't meet).+)$")),
     (74, "helm", re.compile(r"\[ERROR\] (?P<message>templates/.+)$")),
     (76, "kubectl", re.compile(r"(?P<message>error: (?:unable to recognize |error validating |error parsing |resource mapping not found|no context exists|the path |no objects passed|no matches for kind).*)$")),
-    (74, "kubectl", re.compile(r"(?P<message>Error from server(?: \(\w{1,40}\))?: .+)$")),
+    (64, "kubectl", re.compile(r"(?P<message>Error from server(?: \(\w{1,40}\))?: .+)$")),
     (74, "kubectl", re.compile(r"(?P<message>The [\w.]{1,80} \"[^\"]{1,200}\" is invalid: .+)$")),
-    (72, "kubectl", re.compile(r"(?P<message>Unable to connect to the server: .+|The connection to the server \S+ was refused.*)$")),
+    (64, "kubectl", re.compile(r"(?P<message>Unable to connect to the server: .+|The connection to the server \S+ was refused.*)$")),
     (66, "kubectl", re.compile(r"(?P<message>error: (?:timed out waiting for .+|deployment \"\S+\" exceeded its progress deadline).*)$")),
 )  # fmt: skip
 POD = re.compile(

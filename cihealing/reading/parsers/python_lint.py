@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cihealing.reading.forms import PATH, Form, place, stated
 from cihealing.reading.found import Finding, Kind, Saying
@@ -22,7 +23,7 @@ LINES = (
     "Imports are incorrectly",
     ".py: error: ",
 )
-MARKS = (*LINES, "--> ", ">> Issue: [", " - error: ", "        D")
+MARKS = (*LINES, "--> ", ">> Issue: [", "--exit-zero", " - error: ", "        D")
 FILE = rf"(?P<file>{PATH}\.(?:pyi?|ipynb))"
 FORMS = (
     Form("pylint", re.compile(FILE + r":\d{1,9}:(?:\d{1,6}:)? \[?(?P<rule>[CRWEF]\d{4})(?:\([\w-]+\), \S{0,200}\])?:? (?P<message>.+)$")),
@@ -40,6 +41,9 @@ LOCATION = re.compile(r"\s+Location: (?P<file>\S{1,400}?):(?P<line>\d{1,9})")
 DOCSTYLE = re.compile(r" {8}(?P<rule>D\d{3}): (?P<message>.+)$")
 PLACE = re.compile(r"(?P<file>\S{1,400}\.pyi?):(?P<line>\d{1,9}) ")
 CODE_BLOCK = re.compile(r"\s*$|help: ")
+FATAL_RULES = ("E9", "F63", "F7", "F82")
+COUNTED = 10
+"""The weight of a fault under --exit-zero."""
 PASSED = Saying(
     ("no issues found in", "0 errors, "), re.compile(r"Success: no issues found in|0 errors, \d+ warnings?, \d+ (?:informations?|notes?)")
 )
@@ -50,10 +54,16 @@ FAILED = Saying(
 
 
 def parse(log: Log) -> Iterator[Finding]:
-    yield from stated(log, FORMS, LINES)
+    counted = bool(log.having("--exit-zero"))
+    yield from (replace(found, weight=COUNTED) if counted and is_counted(found) else found for found in stated(log, FORMS, LINES))
     yield from ruff(log)
     yield from (found for n in log.having(">> Issue: [") if (found := bandit(log, n)))
     yield from (found for n in log.having("        D") if (found := pydocstyle(log, n)))
+
+
+def is_counted(found: Finding) -> bool:
+    """Whether flake8 told a fault only to count it: GitHub's template runs it twice, first with the rules that fail a build."""
+    return found.tool == "flake8" and not found.rule.startswith(FATAL_RULES)
 
 
 def ruff(log: Log) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from cihealing.reading.log import Log
 MARKS = ("E: ", "dpkg: error ", "have unmet dependencies", "ERROR: unable to select packages", "(no such package)", "temporary error (try again later)", "Unable to find a match: ", "Failed to download metadata for repo", "nothing provides ",
          "target not found: ", "No available formula", "no available formula", "Cannot find a valid baseurl")  # fmt: skip
 FORMS = (
-    Form("apt", re.compile(r"(?P<message>E: (?:Failed to fetch |The repository |Version '|Package '|Unable to locate|Couldn't find|Could not (?:get lock|open lock)|Unable to acquire|Release file|Malformed|Type '|The list of sources|The package |Unmet dependencies|Some index files).*)$"), "apt", Kind.ERROR, 70),
+    Form("apt", re.compile(r"(?P<message>E: (?:Failed to fetch |The repository |Version '|Package '|Unable to locate|Couldn't find|Unable to acquire|Release file|Malformed|Type '|The list of sources|The package |Unmet dependencies|Some index files).*)$"), "apt", Kind.ERROR, 70),
     Form("dpkg", re.compile(r"(?P<message>dpkg: error (?:processing |opening ).*)$"), "apt", Kind.ERROR, 71),
     Form("apt", re.compile(r"(?P<message>The following packages have unmet dependencies:)$"), "apt", Kind.ERROR, 71),
     Form("apk", re.compile(r"(?P<message>(?:ERROR: unable to select packages:|ERROR: \S+ \(no such package\).*|(?:WARNING: Ignoring|ERROR:) .*temporary error \(try again later\).*))$"), "apk", Kind.ERROR, 70),
@@ -22,7 +22,7 @@ FORMS = (
     Form("pacman", re.compile(r"(?P<message>error: target not found: .+)$"), "pacman", Kind.ERROR, 70),
     Form("brew", re.compile(r"(?P<message>(?:Error|Warning): .{0,80}[Nn]o available formula.*)$"), "brew", Kind.ERROR, 68),
     # echoes: worth a line where the cause is missing
-    Form("apt", re.compile(r"(?P<message>E: (?:Sub-process |Unable to correct problems|Unable to fetch some archives|Broken packages).*)$"), "apt", Kind.ERROR, 60),
+    Form("apt", re.compile(r"(?P<message>E: (?:Sub-process |Could not (?:get|open) lock|Unable to correct problems|Unable to fetch some archives|Broken packages).*)$"), "apt", Kind.ERROR, 60),
 )  # fmt: skip
 BELOW = re.compile(r"(?!\s+\S).*")
 MOST_BELOW = 8
