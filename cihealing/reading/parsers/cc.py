@@ -18,7 +18,7 @@ ERRORS = (": error:", ": fatal error:", "): error: ", ": internal compiler error
 FORTRAN = (".f90:", ".F90:", ".f95:", ".f03:", ".f08:", ".f:")
 MARKS = (*ERRORS, *FORTRAN)
 DRIVER = r"(?:\S{0,200}/)?(?:[\w-]{0,40}-)?(?:gcc|g\+\+|cc|c\+\+|cc1|cc1plus|cc1obj|f951|gfortran|clang(?:\+\+)?|clang-cl|nvcc|lto1|as)(?:-[\d.]+)?(?:\.exe)?"
-OTHERS = r"(?!\S{1,300}\.(?:pyi?|java|kts?|scala|groovy|go|rb|ya?ml|swift)\b)"
+OTHERS = r"(?!\S{1,300}\.(?:pyi?|java|kts?|scala|groovy|go|rb|ya?ml|swift|rs)\b)"
 FORMS = (
     Form("cc", re.compile(OTHERS + rf"(?P<file>{PATH}\.\w{{1,6}}):\d{{1,9}}:(?:\d{{1,9}}:)? (?:fatal |internal compiler )?error:(?: \[GHC-\d{{1,6}}\])?(?P<message> .+|)$"), "compile", Kind.COMPILE),
     Form("cc", re.compile(rf"(?P<file>{PATH}\.\w{{1,6}})\(\d{{1,9}}\): (?:catastrophic )?error: (?!in \"|Expected|Failed|Value of|The difference)(?P<message>.+)$"), "compile", Kind.COMPILE),

@@ -38,10 +38,10 @@ FORMS = (
     Form("hadolint", re.compile(rf"(?P<file>{PATH}){AT} (?P<rule>(?:DL|SC)\d{{4}}) (?!info|style)(?:(?:error|warning): )?(?P<message>.+)$")),
     Form("shellcheck", re.compile(rf"(?P<file>{PATH}){AT}: (?:error|warning|note|info|style): (?P<message>.+) \[(?P<rule>SC\d{{4}})\]$")),
     Form("markdownlint", re.compile(rf"(?P<file>{PATH}){AT}:? (?:error )?(?P<rule>MD\d{{3}})(?:/[\w/-]+)? (?P<message>.+)$")),
-    Form("ansible-lint", re.compile(rf"(?P<file>{PATH}\.ya?ml){AT}: \[?(?P<rule>E?\d{{3,4}}|[a-z]+(?:-[a-z]+)*(?:\[[\w.-]+\])?)\]?:? (?P<message>[A-Z].+)$")),
+    Form("ansible-lint", re.compile(rf"(?P<file>{PATH}\.ya?ml){AT}: \[?(?!(?:warning|error|note|info)\b)(?P<rule>E?\d{{3,4}}|[a-z]+(?:-[a-z]+)*(?:\[[\w.-]+\])?)\]?:? (?P<message>[A-Z].+)$")),
     Form("actionlint", re.compile(rf"(?P<file>{PATH}\.ya?ml):\d+:\d+: (?P<message>.+) \[(?P<rule>[a-z-]+)\]$")),
     Form("protolint", re.compile(r"\[(?P<file>[^\s:\[\]]{1,300}\.proto):\d+:\d+\] (?P<message>.+)$")),
-    Form("buf", re.compile(rf"(?P<file>{PATH}\.proto):\d+:\d+:(?P<message>.+)$")),
+    Form("buf", re.compile(rf"(?P<file>{PATH}\.proto):\d+:\d+:(?! ?warning)(?P<message>.+)$")),
     Form("codespell", re.compile(r"(?P<file>[^\s:]{1,300}):\d{1,9}: (?P<message>\S{1,80} ==> .+)$")),
     Form("cspell", re.compile(rf"(?P<file>{PATH}){AT} - (?P<message>Unknown word \(.+\).*)$")),
 )  # fmt: skip

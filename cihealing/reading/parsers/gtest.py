@@ -1,5 +1,6 @@
 """GoogleTest. Source: PrettyUnitTestResultPrinter: `[  FAILED  ] Suite.Case`, above it `file:line: Failure` and the message."""
 
+# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -11,7 +12,8 @@ from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.frames import relative
 from cihealing.reading.log import Log
 
-MARKS = ("[  FAILED  ] ", "[ RUN      ] ")
+ENDS = ("[       OK ] ", "[  FAILED  ] ", "[  SKIPPED ] ")
+MARKS = (*ENDS, "[ RUN      ] ")
 INDENT = r"(?:\d{1,6}: )?"  # ctest -V writes the test's number before its output
 TEST = re.compile(INDENT + r"\[  FAILED  \] (?P<name>[\w/]+\.[\w/.<>-]+)(?:, where (?:TypeParam|GetParam\(\)) = .*?)?(?: \(\d+ ms\))?$")
 SUITE = re.compile(INDENT + r"\[  FAILED  \] (?P<name>[\w/]+): SetUpTestSuite or TearDownTestSuite$")
@@ -20,6 +22,7 @@ ENDED = re.compile(INDENT + r"\[(?:       OK |  FAILED  |  SKIPPED | RUN      |-
 FAILURE = re.compile(INDENT + r"(?P<file>(?:[A-Za-z]:)?[^:()]{1,400})(?::|\()(?P<line>\d{1,9})(?:: Failure$|\): error: ?(?P<message>.*)$)")
 UNKNOWN_FILE = re.compile(INDENT + r"unknown file: (?:Failure|error: (?P<message>.*))$")
 MOST = 120
+MOST_OPEN = 20
 CRASH_WEIGHT = 72
 """Below a sanitizer's report, above the shell's word of a signal."""
 MOST_CITED = 14
@@ -74,19 +77,16 @@ def message_below(log: Log, number: int) -> str:
 
 
 def crashed(log: Log, runs: dict[str, int]) -> Iterator[Finding]:
-    """A test that began and had no end took the process with it."""
-    if not runs:
-        return
-    name, number = max(runs.items(), key=lambda run: run[1])
-    lines = log.block(number + 1, until=ENDED, limit=4000)
-    if lines.stop > len(log) or not log.line(lines.stop):
+    """A test that began and had no end took the process with it; where many have none, the log tells ends in another way."""
+    ended = {name for number in log.having(*ENDS) for name in ended_by(log.line(number))} if runs else set()
+    open_ends = [(name, number) for name, number in runs.items() if name not in ended]
+    for name, number in open_ends if len(open_ends) <= MOST_OPEN else ():
+        lines = log.block(number + 1, until=ENDED, limit=9)
         yield Finding(
-            kind=Kind.TEST,
-            tool="gtest",
-            line=number,
-            error_type="crash",
-            message="the test did not end",
-            test=name,
-            cites=(number, *lines[:8]),
-            weight=CRASH_WEIGHT,
-        )
+            kind=Kind.TEST, tool="gtest", line=number, error_type="crash", message="the test did not end", test=name, cites=(number, *lines), weight=CRASH_WEIGHT
+        )  # fmt: skip
+
+
+def ended_by(text: str) -> list[str]:
+    """The test that a line ends; what the test printed may stand before it."""
+    return [after.split()[0].rstrip(",") for end in ENDS if (after := text.partition(end)[2].strip())]

@@ -62,7 +62,11 @@ def diagnosed(log: Log, number: int, match: re.Match[str], *, file: str) -> Find
 def short(log: Log, number: int) -> Finding | None:
     """`--error-format short`."""
     match = SHORT.match(log.line(number))
-    return diagnosed(log, number, match, file=match["file"]) if match else None
+    if not match:
+        return None
+    return Finding(
+        kind=Kind.COMPILE, tool="rustc", line=number, error_type="compile", message=match["message"], file=match["file"], rule=match["rule"] or ""
+    )  # fmt: skip
 
 
 def build_script(log: Log, number: int, message: str) -> Finding:
