@@ -77,6 +77,7 @@ def places(log: Log, numbers: range) -> tuple[Frame, ...]:
 def said(log: Log, number: int, match: re.Match[str], lines: range) -> tuple[str, int]:
     """The message of a result and its line: JSON on the host's line, or YAML below it; what a command printed where the message says nothing."""
     texts = [(found["text"], number) for found in SAID.finditer(match["result"])]
+    texts += [(found["text"], n) for n in lines for found in SAID.finditer(log.line(n))]
     texts += [(found["text"] or log.line(n + 1).strip(), n) for n in lines if (found := YAML_SAID.match(log.line(n)))]
     clear = [pair for pair in texts if pair[0] and not pair[0].startswith(VAGUE)]
     text, line = next(iter(clear or texts), ("", number))

@@ -71,7 +71,7 @@ def solve(log: Log, number: int, places: dict[int, Frame]) -> Finding | None:
     frames = tuple(places[n] for n in near)[:1]
     if not PROCESS.search(match["message"]) and "while running" not in match["message"]:
         return found_at(number, message=match["message"], cites=[*near, number], frames=frames, weight=CAUSE_WEIGHT)
-    output = step_output(log, number)
+    output = step_output(log, number) or printed(log, number)
     root = loudest(log, output) or number
     shown = [n for n in output if abs(n - root) <= 4]
     return found_at(
@@ -94,12 +94,17 @@ def classic(log: Log, number: int) -> Finding | None:
     """The classic builder prints a step's output between `Step n/m` and its last word."""
     if not (match := NON_ZERO.match(log.line(number))):
         return None
-    start = next((n for n in range(number - 1, max(0, number - MOST), -1) if STEP.match(log.line(n))), 0)
-    output = [n for n in range(max(start + 1, number - MOST), number) if log.line(n).strip() and not log.line(n).startswith(" --->")]
+    output = printed(log, number)
     root = loudest(log, output) or number
-    cites = [start or root, root, *[n for n in output if abs(n - root) <= 4], number]
+    cites = [(output or [root])[0], root, *[n for n in output if abs(n - root) <= 4], number]
     message = match["message"] if root == number else log.line(root).strip()
     return found_at(root, message=message, cites=cites, frames=(), weight=STEP_WEIGHT)
+
+
+def printed(log: Log, number: int) -> list[int]:
+    """From the instruction to a line at which the step has failed; empty where no instruction stands near."""
+    start = next((n for n in range(number - 1, max(0, number - MOST), -1) if STEP.match(log.line(n))), number)
+    return [n for n in range(start + 1, number) if log.line(n).strip() and not log.line(n).startswith((" --->", "-->"))]
 
 
 def loudest(log: Log, output: list[int]) -> int:

@@ -13,9 +13,10 @@ from cihealing.reading.log import Log
 
 LINES = ("error TS", ", Error - ", "[Error/", "[warn] ", "[error] ", "ERROR: ", ".js:", ".ts:", ".jsx:", ".tsx:", ".ts[", ".tsx[", ".js[")
 LISTED = ("  error  ", "✖ ", "  Error: ")
+CRASH = ("Oops! Something went wrong",)
 PRETTIER = ("rettier", "ode style issues")
 BIOME = (" lint/", " format ━", " parse ━", " organizeImports ━")
-MARKS = (*LINES, *LISTED, *BIOME, *PRETTIER)
+MARKS = (*LINES, *LISTED, *BIOME, *PRETTIER, *CRASH)
 SCRIPT = rf"(?P<file>{PATH}\.(?:[cm]?[jt]sx?|vue|svelte|css|s[ac]ss|less|json[c5]?|html?|astro|graphql|md|mdx|ya?ml))"
 FORMS = (
     Form("tsc", re.compile(r"(?:Error: |##\[error\]|\s{2})?" + SCRIPT + r"(?:\(\d+,\d+\):|:\d+:\d+ -) error (?P<rule>TS\d+): (?P<message>.+)$"), "types"),
@@ -53,6 +54,7 @@ def parse(log: Log) -> Iterator[Finding]:
     prettier_ran = bool(log.having(*PRETTIER))  # other tools write `[warn] name` too
     yield from (found for found in stated(log, FORMS, LINES) if found.tool != "prettier" or prettier_ran)
     yield from under_headings(log, STYLISH, LISTED, HEADING)
+    yield from (found for n in log.having(*CRASH) if (found := crash(log, n)))
     yield from (found for n in log.having(*BIOME) if (found := biome(log, n)))
 
 
@@ -65,3 +67,20 @@ def biome(log: Log, number: int) -> Finding | None:
         kind=Kind.LINT, tool="biome", line=number, error_type="lint", message=said["message"], file=head["file"], rule=head["rule"],
         cites=tuple(n for n in range(number, number + 10) if log.line(n).strip()), frames=place(head, head["file"]),
     )  # fmt: skip
+
+
+def crash(log: Log, number: int) -> Finding | None:
+    """eslint that cannot run at all: a greeting, its version, then what is wrong (a plugin, its configuration, no files)."""
+    version = next((n for n in range(number + 1, number + 6) if log.line(n).startswith("ESLint: ")), 0)
+    said = next((n for n in range(version + 1, version + 6) if log.line(n).strip()), 0) if version else 0
+    if not said:
+        return None
+    return Finding(
+        kind=Kind.ERROR,
+        tool="eslint",
+        line=said,
+        error_type="eslint",
+        message=log.line(said).strip(),
+        cites=(number, version, said),
+        weight=70,
+    )
