@@ -22,7 +22,7 @@ FORMS = (
     re.compile(r"\s*--> (?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}(?P<fn>)"),  # rustc, ruff
     re.compile(r"\s*thread '[^']{0,200}'(?: \(\d{1,20}\))? panicked at (?:'.{0,1000}', )?(?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}:?$(?P<fn>)"),  # Rust
     re.compile(r"\s*right: `.{0,1000}', (?P<file>[^\s:']{1,400}\.rs):(?P<line>\d{1,9}):\d{1,9}$(?P<fn>)"),  # Rust before 1.73
-    re.compile(r"(?:\[\w+\] )?(?P<file>[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?|\()(?P<line>\d{1,9})[:,)](?P<fn>)"),  # compilers, linters
+    re.compile(r"(?:\[\w+\] )?(?P<file>(?:[A-Za-z]:[\\/])?[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?|\()(?P<line>\d{1,9})[:,)](?P<fn>)"),  # compilers, linters; on Windows with a drive
 )  # fmt: skip
 HINTS = ('File "', "at ", "❯ ", ".py:", ".rb:", ".go:", "--> ", "[ERROR]", ": ", "(")
 LIBRARY = re.compile(
