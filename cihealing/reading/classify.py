@@ -99,7 +99,7 @@ def rule_findings(log: Log, hits: Iterable[tuple[Rule, int]]) -> list[Finding]:
 def classify(log: Log, root: Finding, *, cited: Iterable[int], hits: Sequence[tuple[Rule, int]], frames: Sequence[Frame]) -> Verdict:
     """The class that the root's own lines speak for; where they are silent, the best sign in the excerpt."""
     own = own_lines(root)
-    votes = [vote_of(log, root, rule, n) for rule, n in hits if n in own]
+    votes = [vote_of(log, root, rule, n) for rule, n in hits if n in own and not (root.kind in STANDARD and is_product(rule))]
     if module := missing_module(root, log, frames):
         votes.append(module)
     if root.kind in STANDARD:
@@ -110,6 +110,11 @@ def classify(log: Log, root: Finding, *, cited: Iterable[int], hits: Sequence[tu
     if best and (cause := cause_of(log, best, hits)):
         votes, best = [cause, *votes], cause
     return verdict_of(best, votes)
+
+
+def is_product(rule: Rule) -> bool:
+    """A test, a compile or a lint error speaks for the code by itself."""
+    return rule.failure_class is FailureClass.PRODUCT
 
 
 def own_lines(root: Finding) -> set[int]:
