@@ -16,7 +16,8 @@ from cihealing.reading.rulebook import MAX_TEXT, Rule
 
 STEMS = (
     *TALK_WORDS, "requir", "ersion", "match", "imeout", " such ", "onnect", "equest", "xceeded", "lock", "exist", "config", "server", "nknown", "lready", "igrati",
-    "ndefined", "losed", "limit", "remote", "receiv", "etected", "emory", "ancel", "ackage", "ERR!", "iolat", "allowed", "TOKEN", "ERR_", "ECONN", "not valid", "orkflow", "SSL", "EOF", "etached",
+    "ndefined", "losed", "limit", "remote", "receiv", "etected", "emory", "ancel", "ackage", "ERR!", "iolat", "allowed", "TOKEN", "ERR_", "ECONN", "not valid", "orkflow", "SSL", "EOF", "etached", "able", "file", " not ", "code", "cate", "imed ", "oken", "roblem", "lease", "ould ", "gent ", "rror", "expect", "laky", "resol", "redential",
+    "ateway", "ized", "equire",
 )  # fmt: skip
 
 Index = tuple[tuple[str, tuple[tuple[str, tuple[int, ...]], ...]], ...]
