@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -229,6 +232,18 @@ def test_classes_are_right_and_confidence_means_what_it_says() -> None:
     assert sum(row[1] == row[2] for row in rows) / len(rows) >= 0.85
     assert sum(row[1] == row[2] for row in said) / len(said) >= 0.95
     assert uncalibrated(rows) == []
+
+
+def test_the_bench_reads_a_directory_of_labelled_logs(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "full.log").write_text("cp: No space left on device\n##[error]Process completed with exit code 1.\n")
+    rows = [{"id": "full", "category": "infra"}, {"id": "full", "category": "env"}, {"id": "full", "category": "env", "ambiguous": True}]
+    (tmp_path / "category_labels.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    bench = Path(__file__).parents[2] / "bench" / "classes.py"
+    done = subprocess.run([sys.executable, str(bench), "--data", str(tmp_path), "--wrong"], capture_output=True, text=True, check=True)
+    assert f"{tmp_path.name}: 2 logs\n  accuracy 0.500  precision when said 0.500  said 2\n" in done.stdout
+    assert "| from 0.9 | 2 | 0.96 | 0.50 |" in done.stdout
+    assert "full: env, said infra 0.96 (disk-full: cp: No space left on device)" in done.stdout
 
 
 def test_swapped_confidences_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,9 @@ from time import perf_counter
 import pytest
 
 from cihealing.domain.values import FailureClass
+from cihealing.reading.classify import classify, rule_findings, rule_hits
 from cihealing.reading.linear import MAX_PATTERN, objection
+from cihealing.reading.log import Log
 from cihealing.reading.rulebook import MAX_FILE, MAX_TEXT, problems, rules, rules_from
 
 GOOD = """\
@@ -153,6 +155,21 @@ def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
 
 def test_other_files_of_the_directory_are_left_alone(tmp_path: Path) -> None:
     assert rules_from(wrote(tmp_path, "not: rules", name="README.md")).refused == ()
+
+
+def test_a_local_rule_classifies(tmp_path: Path) -> None:
+    log = Log(["start", "2024-01-01 Error: Vault is sealed", "exit"])
+    hits = rule_hits(log, rules_from(wrote(tmp_path, GOOD)).rules)
+    assert [(each.id, number) for each, number in hits] == [("vault-sealed", 2)]
+    finding = rule_findings(log, hits)[0]
+    verdict = classify(log, finding, cited=[2], hits=hits, frames=[])
+    assert (verdict.failure_class, verdict.confidence, verdict.signs[0].rule) == (FailureClass.INFRA, 0.9, "vault-sealed")
+
+
+def test_only_the_beginning_of_a_line_is_searched(tmp_path: Path) -> None:
+    own = rules_from(wrote(tmp_path, GOOD)).rules[-1]
+    assert own.on(" " * (MAX_TEXT - 20) + "Vault is sealed")
+    assert not own.on(" " * MAX_TEXT + "Vault is sealed")
 
 
 # --- patterns ---
