@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from cihealing.domain.values import FailureClass, Frame, Sign
 from cihealing.reading.found import Finding, Kind
-from cihealing.reading.hints import candidates
 from cihealing.reading.log import Log
 from cihealing.reading.rulebook import Rule, Rulebook, rules, rules_from
 
@@ -68,12 +67,12 @@ class Vote:
 
 def rule_hits(log: Log, chosen: Sequence[Rule] | None = None) -> list[tuple[Rule, int]]:
     """Every rule with the lines it matches, without those on which CI repeats a script. `chosen`: other rules than the project's own."""
-    asked = candidates(log, rules() if chosen is None else chosen)
-    return [(rule, n) for rule, numbers in asked for n in matching(log, rule, numbers[-MAX_HITS:])]
+    return [(rule, n) for rule in (rules() if chosen is None else chosen) for n in matching(log, rule)]
 
 
-def matching(log: Log, rule: Rule, numbers: Iterable[int]) -> Iterator[int]:
-    return (n for n in numbers if n not in log.echoed and rule.on(log.line(n)) and not QUOTED.match(log.line(n)))
+def matching(log: Log, rule: Rule) -> Iterator[int]:
+    numbers = [n for n in log.having(*rule.any)[-MAX_HITS:] if n not in log.echoed]
+    return (n for n in numbers if rule.on(log.line(n)) and not QUOTED.match(log.line(n)))
 
 
 def mild(text: str) -> bool:
