@@ -237,7 +237,7 @@ def test_no_rule_is_slow_on_a_hostile_line(line: str) -> None:
         for text in (line, *(literal * (MAX_TEXT // len(literal)) for literal in each.any[:3])):
             started = perf_counter()
             each.on(text)
-            if perf_counter() - started > 0.25:
+            if perf_counter() - started > 0.05:
                 slow.append((each.id, text[:40]))
     assert slow == []
 
