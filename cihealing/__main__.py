@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-LIGHT = ("explain", "fingerprint", "notify")
+LIGHT = ("explain", "fingerprint", "notify", "rules")
 """Commands that need neither settings nor database: they start in a fraction of the time, in a CI job or a shell loop."""
 
 MAKES_SECRETS = ("up",)
