@@ -12,9 +12,6 @@ from cihealing.reading.log import Log
 MARKS = ("error", "[ERROR] /", "[ERROR] ", "FAILED: ", "e: ", "undefined reference")
 FORMS = (
     ("cc", re.compile(r"(?P<file>[^\s:()]{1,300}\.(?:c|cc|cpp|cxx|h|hh|hpp|cu|cuh|m|mm|swift|f90|ino)):\d{1,9}:(?:\d{1,9}:)? (?:fatal )?error: (?P<message>.+)$")),
-    ("javac", re.compile(r"\s{0,8}(?:\[(?:javac|ERROR)\]\s{1,4})?(?P<file>[^\s:()\[\]]{1,400}\.(?:java|kt|scala|groovy)):\d{1,9}: error: (?P<message>.+)$")),
-    ("maven", re.compile(r"(?:\[ERROR\] )(?P<file>[^\s:()\[\]]{1,400}\.(?:java|kt|scala|groovy)):(?:\[\d{1,9},\d{1,9}\]|\d{1,9}:|\s?\(?\d{1,9}) (?P<message>.+)$")),
-    ("kotlinc", re.compile(r"e: (?:file://)?(?P<file>[^\s:()]{1,400}\.kts?)(?::\d+:\d+|: \(\d+, ?\d+\):?) (?P<message>.+)$")),
     ("msvc", re.compile(r"\s{0,4}(?P<file>[^\s()]{1,300}|[A-Za-z]:[^()\n]{1,300})\(\d{1,9}(?:,\d{1,9})?\) ?: (?:fatal )?error (?P<rule>[A-Z]{1,4}\d{3,5}): (?P<message>.+)$")),
     ("ld", re.compile(r"(?P<file>[^\s:()]{0,300})\S{0,80}: (?P<message>undefined reference to .+|multiple definition of .+|cannot find -l.+)$")),
     ("ld", re.compile(r"(?P<file>)(?:/\S+/)?(?:ld|collect2|clang)(?:\.lld)?: error: (?P<message>.+)$")),
