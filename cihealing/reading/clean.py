@@ -34,7 +34,7 @@ PREFIX = re.compile(
     rf"(?:\[{CLOCK}\](?:[WEF]?:\s{{1,8}}\[Step \d{{1,3}}/\d{{1,3}}\])? |{CLOCK} {{1,2}}(?=\S))?"  # the clocks of Jenkins, AppVeyor and TeamCity
     r"(?:#\d{1,4} \d{1,6}\.\d{1,3} )?"  # docker buildx: step, seconds
     r"(?:[\w.-]{1,60}[-_]\d{1,3} {1,20}\| )?"  # docker compose: service and number
-    rf"(?:(?:@[\w.-]{{1,60}}/)?[\w.-]{{1,60}}:{TASK}: |(?:\.|[\w@.-]{{1,60}}/[\w./-]{{1,100}}) {TASK}: )?"  # turbo, pnpm -r: package and task
+    rf"(?:(?:@[\w.-]{{1,60}}/)?[\w.-]{{1,60}}:{TASK}:(?: |$)|(?:\.|[\w@.-]{{1,60}}/[\w./-]{{1,100}}) {TASK}: )?"  # turbo, pnpm -r: package and task
     r"(?:\d{2,8} (?=\[(?:INFO|ERROR|WARNING|DEBUG)\]))?"  # Maven's relative time
 )
 GROUP = re.compile(r"(?:travis_(?:fold|time):[\w:.=,-]*|section_(?:start|end):\d+:[\w.-]+(?:\[[\w=,]*\])?)[ \t]*")

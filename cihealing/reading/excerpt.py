@@ -7,12 +7,13 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
-from cihealing.domain.values import Line
+from cihealing.domain.values import FailureClass, Line
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
 from cihealing.reading.masks import normalise
 from cihealing.reading.structure import Step, innocent
 
+CODE = (Kind.TEST, Kind.LINT, Kind.COMPILE)
 MAX_LINES = 300
 MAX_TEXT = 600
 """Characters of a line that is shown."""
@@ -24,7 +25,7 @@ CLOSE = 60
 """Lines."""
 AFTERWARDS = 30
 """What a finding loses when it stands after the step had failed: clean-up and reports complain too."""
-ELSEWHERE = 40
+ELSEWHERE = 60
 """What it loses in a step that did not fail."""
 MAX_TALK = 3000
 MAX_GREEN = 20_000
@@ -34,7 +35,7 @@ TALK_WORDS = ("error", "Error", "ERROR", "FATAL", "fatal", "Fatal", "failed", "F
 NOT_TALK = re.compile(
     r"(?i)\b(?:0|no|without) (?:errors?|failures?|failed)\b|(?:errors?|failures?|failed)['\"]?\s?[:=]\s?(?:0\b|false|none|null)|-Werror|error_?(?:handler|page|log|prone)|failfast|fail-fast"
     r"|continue-on-error|if-no-files-found|\bon[_-]?error\b|errorlevel|set -e|\|\| (?:true|exit)|warning:|^\s*(?:\[?(?:WARN(?:ING)?|INFO|DEBUG|TRACE|NOTE)\b)|^(?:\$|\+) |PASSED|\bok\b|✓|✔"
-    r"|Download(?:ing|ed)|^Collecting |^Requirement |\.\.\. ok$|install(?:ing|ed)\b.*\berror"
+    r"|Download(?:ing|ed)|^Collecting |^Requirement |\.\.\. ok$|install(?:ing|ed)\b.*\berror|pip's dependency resolver does not currently take into account"
 )
 LEVELS = (
     (52, re.compile(r"(?:##\[error\]|::error[ :]|\s{0,4}(?:FATAL|CRITICAL|SEVERE|fatal|Fatal)\b)")),
@@ -49,7 +50,7 @@ EXIT = re.compile(
     r"|Done\. Your build exited|Finished: |Build step '.{1,80}' (?:marked|changed) build|script returned exit code|ERROR: Job failed|make(?:\[\d+\])?: \*\*\* .{0,300}(?:Error \d+|Stop\.)"
     r"|.{0,10}Command failed with exit code|npm (?:ERR!|error) (?:code (?:ELIFECYCLE|\d+)|errno|Exit status|Failed at|A complete log|This is probably not|Test failed)"
     r"|\[(?:cihealing|ci)\] exit code|Exited with code|exit status \d+\s*$|ERROR: InvocationError|.{0,4}Error: The command exited|Error: Process completed|FAILURE: Build failed with an exception"
-    r"|.{0,160}\b(?:exited|completed|terminated|finished|ended|failed) with (?:a )?(?:non-?zero )?(?:exit |return |error )?(?:code|status)\b|Tests? failed\.|BUILD FAIL|\[INFO\] BUILD FAIL|BUILD FAILED|.{0,40}Node\.js \d+ actions are deprecated|error: test failed, to rerun|##\[error\]Error: .{0,80}exit code \d+\.?$)"
+    r"|.{0,160}\b(?:exited|completed|terminated|finished|ended|failed) with (?:a )?(?:non-?zero )?(?:exit |return |error )?(?:code|status)\b|Tests? failed\.|BUILD FAIL|\[INFO\] BUILD FAIL|BUILD FAILED|.{0,40}Node\.js \d+ actions are deprecated|error: (?:doc)?test failed, to rerun|error: \d+ targets? failed|error: could not compile |collect2: error: ld returned \d+|clang.{0,20}: error: linker command failed|ninja: build stopped: |Errors while running CTest|\s{0,4}evaluation failed :\(|ERROR: {2,4}\S{1,80}: commands failed$|\s{0,2}[\w.-]{1,80}: FAIL (?:code \d+|✖ in)|[\w.-]{1,80}: exit -?\d+ \([\d.]+ seconds\)|nox > (?:Command .{1,400} failed with exit code|Session \S{1,100} failed\.|\* \S{1,100}: failed)|➤ YN0000: .{0,100}Failed with errors|\s?ELIFECYCLE|##\[error\]Error: .{0,80}exit code \d+\.?$)"
 )
 STEP_END = re.compile(
     r"##\[error\]Process completed with exit code [1-9]|Build step '.{1,80}' (?:marked|changed) build|The command .{1,400} exited with [1-9]|ERROR: Job failed"
@@ -93,15 +94,20 @@ def ranked(log: Log, findings: Iterable[Finding], *, steps: Sequence[Step], gree
     """Findings with their rank, best first; of equals the first test, lint or compile error and the last of anything else."""
     end = step_end(log)
     others = innocent(steps, end=end) if end <= len(log) or any(step.failed for step in steps) else ()
-    weighed = [(finding.rank + annotated(log, finding) - aside(finding.line, end=end, innocent=others), finding) for finding in findings]
+    found = list(findings)
+    most = max((finding.rank for finding in found if finding.kind in CODE), default=0)
+    weighed = [(weight(log, finding, most=most) - aside(finding.line, end=end, innocent=others), finding) for finding in found]
     if green:
         weighed = [(rank, f) for rank, f in weighed if f.kind is Kind.TEST or normalise(log.line(f.line)) not in green] or weighed
     return sorted(weighed, key=lambda pair: (-pair[0], order(pair[1])))
 
 
-def annotated(log: Log, finding: Finding) -> int:
-    """What CI itself marked as an error comes before what says the same elsewhere."""
-    return int(finding.kind is Kind.RULE and log.line(finding.line).startswith("##[error]"))
+def weight(log: Log, finding: Finding, *, most: int) -> int:
+    """What CI itself marked comes before what says the same elsewhere; a sum such as `3 tests failed` comes after the tests. `most`: of those."""
+    if finding.kind is not Kind.RULE:
+        return finding.rank
+    marked = finding.rank + log.line(finding.line).startswith("##[error]")
+    return min(marked, most - 1) if most and finding.tool == FailureClass.PRODUCT.value else marked
 
 
 def aside(number: int, *, end: int, innocent: Sequence[Step]) -> int:
@@ -112,7 +118,7 @@ def aside(number: int, *, end: int, innocent: Sequence[Step]) -> int:
 
 
 def order(finding: Finding) -> int:
-    return finding.line if finding.kind in (Kind.TEST, Kind.LINT, Kind.COMPILE) else -finding.line
+    return finding.line if finding.kind in CODE else -finding.line
 
 
 def shown(weighed: Sequence[tuple[int, Finding]]) -> list[int]:

@@ -22,6 +22,7 @@ FORMS = (
     re.compile(r".{1,300} \[(?P<file>[^\s:()\[\]]{1,300}\.rb):(?P<line>\d{1,9})\](?P<fn>):?$"),  # minitest
     re.compile(r"\s*at (?P<fn>[^\s(]{1,300})\(.{0,400}\) in (?P<file>.{1,400}):line (?P<line>\d{1,9})$"),  # .NET
     re.compile(r"\s{0,8}(?:#\d{1,4} |│ )?(?P<file>[^\s:()]{1,300}\.php)(?::|\()(?P<line>\d{1,9})(?:\): (?P<fn>[\w\\:>-]{1,200})\(.*|\)?)$"),  # PHP
+    re.compile(r".{1,1000} in (?P<file>[^\s:()]{1,300}\.php) on line (?P<line>\d{1,9})(?P<fn>)$"),  # PHP itself
     re.compile(r"\s*(?P<fn>)(?P<file>\S{1,300}\.go):(?P<line>\d{1,9})(?: \+0x|: |$)"),  # Go
     re.compile(r"\s*--> (?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}(?P<fn>)"),  # rustc, ruff
     re.compile(r"\s*thread '[^']{0,200}'(?: \(\d{1,20}\))? panicked at (?:'.{0,1000}', )?(?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}:?$(?P<fn>)"),  # Rust

@@ -25,6 +25,7 @@ IMPORTED = re.compile(r".{0,500} from \"(?P<file>[^\"]{1,400})\"")
 NEXT = re.compile(
     r"ERROR in |WARNING in |✘ \[ERROR\] |▲ \[WARNING\] |\[!\] |webpack [\d.]+ compiled|\d+ errors? ?$|\s{4}at |🚨|.*error during build:$|Failed to compile"
 )
+LINTED = re.compile(r"\d{1,9}:\d{1,9}\s{1,4}(?:Error|Warning): ")
 MAX_BLOCK = 20
 
 FAILED = Saying(("compiled with ",), re.compile(r"webpack [\d.]+ compiled with [1-9]\d* errors?|\s?compiled with [1-9]\d* errors?"))
@@ -64,7 +65,7 @@ def compiled(log: Log, number: int) -> Iterator[Finding]:
     """`Failed to compile.`, a file, and what is wrong in it; tsc's and eslint's own lines are read by their parsers."""
     lines = written(log, log.block(number + 1, until=NEXT, limit=MAX_BLOCK))
     file = NAMED.match(log.line(lines[0])) if lines else None
-    if file and len(lines) > 1:
+    if file and len(lines) > 1 and not LINTED.match(log.line(lines[1])):
         yield Finding(
             kind=Kind.COMPILE, tool="webpack", line=lines[1], error_type="compile", message=log.line(lines[1]).strip(), file=file["file"],
             cites=(number, *lines[:10]),

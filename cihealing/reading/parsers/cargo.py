@@ -26,7 +26,7 @@ PANIC = re.compile(
 RETURNED = re.compile(r"\s{0,8}(?:Error: |note: (?=test did not panic|panic did not contain))(?P<message>\S.*)$")
 END = re.compile(r"---- .* stdout ----$|failures:$|test result: |\s+(?:Summary|Cancel\w*) ")
 CARGO = re.compile(
-    r"error: (?P<message>(?:failed to (?!run `rustc`)|no matching package|the lock file |cannot update the lock file|linking with |no such command|toolchain '|package `.+` cannot be built|could not find `Cargo\.toml`).*)$"
+    r"error: (?P<message>(?:failed to (?!run `rustc`|solve)|no matching package|the lock file |cannot update the lock file|linking with |no such command|toolchain '|package `.+` cannot be built|could not find `Cargo\.toml`).*)$"
 )
 WHY = re.compile(r"\s{1,6}\S|$|Caused by:|(?:location|required by|perhaps you meant|  ?=)")
 

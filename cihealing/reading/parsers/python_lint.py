@@ -28,7 +28,7 @@ FILE = rf"(?P<file>{PATH}\.(?:pyi?|ipynb))"
 FORMS = (
     Form("pylint", re.compile(FILE + r":\d{1,9}:(?:\d{1,6}:)? \[?(?P<rule>[CRWEF]\d{4})(?:\([\w-]+\), \S{0,200}\])?:? (?P<message>.+)$")),
     Form("flake8", re.compile(FILE + r":(?:cell \d+:)?\d{1,9}:(?:\d{1,6}:)? (?P<rule>[A-Z]{1,4}\d{2,4}|invalid-syntax):? (?:\[\*\] )?(?P<message>.+)$")),
-    Form("mypy", re.compile(FILE + r":(?:\d{1,9}:){0,4} error: (?P<message>.+?)(?:\s{2}\[(?P<rule>[\w-]+)\])?$"), "types"),
+    Form("mypy", re.compile(r"(?!__main__\.py: )" + FILE + r":(?:\d{1,9}:){0,4} error: (?P<message>.+?)(?:\s{2}\[(?P<rule>[\w-]+)\])?$"), "types"),
     Form("pyright", re.compile(r"\s*" + FILE + r":\d{1,9}:\d{1,6} - error: (?P<message>.+?)(?: \((?P<rule>report\w+)\))?$"), "types"),
     Form("isort", re.compile(r"ERROR: (?P<file>\S{1,400}) (?P<message>Imports are incorrectly sorted.*)$")),
     Form("black", re.compile(r"error: cannot (?:format|parse:?) (?P<file>[^\s:]{1,400}):(?P<message>.+)$")),
