@@ -85,6 +85,8 @@ class Environment(BaseSettings):
     database_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     redis_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     policy_file: Path | None = None
+    rules_dir: Path | None = None
+    """Local rules that classify failures, laid over the project's own; read once, at start."""
     sandbox: Literal["auto", "bubblewrap", "plain"] = "auto"
     toolchain: str = ""
     """Directories, separated by colons, that repositories' commands see besides /usr."""

@@ -29,6 +29,7 @@ CI_HEALING: dict[str, Any] = {
     "ENV": ENVIRONMENT.env,
     "DATA_DIR": DATA_DIR,
     "POLICY_FILE": ENVIRONMENT.policy_file or DATA_DIR / "policy.yml",
+    "RULES_DIR": ENVIRONMENT.rules_dir,
     "POLICY_OVERRIDES": ENVIRONMENT.policy_overrides(),
     "SANDBOX": ENVIRONMENT.sandbox,
     "URL": ENVIRONMENT.url.rstrip("/"),

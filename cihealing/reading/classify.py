@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from cihealing.domain.values import FailureClass, Frame, Sign
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
-from cihealing.reading.rulebook import Rule, Rulebook, rules, rules_from
+from cihealing.reading.rulebook import Rule, Rulebook, in_force, rules, rules_from
 
 __all__ = ["THRESHOLD", "Rule", "Rulebook", "Verdict", "classify", "matching", "rule_findings", "rule_hits", "rules", "rules_from"]
 
@@ -66,8 +66,8 @@ class Vote:
 
 
 def rule_hits(log: Log, chosen: Sequence[Rule] | None = None) -> list[tuple[Rule, int]]:
-    """Every rule with the lines it matches, without those on which CI repeats a script. `chosen`: other rules than the project's own."""
-    return [(rule, n) for rule in (rules() if chosen is None else chosen) for n in matching(log, rule)]
+    """Every rule with the lines it matches, without those on which CI repeats a script. `chosen`: other rules than those in force."""
+    return [(rule, n) for rule in (in_force() if chosen is None else chosen) for n in matching(log, rule)]
 
 
 def matching(log: Log, rule: Rule) -> Iterator[int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 
 from cihealing.domain.values import Failure, FailureClass
 from cihealing.reading import clean, sieve, status, structure
-from cihealing.reading.classify import Rule, classify, rule_findings, rule_hits, rules
+from cihealing.reading.classify import Rule, classify, rule_findings, rule_hits
 from cihealing.reading.excerpt import STEP_WORDS, TALK_WORDS, excerpt, green_lines, ranked, shown, talk
 from cihealing.reading.fingerprint import EXIT_MARKS, exit_code_of, strong, weak
 from cihealing.reading.found import Finding, Kind
@@ -18,6 +18,7 @@ from cihealing.reading.log import Log
 from cihealing.reading.masks import normalise
 from cihealing.reading.parsers import findings, parsers, sayings
 from cihealing.reading.redact import Redacted, redact
+from cihealing.reading.rulebook import in_force
 from cihealing.reading.scan import Scanner
 from cihealing.reading.sieve import Kept
 from cihealing.reading.structure import Step
@@ -62,10 +63,14 @@ def sift(raw: Iterable[bytes]) -> Kept:
     return sieve.sifted(raw, scanner(), weak=frozenset((*TALK_WORDS, *structure.MARKS)))
 
 
-@cache
 def scanner() -> Scanner:
+    return scanner_for(in_force())
+
+
+@lru_cache(maxsize=2)
+def scanner_for(rules: tuple[Rule, ...]) -> Scanner:
     """All that anybody asks a log for."""
-    marks = [*(mark for parser in parsers() for mark in parser.MARKS), *(hint for rule in rules() for hint in rule.any)]
+    marks = [*(mark for parser in parsers() for mark in parser.MARKS), *(hint for rule in rules for hint in rule.any)]
     said = [mark for verdict in ("PASSED", "FAILED") for saying in sayings(verdict) for mark in saying.marks]
     return Scanner([*marks, *said, *TALK_WORDS, *STEP_WORDS, *status.MARKS, *structure.MARKS, *EXIT_MARKS])
 

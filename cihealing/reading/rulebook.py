@@ -96,6 +96,26 @@ def rules() -> tuple[Rule, ...]:
     return tuple(rule_of(raw, name=place.name) for place in places for raw in yaml.load(place.read_bytes(), fast))  # noqa: S506 - a safe loader
 
 
+_chosen: list[tuple[Rule, ...]] = []
+
+
+def in_force() -> tuple[Rule, ...]:
+    """What logs are read with: the project's own rules, unless a process chose others when it started."""
+    return _chosen[-1] if _chosen else rules()
+
+
+def put_in_force(directory: Path) -> tuple[Refused, ...]:
+    """Read all logs of this process with the rules of a local directory over the project's own. Gives what was left out, and why."""
+    book = rules_from(directory)
+    _chosen[:] = [book.rules]
+    return book.refused
+
+
+def own_again() -> None:
+    """Back to the project's own rules."""
+    _chosen.clear()
+
+
 def rules_from(directory: Path) -> Rulebook:
     """The project's rules with those of a local directory laid over them. Whatever is wrong with one of these leaves it out and is told."""
     refused: list[Refused] = []

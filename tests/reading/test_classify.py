@@ -239,5 +239,5 @@ def test_the_bench_reads_a_directory_of_labelled_logs(tmp_path: Path) -> None:
 
 def test_swapped_confidences_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     swapped = tuple(replace(rule, confidence=round(1.55 - rule.confidence, 2), in_test=round(1.55 - rule.in_test, 2)) for rule in rules())
-    monkeypatch.setattr(module, "rules", lambda: swapped)
+    monkeypatch.setattr(module, "in_force", lambda: swapped)
     assert uncalibrated(judged()) != []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from cihealing.reading import rulebook
 from cihealing.reading.fingerprint import line_hash
 
 LOGS = Path(__file__).parent / "logs"
@@ -183,3 +184,23 @@ def test_the_reader_needs_no_service() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_local_rules_classify(tmp_path: Path) -> None:
+    log, rules = tmp_path / "build.log", tmp_path / "rules"
+    rules.mkdir()
+    log.write_text("starting\nthe flux capacitor is empty\nFinished: FAILURE\n")
+    (rules / "infra.yaml").write_text(
+        "- id: flux\n  type: flux\n  confidence: 0.9\n  root: 70\n  any: [flux capacitor]\n  samples: [the flux capacitor is empty]\n"
+    )
+    (rules / "data.yaml").write_text("- id: bad\n  type: x\n  confidence: 0.9\n  any: [abcd]\n  samples: [nothing like it]\n")
+    err = io.StringIO()
+    out = io.StringIO()
+    try:
+        call_command("explain", "--json", "--rules", str(rules), str(log), stdout=out, stderr=err)
+    finally:
+        rulebook.own_again()
+    row = json.loads(out.getvalue())
+    assert (row["failureClass"], row["errorType"], row["rootLine"]) == ("infra", "flux", 2)
+    assert "bad" in err.getvalue()
+    assert json.loads(run("explain", "--json", str(log)))["errorType"] != "flux"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -15,6 +17,7 @@ from cihealing.domain.values import Failure, Line
 from cihealing.management.logs import Source, Unreadable, sources
 from cihealing.reading import Reading, read_chunks
 from cihealing.reading.junit import FailedTest, NoReport, failed_tests, merged
+from cihealing.reading.rulebook import put_in_force
 from cihealing.reading.structure import Step
 
 if TYPE_CHECKING:
@@ -73,10 +76,13 @@ class Command(BaseCommand):
         parser.add_argument("files", nargs="+", metavar="FILE", help="a log, .gz, GitHub's log archive or JUnit XML; - is standard input")
         parser.add_argument("--green", action="append", default=[], metavar="PASS.log", help="log of a passing run of the job (repeatable)")
         parser.add_argument("--junit", action="append", default=[], metavar="REPORT.xml", help="JUnit XML of the job (may be repeated)")
+        parser.add_argument("--rules", default=os.environ.get("CI_HEALING_RULES_DIR", ""), metavar="DIR", help="a directory of local rules")
         parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.unreadable: list[str] = []
+        for refused in put_in_force(Path(options["rules"]).expanduser()) if options["rules"] else ():
+            self.stderr.write(str(refused))
         reports = tuple(test for path in options["junit"] for test in report_of(path))
         greens = [path for path in options["green"] if opened(path)]
         printed = Printed(colour=not options["no_color"]) if not options["json"] else None

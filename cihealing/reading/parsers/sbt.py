@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cihealing.reading.found import Finding, Kind
+from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.log import Log
 
 MARKS = ("[error] (", "[error] Error downloading ", "[error] Not a valid ", "[error] sbt.librarymanagement.ResolveException")
+PASSED = Saying(("[success] Total time",), re.compile(r"\[success\] Total time"))
 TASK = re.compile(r"\[error\] \((?P<task>[\w /:*{}@.,-]{1,200})\) (?:(?P<type>(?:[\w$]+\.)+[A-Z][\w$]*): )?(?P<message>.+)$")
 RESOLVE = re.compile(
     r"\[error\] (?:sbt\.librarymanagement\.ResolveException: )?(?P<message>Error downloading \S+|Not a valid (?:command|key|project)\b.*)"
