@@ -1,8 +1,8 @@
 """Every parser over its samples: outputs of the real tool, in samples/NAME.yaml, one file a parser.
 
-A sample: `name`; `made_with`, the tool, its version and the command; `log`; and what must be read from it: `status` (failed), `tests`
-(exactly these, in any order), `root` (part of the root line), `type`, `says` (part of the summary), `class`, `frames` (each `file:line`, all
-must be there), `command`.
+A sample: `name`; `made_with`, the tool, its version and the command; `log`; and what must be read from it: `status` (failed),
+`tests` (exactly these, in any order), `root` (part of the root line), `type`, `says` (part of the summary), `class`, `frames` (each
+`file:line`, all must be there), `command`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
 
-MARKS = (".java:", ".kt:", ".kts:", ".groovy:", "PMD Failure: ", "At ", "Forbidden ", "Lint error > ")
+MARKS = (".java:", ".kt:", ".kts:", ".groovy:", "PMD Failure: ", ":[line", "Forbidden ", "Lint error > ")
 SOURCE = r"(?P<file>(?:[A-Za-z]:)?[^\s:()\[\]]{1,400}\.(?:java|kt|kts|groovy|scala|xml|properties))"
 FORMS = (
     ("checkstyle", re.compile(rf"(?:\[[\w:]{{1,20}}\] )?\[ERROR\] {SOURCE}:\[\d{{1,9}}(?:,\d{{1,9}})?\] \([a-z]+\) (?P<rule>[A-Z]\w+): (?P<message>.+)$")),
