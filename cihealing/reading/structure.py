@@ -88,6 +88,8 @@ class Walk:
         self.open: Step | None = None
         self.began: int | None = None
         self.github = False
+        self.buildkite = log.has("\n~~~ ")
+        """Elsewhere lines that begin so are go's verdicts, and files in a difference."""
 
     def line(self, number: int) -> None:
         raw, text = self.log.raw(number), self.log.line(number)
@@ -99,7 +101,7 @@ class Walk:
             self.exited(number, code)
         elif END.match(text):
             self.end(number)
-        elif found := BEGIN.match(text):
+        elif (found := BEGIN.match(text)) and (found["buildkite"] is None or self.buildkite):
             self.begin(number, name=next(name for name in found.groups() if name is not None).strip())
         elif (said := COMMAND.match(text)) and not NO_STEP.match(text) and not self.github:
             self.begin(number, name=self.open.name if self.open else "", command=said["command"][:MAX_COMMAND])

@@ -48,9 +48,10 @@ def steps(text: str) -> list[tuple[str, str, int | None, float | None]]:
         (AZURE, [("Build", "dotnet build", 5, 4.0)]),
         (BUILDKITE, [("Preparing", "git clone x", None, None), (":rspec: Specs", "bundle exec rspec", 7, None)]),
         ("+ set -e\n+ make\nx\n[ci] exit code 9\n", [("", "make", 9, None)]),
+        ("+ go test ./...\n--- FAIL: TestTotal (0.00s)\n+++ b/shop.go\n[ci] exit code 1\n", [("", "go test ./...", 1, None)]),
         ("nothing\n", []),
     ],
-    ids=["github", "gitlab", "jenkins", "travis", "azure", "buildkite", "traced", "none"],
+    ids=["github", "gitlab", "jenkins", "travis", "azure", "buildkite", "traced", "go", "none"],
 )
 def test_steps(text: str, expected: list[tuple[str, str, int | None, float | None]]) -> None:
     assert steps(text) == expected
