@@ -19,7 +19,7 @@ from cihealing.reading.masks import normalise
 from cihealing.reading.parsers import findings, parsers, sayings
 from cihealing.reading.redact import Redacted, redact
 from cihealing.reading.rulebook import in_force
-from cihealing.reading.scan import Scanner
+from cihealing.reading.scan import BUILDING, Scanner
 from cihealing.reading.sieve import Kept
 from cihealing.reading.structure import Step
 
@@ -64,7 +64,8 @@ def sift(raw: Iterable[bytes]) -> Kept:
 
 
 def scanner() -> Scanner:
-    return scanner_for(in_force())
+    with BUILDING:
+        return scanner_for(in_force())
 
 
 @lru_cache(maxsize=2)

@@ -10,12 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
+from threading import Lock
 from typing import Any, Protocol
 
 Hits = Mapping[str, Sequence[int]]
 """Needle -> indexes (from 0) of the lines that hold it, ascending. A needle that is nowhere is not in it."""
 BLOCK = 1 << 20
 """Bytes searched at once, so that a text that consists of needles takes no more memory than another."""
+BUILDING = Lock()
+"""Held by whoever builds what all others wait for: threads that begin together do not each build their own."""
 Place = tuple[int, int]
 """Where a needle stands: a place in its line, as an offset into the text; the needle's position."""
 
@@ -56,6 +59,10 @@ class Scanner:
 
     @cached_property
     def engine(self) -> Engine:
+        with BUILDING:
+            return self.built()
+
+    def built(self) -> Engine:
         if self.fast is not False:
             try:
                 return Automaton(self.words, import_module("hyperscan"))
@@ -69,6 +76,8 @@ class Automaton:
     """All needles in one state machine. Source: documentation of Hyperscan and of its Python binding."""
 
     def __init__(self, words: Sequence[bytes], hyperscan: Any) -> None:
+        self.scanning = Lock()
+        """The machine's scratch space serves one thread at a time."""
         self.database = hyperscan.Database()
         expressions = [b"".join(b"\\x%02x" % byte for byte in word) for word in words]
         self.database.compile(expressions=expressions, ids=list(range(len(words))), elements=len(words), flags=[0] * len(words))
@@ -76,7 +85,8 @@ class Automaton:
     def places(self, data: bytes) -> list[Place]:
         found: list[Place] = []
         add = found.append
-        self.database.scan(data, match_event_handler=lambda word, _start, end, _flags, _context: add((end - 1, word)))
+        with self.scanning:
+            self.database.scan(data, match_event_handler=lambda word, _start, end, _flags, _context: add((end - 1, word)))
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def test_blocks_do_not_matter(engine: bool, size: int, monkeypatch: pytest.Monke
     text = "x error\n+ make\n\nplain\naab err\n" * 9 + "last error"
     monkeypatch.setattr(scan, "BLOCK", size)
     assert Scanner(NEEDLES, fast=engine).hits(text.encode()) == by_hand(NEEDLES, text)
+
+
+def test_threads_share_one_scanner(engine: bool) -> None:
+    shared, text = Scanner(NEEDLES, fast=engine), "x error\n+ make\nplain\n" * 2000
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: shared.hits(text.encode()), range(40)))
+    assert all(each == by_hand(NEEDLES, text) for each in found)
 
 
 def test_without_the_fast_engine_the_other_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:

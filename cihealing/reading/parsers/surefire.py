@@ -24,6 +24,8 @@ LISTED = re.compile(
 )
 LISTED_OLD = re.compile(r"\s{0,4}(?P<test>[a-zA-Z_][^\s(]{0,300})\((?P<owner>[\w.$]{1,300})\)(?:: (?P<message>.*)|)$")
 MAX_LIST = 2000
+MAX_FLAKES = 20
+"""Lists that are read; of more, the last ones."""
 
 
 def parse(log: Log) -> Iterator[Finding]:
@@ -63,13 +65,17 @@ def full_name(name: str, suite: str) -> str:
 
 def flakes(log: Log) -> list[tuple[int, frozenset[str]]]:
     """Where a list of flaky tests stands (they failed and then passed), and the names in it."""
-    return [(n, frozenset(flaky_names(log, n))) for n in log.having(*FLAKES) if log.line(n).removeprefix("[WARNING] ").strip() in FLAKES]
+    return [
+        (n, frozenset(flaky_names(log, n)))
+        for n in log.having(*FLAKES)[-MAX_FLAKES:]
+        if log.line(n).removeprefix("[WARNING] ").strip() in FLAKES
+    ]
 
 
 def flaky_names(log: Log, header: int) -> Iterator[str]:
     for n in range(header + 1, min(header + MAX_LIST, len(log) + 1)):
         text = log.line(n).removeprefix("[WARNING] ")
-        if "Tests run:" in text:
+        if "Tests run:" in text or text.strip() in FLAKES:
             return
         if text[:1].strip() and not text.startswith("["):
             yield full_name(text.strip(), "")

@@ -172,7 +172,7 @@ def by_start(forms: Iterable[Form]) -> dict[str, tuple[Form, ...]]:
 
 
 BY_START = by_start(FORMS)
-WORD_IN_RUN = re.compile(r"[_~-]+(?=[A-Za-z0-9])")
+WORD_IN_RUN = re.compile(r"[_~-](?=[A-Za-z0-9])")
 # What is written for one character, where a run begins inside of it: `\nghp_…`, `%3Dghp_…`, `\u0022ghp_…`, `[32mghp_…`.
 ESCAPE_IN_RUN = {
     "\\": re.compile(r"[nrtf](?![a-z]{3})|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[nrtf]"),
