@@ -80,8 +80,10 @@ class Log:
         return [range(start, self.end_of_header(start) + 1) for start in self.having(RUN) if self.line(start).startswith(RUN)]
 
     def end_of_header(self, start: int) -> int:
+        """The line that ends it; the first itself where the next header comes before."""
         last = min(start + MAX_HEADER, self.total)
-        return next((n for n in range(start, last) if self.line(n).startswith("##[endgroup]")), start)
+        stop = next((n for n in range(start + 1, last + 1) if self.line(n).startswith(("##[endgroup]", RUN))), start)
+        return start if self.line(stop).startswith(RUN) else stop
 
     @cached_property
     def echoed(self) -> frozenset[int]:
