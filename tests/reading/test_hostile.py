@@ -21,7 +21,7 @@ SAMPLES = [
     for path in sorted((Path(__file__).parent / "samples").glob("*.yaml"))
     for sample in yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
 ]
-LINES = sorted({line for log in SAMPLES for line in log.splitlines()})
+LINES = sorted({line for log in SAMPLES for line in log.splitlines() if line})
 KINDS = ("failed", "passed", "cancelled", "unknown")
 PIECE = 64 << 10
 PARTS = 16
