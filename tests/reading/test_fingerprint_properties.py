@@ -200,7 +200,7 @@ def test_no_repeat_of_anything_is_slow(work: object, unit: str) -> None:
     text = (unit * (65_536 // len(unit) + 1))[:65_536]
     begun = time.process_time()
     work(text), work(text + "!x")
-    assert time.process_time() - begun < 0.2
+    assert time.process_time() - begun < 1
 
 
 def test_every_alternative_has_a_line_that_needs_it() -> None:
