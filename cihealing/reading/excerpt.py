@@ -11,7 +11,7 @@ from cihealing.domain.values import FailureClass, Line
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
 from cihealing.reading.masks import normalise
-from cihealing.reading.structure import Step, innocent
+from cihealing.reading.structure import Step, innocent, step_at
 
 CODE = (Kind.TEST, Kind.LINT, Kind.COMPILE)
 MAX_LINES = 300
@@ -114,7 +114,7 @@ def aside(number: int, *, end: int, innocent: Sequence[Step]) -> int:
     """What a finding loses by the place it stands at."""
     if number > end:
         return AFTERWARDS
-    return ELSEWHERE if any(step.holds(number) for step in innocent) else 0
+    return ELSEWHERE if step_at(innocent, number) else 0
 
 
 def order(finding: Finding) -> int:

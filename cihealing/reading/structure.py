@@ -7,13 +7,14 @@ Sources: the runners' own output of GitHub Actions, Azure Pipelines, GitLab, Jen
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cihealing.reading.log import RUN, Log
 
-MAX_STEPS = 2000
+MAX_STEPS = 20_000
 """Of a log with more (a shell that traces a loop) the last ones."""
 MAX_COMMAND = 1000
 ANNOTATION = "##[error]"
@@ -168,6 +169,12 @@ def failed_step(steps: Sequence[Step], root: int) -> Step | None:
     inside = [step for step in around if step.failed]
     chosen = inside or around or failed
     return chosen[-1] if chosen else None
+
+
+def step_at(steps: Sequence[Step], number: int) -> Step | None:
+    """The one of `steps`, which follow each other, that a line stands in."""
+    at = bisect_right(steps, number, key=lambda step: step.first) - 1
+    return steps[at] if at >= 0 and steps[at].holds(number) else None
 
 
 def innocent(steps: Sequence[Step], *, end: int) -> Sequence[Step]:

@@ -82,6 +82,17 @@ def test_an_error_in_a_step_that_went_well_is_not_the_root() -> None:
     assert [line.line for line in failure.excerpt] == [5]
 
 
+def test_many_steps_that_went_well_hide_none() -> None:
+    """Each of 5,000 commands says what sounds like an error, and only the last one failed."""
+    text = (
+        "".join(f"+ run {i}\na.c:{i}:1: error: expected ';'\n" for i in range(5000))
+        + "+ last\nfatal: ref is not a tree\n[ci] exit code 1\n"
+    )
+    failure = read(text).failure
+    assert failure is not None
+    assert failure.root_line == 10_002
+
+
 def test_lines_of_a_step_are_the_files() -> None:
     found = steps_of(Log(lines_of(plain(GITHUB))))
     assert [(step.first, step.last, step.failed) for step in found] == [(1, 5, False), (6, 15, True)]
