@@ -22,6 +22,10 @@ REPORTER = re.compile(
 REPORTER_END = re.compile(r"\s{1,8}(?P<test>test_\S.*?)\s+(?P<verdict>FAIL|ERROR) \([\d.]+s\)$")
 SUITE = re.compile(r"(?P<owner>[A-Z][\w:]*(?:Test|Spec|::\w+)?)(?:: ?)?$")
 RAISED = re.compile(r"\s*(?P<type>[A-Z]\w*(?:::[A-Z]\w*)*): ?(?P<message>.*)$")
+WRAPPED = re.compile(r"\s*Minitest::(?:UnexpectedError|Assertion):\s+")
+"""How minitest-reporters put a failure's own type or message behind that of the wrapper."""
+NO_OWNER = "Minitest::Result#"
+"""What their default reporter writes for every class."""
 NOT_A_TYPE = ("Expected", "Actual", "Error", "Failure", "Diff", "Minitest")
 STOP = re.compile(r"\s*$|\s{0,4}\d+\) (?:Failure|Error|Skipped):|(?:bin/|bundle exec )?rails test |Finished in ")
 MAX_SHOWN = 30
@@ -57,10 +61,11 @@ def reporters(log: Log) -> Iterator[Finding]:
 
 def finding(log: Log, number: int, *, name: str, below: int, is_error: bool) -> Finding:
     root = below if log.line(below).strip() else min(below + 1, len(log))
-    raised = RAISED.match(log.line(root))
+    stated = WRAPPED.sub("", log.line(root), count=1)
+    raised = RAISED.match(stated)
     known = raised is not None and (is_error or raised["type"].endswith(("Error", "Exception"))) and raised["type"] not in NOT_A_TYPE
-    error_type, message = (raised["type"], raised["message"]) if raised and known else ("Assertion", log.line(root).strip())
+    error_type, message = (raised["type"], raised["message"]) if raised and known else ("Assertion", stated.strip())
     return Finding(
-        kind=Kind.TEST, tool="minitest", line=root, error_type=error_type.rpartition("::")[2], message=message, test=name,
+        kind=Kind.TEST, tool="minitest", line=root, error_type=error_type.rpartition("::")[2], message=message, test=name.removeprefix(NO_OWNER),
         cites=(*range(number, root), *log.block(root, until=STOP, limit=MAX_SHOWN)),
     )  # fmt: skip
