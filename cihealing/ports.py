@@ -213,6 +213,136 @@ class Published:
     merged: bool
 
 
+# ---------------------------------------------------------------- models
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRequest:
+    """One question to one model. `timeout` in seconds over the whole call; the answer is JSON of the schema `prompting.answer.Answer`."""
+
+    provider: str
+    """`anthropic`, `openai`, `gemini`, `grok` or `offline`."""
+    model: str
+    system: str
+    prompt: str
+    max_output_tokens: int = 8_000
+    timeout: float = 180.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelReply:
+    """What came back and was paid for, of use or not. Tokens as the provider counted them, 0 where it did not say."""
+
+    outcome: str
+    """`answered`, `malformed` (not JSON of the schema), `truncated` (partial) or `refused` (by the model or its filter)."""
+    text: str
+    """The answer's JSON as sent by the model; of another outcome whatever came."""
+    model: str
+    """As the provider named it."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    seconds: float = 0.0
+    problem: str = ""
+    """For the other outcomes: what is wrong with it, for people and for the next attempt."""
+
+
+class ModelFailed(Exception):
+    """No answer came. `kind` is stable; `again` says whether trying later or elsewhere is worth it (the attempt is not spent).
+
+    Again: `rate_limited` (429; `retry_after` in seconds where it was named), `overloaded` (529, 503), `server_error` (5xx), `timeout`,
+    `unreachable`. Not again: `bad_request` (400, 422), `unauthorized` (401, 403), `spend_cap` (402, and 429 that says so), `unknown_model`
+    (404), `crashed` (the subprocess died), `not_configured` (no key, no model).
+    """
+
+    def __init__(self, message: str, *, kind: str, again: bool, retry_after: float | None = None, seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.kind, self.again, self.retry_after, self.seconds = kind, again, retry_after, seconds
+
+
+class Model(Protocol):
+    """A language model behind a provider: asked in a subprocess that holds its own key and nothing else."""
+
+    def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
+        """Raises ModelFailed, Cancelled."""
+
+    def configured(self, provider: str, *, settings: Mapping[str, str]) -> str:
+        """What is missing for this provider (the setting to set), empty where it can be asked."""
+
+    def default_model(self, provider: str, *, settings: Mapping[str, str]) -> str:
+        """From `<PROVIDER>_DEFAULT_MODEL`; empty where none is set and none is usual."""
+
+    def price(self, provider: str, model: str, *, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float | None:
+        """USD; None where nobody knows the price (a local model costs what policy says)."""
+
+
+# ---------------------------------------------------------------- forges
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileEdit:
+    """One file as the patch leaves it; `content` None: deleted. `mode` is git's (100644 or 100755)."""
+
+    path: str
+    content: bytes | None
+    mode: str = "100644"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What is to be brought to the branch `branch`, which must still be at `head`. `patch` and `files` say the same."""
+
+    run_id: str
+    repository: str
+    branch: str
+    head: str
+    patch: str
+    files: tuple[FileEdit, ...] = ()
+    title: str
+    body: str
+    """Markdown in which text of others neither mentions, links, closes nor formats."""
+    trailers: tuple[str, ...] = ()
+    """`Key: value` lines of the commit message besides the run's own."""
+    draft: bool = True
+    actor: str = ""
+    """The person who approved it."""
+
+    @property
+    def source(self) -> str:
+        """The branch the change is made on."""
+        return f"cihealing/{self.run_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A change (pull request, merge request) as the forge has it now."""
+
+    url: str
+    state: str
+    """`open`, `merged` or `closed`."""
+    head: str
+    """The commit its branch is at."""
+    target_head: str = ""
+    merged_commit: str = ""
+    checks: str = "none"
+    """`none`, `pending`, `green` or `red`: what its own CI says of `head`."""
+    failing: tuple[str, ...] = ()
+    """Names of the red checks."""
+    opted_out: bool = False
+    """It carries the label `cihealing:off`."""
+    by: str = ""
+    """Who merged or closed it, where the forge says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request to a forge as it would be sent; `body` without secrets."""
+
+    method: str
+    url: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
 class HeadMoved(Exception):
     """The branch no longer points at the commit the proof is about."""
 
@@ -222,27 +352,91 @@ class HeadMoved(Exception):
 
 
 class Forge(Protocol):
-    """Where changes are opened and merged. Idempotent by `run_id`: a repeated call finds what the first one did."""
+    """Where changes are opened and merged. Idempotent by `run_id`: a repeated call finds what the first one did.
+
+    A change is named by its URL. Every call raises TransientError (5xx, secondary limits with `retry_after`, time-outs) and PermanentError
+    (401, 403, 404, 409, 422 that mean it; the message says what to do). `settings` are named as in `Tools.settings`.
+    """
+
+    name: str
+    opens_changes: bool
+    """False where publishing merges at once (a local git repository)."""
+
+    def publish(self, proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Published:
+        """Open the change (or merge it, where none can be open). Adopts the branch and the change that exist. Raises HeadMoved."""
+
+    def planned(self, proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> list[Call]:
+        """The calls `publish` would make, none sent; what only the forge can know stands as `<…>`."""
+
+    def merge(self, proposal: Proposal, *, url: str, sha: str, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Published:
+        """Merge the open change, bound to `sha` as its head; never around branch protection. Raises HeadMoved where the head is another."""
+
+    def look(self, url: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Change: ...
+
+    def close(self, url: str, *, run_id: str, reason: str, policy: RepositoryPolicy, settings: Mapping[str, str]) -> None:
+        """Close the change, say why in our comment, delete our branch. A change that is gone is closed."""
+
+    def say(self, *, run_id: str, repository: str, commit: str, change: str, text: str, how: str, policy: RepositoryPolicy,
+            settings: Mapping[str, str]) -> str:  # fmt: skip
+        """One neutral check run on `commit` (`how` "check") or one comment (`how` "comment") that is edited when said again. Its URL.
+
+        `change` is the URL of the change to comment on; empty: the open change of others whose head is `commit`, where there is one.
+        """
+
+    def opted_out(self, repository: str, commit: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> bool:
+        """Whether the open change this commit is the head of carries the label `cihealing:off`."""
+
+    def may(self, login: str, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> bool:
+        """Whether this person (a login at the forge) may themself push to the repository. Unknown people may not."""
+
+    def excess(self, *, settings: Mapping[str, str]) -> list[str]:
+        """What the credential may do beyond what is needed, in words for `doctor`; empty where nothing or nobody can tell."""
+
+    def leave(self, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> list[str]:
+        """Close our changes, delete our branches and comments, revoke our hooks; what was done, in words."""
+
+
+# ---------------------------------------------------------------- chat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """`value` names run, act and the version it is bound to."""
+
+    label: str
+    action: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What people are told of one run. Every text is plain: the adapter escapes it, it can neither mention, link nor format."""
+
+    run_id: str
+    title: str
+    fields: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+    details: str = ""
+    """For the thread; may be long."""
+    link: str = ""
+    """URL of the run's page, the service's own."""
+    buttons: tuple[Button, ...] = ()
+    tone: str = "neutral"
+    """`neutral`, `good`, `bad` or `waiting`."""
+
+
+class Chat(Protocol):
+    """Where people are told. Best effort: what goes wrong here never touches a run."""
 
     name: str
 
-    def publish(
-        self,
-        *,
-        run_id: str,
-        repository: str,
-        branch: str,
-        head: str,
-        patch: str,
-        title: str,
-        body: str,
-        act: str,
-        actor: str,
-        policy: RepositoryPolicy,
-    ) -> Published:
-        """Open (`act` "publish") or merge ("merge") the patch onto `branch`, which must still be at `head`.
+    def configured(self, *, settings: Mapping[str, str]) -> bool: ...
 
-        Raises HeadMoved, TransientError, PermanentError.
+    def tell(self, message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
+        """Post it, or with `handle` change what was posted; a handle for the next time, empty where nothing can be changed.
+
+        Asked again without a handle, it looks for what it may have posted before, where the other side lets it. Raises TransientError
+        (surely not posted, or harmless to repeat), PermanentError.
         """
 
 
@@ -293,6 +487,9 @@ class Tools:
     guard: Guard
     artifacts: Artifacts
     history: History
+    model: Model | None = None
+    """None: diagnoses come from rules alone."""
+    chats: Sequence[Chat] = ()
     cancelling: Callable[[threading.Event], AbstractContextManager[None]] = lambda _event: nullcontext()
     """Within it, processes are killed and Cancelled is raised soon after the event is set."""
     settings: Mapping[str, str] = field(default_factory=dict)

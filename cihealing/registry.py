@@ -83,5 +83,13 @@ def tools() -> Tools:
 
 
 def adapter_settings() -> dict[str, str]:
-    """The service's settings by the names adapters and people know them by."""
-    return {f"CI_HEALING_{name}": str(value) for name, value in settings.CI_HEALING.items() if isinstance(value, str | int | Path)}
+    """The service's settings by the names adapters and people know them by; lists with commas, booleans as `true` and `false`."""
+    return {f"CI_HEALING_{name}": text for name, value in settings.CI_HEALING.items() if (text := _as_text(value)) is not None}
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(str(part) for part in value)
+    return str(value) if isinstance(value, str | int | float | Path) else None

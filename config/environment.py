@@ -21,6 +21,19 @@ PREFIX = "CI_HEALING_"
 PROVIDERS = ("GITHUB", "GITLAB", "JENKINS", "CIRCLECI", "BUILDKITE")
 POLICY_OVERRIDES = ("enabled", "safe_mode", "auto_rerun", "max_attempts", "max_auto_reruns", "max_total_duration")
 
+OUTSIDE = (
+    "github_api_url", "github_enabled", "github_app_id", "github_base_branch", "gitlab_enabled", "gitlab_url", "jenkins_url",
+    "jenkins_user",
+    "circleci_url", "buildkite_url", "fetch_hosts", "fetches_per_minute", "ca_bundle", "https_proxy", "no_proxy", "ai_provider",
+    "anthropic_base_url", "anthropic_default_model", "openai_base_url", "openai_default_model", "gemini_base_url", "gemini_default_model",
+    "grok_base_url", "grok_default_model", "daily_cost_limit_usd", "language", "slack_channel", "slack_api_url",
+)  # fmt: skip
+"""Settings about other sides, handed to adapters by name."""
+OUTSIDE_SECRETS = (
+    "github_token", "github_app_private_key", "gitlab_token", "jenkins_token", "circleci_token", "buildkite_token", "anthropic_api_key",
+    "openai_api_key", "gemini_api_key", "grok_api_key", "slack_webhook_url", "slack_bot_token", "slack_signing_secret",
+)  # fmt: skip
+
 
 def data_directory() -> Path:
     """Where the service keeps what it must not lose; `var/` in the checkout unless `CI_HEALING_DATA_DIR` says otherwise."""
@@ -58,6 +71,15 @@ def comma_separated(value: Any) -> Any:
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(comma_separated)]
 
 
+def _named(name: str) -> Any:
+    """A secret known by its provider's usual name, or by ours."""
+    return Field(default=SecretStr(""), validation_alias=AliasChoices(name, PREFIX + name, name.lower()))
+
+
+def _named_text(name: str) -> Any:
+    return Field(default="", validation_alias=AliasChoices(name, PREFIX + name, name.lower()))
+
+
 def _own_names() -> list[str]:
     return ["localhost", "127.0.0.1", "[::1]", socket.gethostname().lower()]
 
@@ -82,6 +104,53 @@ class Environment(BaseSettings):
     git_user: str = ""
     git_token: SecretStr = SecretStr("")
     github_api_url: str = "https://api.github.com"
+    github_enabled: bool = False
+    """Whether changes, comments, checks and reruns may be written at GitHub at all."""
+    github_app_id: str = ""
+    github_app_private_key: SecretStr = SecretStr("")
+    github_base_branch: str = Field(default="", validation_alias=AliasChoices("GITHUB_BASE_BRANCH", "CI_HEALING_GITHUB_BASE_BRANCH"))
+    """The branch changes go to where neither payload nor policy names one."""
+    gitlab_enabled: bool = False
+    gitlab_url: str = "https://gitlab.com"
+    gitlab_token: SecretStr = SecretStr("")
+    jenkins_url: str = ""
+    """Base URLs, comma-separated: only there a token is sent, and only there a private address may be reached."""
+    jenkins_user: str = ""
+    jenkins_token: SecretStr = SecretStr("")
+    circleci_url: str = "https://circleci.com"
+    circleci_token: SecretStr = SecretStr("")
+    buildkite_url: str = "https://api.buildkite.com"
+    buildkite_token: SecretStr = SecretStr("")
+    fetch_hosts: CommaSeparated = []
+    """Further hosts logs may be fetched from (redirect targets of an own object store)."""
+    fetches_per_minute: Annotated[int, Field(ge=1)] = 120
+    """To one host."""
+    ca_bundle: str = ""
+    """A file of certificates to trust besides the usual ones: the company's own CA."""
+    https_proxy: str = Field(default="", validation_alias=AliasChoices("CI_HEALING_HTTPS_PROXY", "HTTPS_PROXY", "https_proxy"))
+    no_proxy: str = Field(default="", validation_alias=AliasChoices("CI_HEALING_NO_PROXY", "NO_PROXY", "no_proxy"))
+    ai_provider: CommaSeparated = []
+    """`anthropic`, `openai`, `gemini`, `grok` or `offline`; several are asked in this order. Left out: the first one with a key."""
+    anthropic_api_key: SecretStr = _named("ANTHROPIC_API_KEY")
+    anthropic_base_url: str = _named_text("ANTHROPIC_BASE_URL")
+    anthropic_default_model: str = _named_text("ANTHROPIC_DEFAULT_MODEL")
+    openai_api_key: SecretStr = _named("OPENAI_API_KEY")
+    openai_base_url: str = _named_text("OPENAI_BASE_URL")
+    openai_default_model: str = _named_text("OPENAI_DEFAULT_MODEL")
+    gemini_api_key: SecretStr = _named("GEMINI_API_KEY")
+    gemini_base_url: str = _named_text("GEMINI_BASE_URL")
+    gemini_default_model: str = _named_text("GEMINI_DEFAULT_MODEL")
+    grok_api_key: SecretStr = _named("GROK_API_KEY")
+    grok_base_url: str = _named_text("GROK_BASE_URL")
+    grok_default_model: str = _named_text("GROK_DEFAULT_MODEL")
+    daily_cost_limit_usd: Annotated[float, Field(ge=0)] = 20.0
+    language: Literal["en", "ru"] = "en"
+    """Of prompts, and of what a model writes for people."""
+    slack_webhook_url: SecretStr = SecretStr("")
+    slack_bot_token: SecretStr = SecretStr("")
+    slack_channel: str = ""
+    slack_signing_secret: SecretStr = SecretStr("")
+    slack_api_url: str = "https://slack.com/api/"
     database_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     redis_url: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     policy_file: Path | None = None

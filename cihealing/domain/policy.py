@@ -5,6 +5,12 @@ The YAML file:
     version: 1
     enabled: true
     max_attempts: 3
+    ai:
+      repositories: ["acme/*"]       # left out: every repository named below, once a key is set; [] switches it off
+      provider: [anthropic, openai]  # asked in this order
+      ladder: [small, small, large]  # model of attempt 1, 2, 3
+    chat:
+      tell: [escalated, review, decided]
     repositories:
       - match: "acme/*"              # first match wins; a glob over owner/name
         mode: propose                # off | diagnose | propose | open
@@ -69,6 +75,16 @@ class RepositoryPolicy(Strict):
     clone_url: str = ""
     target_branch: str = ""
     trusted: bool = False
+    draft: bool = True
+    """Changes are opened as drafts."""
+    say: Literal["nothing", "check", "comment"] = "nothing"
+    """How a diagnosis is told at the forge: one neutral check run or one comment that is edited."""
+    protected_paths: tuple[str, ...] = ()
+    """Besides the policy's own: a repository's entry only ever tightens."""
+    soft_is_hard: bool = False
+    """Objections that would need a person end the attempt here."""
+    people: dict[str, str] = Field(default_factory=dict)
+    """User name here -> login at the forge, where they differ: whose own permission counts for approve."""
     projects: tuple[Project, ...] = ()
 
 
@@ -79,6 +95,47 @@ class HookPolicy(Strict):
     provider: Name
     secret_setting: Name
     repositories: tuple[str, ...] = ("*",)
+
+
+class AIPolicy(Strict):
+    """Whom a model may be asked for, which one, and what that may cost. Money in USD, `timeout` in seconds over one call."""
+
+    repositories: tuple[str, ...] | None = None
+    """Globs; None: the repositories that policy maps."""
+    provider: tuple[str, ...] = ()
+    """Asked in this order; empty: `CI_HEALING_AI_PROVIDER`."""
+    region: str = ""
+    """Where data may go, as the provider names it; told to people and kept on every call."""
+    model: str = ""
+    """For every attempt; empty: `<PROVIDER>_DEFAULT_MODEL`."""
+    ladder: tuple[str, ...] = ()
+    """Model of attempt 1, 2, … (the last for all later ones): cheap first, strong last. For the first provider."""
+    run_usd: Annotated[float, Field(ge=0)] = 1.0
+    repository_usd: Annotated[float, Field(ge=0)] = 10.0
+    """A day."""
+    daily_usd: Annotated[float, Field(ge=0)] = 20.0
+    attempts_per_day: Annotated[int, Field(ge=0)] = 6
+    """Calls for one failure (repository, branch, errorHash)."""
+    context_tokens: Annotated[int, Field(ge=1_000, le=500_000)] = 24_000
+    max_output_tokens: Annotated[int, Field(ge=256, le=128_000)] = 8_000
+    timeout: Annotated[float, Field(gt=0, le=600)] = 180.0
+    unknown_price_usd_per_million: Annotated[float, Field(ge=0)] = 0.0
+    """What a million tokens of a model without a known price count as (a model of one's own: 0)."""
+
+    @field_validator("provider", mode="before")
+    @classmethod
+    def one_or_more(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+class ChatPolicy(Strict):
+    """`escalated` (an owner is needed), `review` (a proven fix waits), `decided` (by a person), `resolved`, `aborted`, `opened`."""
+
+    tell: tuple[Literal["escalated", "review", "decided", "resolved", "aborted", "opened"], ...] = ("escalated", "review", "decided")
+    channel: str = ""
+    """For the bot token; empty: `CI_HEALING_SLACK_CHANNEL`."""
+    people: dict[str, str] = Field(default_factory=dict)
+    """Slack user id -> user name here. Who is not linked is refused."""
 
 
 class ProofRepeats(Strict):
@@ -110,6 +167,12 @@ class Policy(Strict):
     )  # fmt: skip
     max_patch_files: Annotated[int, Field(ge=1)] = 5
     max_patch_lines: Annotated[int, Field(ge=1)] = 200
+    cluster_hours: Annotated[float, Field(gt=0)] = 24.0
+    """How long one failure of the infrastructure gathers the runs that meet it."""
+    watch_every: Annotated[float, Field(gt=0)] = 60.0
+    """Between looks at an open change, where no delivery tells."""
+    ai: AIPolicy = AIPolicy()
+    chat: ChatPolicy = ChatPolicy()
     hooks: tuple[HookPolicy, ...] = ()
     repositories: tuple[RepositoryPolicy, ...] = ()
 
@@ -125,6 +188,13 @@ class Policy(Strict):
         """The first entry whose glob matches; an unknown repository gets the defaults and no clone URL."""
         return next((r for r in self.repositories if fnmatchcase(name, r.match)), RepositoryPolicy(match=name))
 
+    def allows_ai(self, repository: str) -> bool:
+        """Whether text of this repository may be shown to a model."""
+        globs = self.ai.repositories
+        if globs is None:
+            return any(fnmatchcase(repository, r.match) for r in self.repositories) and self.repository(repository).mode is not Mode.OFF
+        return any(fnmatchcase(repository, glob) for glob in globs)
+
     def tighter(self, current: Policy) -> Policy:
         """This (pinned) policy with the tighter of both for the kill switch, budgets and protected paths."""
         return self.model_copy(
@@ -138,5 +208,14 @@ class Policy(Strict):
                 "protected_paths": tuple(dict.fromkeys(self.protected_paths + current.protected_paths)),
                 "max_patch_files": min(self.max_patch_files, current.max_patch_files),
                 "max_patch_lines": min(self.max_patch_lines, current.max_patch_lines),
+                "ai": _tighter_ai(self.ai, current.ai),
             }
         )
+
+
+def _tighter_ai(pinned: AIPolicy, current: AIPolicy) -> AIPolicy:
+    """The lower budgets, and the repositories allowed now: a permission that was taken back is gone for open runs too."""
+    lower = {
+        name: min(getattr(pinned, name), getattr(current, name)) for name in ("run_usd", "repository_usd", "daily_usd", "attempts_per_day")
+    }
+    return pinned.model_copy(update={**lower, "repositories": current.repositories})
