@@ -21,7 +21,13 @@ NAMES = (
     "handle.after_commit",
     "sandbox.after_run",
     "capability.after",
+    "spending.after_reserve",
+    "model.after_call",
+    "spending.before_settle",
     "publish.before_merge",
+    "forge.after_ref",
+    "forge.after_change",
+    "forge.after_merge",
     "publish.after_merge",
 )
 """In the order one healing can pass them."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from itertools import islice
+from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from cihealing import store
 from cihealing.domain.values import Digest
 from cihealing.models import Execution, Run
-from cihealing.ports import Green, Red
+from cihealing.ports import Affected, Green, PastFix, Red
 
 
 class JobHistory:
@@ -23,9 +26,37 @@ class JobHistory:
         runs = Run.objects.filter(repository=repository, job=job, error_hash=error_hash).values_list("id", flat=True)
         return _told(Execution.objects.filter(run_id__in=list(runs), outcome="failed").order_by("at").first())
 
+    def similar_fixes(self, repository: str, *, error_hash: str, error_type: str, limit: int = 2) -> list[PastFix]:
+        healed = Run.objects.filter(repository=repository, status="resolved")
+        like = healed.filter(Q(error_hash=error_hash) | Q(error_type=error_type) & ~Q(error_type="")).order_by("-updated_at")[:50]
+        ranked = sorted(like, key=lambda run: run.error_hash != error_hash)
+        found = ((run.error_summary, _patch_of(run)) for run in ranked)
+        return list(islice((PastFix(summary=summary, patch=patch) for summary, patch in found if patch), limit))
+
+    def refused_patches(self, repository: str, error_hash: str) -> set[Digest]:
+        rows = Run.objects.filter(repository=repository, error_hash=error_hash).values_list("state", flat=True)
+        return {patch for state in rows for patch in json.loads(state).get("refused_patches", ())}
+
+    def affected(self, run_id: UUID) -> Affected:
+        run = Run.objects.filter(id=run_id).first()
+        if run is None:
+            return Affected()
+        same = Run.objects.filter(repository=run.repository, error_hash=run.error_hash)
+        branches = sorted(set(same.values_list("branch", flat=True)[:1000]))
+        leader = run.cluster_leader or run.id
+        return Affected(runs=same.count(), branches=tuple(branches[:20]), cluster=Run.objects.filter(cluster_leader=leader).count())
+
     def reruns(self, repository: str, commit: str, job: str) -> int:
         rows = Run.objects.filter(repository=repository, commit=commit, job=job)
         return int(rows.aggregate(asked=Sum("reruns"))["asked"] or 0)
+
+
+def _patch_of(run: Run) -> str:
+    """The text of what healed a run: the merged patch, or a person's fix that was shown to heal it."""
+    state = json.loads(run.state)
+    digest = state.get("human_fix") or (run.patch_hash if run.resolution == "merged" else "")
+    raw = store.artifact_bytes(digest) if digest else None
+    return raw.decode("utf-8", "replace") if raw else ""
 
 
 def _told(row: Execution | None) -> Green | None:

@@ -137,6 +137,10 @@ class Run(models.Model):
     escalation_reason = models.CharField(max_length=1000)
     resolution = models.CharField(max_length=40)
     attached_to = models.UUIDField(null=True)
+    cluster_leader = models.UUIDField(null=True, db_index=True)
+    """The run that stands for this failure of the machines, where that is another one."""
+    cost_usd = models.FloatField(default=0)
+    """Of its calls to models."""
     patch_hash = models.CharField(max_length=64)
     report = models.CharField(max_length=64)
     awaiting_rerun = models.BooleanField()
@@ -161,6 +165,7 @@ class Run(models.Model):
             models.Index(fields=["repository", "-created_at", "-id"], name="run_repository_newest"),
             models.Index(fields=["repository", "branch", "error_hash"], name="run_same_on_branch"),
             models.Index(fields=["repository", "job", "branch"], name="run_job_branch"),
+            models.Index(fields=["pr_url"], condition=~Q(pr_url=""), name="run_change"),
         ]
 
     def __str__(self) -> str:
@@ -201,6 +206,65 @@ class BaseClaim(models.Model):
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.branch}"
+
+
+class ClusterClaim(models.Model):
+    """Who stands for a failure of the machines or the environment, over all repositories; one a strong fingerprint."""
+
+    error_hash = models.CharField(max_length=80, unique=True)
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="cluster_claim")
+    opened_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.error_hash
+
+
+class Spend(models.Model):
+    """Money set aside for one call to a model, and what the call cost in the end."""
+
+    id = models.UUIDField(primary_key=True)
+    run_id = models.UUIDField(db_index=True)
+    repository = models.CharField(max_length=300)
+    branch = models.CharField(max_length=300)
+    error_hash = models.CharField(max_length=80)
+    number = models.PositiveIntegerField()
+    """The attempt it was for; 0: an explanation."""
+    provider = models.CharField(max_length=40)
+    model = models.CharField(max_length=200)
+    day = models.CharField(max_length=10)
+    """ISO date, UTC."""
+    reserved_usd = models.FloatField()
+    usd = models.FloatField()
+    """What it counts as now: all that was reserved until it is settled."""
+    settled = models.CharField(max_length=20)
+    """How; empty while it is open."""
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["day", "repository"], name="spend_day"),
+            models.Index(fields=["repository", "branch", "error_hash", "day"], name="spend_failure"),
+            models.Index(fields=["at"], condition=Q(settled=""), name="spend_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.usd:.4f}"
+
+
+class ChatMessage(models.Model):
+    """What people were told of a run last, and how to change it."""
+
+    run_id = models.UUIDField()
+    chat = models.CharField(max_length=40)
+    kind = models.CharField(max_length=20)
+    handle = models.CharField(max_length=200)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run_id", "chat"], name="message_once")]
+
+    def __str__(self) -> str:
+        return f"{self.chat} {self.run_id}"
 
 
 class IgnoredFingerprint(models.Model):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import UUID
 
 from cihealing.domain.policy import Policy, Project, RepositoryPolicy
 from cihealing.domain.values import Digest, Failure, Objection, Observation, Owner, Result
@@ -32,6 +33,14 @@ class PermanentError(Exception):
 
 class Cancelled(Exception):
     """The work was called off (lease lost, run aborted) and its processes are dead. Nothing is to be recorded."""
+
+
+class Again(Exception):
+    """Nothing new yet: look again in `delay` seconds, however often that was done."""
+
+    def __init__(self, delay: float) -> None:
+        super().__init__(f"again in {delay:.0f} s")
+        self.delay = delay
 
 
 class BadSignature(Exception):
@@ -137,6 +146,12 @@ class Trees(Protocol):
 
     def read_file(self, repository: str, commit: str, path: str, *, policy: RepositoryPolicy) -> str | None: ...
 
+    def show(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> str:
+        """What the commit changed against its first parent, as text, bounded; empty for the first commit of all."""
+
+    def between(self, repository: str, commit: str, other: str, *, policy: RepositoryPolicy) -> str:
+        """The unified diff from one commit to another; raises PermanentError where one is unknown."""
+
     def diff(self, tree: Tree) -> str:
         """What was changed below `tree.root` since `at` yielded it, as a unified diff; empty where nothing was.
 
@@ -201,7 +216,7 @@ class Fixer(Protocol):
 
 
 class Guard(Protocol):
-    def __call__(self, patch: str, *, policy: Policy) -> list[Objection]: ...
+    def __call__(self, patch: str, *, policy: Policy, repository: RepositoryPolicy | None = None) -> list[Objection]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -459,8 +474,32 @@ class History(Protocol):
     def reruns(self, repository: str, commit: str, job: str) -> int:
         """Reruns asked for so far for this job on this commit, over all runs."""
 
+    def similar_fixes(self, repository: str, *, error_hash: str, error_type: str, limit: int = 2) -> list[PastFix]:
+        """Patches that were merged for failures like this one, in this repository; the same fingerprint first, then the newest."""
+
+    def refused_patches(self, repository: str, error_hash: str) -> set[Digest]:
+        """Patches a person denied for this failure, on whichever commit: never proposed again."""
+
+    def affected(self, run_id: UUID) -> Affected:
+        """Who else meets this failure."""
+
     def first_red(self, repository: str, job: str, error_hash: str) -> Red | None:
         """The oldest execution that failed with this fingerprint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastFix:
+    summary: str
+    patch: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affected:
+    """`runs` and `branches` of the same repository with the same failure; `cluster`: runs of any repository gathered in one cluster."""
+
+    runs: int = 0
+    branches: tuple[str, ...] = ()
+    cluster: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,21 @@ from cihealing.domain.evolve import fold
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run as RunState
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed
-from cihealing.models import Attempt, BaseClaim, Delivery, Execution, IgnoredFingerprint, Run, StoredEvent
+from cihealing.models import (
+    Attempt,
+    BaseClaim,
+    ChatMessage,
+    ClusterClaim,
+    Delivery,
+    Execution,
+    IgnoredFingerprint,
+    Run,
+    Spend,
+    StoredEvent,
+)  # fmt: skip
 
+SMALL = ("fingerprint.", "spend.", "message.")
+"""Streams of a few facts each, by how the tag of the first begins."""
 EPOCH = datetime.fromtimestamp(0, UTC)
 _state = msgspec.json.Encoder(order="deterministic")
 
@@ -32,7 +45,7 @@ def run_row(run: RunState, *, max_attempts: int) -> Run:
         error_summary=run.summary[:400], status=run.status, stage=run.stage, failure_class=run.failure_class, confidence=run.confidence,
         blame=run.blame or "", owner=run.owner.name[:300] if run.owner else "", evidence=run.evidence, attempt_count=len(run.attempts),
         max_attempts=max_attempts, pr_url=run.pr_url, escalation_reason=run.escalation_reason[:1000], resolution=run.resolution,
-        attached_to=run.attached_to, patch_hash=run.patch, report=run.report, awaiting_rerun=run.open and run.awaited_rerun is not None,
+        attached_to=run.attached_to, cluster_leader=run.cluster_leader, cost_usd=run.cost_usd, patch_hash=run.patch, report=run.report, awaiting_rerun=run.open and run.awaited_rerun is not None,
         reruns=len(run.reruns), created_at=run.created_at or EPOCH, updated_at=run.updated_at or EPOCH, state=_state.encode(run).decode(),
     )  # fmt: skip
 
@@ -55,6 +68,7 @@ def project_run(run: RunState, *, max_attempts: int) -> None:
         attempt_rows(run), update_conflicts=True, unique_fields=["run", "generation", "number"], update_fields=["status", "body"]
     )
     _project_claim(run)
+    _project_cluster(run)
 
 
 def _project_claim(run: RunState) -> None:
@@ -63,6 +77,22 @@ def _project_claim(run: RunState) -> None:
         held.delete()
     elif not held.update(error_hash=run.error_hash):
         BaseClaim.objects.create(repository=run.repository, branch=run.claimed_base, error_hash=run.error_hash, run_id=run.id)
+
+
+def _project_cluster(run: RunState) -> None:
+    """A younger run that opens the cluster anew takes the claim over. Raises IntegrityError where two do at once."""
+    held = ClusterClaim.objects.filter(run_id=run.id)
+    if not (run.leads_cluster and run.open):
+        held.delete()
+    elif not held.update(error_hash=run.error_hash):
+        ClusterClaim.objects.filter(error_hash=run.error_hash, opened_at__lt=run.created_at or EPOCH).delete()
+        ClusterClaim.objects.create(error_hash=run.error_hash, run_id=run.id, opened_at=run.created_at or EPOCH)
+
+
+def cluster(error_hash: str, *, since: datetime) -> tuple[UUID | None, int]:
+    """(who stands for this failure of the machines since then at the earliest, how many runs are gathered there)."""
+    leader = ClusterClaim.objects.filter(error_hash=error_hash, opened_at__gte=since).values_list("run_id", flat=True).first()
+    return leader, Run.objects.filter(cluster_leader=leader).count() if leader else 0
 
 
 def followers(run_id: UUID) -> list[UUID]:
@@ -192,6 +222,24 @@ def project_fingerprint(envelope: e.Envelope) -> None:
             pass
 
 
+def project_small(stream: UUID, envelope: e.Envelope) -> None:
+    """The rows of money and messages."""
+    match envelope.event:
+        case e.SpendReserved() as reserved:
+            Spend.objects.create(
+                id=stream, run_id=reserved.run, repository=reserved.repository, branch=reserved.branch, error_hash=reserved.error_hash,
+                number=reserved.number, provider=reserved.provider, model=reserved.model, day=reserved.day, reserved_usd=reserved.usd,
+                usd=reserved.usd, settled="", at=envelope.at,
+            )  # fmt: skip
+        case e.SpendSettled(usd=usd, how=how):
+            Spend.objects.filter(id=stream).update(usd=usd, settled=how)
+        case e.MessagePosted(run=run, chat=chat, kind=kind, handle=handle):
+            row = {"kind": kind, "handle": handle, "at": envelope.at}
+            ChatMessage.objects.update_or_create(run_id=run, chat=chat, defaults=row)
+        case _:
+            project_fingerprint(envelope)
+
+
 # ---------------------------------------------------------------- rebuild
 
 
@@ -204,7 +252,7 @@ def pinned_policy(digest: str) -> Policy:
 @transaction.atomic
 def rebuild() -> dict[str, int]:
     """Write every derived row afresh from the events; the outbox is not touched. Returns how many streams of each kind."""
-    for model in (BaseClaim, Attempt, Run, Execution, Delivery, IgnoredFingerprint):
+    for model in (BaseClaim, ClusterClaim, Attempt, Run, Execution, Delivery, IgnoredFingerprint, Spend, ChatMessage):
         model._default_manager.all().delete()
     counts = {"deliveries": 0, "runs": 0, "fingerprints": 0}
     for stream, tag in _streams():
@@ -216,10 +264,10 @@ def rebuild() -> dict[str, int]:
         elif tag.startswith("delivery."):
             project_delivery(stream, envelopes)
             counts["deliveries"] += 1
-        elif tag.startswith("fingerprint."):
+        elif tag.startswith(SMALL):
             for envelope in envelopes:
-                project_fingerprint(envelope)
-            counts["fingerprints"] += 1
+                project_small(stream, envelope)
+            counts["fingerprints"] += tag.startswith("fingerprint.")
     return counts
 
 

@@ -16,5 +16,6 @@ def run_effect(*, effect_id: str) -> None:
 
 @shared_task(name="cihealing.sweep", ignore_result=True)
 def sweep() -> None:
-    """Tell the broker of what is due: timers, and whatever it forgot."""
+    """Tell the broker of what is due: timers, and whatever it forgot; settle money that nobody will settle any more."""
     service.poke_due()
+    service.sweep_spending()

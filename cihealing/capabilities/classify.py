@@ -15,7 +15,8 @@ from cihealing.ports import Tools
 
 def classify(effect: f.Classify, *, run: Run, policy: Policy, tools: Tools) -> RecordClass:
     failure = msgspec.json.decode(tools.artifacts.text(run.failure), type=Failure)
-    may_run = policy.repository(run.repository).mode in (Mode.PROPOSE, Mode.OPEN)
+    # Forks get a diagnosis only: their code is nobody's that policy names.
+    may_run = policy.repository(run.repository).mode in (Mode.PROPOSE, Mode.OPEN) and not run.fork
     return RecordClass(
         failure_class=failure.failure_class,
         confidence=failure.confidence,

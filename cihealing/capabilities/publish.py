@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from unidiff import PatchSet
+
+from cihealing import changes
+from cihealing.capabilities.frames import failure_of
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordHeadMoved, RecordPublished, RecordPublishFailed
-from cihealing.domain.policy import Policy
+from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.run import Run
 from cihealing.failpoints import failpoint
-from cihealing.ports import HeadMoved, PermanentError, Published, Tools
+from cihealing.ports import FileEdit, Forge, HeadMoved, PermanentError, Proposal, Published, Tools
 
 
 def publish(effect: f.Publish, *, run: Run, policy: Policy, tools: Tools) -> RecordPublished | RecordPublishFailed | RecordHeadMoved:
@@ -24,32 +30,63 @@ def publish(effect: f.Publish, *, run: Run, policy: Policy, tools: Tools) -> Rec
 
 
 def _publish(effect: f.Publish, run: Run, policy: Policy, tools: Tools) -> Published:
-    repository = policy.repository(run.repository)
-    forge = tools.forges.get(repository.forge)
+    forge, repository = forge_of(run, policy, tools), policy.repository(run.repository)
+    if forge.opens_changes and run.fork:
+        raise PermanentError("the failing code comes from a fork: forks get a diagnosis only")
+    proposal = proposal_of(run, policy=policy, tools=tools)
+    if effect.act == "merge" and forge.opens_changes:
+        return forge.merge(proposal, url=run.pr_url, sha=run.change_commit, policy=repository, settings=tools.settings)
+    if forge.opens_changes and forge.opted_out(run.repository, run.commit, policy=repository, settings=tools.settings):
+        raise PermanentError("the change of the developers is labelled cihealing:off")
+    return forge.publish(proposal, policy=repository, settings=tools.settings)
+
+
+def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
+    """Raises PermanentError where policy names none that there is."""
+    name = policy.repository(run.repository).forge
+    forge = tools.forges.get(name)
     if forge is None:
-        raise PermanentError(f"there is no forge {repository.forge}: policy names one of {', '.join(sorted(tools.forges))}")
-    return forge.publish(
-        run_id=str(run.id),
-        repository=run.repository,
-        branch=effect.target,
-        head=effect.head,
-        patch=tools.artifacts.text(effect.patch),
-        title=title_of(run),
-        body=body_of(run),
-        act=effect.act,
-        actor=run.approved_by.name if run.approved_by else "",
-        policy=repository,
-    )
+        raise PermanentError(f"there is no forge {name}: policy names one of {', '.join(sorted(tools.forges))}")
+    return forge
 
 
-def title_of(run: Run) -> str:
-    told = run.attempt.proposed_fix if run.attempt else run.summary
-    return f"Heal {run.job or 'the build'}: {told}"[:120]
+def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
+    """The proven patch as the forge takes it. Raises PermanentError, TransientError."""
+    repository, patch = policy.repository(run.repository), tools.artifacts.text(run.patch)
+    return Proposal(
+        run_id=change_id(run), repository=run.repository, branch=run.target, head=run.head, patch=patch,
+        files=edits(run, patch, repository, tools), title=changes.title(run), body=changes.body(run, failure_of(run, tools), url=page_of(run, tools)),
+        trailers=changes.trailers(run), draft=repository.draft, actor=run.approved_by.name if run.approved_by else "",
+    )  # fmt: skip
 
 
-def body_of(run: Run) -> str:
-    runs = len(run.attempt.observations) if run.attempt else 0
-    return (
-        f"{run.summary}\n\nFailing commit: {run.commit}\nCommand: {run.project_command}\n"
-        f"Proof: {runs} runs, red without and green with this patch; record {run.proof}\n"
-    )
+def change_id(run: Run) -> str:
+    """The run's id; a later change of the same run (its first one's CI was red) has a branch of its own."""
+    nth = run.changes if run.change_open else run.changes + 1
+    return str(run.id) if nth <= 1 else f"{run.id}-{nth}"
+
+
+def edits(run: Run, patch: str, repository: RepositoryPolicy, tools: Tools) -> tuple[FileEdit, ...]:
+    """Every file the patch touches as it leaves it, read from a worktree of the proven commit."""
+    with tools.trees.at(run.repository, run.head, policy=repository, patch=patch) as tree:
+        return tuple(_edit(tree.root, path) for path in touched(patch))
+
+
+def touched(patch: str) -> list[str]:
+    found = (name for file in PatchSet(patch) for name in (file.source_file, file.target_file) if name != "/dev/null")
+    return list(dict.fromkeys(name.partition("/")[2] for name in found))
+
+
+def _edit(root: Path, path: str) -> FileEdit:
+    place = root / path
+    if place.is_symlink() or not place.resolve().is_relative_to(root.resolve()):
+        raise PermanentError(f"{path[:200]} is no plain file of the repository")
+    if not place.exists():
+        return FileEdit(path=path, content=None)
+    return FileEdit(path=path, content=place.read_bytes(), mode="100755" if place.stat().st_mode & 0o100 else "100644")
+
+
+def page_of(run: Run, tools: Tools) -> str:
+    """The run's page, where the service knows its own address; else empty."""
+    base = tools.settings.get("CI_HEALING_URL", "")
+    return f"{base}/runs/{run.id}" if base else ""

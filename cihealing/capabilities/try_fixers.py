@@ -10,7 +10,7 @@ from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordPatch, SkipStep
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
-from cihealing.domain.values import Failure
+from cihealing.domain.values import Failure, Objection
 from cihealing.ports import FixContext, Fixer, Tools
 
 INHERITED = "inherited"
@@ -20,13 +20,13 @@ INHERITED = "inherited"
 def try_fixers(effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools) -> RecordPatch | SkipStep:
     if run.inherited_patch and INHERITED not in run.tried_fixers:
         patch = tools.artifacts.text(run.inherited_patch)
-        return _found(INHERITED, "applies the patch that was proven for this failure on an older commit", patch, policy, tools)
+        return _found(INHERITED, "applies the patch that was proven for this failure on an older commit", patch, run, policy, tools)
     failure = failure_of(run, tools)
     fitting = [fixer for fixer in tools.fixers if fixer.name not in run.tried_fixers and fixer.fits(failure)]
     for fixer in fitting:
         told, patch = _ask(fixer, failure, run, policy, tools)
         if told and patch:
-            return _found(fixer.name, told, patch, policy, tools)
+            return _found(fixer.name, told, patch, run, policy, tools)
     tried = ", ".join(run.tried_fixers) or "none fits"
     return SkipStep(step="fixers", reason=f"no further fixer has a patch ({tried})")
 
@@ -45,7 +45,9 @@ def _context(failure: Failure, run: Run, root: Path, policy: Policy, tools: Tool
     )
 
 
-def _found(fixer: str, told: str, patch: str, policy: Policy, tools: Tools) -> RecordPatch:
-    return RecordPatch(
-        fixer=fixer, told=told, patch=tools.artifacts.put(patch, kind="patch"), objections=tuple(tools.guard(patch, policy=policy))
-    )
+def _found(fixer: str, told: str, patch: str, run: Run, policy: Policy, tools: Tools) -> RecordPatch:
+    stored = tools.artifacts.put(patch, kind="patch")
+    objections = tools.guard(patch, policy=policy, repository=policy.repository(run.repository))
+    if stored in tools.history.refused_patches(run.repository, run.error_hash):
+        objections = [*objections, Objection(rule="refused-before", text="a person refused this patch for this failure", hard=True)]
+    return RecordPatch(fixer=fixer, told=told, patch=stored, objections=tuple(objections))

@@ -90,6 +90,10 @@ class RecordClass(Command, frozen=True, kw_only=True):
     confidence: float
     signs: tuple[Sign, ...]
     steps: tuple[str, ...]
+    leader: UUID | None = None
+    """Who stands for this failure of the machines already."""
+    size: int = 0
+    """How many runs are gathered there."""
 
 
 class RecordProject(Command, frozen=True, kw_only=True):
@@ -139,6 +143,51 @@ class LoseRerun(Command, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as it is put on record; see `events.ModelAsked`."""
+
+    provider: str
+    model: str
+    region: str = ""
+    prompt: Digest
+    prompt_version: str = ""
+    answer: Digest = ""
+    outcome: str
+    problem: str = ""
+    usage: Usage = Usage()
+    cached_tokens: int = 0
+
+
+class RecordAnswer(Command, frozen=True, kw_only=True):
+    """What a model answered for attempt `number`. `reason`: why there is nothing to prove; empty: `patch` is to be proven."""
+
+    number: int
+    calls: tuple[ModelCall, ...]
+    diagnoser: str
+    diagnosis: Diagnosis | None = None
+    proposed_fix: str = ""
+    patch: Digest = ""
+    objections: tuple[Objection, ...] = ()
+    reason: str = ""
+
+
+class RecordNoAnswer(Command, frozen=True, kw_only=True):
+    """Nobody answered for attempt `number`: it is not spent. `delay` in seconds until the next try; None: it is no use."""
+
+    number: int
+    calls: tuple[ModelCall, ...] = ()
+    reason: str
+    delay: float | None = None
+    budget: str = ""
+    """The scope whose budget is used up, where that is why."""
+
+
+class RecordExplanation(Command, frozen=True, kw_only=True):
+    calls: tuple[ModelCall, ...] = ()
+    diagnosis: Diagnosis | None = None
+    reason: str = ""
+
+
 class RecordPatch(Command, frozen=True, kw_only=True):
     fixer: str
     told: str
@@ -171,6 +220,24 @@ class RecordPublished(Command, frozen=True, kw_only=True):
     url: str
     commit: str
     merged: bool
+
+
+class RecordChange(Command, frozen=True, kw_only=True):
+    """How the change at `url` stands at the forge."""
+
+    url: str
+    state: str
+    head: str
+    checks: str = "none"
+    failing: tuple[str, ...] = ()
+    merged_commit: str = ""
+    opted_out: bool = False
+    by: str = ""
+
+
+class RecordHumanFix(Command, frozen=True, kw_only=True):
+    commit: str
+    patch: Digest
 
 
 class RecordPublishFailed(Command, frozen=True, kw_only=True):
@@ -212,18 +279,19 @@ class Retry(Command, frozen=True, kw_only=True):
 
 
 class FixByHand(Command, frozen=True, kw_only=True):
-    """A person says that they fixed it."""
+    """A person says that they fixed it, and perhaps with which commit."""
 
     by: Actor
     version: int | None = None
     note: str = ""
+    commit: str = ""
 
 
 LifeCommand = QueueRun | Recur | Rehash | Supersede | GreenLater | EndWithLeader | PassDeadline | ExpireReview | GiveUp
 OutcomeCommand = (
     RecordClass | RecordProject | RecordObservation | RecordBlame | RecordRerun | RecordRerunFinished | LoseRerun | RecordPatch
-    | SkipStep | RecordProof | RecordReport
+    | RecordAnswer | RecordNoAnswer | RecordExplanation | SkipStep | RecordProof | RecordReport
 )  # fmt: skip
-PublishCommand = RecordPublished | RecordPublishFailed | RecordHeadMoved
+PublishCommand = RecordPublished | RecordPublishFailed | RecordHeadMoved | RecordChange | RecordHumanFix
 PersonCommand = Approve | Deny | Abort | Retry | FixByHand
 RunCommand = LifeCommand | OutcomeCommand | PublishCommand | PersonCommand

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from typing import assert_never
 
@@ -11,16 +11,20 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.evolve import evolve
 from cihealing.domain.plan import advance, colours, why_escalated
-from cihealing.domain.policy import Policy
+from cihealing.domain.policy import MERGING_FORGES, Policy
 from cihealing.domain.proof import is_flake
 from cihealing.domain.run import Refused, Run, Stale, sameness
 from cihealing.domain.values import (
     SERVICE,
+    Actor,
     AttemptStatus,
     Blame,
     Colour,
+    Digest,
     Evidence,
     FailureClass,
+    Mode,
+    Objection,
     Observation,
     Purpose,
     RunStatus,
@@ -55,10 +59,10 @@ def _decide(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> E
     if isinstance(command, c.LifeCommand):
         return _life(run, command, policy, now)
     if isinstance(command, c.PublishCommand):
-        return _published(run, command)
+        return _published(run, command, policy)
     if isinstance(command, c.PersonCommand):
-        return _person(run, command)
-    return _outcome(run, command, policy)
+        return _person(run, command, policy)
+    return _outcome(run, command, policy, now)
 
 
 # ---------------------------------------------------------------- life
@@ -122,9 +126,11 @@ def _give_up(run: Run, command: c.GiveUp) -> Events:
 # ---------------------------------------------------------------- outcomes of effects
 
 
-def _outcome(run: Run, command: c.OutcomeCommand, policy: Policy) -> Events:
+def _outcome(run: Run, command: c.OutcomeCommand, policy: Policy, now: datetime) -> Events:
     if isinstance(command, c.RecordReport):
         return _report(run, command)
+    if isinstance(command, c.RecordExplanation):
+        return _explained(run, command)
     if run.status not in HEALABLE:
         return []  # the run was ended or escalated while the effect ran: its outcome changes nothing
     match command:
@@ -134,6 +140,10 @@ def _outcome(run: Run, command: c.OutcomeCommand, policy: Policy) -> Events:
             return [] if run.project_command else [_project(command)]
         case c.RecordObservation():
             return _observed(run, command, policy)
+        case c.RecordAnswer():
+            return _answered(run, command)
+        case c.RecordNoAnswer():
+            return _unanswered(run, command, now)
         case c.RecordBlame():
             return _blamed(run, command)
         case c.RecordRerun() | c.RecordRerunFinished() | c.LoseRerun():
@@ -143,7 +153,7 @@ def _outcome(run: Run, command: c.OutcomeCommand, policy: Policy) -> Events:
         case c.SkipStep(step=step, reason=reason):
             return [] if step in run.skipped else [e.StepSkipped(step=step, reason=reason)]
         case c.RecordProof():
-            return _proof(run, command)
+            return _proof(run, command, policy)
         case _:
             assert_never(command)
 
@@ -159,7 +169,17 @@ def _classified(run: Run, command: c.RecordClass) -> Events:
     found = e.FailureClassified(
         failure_class=command.failure_class, confidence=command.confidence, signs=command.signs, steps=command.steps
     )
-    return [e.RunStarted(), found]
+    return [e.RunStarted(), found, *_gathered(run, command)]
+
+
+def _gathered(run: Run, command: c.RecordClass) -> Events:
+    """The machines and what they need fail for many at once: the first run stands for all that meet the same strong fingerprint."""
+    if not run.strong or command.failure_class not in (FailureClass.INFRA, FailureClass.ENV):
+        return []
+    if command.leader is None or command.leader == run.id:
+        return [e.ClusterOpened()]
+    reason = "one of many runs that met this failure of the machines or their environment; another one stands for them"
+    return [e.RunClustered(leader=command.leader), e.RunEscalated(reason=reason, owner=run.owner)]
 
 
 def _project(command: c.RecordProject) -> e.ProjectFound:
@@ -234,6 +254,8 @@ def _all_green(run: Run, green: int) -> Events:
 
 
 def _screened(run: Run, command: c.RecordObservation, ran: e.CommandRan) -> Events:
+    if command.attempt:
+        return _attempt_screened(command, ran)
     candidate = run.candidate
     if candidate is None or candidate.patch != command.patch:
         return []
@@ -243,6 +265,61 @@ def _screened(run: Run, command: c.RecordObservation, ran: e.CommandRan) -> Even
     number = len(run.attempts) + 1
     started = e.AttemptStarted(number=number, diagnoser=candidate.fixer, patch=candidate.patch, proposed_fix=candidate.told)
     return [ran, started]
+
+
+def _attempt_screened(command: c.RecordObservation, ran: e.CommandRan) -> Events:
+    """A model's patch is an attempt already: one run says whether the whole proof is worth making."""
+    seen = command.seen
+    if seen.colour is Colour.GREEN:
+        return [ran]
+    tests = f": {', '.join(seen.failed_tests[:3])}" if seen.failed_tests else ""
+    return [ran, e.AttemptFailed(number=command.attempt, reason=f"not green with it: {seen.colour}, exit {seen.exit_code}{tests}")]
+
+
+# ---------------------------------------------------------------- models
+
+
+def _calls(number: int, calls: Sequence[c.ModelCall]) -> list[e.RunEvent]:
+    return [
+        e.ModelAsked(
+            number=number, provider=call.provider, model=call.model, region=call.region, prompt=call.prompt,
+            prompt_version=call.prompt_version, answer=call.answer, outcome=call.outcome, problem=call.problem, usage=call.usage,
+            cached_tokens=call.cached_tokens,
+        )
+        for call in calls
+    ]  # fmt: skip
+
+
+def _answered(run: Run, command: c.RecordAnswer) -> Events:
+    calls = _calls(command.number, command.calls)
+    if run.proving or command.number != len(run.attempts) + 1:
+        return calls
+    started = e.AttemptStarted(
+        number=command.number, diagnoser=command.diagnoser, patch=command.patch, proposed_fix=command.proposed_fix,
+        diagnosis=command.diagnosis, needs_person=tuple(o.text for o in command.objections if not o.hard),
+    )  # fmt: skip
+    refusal = command.reason or _refusal_of(run, command.patch, command.objections)
+    return [*calls, started, *([e.AttemptFailed(number=command.number, reason=refusal)] if refusal else [])]
+
+
+MAX_PAUSES = 5
+"""How often in a row nobody may answer before the run goes on without a model."""
+
+
+def _unanswered(run: Run, command: c.RecordNoAnswer, now: datetime) -> Events:
+    calls = _calls(command.number, command.calls)
+    if command.budget:
+        refused = e.BudgetRefused(scope=command.budget, reason=command.reason)
+        return [*calls, refused, e.StepSkipped(step="model", reason=command.reason)]
+    if command.delay is None or run.model_pauses >= MAX_PAUSES:
+        return [*calls, e.StepSkipped(step="model", reason=command.reason)]
+    return [*calls, e.ModelPaused(reason=command.reason, until=now + timedelta(seconds=command.delay))]
+
+
+def _explained(run: Run, command: c.RecordExplanation) -> Events:
+    if run.status is not RunStatus.ESCALATED:
+        return _calls(0, command.calls)
+    return [*_calls(0, command.calls), e.FailureExplained(diagnosis=command.diagnosis, reason=command.reason)]
 
 
 # ---------------------------------------------------------------- blame
@@ -321,15 +398,19 @@ def _patch(run: Run, command: c.RecordPatch) -> Events:
 
 
 def _refusal(run: Run, command: c.RecordPatch) -> str:
-    if command.patch in run.tried_patches:
+    return _refusal_of(run, command.patch, command.objections)
+
+
+def _refusal_of(run: Run, patch: Digest, objections: Sequence[Objection]) -> str:
+    if patch in run.tried_patches:
         return "the same patch was tried before"
-    if command.patch in run.refused_patches:
+    if patch in run.refused_patches:
         return "a person refused this patch"
-    hard = [o.text for o in command.objections if o.hard]
+    hard = [o.text for o in objections if o.hard]
     return f"refused by the guard: {'; '.join(hard)}" if hard else ""
 
 
-def _proof(run: Run, command: c.RecordProof) -> Events:
+def _proof(run: Run, command: c.RecordProof, policy: Policy) -> Events:
     attempt = run.proving
     if attempt is None or attempt.number != command.number:
         return []
@@ -341,7 +422,8 @@ def _proof(run: Run, command: c.RecordProof) -> Events:
         number=attempt.number, patch=attempt.patch, proof=command.proof, head=run.head, target=run.target,
         needs_person=attempt.needs_person, usage=command.usage,
     )  # fmt: skip
-    return [proven]
+    by_itself = policy.repository(run.repository).mode is Mode.OPEN and not policy.safe_mode and not attempt.needs_person
+    return [proven, *([e.Approved(act="publish", by=SERVICE, note="mode open")] if by_itself else [])]
 
 
 def _flaked(run: Run, command: c.RecordProof) -> Events:
@@ -358,7 +440,9 @@ def _flaked(run: Run, command: c.RecordProof) -> Events:
 # ---------------------------------------------------------------- publishing
 
 
-def _published(run: Run, command: c.PublishCommand) -> Events:
+def _published(run: Run, command: c.PublishCommand, policy: Policy) -> Events:
+    if isinstance(command, c.RecordHumanFix):
+        return [] if run.human_fix else [e.HumanFixProven(commit=command.commit, patch=command.patch)]
     if run.status is not RunStatus.FIXED:
         return _late(run, command)
     match command:
@@ -369,26 +453,52 @@ def _published(run: Run, command: c.PublishCommand) -> Events:
             return [e.PublishFailed(reason=reason)]
         case c.RecordHeadMoved(expected=expected, found=found):
             return [e.HeadMoved(expected=expected, found=found)] if run.attempt and run.head == expected else []
+        case c.RecordChange():
+            return _looked(run, command, policy) if run.change_open and run.pr_url == command.url else []
         case _:
             assert_never(command)
+
+
+def _looked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
+    by = Actor(kind="person", name=command.by or "somebody at the forge")
+    if command.state == "merged":
+        merged = e.ChangePublished(url=command.url, commit=command.merged_commit or command.head, merged=True)
+        return [merged, e.RunResolved(how="merged", by=by)]
+    if command.state == "closed" or command.opted_out:
+        why = f"closed by {by.name}" if command.state == "closed" else "labelled cihealing:off"
+        closed = e.ChangeClosed(url=command.url, by=command.by, reason=why)
+        return [closed, e.PatchDenied(by=by, patch=run.patch, note=why), e.RunEscalated(reason=f"the change was {why}", owner=run.owner)]
+    return _checked(run, command, policy)
+
+
+def _checked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
+    """Only what its CI says of the commit that was published counts: others may push to the branch."""
+    if command.head != run.change_commit or command.checks == run.change_checks:
+        return []
+    checked = e.ChangeChecked(head=command.head, checks=command.checks, failing=command.failing)
+    if command.checks != "red" or run.approved_by:
+        return [checked]
+    reason = f"the change's own CI is red: {', '.join(command.failing[:5]) or 'no check is named'}"
+    return [checked, e.ChangeFailed(number=run.attempts[-1].number, reason=reason)]
 
 
 def _late(run: Run, command: c.PublishCommand) -> Events:
     """A publisher that was overtaken: what it did is kept."""
     if not isinstance(command, c.RecordPublished) or run.merged_commit == command.commit:
         return []
-    return [e.LateOutcome(effect="publish", outcome=f"{'merged' if command.merged else 'opened'} {command.url}")]
+    known = run.pr_url == command.url and not command.merged
+    return [] if known else [e.LateOutcome(effect="publish", outcome=f"{'merged' if command.merged else 'opened'} {command.url}")]
 
 
 # ---------------------------------------------------------------- people
 
 
-def _person(run: Run, command: c.PersonCommand) -> Events:
+def _person(run: Run, command: c.PersonCommand, policy: Policy) -> Events:
     if not run.exists:
         raise Refused("there is no such run")
     match command:
         case c.Approve():
-            return _approve(run, command)
+            return _approve(run, command, policy)
         case c.Deny():
             return _deny(run, command)
         case c.Abort(by=by, note=note):
@@ -402,12 +512,12 @@ def _person(run: Run, command: c.PersonCommand) -> Events:
         case c.FixByHand(by=by, note=note):
             run.require(RunStatus.ESCALATED)
             run.require_version(command.version)
-            return [e.RunResolved(how="human_fix", by=by, note=note)]
+            return [e.RunResolved(how="human_fix", by=by, note=note, commit=command.commit)]
         case _:
             assert_never(command)
 
 
-def _approve(run: Run, command: c.Approve) -> Events:
+def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
     run.require(RunStatus.FIXED)
     if command.version is None or command.version != run.version:
         raise Stale(run.version)
@@ -415,9 +525,23 @@ def _approve(run: Run, command: c.Approve) -> Events:
         raise Refused("approve names its act: publish or merge")
     if run.approved_by:
         raise Refused(f"{run.approved_by.name} approved it already")
-    if run.evidence is not Evidence.PROVEN or not run.proof or run.attempt is None or run.attempt.status is not AttemptStatus.SUCCEEDED:
+    if wrong := _wrong_act(run, command.act, policy):
+        raise Refused(wrong)
+    if (
+        run.evidence not in (Evidence.PROVEN, Evidence.CI_PROVEN)
+        or not run.proof
+        or run.attempt is None
+        or run.attempt.status is not AttemptStatus.SUCCEEDED
+    ):
         raise Refused("there is no proof to approve")
     return [e.Approved(act=command.act, by=command.by, note=command.note)]
+
+
+def _wrong_act(run: Run, act: str, policy: Policy) -> str:
+    if act == "publish" and run.change_open:
+        return "the change is open already: what is left to approve is its merge"
+    merges_at_once = policy.repository(run.repository).forge in MERGING_FORGES
+    return "no change is open: approve its publishing first" if act == "merge" and not (run.change_open or merges_at_once) else ""
 
 
 def _deny(run: Run, command: c.Deny) -> Events:
@@ -426,4 +550,5 @@ def _deny(run: Run, command: c.Deny) -> Events:
     if run.approved_by:
         raise Refused(f"{run.approved_by.name} approved it already")
     told = f"denied by {command.by.name}" + (f": {command.note}" if command.note else "")
-    return [e.PatchDenied(by=command.by, patch=run.patch, note=command.note), e.RunEscalated(reason=told[:1000], owner=run.owner)]
+    closed = [e.ChangeClosed(url=run.pr_url, by=command.by.name, reason=told)] if run.change_open else []
+    return [*closed, e.PatchDenied(by=command.by, patch=run.patch, note=command.note), e.RunEscalated(reason=told[:1000], owner=run.owner)]

@@ -51,6 +51,12 @@ class TryFixers(Effect, frozen=True, kw_only=True, tag="try_fixers"):
     """Ask the fixers not yet asked for a patch not yet tried."""
 
 
+class AskModel(Effect, frozen=True, kw_only=True, tag="ask_model"):
+    """Ask a model for the patch of attempt `number`."""
+
+    number: int
+
+
 class JudgeProof(Effect, frozen=True, kw_only=True, tag="judge_proof"):
     attempt: int
 
@@ -60,6 +66,39 @@ class JudgeProof(Effect, frozen=True, kw_only=True, tag="judge_proof"):
 
 class WriteReport(Effect, frozen=True, kw_only=True, tag="write_report"):
     """The incident report of an escalated run, with an owner."""
+
+
+class Explain(Effect, frozen=True, kw_only=True, tag="explain"):
+    """Ask a model what it believes of an escalated failure, before the report is written."""
+
+
+class Say(Effect, frozen=True, kw_only=True, tag="say"):
+    """Tell the diagnosis at the forge: one check or one comment."""
+
+
+class WatchChange(Effect, frozen=True, kw_only=True, tag="watch_change"):
+    """Look at the open change until it is merged or closed."""
+
+    url: str
+
+
+class CloseChange(Effect, frozen=True, kw_only=True, tag="close_change"):
+    url: str
+    reason: str
+
+
+class CheckHumanFix(Effect, frozen=True, kw_only=True, tag="check_human_fix"):
+    """Whether what a person did heals the failing commit in the sandbox too."""
+
+    commit: str
+
+
+class Tell(Effect, frozen=True, kw_only=True, tag="tell"):
+    """Tell people, or bring what they were told up to date. Never touches the run."""
+
+    kind: str
+    """One of `policy.chat.tell`'s words."""
+    only_update: bool = False
 
 
 class Publish(Effect, frozen=True, kw_only=True, tag="publish"):
@@ -90,6 +129,18 @@ class RerunTimer(Effect, frozen=True, kw_only=True, tag="rerun_timer"):
     number: int
 
 
+# ---------------------------------------------------------------- of nothing else
+
+
+class TellBudget(Effect, frozen=True, kw_only=True, tag="tell_budget"):
+    """A budget is used up: people are told once."""
+
+    scope: str
+    key: str
+    day: str
+    limit_usd: float
+
+
 # ---------------------------------------------------------------- of a delivery
 
 
@@ -105,17 +156,21 @@ class ExpandResult(Effect, frozen=True, kw_only=True, tag="expand_result"):
     position: int
 
 
-HealingEffect = Classify | FindProject | RunCommand | FindBlame | AskRerun | CollectRerun | TryFixers | JudgeProof
-LaterEffect = WriteReport | Publish | ReleaseFollowers
+HealingEffect = Classify | FindProject | RunCommand | FindBlame | AskRerun | CollectRerun | TryFixers | AskModel | JudgeProof
+LaterEffect = Explain | WriteReport | Publish | ReleaseFollowers | Say | WatchChange | CloseChange | CheckHumanFix | Tell
 Timer = DeadlineTimer | ReviewTimer | RerunTimer
 RunEffect = HealingEffect | LaterEffect | Timer
 DeliveryEffect = ReadFailure | ExpandResult
-AnyEffect = RunEffect | DeliveryEffect
+LoneEffect = TellBudget
+AnyEffect = RunEffect | DeliveryEffect | LoneEffect
+
+QUIET = ("tell", "tell_budget", "say", "close_change", "check_human_fix")
+"""What goes wrong with these is logged and changes nothing about a run."""
 
 IRREVOCABLE = ("publish", "ask_rerun")
 """Once claimed, these cannot be taken back: an abort is refused meanwhile."""
 
-HEALING = ("classify", "find_project", "run_command", "find_blame", "ask_rerun", "collect_rerun", "try_fixers", "judge_proof")
+HEALING = ("classify", "find_project", "run_command", "find_blame", "ask_rerun", "collect_rerun", "try_fixers", "ask_model", "judge_proof")
 
 
 def name_of(effect: Effect) -> str:

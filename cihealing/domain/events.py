@@ -131,6 +131,16 @@ class AttachedToBase(Event, frozen=True, kw_only=True, tag="base.attached.v1"):
     leader: UUID
 
 
+class ClusterOpened(Event, frozen=True, kw_only=True, tag="cluster.opened.v1"):
+    """The first run of a failure of the machines or the environment: it stands for those that meet the same one."""
+
+
+class RunClustered(Event, frozen=True, kw_only=True, tag="run.clustered.v1"):
+    """The same failure as `leader`'s: it is diagnosed and told once, there."""
+
+    leader: UUID
+
+
 class RerunRequested(Event, frozen=True, kw_only=True, tag="rerun.requested.v1"):
     number: int
     handle: str
@@ -184,12 +194,56 @@ class PatchDropped(Event, frozen=True, kw_only=True, tag="patch.dropped.v1"):
     reason: str
 
 
+class ModelAsked(Event, frozen=True, kw_only=True, tag="model.asked.v1"):
+    """One call to a model, of use or not. Never holds the key."""
+
+    number: int
+    """The attempt it was for; 0: for the report."""
+    provider: str
+    model: str
+    region: str = ""
+    prompt: Digest
+    """Artifact: exactly what was sent."""
+    prompt_version: str = ""
+    answer: Digest = ""
+    """Artifact: what came back, redacted."""
+    outcome: str
+    """`answered`, `malformed`, `truncated`, `refused`, or why no answer came (`ports.ModelFailed.kind`)."""
+    problem: str = ""
+    usage: Usage = Usage()
+    cached_tokens: int = 0
+
+
+class ModelPaused(Event, frozen=True, kw_only=True, tag="model.paused.v1"):
+    """No provider could answer now: the attempt is not spent, it is asked again from `until` on."""
+
+    reason: str
+    until: Time
+
+
+class BudgetRefused(Event, frozen=True, kw_only=True, tag="budget.refused.v1"):
+    """No money was left for a call, so none was made."""
+
+    scope: str
+    """`run`, `repository`, `day` or `failure` (calls a day for one failure)."""
+    reason: str
+
+
+class FailureExplained(Event, frozen=True, kw_only=True, tag="failure.explained.v1"):
+    """What a model believes of an escalated failure, its citations checked; None: why nobody was asked, or nothing came of it."""
+
+    diagnosis: Diagnosis | None = None
+    reason: str = ""
+
+
 class AttemptStarted(Event, frozen=True, kw_only=True, tag="attempt.started.v1"):
     number: int
     diagnoser: str
     patch: Digest
     proposed_fix: str
     diagnosis: Diagnosis | None = None
+    needs_person: tuple[str, ...] = ()
+    """Soft objections of the guard to a model's patch, in words."""
 
 
 class AttemptFailed(Event, frozen=True, kw_only=True, tag="attempt.failed.v1"):
@@ -234,6 +288,37 @@ class ChangePublished(Event, frozen=True, kw_only=True, tag="change.published.v1
     merged: bool
 
 
+class ChangeChecked(Event, frozen=True, kw_only=True, tag="change.checked.v1"):
+    """What the open change's own CI says of its head, when that changed."""
+
+    head: str
+    checks: str
+    """`none`, `pending`, `green` or `red`."""
+    failing: tuple[str, ...] = ()
+
+
+class ChangeFailed(Event, frozen=True, kw_only=True, tag="change.failed.v1"):
+    """The change's own CI is red: the attempt that was proven here failed there."""
+
+    number: int
+    reason: str
+
+
+class ChangeClosed(Event, frozen=True, kw_only=True, tag="change.closed.v1"):
+    """Somebody closed our change at the forge, or opted out of it."""
+
+    url: str
+    by: str = ""
+    reason: str = ""
+
+
+class HumanFixProven(Event, frozen=True, kw_only=True, tag="human_fix.proven.v1"):
+    """What a person did heals the failing commit here too: remembered for failures like this one."""
+
+    commit: str
+    patch: Digest
+
+
 class PublishFailed(Event, frozen=True, kw_only=True, tag="publish.failed.v1"):
     reason: str
 
@@ -243,6 +328,8 @@ class RunResolved(Event, frozen=True, kw_only=True, tag="run.resolved.v1"):
     """`merged`, `rerun_green`, `flake`, `base_healed`, `human_fix` or `green_later`."""
     by: Actor | None = None
     note: str = ""
+    commit: str = ""
+    """Of a human fix, where the person named it."""
 
 
 class RunEscalated(Event, frozen=True, kw_only=True, tag="run.escalated.v1"):
@@ -303,11 +390,13 @@ FindingEvent = (
     FailureClassified | ProjectFound | CommandRan | FailureReproduced | FailureNotReproduced | EnvironmentUnavailable
     | FlakeProven | ContextCollected | StepSkipped | ReportWritten
 )  # fmt: skip
-BlameEvent = BlameFound | BaseClaimed | AttachedToBase | RerunRequested | RerunFinished | RerunLost
+BlameEvent = BlameFound | BaseClaimed | AttachedToBase | ClusterOpened | RunClustered | RerunRequested | RerunFinished | RerunLost
+ModelEvent = ModelAsked | ModelPaused | BudgetRefused | FailureExplained
 PatchEvent = PatchFound | PatchDropped | AttemptStarted | AttemptFailed | PatchProven
 ReviewEvent = Approved | PatchDenied | HeadMoved | ChangePublished | PublishFailed
+ChangeEvent = ChangeChecked | ChangeFailed | ChangeClosed | HumanFixProven
 
-RunEvent = LifeEvent | FindingEvent | BlameEvent | PatchEvent | ReviewEvent
+RunEvent = LifeEvent | FindingEvent | BlameEvent | ModelEvent | PatchEvent | ReviewEvent | ChangeEvent
 
 
 # ---------------------------------------------------------------- a delivery's stream
@@ -370,7 +459,49 @@ class ArtifactPurged(Event, frozen=True, kw_only=True, tag="artifact.purged.v1")
     reason: str
 
 
-SmallEvent = FingerprintIgnored | FingerprintHeard | ArtifactPurged
+class SpendReserved(Event, frozen=True, kw_only=True, tag="spend.reserved.v1"):
+    """Money set aside for one call, before it is made; one stream a call."""
+
+    run: UUID
+    repository: str
+    branch: str
+    error_hash: str
+    number: int
+    """The attempt it is for; 0: an explanation."""
+    provider: str
+    model: str
+    usd: float
+    day: str
+    """Of the budget it counts in, ISO date, UTC."""
+
+
+class SpendSettled(Event, frozen=True, kw_only=True, tag="spend.settled.v1"):
+    usd: float
+    how: str
+    """`answered`, `unanswered` (no call came about: it counts for nothing), or `swept` (nobody knows: all that was set aside)."""
+
+
+class BudgetExhausted(Event, frozen=True, kw_only=True, tag="budget.exhausted.v1"):
+    """Told to people once for each day and scope."""
+
+    scope: str
+    key: str
+    """The repository, or empty."""
+    day: str
+    limit_usd: float
+
+
+class MessagePosted(Event, frozen=True, kw_only=True, tag="message.posted.v1"):
+    """What people were told of a run, on a stream of its own: telling changes nothing about the run."""
+
+    run: UUID
+    chat: str
+    kind: str
+    handle: str = ""
+
+
+SpendEvent = SpendReserved | SpendSettled
+SmallEvent = FingerprintIgnored | FingerprintHeard | ArtifactPurged | SpendEvent | BudgetExhausted | MessagePosted
 
 AnyEvent = RunEvent | DeliveryEvent | SmallEvent
 

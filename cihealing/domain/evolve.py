@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from cihealing.domain import events as e
-from cihealing.domain.run import Attempt, Candidate, Rerun, Run, Seen, change
+from cihealing.domain.run import Asked, Attempt, Candidate, Rerun, Run, Seen, change
 from cihealing.domain.values import AttemptStatus, Blame, Colour, Evidence, Purpose, RunStatus, Stage
 
 PROVING = (Purpose.RED_BEFORE, Purpose.GREEN, Purpose.RED_AFTER, Purpose.CANARY)
@@ -35,8 +35,12 @@ def _fact(run: Run, envelope: e.Envelope) -> Run:
         return _blame(run, event)
     if isinstance(event, e.PatchEvent):
         return _patch(run, event, envelope)
+    if isinstance(event, e.ModelEvent):
+        return _model(run, event, envelope)
     if isinstance(event, e.ReviewEvent):
         return _review(run, event, envelope)
+    if isinstance(event, e.ChangeEvent):
+        return _change(run, event, envelope)
     return run  # a fact of another kind of stream
 
 
@@ -50,11 +54,11 @@ def _life(run: Run, event: e.LifeEvent, envelope: e.Envelope) -> Run:
         case e.RunStarted():
             return change(run, status=RunStatus.RUNNING, stage=Stage.READING, running_since=envelope.at)
         case e.RunResolved(how=how):
-            return change(_pause(run, envelope), status=RunStatus.RESOLVED, resolution=how)
+            return change(_pause(run, envelope), status=RunStatus.RESOLVED, resolution=how, change_open=False)
         case e.RunEscalated():
             return _escalated(_pause(run, envelope), event)
         case e.RunAborted(reason=reason, successor=successor):
-            return change(_pause(run, envelope), status=RunStatus.ABORTED, abort_reason=reason, successor=successor)
+            return change(_pause(run, envelope), status=RunStatus.ABORTED, abort_reason=reason, successor=successor, change_open=False)
         case e.RunRetried():
             return _retried(run, event)
         case e.FailureRecurred():
@@ -99,7 +103,10 @@ def _escalated(run: Run, event: e.RunEscalated) -> Run:
     )
 
 
-KEPT = (*FAILURE_FACTS, "failed_at", "ci_greens", "version", "created_at", "updated_at", "refused_patches", "recurrences", "late")
+KEPT = (
+    *FAILURE_FACTS, "failed_at", "ci_greens", "version", "created_at", "updated_at", "refused_patches", "recurrences", "late", "asked",
+    "changes",
+)  # fmt: skip
 
 
 def _retried(run: Run, event: e.RunRetried) -> Run:
@@ -194,6 +201,10 @@ def _blame(run: Run, event: e.BlameEvent) -> Run:
             return _moved(change(run, claimed_base=branch, target=branch), head)
         case e.AttachedToBase(leader=leader):
             return change(run, attached_to=leader)
+        case e.ClusterOpened():
+            return change(run, leads_cluster=True)
+        case e.RunClustered(leader=leader):
+            return change(run, cluster_leader=leader)
         case e.RerunRequested(number=number, handle=handle):
             return change(run, stage=Stage.RERUN, reruns=(*run.reruns, Rerun(number=number, handle=handle)))
         case e.RerunFinished(outcome=outcome):
@@ -216,6 +227,33 @@ def _rerun_over(run: Run, outcome: str) -> Run:
         return run
     last = msgspec.structs.replace(run.reruns[-1], outcome=outcome)
     return change(run, reruns=(*run.reruns[:-1], last))
+
+
+# ---------------------------------------------------------------- models
+
+
+def _model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
+    match event:
+        case e.ModelAsked():
+            return change(run, asked=(*run.asked, _asked(event, envelope)))
+        case e.ModelPaused(until=until, reason=reason):
+            note = f"model: {reason}"
+            notes = run.notes if note in run.notes else (*run.notes, note)
+            return change(run, model_pauses=run.model_pauses + 1, model_not_before=until, notes=notes)
+        case e.BudgetRefused(reason=reason):
+            return change(run, notes=(*run.notes, f"budget: {reason}"))
+        case e.FailureExplained(diagnosis=diagnosis, reason=reason):
+            notes = (*run.notes, f"model: {reason}") if reason else run.notes
+            return change(run, diagnosis=diagnosis or run.diagnosis, notes=notes)
+        case _:
+            assert_never(event)
+
+
+def _asked(event: e.ModelAsked, envelope: e.Envelope) -> Asked:
+    return Asked(
+        number=event.number, provider=event.provider, model=event.model, outcome=event.outcome, prompt=event.prompt, answer=event.answer,
+        problem=event.problem, region=event.region, usage=event.usage, at=envelope.at,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- patches
@@ -246,7 +284,7 @@ def _patch(run: Run, event: e.PatchEvent, envelope: e.Envelope) -> Run:
 
 def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
     screens = tuple(s for s in run.observations if s.purpose is Purpose.SCREEN and s.patch == event.patch)
-    soft = tuple(o.text for o in run.candidate.objections) if run.candidate else ()
+    soft = event.needs_person or (tuple(o.text for o in run.candidate.objections) if run.candidate else ())
     attempt = Attempt(
         number=event.number,
         status=AttemptStatus.RUNNING,
@@ -260,7 +298,16 @@ def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
         started_at=envelope.at,
         generation=run.generation,
     )
-    return change(run, stage=Stage.PROOF, candidate=None, attempts=(*run.attempts, attempt))
+    tried = run.tried_patches if event.patch in ("", *run.tried_patches) else (*run.tried_patches, event.patch)
+    return change(
+        run,
+        stage=Stage.PROOF,
+        candidate=None,
+        attempts=(*run.attempts, attempt),
+        tried_patches=tried,
+        model_pauses=0,
+        model_not_before=None,
+    )
 
 
 def _attempt_failed(run: Run, event: e.AttemptFailed, envelope: e.Envelope) -> Run:
@@ -301,8 +348,10 @@ def _review(run: Run, event: e.ReviewEvent, envelope: e.Envelope) -> Run:
             return change(_unproven(run), refused_patches=(*run.refused_patches, patch))
         case e.HeadMoved(found=found):
             return _reproving(run, found, envelope)
-        case e.ChangePublished(url=url, commit=commit, merged=merged):
-            return change(run, pr_url=url, merged_commit=commit if merged else run.merged_commit)
+        case e.ChangePublished(url=url, commit=commit, merged=True):
+            return change(run, pr_url=url, merged_commit=commit, change_open=False)
+        case e.ChangePublished(url=url, commit=commit):
+            return _opened(run, url, commit)
         case e.PublishFailed(reason=reason):
             failed = f"publish: {reason}"
             return change(run, approved_by=None, approved_act="", publish_failures=run.publish_failures + 1, notes=(*run.notes, failed))
@@ -319,3 +368,33 @@ def _reproving(run: Run, found: str, envelope: e.Envelope) -> Run:
     """The same patch, the same attempt, another head: only what is seen there counts."""
     moved = _last(_moved(_unproven(run), found), status=AttemptStatus.RUNNING, head=found, proof="", finished_at=None)
     return change(moved, status=RunStatus.RUNNING, stage=Stage.PROOF, running_since=envelope.at)
+
+
+# ---------------------------------------------------------------- the open change
+
+
+def _opened(run: Run, url: str, commit: str) -> Run:
+    """It waits for its CI and for a person's merge, which is an approval of its own."""
+    waiting = change(run, approved_by=None, approved_act="", changes=run.changes + (url != run.pr_url))
+    return change(waiting, pr_url=url, change_open=True, change_commit=commit, change_checks="")
+
+
+def _change(run: Run, event: e.ChangeEvent, envelope: e.Envelope) -> Run:
+    match event:
+        case e.ChangeChecked(checks=checks):
+            green = checks == "green" and run.evidence in (Evidence.PROVEN, Evidence.CI_PROVEN)
+            return change(run, change_checks=checks, evidence=Evidence.CI_PROVEN if green else run.evidence)
+        case e.ChangeFailed(reason=reason):
+            return _failed_there(run, reason, envelope)
+        case e.ChangeClosed(reason=reason):
+            return change(run, change_open=False, notes=(*run.notes, f"change: {reason}") if reason else run.notes)
+        case e.HumanFixProven(patch=patch):
+            return change(run, human_fix=patch)
+        case _:
+            assert_never(event)
+
+
+def _failed_there(run: Run, reason: str, envelope: e.Envelope) -> Run:
+    """Back to work with the attempts that are left; what was shown here about the failure still stands."""
+    failed = _last(_unproven(run), status=AttemptStatus.FAILED, failure_reason=reason, proof="", finished_at=envelope.at)
+    return change(failed, status=RunStatus.RUNNING, stage=Stage.REMEDIATION, running_since=envelope.at, change_open=False)

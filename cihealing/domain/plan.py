@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from cihealing.domain.effects import AskRerun, Effect, FindBlame, FindProject, JudgeProof, RunCommand, TryFixers
+from cihealing.domain.effects import AskModel, AskRerun, Effect, FindBlame, FindProject, JudgeProof, RunCommand, TryFixers
 from cihealing.domain.policy import Policy
 from cihealing.domain.proof import next_purpose
 from cihealing.domain.run import Attempt, Candidate, Run
@@ -37,6 +37,8 @@ def advance(run: Run, *, policy: Policy, now: datetime) -> Next:
 
 
 def _prove(run: Run, attempt: Attempt, policy: Policy) -> Effect:
+    if not any(s.purpose is Purpose.SCREEN for s in attempt.observations):
+        return RunCommand(purpose=Purpose.SCREEN, commit=run.head, attempt=attempt.number, patch=attempt.patch)
     purpose = next_purpose(attempt, policy)
     if purpose is None:
         return JudgeProof(attempt=attempt.number)
@@ -97,6 +99,14 @@ def fixers(run: Run, policy: Policy, now: datetime) -> Next:
     return TryFixers() if useful and run.attempts_left(policy) > 0 else None
 
 
+def model(run: Run, policy: Policy, now: datetime) -> Next:
+    """Ask a model for the next attempt's patch: what it proposes is an attempt at once, of use or not."""
+    useful = run.reproduced and run.blame is not Blame.FLAKE and _runnable(run) and policy.allows_ai(run.repository)
+    if not useful or run.attempts_left(policy) == 0:
+        return None
+    return AskModel(number=len(run.attempts) + 1, not_before=run.model_not_before)
+
+
 def rerun(run: Run, policy: Policy, now: datetime) -> Next:
     """Ask CI for a rerun of the unchanged commit, ever later, as often as policy allows."""
     number = len(run.reruns) + 1
@@ -117,6 +127,7 @@ STEPS: Mapping[str, Step] = {
     "debug": debug,
     "blame": blame,
     "fixers": fixers,
+    "model": model,
     "rerun": rerun,
     "recheck": recheck,
 }

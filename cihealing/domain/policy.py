@@ -38,6 +38,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cihealing.domain.values import Digest, Mode
 
+MERGING_FORGES = ("local_git",)
+"""Forges without open changes: what is approved there is merged at once."""
+
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 
 

@@ -12,6 +12,9 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import RunStatus
 
+IDLE = (e.LateOutcome, e.FailureRecurred, e.FailureRehashed)
+"""Facts that change nothing about what the run does next."""
+
 
 def react(run: Run, events: Sequence[e.RunEvent], *, policy: Policy, now: datetime) -> list[tuple[int, f.RunEffect]]:
     """(version of the fact, effect) pairs; `run` is the state after all of `events`.
@@ -24,17 +27,17 @@ def react(run: Run, events: Sequence[e.RunEvent], *, policy: Policy, now: dateti
 
 
 def _next(run: Run, events: Sequence[e.RunEvent], policy: Policy, now: datetime) -> list[tuple[int, f.RunEffect]]:
-    if (
-        not events
-        or run.status is not RunStatus.RUNNING
-        or all(isinstance(event, e.LateOutcome | e.FailureRecurred | e.FailureRehashed) for event in events)
-    ):
+    if not events or run.status is not RunStatus.RUNNING or all(isinstance(event, IDLE) for event in events):
         return []
     following = advance(run, policy=policy, now=now)
     return [] if following is None or isinstance(following, Wait) else [(run.version, following)]  # type: ignore[list-item]
 
 
 def _called_for(run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: int) -> list[f.RunEffect]:
+    return [*_work(run, event, policy, now, version), *_telling(run, event, policy)]
+
+
+def _work(run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: int) -> list[f.RunEffect]:
     match event:
         case e.RunQueued() | e.RunRetried():
             return [f.Classify()]
@@ -48,8 +51,85 @@ def _called_for(run: Run, event: e.RunEvent, policy: Policy, now: datetime, vers
         case e.Approved(act=act):
             return [f.Publish(act=act, patch=run.patch, head=run.head, target=run.target)]
         case e.RunEscalated():
+            return [f.Explain() if explainable(run, policy) else f.WriteReport(), *_close(run, "it went unanswered")]
+        case e.FailureExplained():
             return [f.WriteReport()]
-        case e.RunResolved() | e.RunAborted() if run.claimed_base:
-            return [f.ReleaseFollowers(how=str(run.status))]
+        case e.ReportWritten() if _may_say(run, policy):
+            return [f.Say()]
+        case _:
+            return _of_change(run, event, policy, now)
+
+
+def _of_change(run: Run, event: e.RunEvent, policy: Policy, now: datetime) -> list[f.RunEffect]:
+    match event:
+        case e.ChangePublished(url=url, merged=False):
+            return [f.WatchChange(url=url, not_before=now + timedelta(seconds=policy.watch_every))]
+        case e.ChangeFailed(reason=reason) | e.ChangeClosed(reason=reason):
+            return [f.CloseChange(url=run.pr_url, reason=reason)]
+        case e.RunResolved(how="human_fix", commit=commit) if commit:
+            return [f.CheckHumanFix(commit=commit), *_ended(run, event)]
+        case e.RunResolved() | e.RunAborted():
+            return _ended(run, event)
         case _:
             return []
+
+
+def _ended(run: Run, event: e.RunResolved | e.RunAborted) -> list[f.RunEffect]:
+    followers = [f.ReleaseFollowers(how=str(run.status))] if run.claimed_base else []
+    left = isinstance(event, e.RunAborted) or event.how != "merged"
+    return [*followers, *([f.CloseChange(url=run.pr_url, reason=_why(event))] if left and _change_left(run) else [])]
+
+
+def _why(event: e.RunResolved | e.RunAborted) -> str:
+    return f"the run was aborted ({event.reason})" if isinstance(event, e.RunAborted) else f"it is no longer needed ({event.how})"
+
+
+def _change_left(run: Run) -> bool:
+    """A change that was opened and never merged."""
+    return bool(run.pr_url and run.change_commit and not run.merged_commit)
+
+
+def _close(run: Run, reason: str) -> list[f.RunEffect]:
+    return [f.CloseChange(url=run.pr_url, reason=reason)] if run.change_open else []
+
+
+def explainable(run: Run, policy: Policy) -> bool:
+    """Whether a model may be asked what it believes: it was not asked for this generation yet, and nobody else stands for the run."""
+    asked = any(attempt.diagnosis for attempt in run.attempts)
+    return policy.allows_ai(run.repository) and not (asked or run.cluster_leader or run.attached_to or run.diagnosis or run.refused_patches)
+
+
+def _may_say(run: Run, policy: Policy) -> bool:
+    """Safe mode writes nothing at the forge without a person."""
+    return policy.repository(run.repository).say != "nothing" and not policy.safe_mode and not run.cluster_leader
+
+
+# ---------------------------------------------------------------- telling people
+
+
+def _telling(run: Run, event: e.RunEvent, policy: Policy) -> list[f.RunEffect]:
+    kind = kind_of(event)
+    if not kind or run.cluster_leader or run.attached_to:
+        return []
+    return [f.Tell(kind=kind, only_update=kind not in policy.chat.tell)]
+
+
+def kind_of(event: e.RunEvent) -> str:
+    """The word of `policy.chat.tell` for what just happened; empty for what people need not hear of."""
+    match event:
+        case e.ReportWritten():
+            return "escalated"
+        case e.PatchProven():
+            return "review"
+        case e.Approved(by=by) | e.PatchDenied(by=by) if by.kind == "person":
+            return "decided"
+        case e.ChangePublished(merged=False):
+            return "opened"
+        case e.RunResolved(how="human_fix"):
+            return "decided"
+        case e.RunResolved():
+            return "resolved"
+        case e.RunAborted(reason=reason):
+            return "decided" if reason == "person" else "aborted"
+        case _:
+            return ""

@@ -88,6 +88,21 @@ class Attempt(Value, frozen=True, kw_only=True):
     generation: int = 1
 
 
+class Asked(Value, frozen=True, kw_only=True):
+    """One call to a model, as pages show it."""
+
+    number: int
+    provider: str
+    model: str
+    outcome: str
+    prompt: Digest
+    answer: Digest = ""
+    problem: str = ""
+    region: str = ""
+    usage: Usage = Usage()
+    at: Time
+
+
 class Rerun(Value, frozen=True, kw_only=True):
     number: int
     handle: str
@@ -173,6 +188,13 @@ class Run(Value, frozen=True, kw_only=True):
     """Of this generation."""
     past_attempts: tuple[Attempt, ...] = ()
     """Of earlier generations."""
+    asked: tuple[Asked, ...] = ()
+    """Calls to models, of every generation."""
+    model_pauses: int = 0
+    """How often in a row nobody could answer."""
+    model_not_before: Time | None = None
+    cluster_leader: UUID | None = None
+    leads_cluster: bool = False
     patch: Digest = ""
     """The proven patch that waits, or was published."""
     proof: Digest = ""
@@ -182,7 +204,15 @@ class Run(Value, frozen=True, kw_only=True):
     approved_act: str = ""
     publish_failures: int = 0
     pr_url: str = ""
+    change_open: bool = False
+    change_commit: str = ""
+    """The commit of the open change that was published; a merge is bound to it."""
+    change_checks: str = ""
+    changes: int = 0
+    """Changes opened so far."""
     merged_commit: str = ""
+    human_fix: Digest = ""
+    """The patch of a person's fix that was shown to heal the failing commit."""
     resolution: str = ""
     escalation_reason: str = ""
     abort_reason: str = ""
@@ -209,6 +239,10 @@ class Run(Value, frozen=True, kw_only=True):
     def proving(self) -> Attempt | None:
         """The attempt that is being proven now."""
         return self.attempt if self.attempt and self.attempt.status is AttemptStatus.RUNNING else None
+
+    @property
+    def cost_usd(self) -> float:
+        return sum(a.usage.cost_usd for a in self.asked)
 
     @property
     def awaited_rerun(self) -> Rerun | None:

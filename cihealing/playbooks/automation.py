@@ -1,3 +1,3 @@
 """The build's own scripts or configuration failed: a run that says more comes first, its log goes with the report."""
 
-STEPS = ("reproduce", "debug", "steady", "recheck", "blame", "fixers")
+STEPS = ("reproduce", "debug", "steady", "recheck", "blame", "fixers", "model")

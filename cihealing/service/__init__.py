@@ -1,27 +1,35 @@
 """The only write side: receive deliveries, handle commands, claim and finish effects, each in one transaction."""
 
 from cihealing.service.fingerprints import hear_fingerprint, ignore_fingerprint
-from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, get, handle, perform
+from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, NotAllowed, get, handle, perform
+from cihealing.service.messages import handle_of, record_message
 from cihealing.service.outbox import claim, due, poke_due, reclaim
 from cihealing.service.receiving import Outcome, Receipt, read_log, receive, record_expanded, record_read, weak_failure
 from cihealing.service.rehashing import Rehashed, outdated, rehash
 from cihealing.service.running import run_effect
-from cihealing.service.secrets import masked
+from cihealing.service.secrets import known_secrets, masked
+from cihealing.service.spending import Hold, OverBudget, reserve, settle
+from cihealing.service.spending import sweep as sweep_spending
 
 __all__ = [
     "ACTIONS",
     "Cause",
+    "Hold",
     "Irrevocable",
     "NoSuchRun",
+    "NotAllowed",
     "Outcome",
+    "OverBudget",
     "Receipt",
     "Rehashed",
     "claim",
     "due",
     "get",
     "handle",
+    "handle_of",
     "hear_fingerprint",
     "ignore_fingerprint",
+    "known_secrets",
     "masked",
     "outdated",
     "perform",
@@ -30,8 +38,12 @@ __all__ = [
     "receive",
     "reclaim",
     "record_expanded",
+    "record_message",
     "record_read",
     "rehash",
+    "reserve",
     "run_effect",
+    "settle",
+    "sweep_spending",
     "weak_failure",
 ]

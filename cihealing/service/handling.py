@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.decide import decide
 from cihealing.domain.evolve import evolve, fold
-from cihealing.domain.policy import Policy
+from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.react import react
 from cihealing.domain.run import Refused, Run
 from cihealing.domain.values import SERVICE, Actor, RunStatus
@@ -26,12 +26,18 @@ from cihealing.service import outbox, policies
 from cihealing.service.secrets import masked
 from cihealing.service.transactions import write
 
-OUTLIVING = ("release_followers", "collect_rerun")
+OUTLIVING = ("release_followers", "collect_rerun", "close_change", "tell", "check_human_fix")
 """Effects that are not dropped with their run: what ends the others, and what brought the end itself about."""
 
 
 class NoSuchRun(Exception):
     """There is no run with this id."""
+
+
+class NotAllowed(Refused):
+    """The forge does not let this person do it themself."""
+
+    type = "not-allowed"
 
 
 class Irrevocable(Refused):
@@ -70,7 +76,7 @@ def handle_inside(run_id: UUID, command: c.RunCommand, *, cause: Cause, now: dat
     """`handle` within the caller's transaction."""
     before = fold(run_id, store.load(run_id))
     policy = policies.of(before)
-    command = _masked(_with_leader(before, command))
+    command = _masked(_with_cluster(before, _with_leader(before, command), policy, now))
     _refuse_irrevocable(run_id, command)
     if effect is not None:
         outbox.finish(effect)
@@ -111,6 +117,14 @@ def _with_leader(run: Run, command: c.RunCommand) -> c.RunCommand:
     return msgspec.structs.replace(command, leader=claims.values_list("run_id", flat=True).first())
 
 
+def _with_cluster(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> c.RunCommand:
+    """Likewise who stands for a failure of the machines."""
+    if not isinstance(command, c.RecordClass) or not run.strong:
+        return command
+    leader, size = projections.cluster(run.error_hash, since=now - timedelta(hours=policy.cluster_hours))
+    return msgspec.structs.replace(command, leader=leader, size=size)
+
+
 def _masked(command: c.RunCommand) -> c.RunCommand:
     """What a person notes and what an error message quotes may hold a secret; everything else was redacted where it was read."""
     free = {name: masked(text) for name in ("note", "reason") if isinstance(text := getattr(command, name, None), str) and text}
@@ -125,10 +139,12 @@ def _refuse_irrevocable(run_id: UUID, command: c.RunCommand) -> None:
 # ---------------------------------------------------------------- people
 
 
-def perform(run_id: UUID, action: str, *, act: str = "", version: int | None = None, note: str = "", by: Actor, tools: Tools) -> Run:
-    """What a person does to a run: `approve`, `deny`, `abort`, `retry` or `human-fix`.
+def perform(
+    run_id: UUID, action: str, *, act: str = "", version: int | None = None, note: str = "", commit: str = "", by: Actor, tools: Tools
+) -> Run:
+    """What a person does to a run: `approve`, `deny`, `abort`, `retry` or `human-fix` (with the commit that did it, where it is known).
 
-    Raises NoSuchRun, Refused, Stale, Irrevocable, HeadMoved (a fresh proof was begun).
+    Raises NoSuchRun, Refused, Stale, NotAllowed, Irrevocable, HeadMoved (a fresh proof was begun).
     """
     cause = Cause(actor=by, source=f"person:{action}")
     if action == "approve":
@@ -136,7 +152,7 @@ def perform(run_id: UUID, action: str, *, act: str = "", version: int | None = N
     if action not in _ACTIONS:
         raise Refused(f"there is no action {action}")
     get(run_id)
-    return handle(run_id, _ACTIONS[action](version, note, by), cause=cause)
+    return handle(run_id, _ACTIONS[action](version, note, by, commit), cause=cause)
 
 
 def _approve(run_id: UUID, act: str, version: int | None, note: str, by: Actor, cause: Cause, tools: Tools) -> Run:
@@ -144,11 +160,24 @@ def _approve(run_id: UUID, act: str, version: int | None, note: str, by: Actor, 
     run = get(run_id)
     decide(run, command, policy=policies.of(run), now=datetime.now(UTC))  # refuses before the forge is asked
     repository = policies.of(run).repository(run.repository)
-    head = tools.trees.head(run.repository, run.target, policy=repository)
-    if head != run.head:
-        _head_moved(run, head, cause)
-        raise HeadMoved(run.head, head)
+    _require_permission(run, by, repository, tools)
+    if not run.change_open:
+        head = tools.trees.head(run.repository, run.target, policy=repository)
+        if head != run.head:
+            _head_moved(run, head, cause)
+            raise HeadMoved(run.head, head)
     return handle(run_id, command, cause=cause)
+
+
+def _require_permission(run: Run, by: Actor, repository: RepositoryPolicy, tools: Tools) -> None:
+    """The person's own permission counts, not the bot's."""
+    forge = tools.forges.get(repository.forge)
+    login = repository.people.get(by.name, by.name)
+    if forge is None or forge.may(login, run.repository, policy=repository, settings=tools.settings):
+        return
+    raise NotAllowed(
+        f"{login} may not push to {run.repository} at {repository.forge}; where the login there is another, say so under `people` in policy"
+    )
 
 
 def _head_moved(run: Run, head: str | None, cause: Cause) -> None:
@@ -156,17 +185,17 @@ def _head_moved(run: Run, head: str | None, cause: Cause) -> None:
         handle(run.id, c.RecordHeadMoved(expected=run.head, found=head), cause=cause)
 
 
-def _retry(version: int | None, note: str, by: Actor) -> c.RunCommand:
+def _retry(version: int | None, note: str, by: Actor, commit: str) -> c.RunCommand:
     with transaction.atomic():
         policy = policies.pin(policies.current(), now=datetime.now(UTC))
     return c.Retry(by=by, policy=policy, version=version, note=note)
 
 
-_ACTIONS: dict[str, Callable[[int | None, str, Actor], c.RunCommand]] = {
-    "deny": lambda version, note, by: c.Deny(by=by, version=version, note=note),
-    "abort": lambda version, note, by: c.Abort(by=by, version=version, note=note),
+_ACTIONS: dict[str, Callable[[int | None, str, Actor, str], c.RunCommand]] = {
+    "deny": lambda version, note, by, commit: c.Deny(by=by, version=version, note=note),
+    "abort": lambda version, note, by, commit: c.Abort(by=by, version=version, note=note),
     "retry": _retry,
-    "human-fix": lambda version, note, by: c.FixByHand(by=by, version=version, note=note),
+    "human-fix": lambda version, note, by, commit: c.FixByHand(by=by, version=version, note=note, commit=commit),
 }
 
 ACTIONS = ("approve", *_ACTIONS)

@@ -5,6 +5,7 @@ Called inside the transaction that stores the delivery.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,10 +17,13 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.values import Digest, Failed, Failure, Mode, Passed, RunStatus, rule_of, run_id_of
 from cihealing.models import Execution, IgnoredFingerprint, Run
-from cihealing.service import policies
+from cihealing.service import outbox, policies
 from cihealing.service.handling import Cause, handle_inside
 from cihealing.service.transactions import one_at_a_time
 
+OURS = "cihealing/"
+"""How the branches of the service's own changes begin; the run's id follows."""
+OWN_RUN = re.compile(r"cihealing/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.FIXED, RunStatus.ESCALATED)
 
 
@@ -44,7 +48,8 @@ def judge_failed(failed: Failed, failure: Failure | None, *, log: Digest, now: d
     told = _told(failed)
     if told:
         return told
-    if failed.branch.startswith("cihealing/"):
+    if failed.branch.startswith(OURS):
+        hurry(failed.repository, failed.branch, now=now)
         return ignored("builds of the service's own branches begin no run")
     if policies.current().repository(failed.repository).mode is Mode.OFF:
         return ignored(f"policy has {failed.repository} switched off")
@@ -53,6 +58,13 @@ def judge_failed(failed: Failed, failure: Failure | None, *, log: Digest, now: d
     if IgnoredFingerprint.objects.filter(error_hash=failure.error_hash).exists():
         return ignored(f"a person silenced this failure ({failure.error_hash[:15]})")
     return _admit(failed, failure, log, now)
+
+
+def hurry(repository: str, branch: str, *, now: datetime) -> None:
+    """A build of our own change ended: look at the change now instead of at the next time."""
+    match = OWN_RUN.match(branch)
+    if match and Run.objects.filter(id=UUID(match[1]), repository=repository).exists():
+        outbox.hurry(UUID(match[1]), "watch_change", now=now)
 
 
 def _told(failed: Failed) -> Judged | None:
@@ -117,8 +129,9 @@ def _same_on_branch(failed: Failed, failure: Failure, now: datetime) -> tuple[li
     """
     when = failed.finished_at or now
     others = Run.objects.filter(
-        repository=failed.repository, branch=failed.branch, job=failed.job, error_hash=failure.error_hash, status__in=OPEN
-    )
+        repository=failed.repository, branch=failed.branch, job=failed.job, error_hash=failure.error_hash, status__in=OPEN,
+        cluster_claim=None,  # who stands for others is not replaced by one more of them
+    )  # fmt: skip
     older, newer = [], None
     for other in others:
         if _failed_at(other) > when:
@@ -158,6 +171,8 @@ def _greens(failed: Failed) -> int:
 def judge_passed(passed: Passed, *, now: datetime) -> Judged:
     """A green execution is a fact in any case; it ends the runs that waited for it."""
     one_at_a_time(passed.repository, passed.job)
+    if passed.branch.startswith(OURS):
+        hurry(passed.repository, passed.branch, now=now)
     same_job = Run.objects.filter(repository=passed.repository, job=passed.job)
     for run in same_job.filter(commit=passed.commit, awaiting_rerun=True):
         finished = c.RecordRerunFinished(outcome="green", execution=passed.execution)

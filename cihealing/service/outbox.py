@@ -107,6 +107,21 @@ def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> N
     mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=masked(error)[:1000])
 
 
+def hurry(stream: UUID, name: str, *, now: datetime) -> int:
+    """What waits for a later look is due now; returns how many rows."""
+    waiting = Outbox.objects.filter(stream=stream, name=name, state="pending", lease_until=None, not_before__gt=now)
+    ids = list(waiting.values_list("id", flat=True))
+    Outbox.objects.filter(id__in=ids).update(not_before=now, poked_at=None)
+    poke_on_commit(ids)
+    return len(ids)
+
+
+def others_at_it(row: Outbox) -> bool:
+    """Whether another effect of the same name and stream, older than this one, is being carried out."""
+    same = Outbox.objects.filter(stream=row.stream, name=row.name, state="pending", lease_until__gt=database_now())
+    return same.exclude(id=row.id).filter(Q(version__lt=row.version) | Q(version=row.version, ordinal__lt=row.ordinal)).exists()
+
+
 def reclaim(*, counted: bool = True) -> int:
     """Free every lease; only for the one process that owns the database, at its start or end: whoever held them is gone.
 

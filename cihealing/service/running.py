@@ -17,23 +17,26 @@ from cihealing.domain.run import Run
 from cihealing.domain.values import Failed, RunStatus
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
-from cihealing.ports import Cancelled, PermanentError, Tools, TransientError
+from cihealing.ports import Again, Cancelled, PermanentError, Tools, TransientError
 from cihealing.service import outbox, policies
 from cihealing.service.handling import Cause, get, handle
 from cihealing.service.lease import Lease
 from cihealing.service.receiving import record_read, weak_failure
+from cihealing.service.secrets import masked
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(hours=6)
 """How long an effect may wait for what another side said will come."""
+BLIND = 900.0
+"""Seconds until a change that cannot be looked at is looked at again: the review's own timer ends the waiting."""
 NOW = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 class Capability(Protocol):
     """Code that carries out one kind of effect: gather, do, answer with a command (None: nothing to tell)."""
 
-    def __call__(self, effect: f.RunEffect, *, run: Run, policy: Policy, tools: Tools) -> c.RunCommand | None: ...
+    def __call__(self, effect: f.RunEffect | f.LoneEffect, *, run: Run, policy: Policy, tools: Tools) -> c.RunCommand | None: ...
 
 
 class Reader(Protocol):
@@ -63,6 +66,8 @@ def run_effect(effect_id: UUID, *, tools: Tools, capabilities: Capabilities, rea
         logger.warning("%s %s was taken over or dropped meanwhile: its outcome is not recorded", row.name, row.id)
     except Cancelled:
         outbox.release(row, delay=0, error="called off", counted=False)
+    except Again as again:
+        outbox.release(row, delay=again.delay, error="", counted=False)
     except TransientError as error:
         _later(row, error)
     except PermanentError as error:
@@ -78,8 +83,13 @@ def _claimed(row: Outbox, tools: Tools, capabilities: Capabilities, readers: Rea
     if row.claims >= outbox.MAX_CLAIMS:
         _give_up(row, f"claimed {row.claims} times without an outcome; last: {row.last_error or 'the worker was lost'}")
         return
+    if row.name == "tell" and outbox.others_at_it(row):
+        raise Again(2.0)  # one message a run: whoever posts it first leaves the handle that the next one needs
     with Lease(row) as lease, tools.cancelling(lease.lost):
-        if row.run_id is None:
+        if isinstance(effect, f.LoneEffect):
+            capabilities[row.name](effect, run=Run(id=row.stream), policy=policies.current(), tools=tools)
+            outbox.finish(row)
+        elif row.run_id is None:
             _read(row, effect, tools, readers)
         else:
             _carry_out(row, row.run_id, effect, tools, capabilities)
@@ -105,7 +115,9 @@ def wanted(run: Run, effect: f.AnyEffect) -> bool:
         return run.status in NOW
     if isinstance(effect, f.Publish):
         return run.status is RunStatus.FIXED and run.approved_by is not None
-    return not isinstance(effect, f.WriteReport) or run.status is RunStatus.ESCALATED
+    if isinstance(effect, f.WatchChange):
+        return run.status is RunStatus.FIXED and run.change_open and run.pr_url == effect.url
+    return not isinstance(effect, f.WriteReport | f.Explain) or run.status is RunStatus.ESCALATED
 
 
 def _timer(effect: f.AnyEffect) -> c.RunCommand | None:
@@ -161,6 +173,15 @@ def _later(row: Outbox, error: TransientError) -> None:
 
 
 def _give_up(row: Outbox, reason: str) -> None:
+    if row.name in f.QUIET:
+        logger.warning("%s of %s was given up: %s", row.name, row.stream, reason)
+        Outbox.objects.filter(id=row.id).update(last_error=masked(reason)[:1000])
+        outbox.finish(row, state="gave_up")
+        return
+    if row.name == "watch_change":
+        logger.warning("the change of %s cannot be looked at: %s", row.stream, reason)
+        outbox.release(row, delay=BLIND, error=reason, counted=False)
+        return
     if row.run_id is None:
         _read_weakly(row, reason)
         return

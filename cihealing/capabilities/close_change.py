@@ -1,0 +1,14 @@
+"""Close a change of ours that is not wanted any more, and say why there."""
+
+from __future__ import annotations
+
+from cihealing.capabilities.publish import forge_of
+from cihealing.domain import effects as f
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.ports import Tools
+
+
+def close_change(effect: f.CloseChange, *, run: Run, policy: Policy, tools: Tools) -> None:
+    repository = policy.repository(run.repository)
+    forge_of(run, policy, tools).close(effect.url, run_id=str(run.id), reason=effect.reason, policy=repository, settings=tools.settings)
