@@ -316,6 +316,8 @@ class Proposal:
     title: str
     body: str
     """Markdown in which text of others neither mentions, links, closes nor formats."""
+    message: str = ""
+    """Plain text for the commit, without title and trailers."""
     trailers: tuple[str, ...] = ()
     """`Key: value` lines of the commit message besides the run's own."""
     draft: bool = True

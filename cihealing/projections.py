@@ -45,7 +45,8 @@ def run_row(run: RunState, *, max_attempts: int) -> Run:
         error_summary=run.summary[:400], status=run.status, stage=run.stage, failure_class=run.failure_class, confidence=run.confidence,
         blame=run.blame or "", owner=run.owner.name[:300] if run.owner else "", evidence=run.evidence, attempt_count=len(run.attempts),
         max_attempts=max_attempts, pr_url=run.pr_url, escalation_reason=run.escalation_reason[:1000], resolution=run.resolution,
-        attached_to=run.attached_to, cluster_leader=run.cluster_leader, cost_usd=run.cost_usd, patch_hash=run.patch, report=run.report, awaiting_rerun=run.open and run.awaited_rerun is not None,
+        attached_to=run.attached_to, cluster_leader=run.cluster_leader, cost_usd=run.cost_usd,
+        patch_hash=run.patch, report=run.report, awaiting_rerun=run.open and run.awaited_rerun is not None,
         reruns=len(run.reruns), created_at=run.created_at or EPOCH, updated_at=run.updated_at or EPOCH, state=_state.encode(run).decode(),
     )  # fmt: skip
 

@@ -11,15 +11,20 @@ from django.conf import settings
 
 from cihealing import guard
 from cihealing.adapters import process
+from cihealing.adapters.ai.models import SubprocessModel
 from cihealing.adapters.ci import buildkite, circleci, generic, github, gitlab, jenkins, local
 from cihealing.adapters.forge import local_git
 from cihealing.adapters.runner import ProjectRunner
 from cihealing.adapters.sandbox import choose
 from cihealing.adapters.trees import GitTrees
+from cihealing.capabilities.ask_model import ask_model
 from cihealing.capabilities.ask_rerun import ask_rerun
+from cihealing.capabilities.check_human_fix import check_human_fix
 from cihealing.capabilities.classify import classify
+from cihealing.capabilities.close_change import close_change
 from cihealing.capabilities.collect_rerun import collect_rerun
 from cihealing.capabilities.expand_result import expand_result
+from cihealing.capabilities.explain import explain
 from cihealing.capabilities.find_blame import find_blame
 from cihealing.capabilities.find_project import find_project
 from cihealing.capabilities.judge_proof import judge_proof
@@ -27,11 +32,14 @@ from cihealing.capabilities.publish import publish
 from cihealing.capabilities.read_failure import read_failure
 from cihealing.capabilities.release_followers import release_followers
 from cihealing.capabilities.run_command import run_command
+from cihealing.capabilities.say import say
+from cihealing.capabilities.tell import tell, tell_budget
 from cihealing.capabilities.try_fixers import try_fixers
+from cihealing.capabilities.watch_change import watch_change
 from cihealing.capabilities.write_report import write_report
 from cihealing.fixers import formatter, missing_import, ruff
 from cihealing.history import JobHistory, StoredArtifacts
-from cihealing.ports import CIAdapter, Fixer, Forge, Tools
+from cihealing.ports import Chat, CIAdapter, Fixer, Forge, Tools
 from cihealing.service.running import Capability, Reader
 
 CI: Mapping[str, CIAdapter] = {
@@ -44,6 +52,7 @@ CI: Mapping[str, CIAdapter] = {
     "local": cast(CIAdapter, local),
 }
 FORGES: Mapping[str, Forge] = {"local_git": cast(Forge, local_git)}
+CHATS: Sequence[Chat] = ()
 FIXERS: Sequence[Fixer] = (cast(Fixer, ruff), cast(Fixer, formatter), cast(Fixer, missing_import))
 """Asked in this order."""
 CAPABILITIES: Mapping[str, Capability] = {
@@ -55,6 +64,14 @@ CAPABILITIES: Mapping[str, Capability] = {
     "collect_rerun": cast(Capability, collect_rerun),
     "try_fixers": cast(Capability, try_fixers),
     "judge_proof": cast(Capability, judge_proof),
+    "ask_model": cast(Capability, ask_model),
+    "explain": cast(Capability, explain),
+    "watch_change": cast(Capability, watch_change),
+    "close_change": cast(Capability, close_change),
+    "check_human_fix": cast(Capability, check_human_fix),
+    "say": cast(Capability, say),
+    "tell": cast(Capability, tell),
+    "tell_budget": cast(Capability, tell_budget),
     "write_report": cast(Capability, write_report),
     "publish": cast(Capability, publish),
     "release_followers": cast(Capability, release_followers),
@@ -77,6 +94,8 @@ def tools() -> Tools:
         guard=guard.check,
         artifacts=StoredArtifacts(),
         history=JobHistory(),
+        model=SubprocessModel(),
+        chats=CHATS,
         cancelling=process.cancelling,
         settings=named,
     )

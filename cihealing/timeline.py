@@ -52,8 +52,12 @@ def _told(event: e.AnyEvent) -> str:
         return _blame(event)
     if isinstance(event, e.PatchEvent):
         return _patch(event)
+    if isinstance(event, e.ModelEvent):
+        return _model(event)
     if isinstance(event, e.ReviewEvent):
         return _review(event)
+    if isinstance(event, e.ChangeEvent):
+        return _change(event)
     return _elsewhere(event)
 
 
@@ -124,6 +128,10 @@ def _blame(event: e.BlameEvent) -> str:
             return f"Stands for the broken base {branch} at {head[:10]}"
         case e.AttachedToBase(leader=leader):
             return f"The base is broken: attached to run {leader}"
+        case e.ClusterOpened():
+            return "Stands for whoever meets this failure of the machines or their environment"
+        case e.RunClustered(leader=leader):
+            return f"One of many that met this failure: run {leader} stands for them"
         case e.RerunRequested(number=number):
             return f"Asked CI for rerun {number}"
         case e.RerunFinished(outcome=outcome):
@@ -147,6 +155,35 @@ def _patch(event: e.PatchEvent) -> str:
             return f"Attempt {number} failed" + _reason(reason)
         case e.PatchProven(number=number, target=target):
             return f"Attempt {number} is proven; the fix waits for review, for {target}"
+        case _:
+            assert_never(event)
+
+
+def _model(event: e.ModelEvent) -> str:
+    match event:
+        case e.ModelAsked(provider=provider, model=model, outcome=outcome, usage=usage, problem=problem):
+            counted = f"{usage.input_tokens} and {usage.output_tokens} tokens, {usage.cost_usd:.4f} USD, {usage.seconds:.1f} s"
+            return f"Asked {provider}/{model}: {outcome} ({counted})" + _reason(problem)
+        case e.ModelPaused(reason=reason, until=until):
+            return f"No model could answer; asked again at {until:%H:%M:%S} UTC" + _reason(reason)
+        case e.BudgetRefused(reason=reason):
+            return f"No call was made: {reason}"
+        case e.FailureExplained(diagnosis=diagnosis, reason=reason):
+            return f"A model believes: {diagnosis.root_cause}" if diagnosis else f"No model explained it{_reason(reason)}"
+        case _:
+            assert_never(event)
+
+
+def _change(event: e.ChangeEvent) -> str:
+    match event:
+        case e.ChangeChecked(checks=checks, failing=failing):
+            return f"The change's own CI is {checks}" + _reason(", ".join(failing[:5]))
+        case e.ChangeFailed(number=number, reason=reason):
+            return f"Attempt {number} failed at the forge" + _reason(reason)
+        case e.ChangeClosed(reason=reason):
+            return "The change was closed" + _reason(reason)
+        case e.HumanFixProven(commit=commit):
+            return f"The fix of a person ({commit[:10]}) heals the failing commit here too: remembered"
         case _:
             assert_never(event)
 
@@ -187,6 +224,20 @@ def _elsewhere(event: e.DeliveryEvent | e.SmallEvent) -> str:
             return "Fingerprint no longer ignored"
         case e.ArtifactPurged(digest=digest, reason=reason):
             return f"Artifact {digest[:12]} purged" + _reason(reason)
+        case e.MessagePosted(chat=chat, kind=kind):
+            return f"Told in {chat}: {kind}"
+        case _:
+            return _money(event)
+
+
+def _money(event: e.SpendEvent | e.BudgetExhausted) -> str:
+    match event:
+        case e.SpendReserved(usd=usd, provider=provider, model=model):
+            return f"Set {usd:.4f} USD aside for {provider}/{model}"
+        case e.SpendSettled(usd=usd, how=how):
+            return f"Settled at {usd:.4f} USD ({how})"
+        case e.BudgetExhausted(scope=scope, key=key, limit_usd=limit_usd):
+            return f"The budget of {limit_usd:.2f} USD for the {scope} {key} is used up".replace("  ", " ")
         case _:
             assert_never(event)
 

@@ -163,6 +163,18 @@ class GitTrees:
         mirror = self._with_commit(repository, commit, policy=policy)
         return self._ask(mirror, "rev-parse", "--verify", "--quiet", f"{commit}^1^{{commit}}")
 
+    def show(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> str:
+        """What the commit changed against its first parent; of the first commit of all nothing is said."""
+        parent = self.first_parent(repository, commit, policy=policy)
+        return self.between(repository, parent, commit, policy=policy) if parent else ""
+
+    def between(self, repository: str, commit: str, other: str, *, policy: RepositoryPolicy) -> str:
+        """The diff from one commit to another, as text; binary files are named only. Raises PermanentError where one is unknown."""
+        self._with_commit(repository, commit, policy=policy)
+        mirror = self._with_commit(repository, other, policy=policy)
+        asked = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--full-index", commit, other, "--")
+        return self._ask(mirror, *asked) or ""
+
     def read_file(self, repository: str, commit: str, path: str, *, policy: RepositoryPolicy) -> str | None:
         """The text of a regular file (at most 1 MB) at a commit, or at the head of a branch; None where there is none."""
         resolved = self._resolve(repository, commit, policy=policy)

@@ -164,9 +164,10 @@ def _pause(failed: ModelFailed, run: Run) -> float:
 def _came(base: ModelCall, reply: ModelReply, cost: float, before: Asked, tools: Tools) -> Asked:
     answer, problem = _read(reply)
     text = service.masked(reply.text)
+    outcome = "malformed" if problem and reply.outcome == "answered" else reply.outcome
     call = msgspec.structs.replace(
-        base, answer=tools.artifacts.put(text, kind="answer") if text else "", outcome="malformed" if problem and not reply.problem else reply.outcome,
-        problem=service.masked(problem)[:500], cached_tokens=reply.cached_tokens,
+        base, answer=tools.artifacts.put(text, kind="answer") if text else "", outcome=outcome, problem=service.masked(problem)[:500],
+        cached_tokens=reply.cached_tokens,
         usage=Usage(seconds=reply.seconds, input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost_usd=cost),
     )  # fmt: skip
     diagnoser = f"{base.provider}/{base.model}"

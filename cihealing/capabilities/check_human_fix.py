@@ -12,7 +12,7 @@ from cihealing.ports import Tools
 
 
 def check_human_fix(effect: f.CheckHumanFix, *, run: Run, policy: Policy, tools: Tools) -> RecordHumanFix | None:
-    """The failing commit was red before (a run that was never red proves nothing); with the fix it must be green as often as a proof asks."""
+    """The failing commit was seen red before; with the fix it must be green as often as a proof asks."""
     if not run.reproduced or not run.project:
         return None
     patch = tools.trees.between(run.repository, run.commit, effect.commit, policy=policy.repository(run.repository))

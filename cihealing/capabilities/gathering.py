@@ -44,7 +44,8 @@ def gather(run: Run, *, policy: Policy, tools: Tools, purpose: str) -> Context:
 def _snippets(failure: Failure, root: Path) -> Iterator[Snippet]:
     """One a place, the code under test before its tests, then what the failing tests import."""
     seen: dict[tuple[str, int], Snippet] = {}
-    frames = sorted(reversed(failure.frames), key=lambda frame: bool(TEST.search(frame.file)))
+    reversed_frames = list(reversed(failure.frames))  # the deepest first
+    frames = sorted(reversed_frames, key=lambda frame: bool(TEST.search(frame.file)))
     for frame in (*frames, *_tests(failure)):
         found = _snippet(frame, root, "a frame of the failure" if frame.line > 1 else "it holds a failing test")
         if found:

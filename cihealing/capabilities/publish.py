@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unidiff import PatchSet
+from unidiff.patch import PatchSet
 
 from cihealing import changes
 from cihealing.capabilities.frames import failure_of
@@ -55,8 +55,9 @@ def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
     repository, patch = policy.repository(run.repository), tools.artifacts.text(run.patch)
     return Proposal(
         run_id=change_id(run), repository=run.repository, branch=run.target, head=run.head, patch=patch,
-        files=edits(run, patch, repository, tools), title=changes.title(run), body=changes.body(run, failure_of(run, tools), url=page_of(run, tools)),
-        trailers=changes.trailers(run), draft=repository.draft, actor=run.approved_by.name if run.approved_by else "",
+        files=edits(run, patch, repository, tools), title=changes.title(run), message=changes.message(run),
+        body=changes.body(run, failure_of(run, tools), url=page_of(run, tools)), trailers=changes.trailers(run), draft=repository.draft,
+        actor=run.approved_by.name if run.approved_by else "",
     )  # fmt: skip
 
 

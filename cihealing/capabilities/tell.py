@@ -40,7 +40,8 @@ def tell_budget(effect: f.TellBudget, *, run: Run, policy: Policy, tools: Tools)
     whose = f"of {effect.key} " if effect.key else ""
     message = Message(
         run_id=str(run.id), title=f"The budget {whose}for {effect.day} is used up: no model is asked any more today",
-        fields=(("Limit", f"{effect.limit_usd:.2f} USD"), ("Scope", effect.scope)), tone="bad", link=tools.settings.get("CI_HEALING_URL", ""),
+        fields=(("Limit", f"{effect.limit_usd:.2f} USD"), ("Scope", effect.scope)), tone="bad",
+        link=tools.settings.get("CI_HEALING_URL", ""),
         text="Fixers, reruns and proofs go on. Raise the budget in policy under `ai`, or CI_HEALING_DAILY_COST_LIMIT_USD.",
     )  # fmt: skip
     for chat in tools.chats:

@@ -5,7 +5,7 @@ The guard is a net, not the proof: what slips through it still has to turn the f
 
 from __future__ import annotations
 
-from cihealing.domain.policy import Policy
+from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.values import Objection
 from cihealing.guard import blocks, content, lines, paths, testing
 from cihealing.guard.change import Unreadable, parse
@@ -14,8 +14,19 @@ from cihealing.guard.objections import hard
 MAX_OBJECTIONS = 50
 
 
-def check(patch: str, *, policy: Policy) -> list[Objection]:
-    """Everything that speaks against a unified diff, hard objections first; empty where nothing does. Never raises."""
+def check(patch: str, *, policy: Policy, repository: RepositoryPolicy | None = None) -> list[Objection]:
+    """Everything that speaks against a unified diff, hard objections first; empty where nothing does. Never raises.
+
+    `repository`: its entry in policy, which only ever tightens.
+    """
+    if repository is None:
+        return _found(patch, policy)
+    tighter = policy.model_copy(update={"protected_paths": (*policy.protected_paths, *repository.protected_paths)})
+    found = _found(patch, tighter)
+    return [hard(o.rule, o.text) for o in found] if repository.soft_is_hard else found
+
+
+def _found(patch: str, policy: Policy) -> list[Objection]:
     try:
         files = parse(patch)
     except Unreadable as error:

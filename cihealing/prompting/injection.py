@@ -13,6 +13,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import resources
+
+import yaml
 
 from cihealing.prompting.untrusted import ROLES
 
@@ -80,32 +83,16 @@ def _forms(text: str) -> Iterator[str]:
 
 # ---------------------------------------------------------------- what is said
 
-ANY = r"[^.!?\n]{0,60}?"
-MODEL = r"(?:\b(?:ai|llms?|a\.i\.|language model|chatbot|assistant|copilot|chatgpt|gpt(?:-?\d)?|claude|gemini|agents?|bots?|cihealing|(?:auto|self)-?heal\w*|code ?fixer)\b)"
-SAID = r"(?:instruction|prompt|rule|guideline|direction|directive|order|command|context|message|polic|constraint|restriction|safeguard|guardrail|filter|system message|training|told)\w*"
-PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (rule, re.compile(pattern))
-    for rule, pattern in (
-        ("override", rf"\b(?:ignore|disregard|forget|override|bypass|overrule|neglect|skip|drop|discard|do not (?:follow|obey))\b{ANY}\b(?:all|any|previous|prior|above|earlier|preceding|your|system|former|everything|these|those|the)\b{ANY}\b{SAID}"),
-        ("override", rf"\b(?:new|updated|revised|real|actual|following) (?:system )?(?:instructions?|prompt|directives?|orders?)\b{ANY}[:\-]"),
-        ("override", r"\b(?:ignore|disregard|forget) (?:all|everything|anything)(?: (?:of )?(?:the|that))? (?:above|before|previous|said|told)"),
-        ("override", r"\b(?:ignorier|vergiss|missachte)\w*\b.{0,40}\b(?:anweisung|vorgabe|regel|befehl)|\b(?:ignore[zr]?|oublie[zr]?|ne tiens pas compte)\b.{0,40}\b(?:instructions?|consignes?|regles?)|\b(?:ignora|olvida|descarta|desatiende)\w*\b.{0,40}\b(?:instruccion|instrucoes|reglas|istruzion|ordenes)|\b(?:\u0438\u0433\u043d\u043e\u0440\u0438\u0440\u0443|\u0437\u0430\u0431\u0443\u0434\u044c|\u043f\u0440\u0435\u043d\u0435\u0431\u0440\u0435\u0433|\u043d\u0435 \u0441\u043b\u0435\u0434\u0443\u0439)\w*.{0,40}(?:\u0438\u043d\u0441\u0442\u0440\u0443\u043a\u0446|\u0443\u043a\u0430\u0437\u0430\u043d|\u043f\u0440\u0430\u0432\u0438\u043b|\u043f\u0440\u0438\u043a\u0430\u0437)|\u5ffd\u7565.{0,12}(?:\u6307\u4ee4|\u6307\u793a|\u63d0\u793a|\u89c4\u5219)|\u65e0\u89c6.{0,12}(?:\u6307\u4ee4|\u6307\u793a)|\u6307\u793a\u3092.{0,8}\u7121\u8996|(?:\uc9c0\uc2dc|\uba85\ub839).{0,8}\ubb34\uc2dc"),
-        ("persona", r"\b(?:you are|you're|act as|pretend (?:to be|that you)|behave as|roleplay as|from now on,? you)\b.{0,40}\b(?:dan|unrestricted|unfiltered|jailbroken|developer mode|root|admin|free|without (?:rules|restrictions|limits)|no longer|now (?:a|an|in)|ai|assistant|model)\b"),
-        ("persona", r"\b(?:developer|god|debug|maintenance|jailbreak|unrestricted) mode\b.{0,30}\b(?:enabled|activated|on|engaged|now)\b.{0,40}\b(?:you|model|assistant|ai)\b"),
-        ("reveal", rf"\b(?:reveal|print|show|repeat|output|display|tell me|leak|disclose|dump|include|echo|reproduce|recite)\b{ANY}\b(?:your|the|hidden|full|initial) (?:system |hidden |initial |full |original )*(?:prompt|instructions|system message|configuration and key|context window)"),
-        ("reveal", r"\b(?:your|the model'?s?) (?:api[ _-]?keys?|credentials|environment variables|secrets)\b"),
-        ("steer", rf"(?:\b(?:dear|hey|hello|hi|attention|note (?:to|for)|message (?:to|for)|instructions? (?:to|for)|to the|for the|if you are an?|as an?|any|this is for)\b.{{0,12}}{MODEL}).{{0,80}}\b(?:must|should|please|shall|need to|have to|add|remove|delete|write|change|set|run|execute|return|answer|respond|reply|output|do|skip|use|apply|approve|merge|commit|include|insert|disable|open|fetch|install|report)\b"),
-        ("steer", rf"{MODEL}[^\w\n]{{1,4}}(?:please |you (?:must|should|shall|need to) |must |do |now )?(?:add|remove|delete|write|change|set|run|execute|return|answer|respond|reply|output|skip|apply|approve|merge|commit|include|insert|disable|ignore|mark)\b"),
-        ("steer", r"\b(?:the correct|the only|the required|the official|the approved) (?:fix|patch|answer|solution) is to\b.{0,80}\b(?:delete|remove|skip|disable|add|curl|wget|chmod|workflow|exit 0|return true|\.github)\b"),
-        ("steer", r"\b(?:your (?:answer|response|reply|output|patch|diff|edits?)|the (?:answer|json) you (?:give|return)) (?:must|should|shall|has to|needs to|will)\b"),
-        ("weaken", rf"\b(?:to (?:fix|solve|heal|repair) this|you (?:must|should|can|may|need to)|please|simply|just|always)\b{ANY}\b(?:delete|remove|skip|disable|comment out|xfail|mark as (?:skipped|xfail)|weaken|loosen|empty)\b{ANY}\b(?:the |this |all |any |failing )*(?:tests?|assertions?|asserts?|checks?|guards?|test suite|ci step|workflow|linter)\b"),
-        ("verdict", r"\b(?:mark|report|record|treat|consider|classify|declare|label|set)\b.{0,40}\b(?:as|to|:)\s*.{0,12}\b(?:proven|verified|approved|pre-?approved|safe|resolved|healed|trusted|confidence.{0,6}(?:1|100))\b"),
-        ("verdict", r"\b(?:this|the) (?:patch|change|fix|pr|merge request|commit) (?:is|was|has been) (?:already |pre-?)*(?:approved|reviewed and approved|authori[sz]ed|whitelisted) by (?:the )?(?:admin|security|maintainer|owner|anthropic|openai|ceo|team)"),
-        ("verdict", r"\bconfidence\b.{0,20}\b(?:to|of|=|:)\s*(?:1\.0|1|100 ?%)\b.{0,60}\b(?:answer|set|use|return|must|known)\b|\b(?:set|use|return|answer with)\b.{0,20}\bconfidence\b.{0,12}(?:1\.0|100 ?%|\b1\b)"),
-        ("exfiltrate", rf"\b(?:send|post|upload|forward|exfiltrate|transmit|email|submit|append|encode|put|include|curl|wget|fetch|embed)\b{ANY}\b(?:secrets?|tokens?|keys?|credentials?|passwords?|environment|env vars?|\.env|source code|repository|file contents|prompt|id_rsa|/etc/passwd)\b.{{0,60}}\b(?:to|at|into|in|via|using|as)\b.{{0,20}}(?:https?:|\bhttp|url|webhook|email|@|server|endpoint|query|image|dns)"),
-        ("exfiltrate", r"!\[[^\]]{0,80}\]\(https?://[^)\s]{1,200}[?&][^)\s]{0,100}=(?:\{|\$|<|%7b)"),
-    )
-)  # fmt: skip
+
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    told = yaml.safe_load((resources.files("cihealing.prompting") / "texts" / "injection.yaml").read_text(encoding="utf-8"))
+    pairs = [(rule, pattern) for entry in told["patterns"] for rule, pattern in entry.items()]
+    for word, stands_for in told["words"].items():
+        pairs = [(rule, pattern.replace(f"<{word}>", stands_for)) for rule, pattern in pairs]
+    return tuple((rule, re.compile(pattern)) for rule, pattern in pairs)
+
+
+PATTERNS = _patterns()
 
 
 def _said(text: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from cihealing.domain.policy import Project, RepositoryPolicy
 from cihealing.domain.values import Colour, ExecutionRef, Failed, Observation, Owner, Passed, Purpose, Result
 from cihealing.history import JobHistory, StoredArtifacts
 from cihealing.models import Outbox
-from cihealing.ports import FixContext, HeadMoved, NoLog, Published, Tools, Tree
+from cihealing.ports import FixContext, HeadMoved, NoLog, Proposal, Published, Tools, Tree
 from tests.domain.world import BASE, COMMIT, seen
 
 LOG = """\
@@ -113,6 +113,12 @@ class FakeTrees:
     def diff(self, tree: Tree) -> str:
         return PATCH
 
+    def show(self, *args: Any, **kwargs: Any) -> str:
+        return ""
+
+    def between(self, *args: Any, **kwargs: Any) -> str:
+        return PATCH
+
 
 @dataclass
 class FakeForge:
@@ -122,13 +128,19 @@ class FakeForge:
     name: str = "local_git"
     merges: dict[str, str] = field(default_factory=dict)
 
-    def publish(self, *, run_id: str, branch: str, head: str, **_: Any) -> Published:
+    opens_changes: bool = False
+
+    def publish(self, proposal: Proposal, **_: Any) -> Published:
+        run_id, branch, head = proposal.run_id, proposal.branch, proposal.head
         if run_id not in self.merges:
             if self.trees.heads.get(branch) != head:
                 raise HeadMoved(head, self.trees.heads.get(branch))
             self.merges[run_id] = "5" * 40
             self.trees.heads[branch] = "5" * 40
         return Published(url="local", commit=self.merges[run_id], merged=True)
+
+    def may(self, login: str, repository: str, **_: Any) -> bool:
+        return True
 
 
 @dataclass
@@ -171,7 +183,7 @@ class Bench:
         self.forge = FakeForge(self.trees)
         self.tools = Tools(
             ci={"generic": self.ci, "github": self.ci}, runner=self.runner, trees=self.trees, sandbox=lambda policy: None,  # type: ignore[arg-type,return-value]
-            forges={"local_git": self.forge}, fixers=self.fixers, guard=lambda patch, policy: [], artifacts=StoredArtifacts(),
+            forges={"local_git": self.forge}, fixers=self.fixers, guard=lambda patch, **_: [], artifacts=StoredArtifacts(),
             history=JobHistory(),
         )  # fmt: skip
 

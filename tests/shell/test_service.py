@@ -205,7 +205,7 @@ def test_an_abort_drops_what_waits(bench: Bench) -> None:
     bench.step()
     service.perform(only_run().id, "abort", by=ANN, tools=bench.tools)
     assert only_run().status == "aborted"
-    assert not Outbox.objects.filter(state="pending").exists()
+    assert set(Outbox.objects.filter(state="pending").values_list("name", flat=True)) <= {"tell"}  # people may still hear of it
 
 
 def test_an_abort_is_refused_while_a_merge_is_on_its_way(bench: Bench) -> None:

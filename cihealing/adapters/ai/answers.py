@@ -104,7 +104,10 @@ def body_of(raw: bytes) -> Any:
 
 # ---------------------------------------------------------------- errors
 
-KINDS = {400: "bad_request", 401: "unauthorized", 402: "spend_cap", 403: "unauthorized", 404: "unknown_model", 408: "timeout", 413: "bad_request", 422: "bad_request", 429: "rate_limited", 503: "overloaded", 529: "overloaded"}  # fmt: skip
+KINDS = {
+    400: "bad_request", 401: "unauthorized", 402: "spend_cap", 403: "unauthorized", 404: "unknown_model", 408: "timeout",
+    413: "bad_request", 422: "bad_request", 429: "rate_limited", 503: "overloaded", 529: "overloaded",
+}  # fmt: skip
 AGAIN = ("rate_limited", "overloaded", "server_error", "timeout", "unreachable")
 
 

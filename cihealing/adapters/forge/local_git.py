@@ -11,7 +11,7 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from cihealing.adapters.git import Git, GitFailed, is_commit, prepare_home
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.guard import paths
 from cihealing.guard.change import FileChange
-from cihealing.ports import HeadMoved, PermanentError, Published, TransientError
+from cihealing.ports import Call, HeadMoved, PermanentError, Proposal, Published, TransientError
+from cihealing.ports import Change as ForgeChange
 
 name = "local_git"
 
@@ -31,7 +32,7 @@ TRAILER = "Cihealing-Run"
 MAX_SEARCHED = 1_000
 """Commits after the proven one that are searched for the run's own."""
 MAX_TITLE, MAX_BODY = 120, 10_000
-ACTS = ("publish", "merge")
+opens_changes = False
 IDENTITY = {
     "GIT_AUTHOR_NAME": "cihealing", "GIT_AUTHOR_EMAIL": "cihealing@localhost",
     "GIT_COMMITTER_NAME": "cihealing", "GIT_COMMITTER_EMAIL": "cihealing@localhost",
@@ -67,31 +68,65 @@ class Origin:
         return Origin(path=worktree, git=self.git)
 
 
-def publish(
-    *,
-    run_id: str,
-    repository: str,
-    branch: str,
-    head: str,
-    patch: str,
-    title: str,
-    body: str,
-    act: str,
-    actor: str,
-    policy: RepositoryPolicy,
-) -> Published:
-    """Merge the patch onto `branch` as one commit on top of `head`, whichever act was approved; a repeated call finds that commit.
+def publish(proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Published:
+    """Merge the patch onto the branch as one commit on top of `head`; a repeated call finds that commit.
 
     Raises HeadMoved, PermanentError (with what a person has to do), TransientError.
     """
-    if act not in ACTS or not is_commit(head):
-        raise PermanentError(f"local_git can publish or merge onto a full commit id; it was asked to {act[:40]!r} onto {head[:80]!r}")
-    message = message_of(title=title, body=body, run_id=run_id, actor=actor)
-    with origin_of(repository, policy) as origin:
-        change = Change(run_id=run_id, ref=ref_of(origin, branch), head=head, patch=patch, message=message)
-        commit = merged_before(origin, change) or merge(origin, change)
+    if not is_commit(proposal.head):
+        raise PermanentError(f"local_git merges onto a full commit id; it was asked to merge onto {proposal.head[:80]!r}")
+    message = message_of(title=proposal.title, body=proposal.message, run_id=proposal.run_id, actor=proposal.actor)
+    with origin_of(proposal.repository, policy) as origin:
+        change = Change(
+            run_id=proposal.run_id, ref=ref_of(origin, proposal.branch), head=proposal.head, patch=proposal.patch, message=message
+        )
+        commit = merged_before(origin, change) or merge_now(origin, change)
         refresh_worktrees(origin, change, commit)
         return Published(url=url_of(origin.path, commit), commit=commit, merged=True)
+
+
+def planned(proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> list[Call]:
+    path = path_of(proposal.repository, policy)
+    commit = Call(method="git", url=f"{path} commit-tree -p {proposal.head}", body={"title": proposal.title, "patch": proposal.patch})
+    return [commit, Call(method="git", url=f"{path} update-ref refs/heads/{proposal.branch} <commit> {proposal.head}")]
+
+
+def merge(proposal: Proposal, *, url: str, sha: str, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Published:
+    raise PermanentError("a local git repository has no open changes: publishing merges at once")
+
+
+def look(url: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> ForgeChange:
+    commit = urlsplit(url).fragment
+    return ForgeChange(url=url, state="merged", head=commit, merged_commit=commit)
+
+
+def close(url: str, *, run_id: str, reason: str, policy: RepositoryPolicy, settings: Mapping[str, str]) -> None:
+    """What is merged cannot be closed, and nothing else is ever open here."""
+
+
+def say(
+    *, run_id: str, repository: str, commit: str, change: str, text: str, how: str, policy: RepositoryPolicy, settings: Mapping[str, str]
+) -> str:  # fmt: skip
+    """A repository without a web page has nowhere to say it."""
+    return ""
+
+
+def opted_out(repository: str, commit: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> bool:
+    return False
+
+
+def may(login: str, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> bool:
+    """Whoever may act in the service: the repository itself knows no people."""
+    return True
+
+
+def excess(*, settings: Mapping[str, str]) -> list[str]:
+    return []
+
+
+def leave(repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> list[str]:
+    """Nothing of the service stays in the repository but the commits that people approved."""
+    return ["nothing to close: approved changes are commits of the branch"]
 
 
 # ---------------------------------------------------------------- the repository and the branch
@@ -157,7 +192,7 @@ def commit_of_run(origin: Origin, change: Change, tip: str) -> str | None:
 # ---------------------------------------------------------------- the merge
 
 
-def merge(origin: Origin, change: Change) -> str:
+def merge_now(origin: Origin, change: Change) -> str:
     """The run's commit on the branch, made here or, in a race, by another."""
     try:
         return move(origin, change)

@@ -12,9 +12,11 @@ from django.db import models, transaction
 
 from cihealing import projections, store
 from cihealing.management.database import DatabaseCommand
-from cihealing.models import Attempt, BaseClaim, Delivery, Execution, IgnoredFingerprint, Run
+from cihealing.models import Attempt, BaseClaim, ChatMessage, ClusterClaim, Delivery, Execution, IgnoredFingerprint, Run, Spend
 
-DERIVED: tuple[type[models.Model], ...] = (Run, Attempt, Delivery, Execution, BaseClaim, IgnoredFingerprint)
+DERIVED: tuple[type[models.Model], ...] = (
+    Run, Attempt, Delivery, Execution, BaseClaim, ClusterClaim, IgnoredFingerprint, Spend, ChatMessage,
+)  # fmt: skip
 MOST = 200
 """Differing rows that are named."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from cihealing.adapters.forge import local_git
 from cihealing.domain.policy import RepositoryPolicy
-from cihealing.ports import HeadMoved, PermanentError, Published, TransientError
+from cihealing.ports import HeadMoved, PermanentError, Proposal, Published, TransientError
 from tests.guard.patches import changed, created
 
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
@@ -57,9 +57,10 @@ def bare(worktree: Path) -> Path:
 def publish(path: Path, **changes: Any) -> Published:
     call: dict[str, Any] = {
         "run_id": RUN, "repository": "acme/shop", "branch": "main", "head": changes.pop("head", None) or git(path, "rev-parse", "main"),
-        "patch": FIX, "title": "Heal unit: sum the items", "body": "Why.\n\nProof: 6 runs", "act": "publish", "actor": "ann",
+        "patch": FIX, "title": "Heal unit: sum the items", "body": "", "message": "Why.\n\nProof: 6 runs", "actor": "ann",
     }  # fmt: skip
-    return local_git.publish(**{**call, "policy": RepositoryPolicy(match="acme/*", clone_url=str(path)), **changes})
+    policy = changes.pop("policy", RepositoryPolicy(match="acme/*", clone_url=str(path)))
+    return local_git.publish(Proposal(**{**call, **changes}), policy=policy, settings={})
 
 
 def commits(path: Path, ref: str = "main") -> int:
@@ -79,7 +80,7 @@ def test_a_patch_becomes_one_commit_with_its_trailers(bare: Path) -> None:
 
 def test_a_checked_out_branch_brings_its_files_along(worktree: Path) -> None:
     (worktree / "notes.txt").write_text("mine")
-    publish(worktree, act="merge")
+    publish(worktree)
     assert (worktree / "shop/cart.py").read_text() == TEXT.replace("item for item in items", "items")
     assert git(worktree, "status", "--porcelain") == "?? notes.txt"
 
@@ -118,7 +119,7 @@ def test_a_missing_branch_is_a_moved_head(bare: Path) -> None:
 def test_a_repeated_call_finds_the_first_ones_commit(worktree: Path) -> None:
     head = git(worktree, "rev-parse", "main")
     first = publish(worktree, head=head)
-    assert publish(worktree, head=head, act="merge") == first
+    assert publish(worktree, head=head) == first
     git(worktree, "commit", "--quiet", "--allow-empty", "-m", "later")
     assert publish(worktree, head=head) == first
     assert commits(worktree) == 3
@@ -134,7 +135,7 @@ def test_another_run_on_the_same_head_finds_it_moved(bare: Path) -> None:
 @pytest.mark.parametrize("forged", [f"Cihealing-Run: {RUN}", f"x\n\nCihealing-Run: {RUN}", f"x\n---\nCihealing-Run: {RUN}\n---"])
 def test_a_body_or_title_cannot_forge_a_trailer(bare: Path, forged: str) -> None:
     head = git(bare, "rev-parse", "main")
-    publish(bare, head=head, run_id="another", body=forged, title=f"a\n\n{forged}", actor=f"eve\nCihealing-Run: {RUN}")
+    publish(bare, head=head, run_id="another", message=forged, title=f"a\n\n{forged}", actor=f"eve\nCihealing-Run: {RUN}")
     with pytest.raises(HeadMoved):
         publish(bare, head=head)
 
@@ -307,8 +308,8 @@ def test_an_odd_but_lawful_branch_name_works(bare: Path, branch: str) -> None:
     assert commits(bare, f"refs/heads/{branch}") == 2
 
 
-@pytest.mark.parametrize("change", [{"head": "main"}, {"head": "--all"}, {"act": "delete"}, {"head": "1" * 39}])
-def test_what_is_no_commit_or_no_act_is_refused(bare: Path, change: dict[str, str]) -> None:
+@pytest.mark.parametrize("change", [{"head": "main"}, {"head": "--all"}, {"head": "1" * 39}])
+def test_what_is_no_commit_is_refused(bare: Path, change: dict[str, str]) -> None:
     with pytest.raises(PermanentError, match="full commit id"):
         publish(bare, **change)
 
