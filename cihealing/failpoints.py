@@ -21,16 +21,16 @@ NAMES = (
     "handle.after_commit",
     "sandbox.after_run",
     "capability.after",
-    "spending.after_reserve",
-    "model.after_call",
-    "spending.before_settle",
     "publish.before_merge",
-    "forge.after_ref",
-    "forge.after_change",
-    "forge.after_merge",
     "publish.after_merge",
 )
-"""In the order one healing can pass them."""
+"""In the order one healing by a fixer, merged into a local repository, can pass them."""
+
+ASKING = ("spending.after_reserve", "model.after_call", "spending.before_settle")
+"""Where a model is asked."""
+
+OPENING = ("forge.after_ref", "forge.after_change", "forge.after_merge")
+"""Where a forge opens and merges changes."""
 
 _passes: Counter[str] = Counter()
 

@@ -21,7 +21,8 @@ def publish(effect: f.Publish, *, run: Run, policy: Policy, tools: Tools) -> Rec
     try:
         done = _publish(effect, run, policy, tools)
     except HeadMoved as moved:
-        found = moved.found or ""
+        # Of an open change its own branch moved: what was proven is not what is there, and a person must look.
+        found = "" if effect.act == "merge" and run.change_open else moved.found or ""
         return RecordHeadMoved(expected=effect.head, found=found) if found else RecordPublishFailed(reason=str(moved))
     except PermanentError as error:
         return RecordPublishFailed(reason=str(error))

@@ -11,7 +11,7 @@ import msgspec
 
 from cihealing.domain import events as e
 from cihealing.domain.run import Asked, Attempt, Candidate, Rerun, Run, Seen, change
-from cihealing.domain.values import AttemptStatus, Blame, Colour, Evidence, Purpose, RunStatus, Stage
+from cihealing.domain.values import AttemptStatus, Blame, Colour, Evidence, Purpose, RunStatus, Stage, Usage
 
 PROVING = (Purpose.RED_BEFORE, Purpose.GREEN, Purpose.RED_AFTER, Purpose.CANARY)
 
@@ -235,7 +235,7 @@ def _rerun_over(run: Run, outcome: str) -> Run:
 def _model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
     match event:
         case e.ModelAsked():
-            return change(run, asked=(*run.asked, _asked(event, envelope)))
+            return change(run, asked=(*run.asked, _asked(run, event, envelope)))
         case e.ModelPaused(until=until, reason=reason):
             note = f"model: {reason}"
             notes = run.notes if note in run.notes else (*run.notes, note)
@@ -249,10 +249,10 @@ def _model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
             assert_never(event)
 
 
-def _asked(event: e.ModelAsked, envelope: e.Envelope) -> Asked:
+def _asked(run: Run, event: e.ModelAsked, envelope: e.Envelope) -> Asked:
     return Asked(
         number=event.number, provider=event.provider, model=event.model, outcome=event.outcome, prompt=event.prompt, answer=event.answer,
-        problem=event.problem, region=event.region, usage=event.usage, at=envelope.at,
+        problem=event.problem, region=event.region, usage=event.usage, generation=run.generation, at=envelope.at,
     )  # fmt: skip
 
 
@@ -295,6 +295,7 @@ def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
         observations=screens,
         needs_person=soft,
         diagnosis=event.diagnosis,
+        usage=_asked_for(run, event.number),
         started_at=envelope.at,
         generation=run.generation,
     )
@@ -310,15 +311,28 @@ def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
     )
 
 
+def _asked_for(run: Run, number: int) -> Usage:
+    """What the calls for an attempt of this generation took."""
+    mine = (a.usage for a in run.asked if a.number == number and a.generation == run.generation)
+    return reduce(Usage.plus, mine, Usage())
+
+
+def _spent(run: Run, usage: Usage) -> Usage:
+    """The calls of the latest attempt and its proof."""
+    return run.attempts[-1].usage.plus(usage) if run.attempts else usage
+
+
 def _attempt_failed(run: Run, event: e.AttemptFailed, envelope: e.Envelope) -> Run:
     return change(
-        _last(run, status=AttemptStatus.FAILED, failure_reason=event.reason, usage=event.usage, finished_at=envelope.at),
+        _last(run, status=AttemptStatus.FAILED, failure_reason=event.reason, usage=_spent(run, event.usage), finished_at=envelope.at),
         stage=Stage.REMEDIATION,
     )
 
 
 def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
-    moved = _last(_pause(run, envelope), status=AttemptStatus.SUCCEEDED, proof=event.proof, usage=event.usage, finished_at=envelope.at)
+    moved = _last(
+        _pause(run, envelope), status=AttemptStatus.SUCCEEDED, proof=event.proof, usage=_spent(run, event.usage), finished_at=envelope.at
+    )
     return change(
         moved,
         status=RunStatus.FIXED,

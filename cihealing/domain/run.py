@@ -100,6 +100,7 @@ class Asked(Value, frozen=True, kw_only=True):
     problem: str = ""
     region: str = ""
     usage: Usage = Usage()
+    generation: int = 1
     at: Time
 
 

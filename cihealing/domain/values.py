@@ -321,6 +321,12 @@ class Usage(Value, frozen=True, kw_only=True):
     output_tokens: int = 0
     cost_usd: float = 0.0
 
+    def plus(self, other: Usage) -> Usage:
+        return Usage(
+            seconds=self.seconds + other.seconds, input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens, cost_usd=self.cost_usd + other.cost_usd,
+        )  # fmt: skip
+
 
 class Actor(Value, frozen=True, kw_only=True):
     """Who did it: a person's login, or the service itself."""

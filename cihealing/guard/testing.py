@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from cihealing.domain.values import Objection
 from cihealing.guard.change import Edit, FileChange
@@ -24,8 +24,16 @@ CLAIM = re.compile(
 EMPTY = re.compile(r"^\s*(?:pass|\.\.\.)\s*(?:#.*)?$")
 
 
-def check(files: Iterable[FileChange]) -> list[Objection]:
-    return [o for f in files for o in objections(f)]
+def check(files: Sequence[FileChange]) -> list[Objection]:
+    found = [o for f in files for o in objections(f)]
+    return [*found, *only_expectations(files, found)]
+
+
+def only_expectations(files: Sequence[FileChange], found: Iterable[Objection]) -> Iterator[Objection]:
+    """Whoever changes nothing but what tests expect makes them say what is, not what should be."""
+    tests_alone = all(is_test(path) for file in files for path in file.paths)
+    if tests_alone and any(o.rule == "changes-assert" for o in found):
+        yield hard("only-expectations", "it changes what tests expect and nothing of what they test")
 
 
 def objections(file: FileChange) -> Iterator[Objection]:

@@ -169,11 +169,13 @@ def _hunked(path: str, file: Given, old: str | None, now: str | None) -> tuple[s
     if file.new == NULL:
         return old, None
     for before, after in file.hunks:
-        if now is None or not before:
-            if now:
-                raise NotApplicable(f"a hunk of {path} does not say where it belongs")
+        if not now and not before:
             now = after
             continue
+        if now is None:
+            raise NotApplicable(f"{path} is no text file of the repository")
+        if not before.strip():
+            raise NotApplicable(f"a hunk of {path} does not say where it belongs")
         first, last, indent = _place(now, before, path)
         now = now[:first] + _fitted(after, indent, now, ends=now[first:last].endswith("\n")) + now[last:]
     return old, now

@@ -406,7 +406,7 @@ def many(count: int) -> str:
         (created("shop/a.py", "\n".join(["x = 1"] * 101)), set(), {"many-lines"}),
         (created("shop/a.py", "\n".join(["x = 1"] * 201)), {"too-many-lines"}, set()),
         (added("tests/test_a.py", "x = 1"), set(), {"touches-tests"}),
-        (changed("tests/test_a.py", "assert f() == 1", "assert f() == 2"), set(), {"touches-tests", "changes-assert"}),
+        (changed("tests/test_a.py", "assert f() == 1", "assert f() == 2"), {"only-expectations"}, {"touches-tests", "changes-assert"}),
         (added("poetry.lock", "x"), set(), {"dependency"}),
         (added("requirements/base.txt", "left==0.28"), set(), {"dependency"}),
         (created("shop/migrations/0002_x.py", "x = 1"), set(), {"migration"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -90,10 +90,11 @@ class FakeRunner:
 @dataclass
 class FakeTrees:
     heads: dict[str, str] = field(default_factory=lambda: {"main": COMMIT})
+    root: Path = Path("/nonexistent")
 
     @contextmanager
     def at(self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = "") -> Iterator[Tree]:
-        yield Tree(root=Path("/nonexistent"), commit=commit, tree="t" * 40)
+        yield Tree(root=self.root, commit=commit, tree="t" * 40)
 
     def merge_base(self, *args: Any, **kwargs: Any) -> str | None:
         return BASE
@@ -186,6 +187,11 @@ class Bench:
             forges={"local_git": self.forge}, fixers=self.fixers, guard=lambda patch, **_: [], artifacts=StoredArtifacts(),
             history=JobHistory(),
         )  # fmt: skip
+
+    def use(self, *, model: Any = None, forge: Any = None, chats: Any = ()) -> None:
+        """With a model, a forge with open changes (it shares the heads of the trees), chats."""
+        forges = {**self.tools.forges, **({"forge": forge} if forge else {})}
+        self.tools = replace(self.tools, model=model or self.tools.model, forges=forges, chats=chats or self.tools.chats)
 
     def step(self) -> bool:
         """Carry out one due effect; False where none is due."""
