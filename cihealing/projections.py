@@ -81,19 +81,17 @@ def _project_claim(run: RunState) -> None:
 
 
 def _project_cluster(run: RunState) -> None:
-    """A younger run that opens the cluster anew takes the claim over. Raises IntegrityError where two do at once."""
+    """Raises IntegrityError where two open one at once."""
     held = ClusterClaim.objects.filter(run_id=run.id)
     if not (run.leads_cluster and run.open):
         held.delete()
     elif not held.update(error_hash=run.error_hash):
-        ClusterClaim.objects.filter(error_hash=run.error_hash, opened_at__lt=run.created_at or EPOCH).delete()
         ClusterClaim.objects.create(error_hash=run.error_hash, run_id=run.id, opened_at=run.created_at or EPOCH)
 
 
-def cluster(error_hash: str, *, since: datetime) -> tuple[UUID | None, int]:
-    """(who stands for this failure of the machines since then at the earliest, how many runs are gathered there)."""
-    leader = ClusterClaim.objects.filter(error_hash=error_hash, opened_at__gte=since).values_list("run_id", flat=True).first()
-    return leader, Run.objects.filter(cluster_leader=leader).count() if leader else 0
+def cluster(error_hash: str) -> tuple[UUID, datetime] | None:
+    """(who stands for this failure of the machines, since when); None where nobody does."""
+    return ClusterClaim.objects.filter(error_hash=error_hash).values_list("run_id", "opened_at").first()
 
 
 def followers(run_id: UUID) -> list[UUID]:

@@ -130,6 +130,8 @@ def _blame(event: e.BlameEvent) -> str:
             return f"The base is broken: attached to run {leader}"
         case e.ClusterOpened():
             return "Stands for whoever meets this failure of the machines or their environment"
+        case e.ClusterClosed():
+            return "No longer stands for others: another run does"
         case e.RunClustered(leader=leader):
             return f"One of many that met this failure: run {leader} stands for them"
         case e.RerunRequested(number=number):

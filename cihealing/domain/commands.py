@@ -58,6 +58,10 @@ class GreenLater(Command, frozen=True, kw_only=True):
     commit: str
 
 
+class CloseCluster(Command, frozen=True, kw_only=True):
+    """Another run gathers those who meet this failure of the machines from now on."""
+
+
 class EndWithLeader(Command, frozen=True, kw_only=True):
     """The run this one is attached to has ended."""
 
@@ -92,8 +96,6 @@ class RecordClass(Command, frozen=True, kw_only=True):
     steps: tuple[str, ...]
     leader: UUID | None = None
     """Who stands for this failure of the machines already."""
-    size: int = 0
-    """How many runs are gathered there."""
 
 
 class RecordProject(Command, frozen=True, kw_only=True):
@@ -287,7 +289,7 @@ class FixByHand(Command, frozen=True, kw_only=True):
     commit: str = ""
 
 
-LifeCommand = QueueRun | Recur | Rehash | Supersede | GreenLater | EndWithLeader | PassDeadline | ExpireReview | GiveUp
+LifeCommand = QueueRun | Recur | Rehash | Supersede | GreenLater | CloseCluster | EndWithLeader | PassDeadline | ExpireReview | GiveUp
 OutcomeCommand = (
     RecordClass | RecordProject | RecordObservation | RecordBlame | RecordRerun | RecordRerunFinished | LoseRerun | RecordPatch
     | RecordAnswer | RecordNoAnswer | RecordExplanation | SkipStep | RecordProof | RecordReport

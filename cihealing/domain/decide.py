@@ -82,6 +82,8 @@ def _life(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> Ev
         case c.GreenLater(commit=commit):
             note = f"the job is green on {commit[:12]}"
             return [e.RunResolved(how="green_later", by=SERVICE, note=note)] if run.status is RunStatus.ESCALATED else []
+        case c.CloseCluster():
+            return [e.ClusterClosed()] if run.leads_cluster else []
         case c.EndWithLeader():
             return _end_with(run, command)
         case c.PassDeadline():

@@ -135,6 +135,10 @@ class ClusterOpened(Event, frozen=True, kw_only=True, tag="cluster.opened.v1"):
     """The first run of a failure of the machines or the environment: it stands for those that meet the same one."""
 
 
+class ClusterClosed(Event, frozen=True, kw_only=True, tag="cluster.closed.v1"):
+    """It was open for long enough: the next run that meets the failure stands for itself and for those after it."""
+
+
 class RunClustered(Event, frozen=True, kw_only=True, tag="run.clustered.v1"):
     """The same failure as `leader`'s: it is diagnosed and told once, there."""
 
@@ -390,7 +394,9 @@ FindingEvent = (
     FailureClassified | ProjectFound | CommandRan | FailureReproduced | FailureNotReproduced | EnvironmentUnavailable
     | FlakeProven | ContextCollected | StepSkipped | ReportWritten
 )  # fmt: skip
-BlameEvent = BlameFound | BaseClaimed | AttachedToBase | ClusterOpened | RunClustered | RerunRequested | RerunFinished | RerunLost
+BlameEvent = (
+    BlameFound | BaseClaimed | AttachedToBase | ClusterOpened | ClusterClosed | RunClustered | RerunRequested | RerunFinished | RerunLost
+)
 ModelEvent = ModelAsked | ModelPaused | BudgetRefused | FailureExplained
 PatchEvent = PatchFound | PatchDropped | AttemptStarted | AttemptFailed | PatchProven
 ReviewEvent = Approved | PatchDenied | HeadMoved | ChangePublished | PublishFailed

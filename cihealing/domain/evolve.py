@@ -203,6 +203,8 @@ def _blame(run: Run, event: e.BlameEvent) -> Run:
             return change(run, attached_to=leader)
         case e.ClusterOpened():
             return change(run, leads_cluster=True)
+        case e.ClusterClosed():
+            return change(run, leads_cluster=False)
         case e.RunClustered(leader=leader):
             return change(run, cluster_leader=leader)
         case e.RerunRequested(number=number, handle=handle):

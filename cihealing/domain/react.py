@@ -12,7 +12,7 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import RunStatus
 
-IDLE = (e.LateOutcome, e.FailureRecurred, e.FailureRehashed)
+IDLE = (e.LateOutcome, e.FailureRecurred, e.FailureRehashed, e.ClusterClosed)
 """Facts that change nothing about what the run does next."""
 
 

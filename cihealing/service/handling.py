@@ -118,11 +118,14 @@ def _with_leader(run: Run, command: c.RunCommand) -> c.RunCommand:
 
 
 def _with_cluster(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> c.RunCommand:
-    """Likewise who stands for a failure of the machines."""
+    """Likewise who stands for a failure of the machines; who did so for long enough is relieved."""
     if not isinstance(command, c.RecordClass) or not run.strong:
         return command
-    leader, size = projections.cluster(run.error_hash, since=now - timedelta(hours=policy.cluster_hours))
-    return msgspec.structs.replace(command, leader=leader, size=size)
+    claim = projections.cluster(run.error_hash)
+    if claim and claim[1] < now - timedelta(hours=policy.cluster_hours):
+        handle_inside(claim[0], c.CloseCluster(), cause=Cause(source="cluster"), now=now)
+        claim = None
+    return msgspec.structs.replace(command, leader=claim[0] if claim else None)
 
 
 def _masked(command: c.RunCommand) -> c.RunCommand:
