@@ -25,9 +25,12 @@ from django.utils import timezone
 from cihealing import models, store
 from cihealing.domain import events as e
 from cihealing.domain import run as core
+from cihealing.domain.policy import MERGING_FORGES
 from cihealing.domain.values import Diagnosis, Failure, RunStatus
+from cihealing.projections import pinned_policy
 from cihealing.rows import (
     SERVICE_VIEWER,
+    AskedRow,
     AttemptRow,
     Backlog,
     CandidateRow,
@@ -43,6 +46,7 @@ from cihealing.rows import (
     RunPage,
     RunRow,
     Seen,
+    Spend,
     Summary,
     TimelineEntry,
     Viewer,
@@ -51,7 +55,7 @@ from cihealing.timeline import describe
 
 __all__ = [
     "SERVICE_VIEWER", "AttemptRow", "Backlog", "BadPage", "BadQuery", "CandidateRow", "DeliveryRow", "ExcerptLine", "ExecutionRow",
-    "GlobalEntry", "IgnoredRow", "Memory", "RepositoryRow", "RerunRow", "RunDetail", "RunPage", "RunRow", "Seen", "Summary",
+    "GlobalEntry", "IgnoredRow", "Memory", "RepositoryRow", "RerunRow", "RunDetail", "RunPage", "RunRow", "Seen", "Spend", "Summary",
     "TimelineEntry", "Viewer", "artifact_text", "backlog", "delivery", "events_after", "global_cursor", "global_events_after",
     "ignored_fingerprints", "memory", "patch_text", "position", "report",
     "repositories", "run", "run_artifact", "run_row", "runs", "summary",
@@ -281,7 +285,25 @@ def _told(state: core.Run) -> dict[str, Any]:
         "proof_hash": state.proof,
         "report_hash": state.report,
         "actions": _actions(state),
+        "act": _act(state),
+        "asked": tuple(_asked(a) for a in state.asked),
+        "cost_usd": state.cost_usd,
+        "change_open": state.change_open,
+        "change_checks": state.change_checks,
+        "cluster_leader": state.cluster_leader,
     }
+
+
+def _act(state: core.Run) -> str:
+    """Where nothing can be open (a local repository) publishing merges at once, and the page says merge."""
+    if state.status is not RunStatus.FIXED or state.approved_by:
+        return ""
+    merges = state.change_open or pinned_policy(state.policy).repository(state.repository).forge in MERGING_FORGES
+    return "merge" if merges else "publish"
+
+
+def _asked(a: core.Asked) -> AskedRow:
+    return AskedRow(**{f.name: getattr(a, f.name) for f in fields(AskedRow)})
 
 
 def _actions(state: core.Run) -> tuple[str, ...]:
@@ -372,9 +394,16 @@ def _around(viewer: Viewer, row: models.Run) -> dict[str, Any]:
     return {
         "executions": _executions(row.id),
         "followers": _rows(list(followers)),
+        "cluster_size": _cluster_size(row.id),
         "timeline": _latest(row.id),
         "ignored": _ignored(row.error_hash),
     }
+
+
+def _cluster_size(run_id: UUID) -> int:
+    """A count only: nothing of the others is shown, they may be of repositories this viewer does not see."""
+    leads = models.ClusterClaim.objects.filter(run_id=run_id).exists()
+    return 1 + models.Run.objects.filter(cluster_leader=run_id).count() if leads else 0
 
 
 def _executions(run_id: UUID) -> tuple[ExecutionRow, ...]:
@@ -585,7 +614,22 @@ def summary(viewer: Viewer, *, now: datetime | None = None) -> Summary:
         attempts=sum(r["tries"] for r in rows),
         median_seconds_to_fixed=_median_to_fixed(viewer),
         last_day=_count(day, "status"),
+        spend=spend(viewer, now=now),
     )
+
+
+def spend(viewer: Viewer, *, now: datetime | None = None) -> Spend:
+    """Money for models, over the repositories the viewer sees."""
+    rows = _within(models.Spend.objects.all(), viewer, "repository")
+    days = dict(rows.values_list("day").annotate(usd=Sum("usd")).order_by("-day")[:14])
+    each = dict(rows.values_list("repository").annotate(usd=Sum("usd")).order_by("-usd")[:50])
+    total = float(rows.aggregate(usd=Sum("usd"))["usd"] or 0)
+    merged = _listed(viewer).filter(resolution="merged", cost_usd__gt=0).count()
+    today = (now or timezone.now()).date().isoformat()
+    return Spend(
+        today=days.get(today, 0.0), by_day=days, by_repository=each, total=total, calls=rows.exclude(settled="unanswered").count(),
+        accepted=merged, per_accepted_fix=total / merged if merged else None,
+    )  # fmt: skip
 
 
 def _count(rows: Iterable[Mapping[str, Any]], key: str) -> dict[str, int]:

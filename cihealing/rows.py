@@ -199,6 +199,23 @@ class CandidateRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedRow:
+    """One call to a model. `prompt` and `answer` are artifacts of the run."""
+
+    number: int
+    generation: int
+    provider: str
+    model: str
+    region: str
+    outcome: str
+    problem: str
+    prompt: str
+    answer: str
+    usage: Usage
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class RerunRow:
     number: int
     handle: str
@@ -311,6 +328,15 @@ class RunDetail(RunRow):
     running_since: datetime | None
     actions: tuple[str, ...]
     """What a person may ask for now: of `approve deny abort human-fix retry`."""
+    act: str
+    """What an approval would do now: `publish` or `merge`; empty where there is nothing to approve."""
+    asked: tuple[AskedRow, ...]
+    cost_usd: float
+    change_open: bool
+    change_checks: str
+    cluster_leader: UUID | None
+    cluster_size: int
+    """Runs this one stands for, itself included, where it leads a cluster; else 0."""
 
 
 # ---------------------------------------------------------------- around runs
@@ -328,6 +354,22 @@ class Memory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spend:
+    """Money for models, USD. What is reserved and not settled yet counts in full."""
+
+    today: float
+    by_day: Mapping[str, float]
+    """The last 14 days with spend, the newest first."""
+    by_repository: Mapping[str, float]
+    total: float
+    calls: int
+    accepted: int
+    """Fixes of models that people merged."""
+    per_accepted_fix: float | None
+    """All money over them; None before the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """Counts leave out attached runs. Times in seconds, None where nothing was proven yet."""
 
@@ -342,6 +384,7 @@ class Summary:
     median_seconds_to_fixed: float | None
     last_day: Mapping[str, int]
     """By status, of the runs begun in the last 24 hours."""
+    spend: Spend
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ class ActionForm(forms.Form):
     version = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
     act = forms.ChoiceField(required=False, choices=[("", ""), ("publish", "publish"), ("merge", "merge")])
     note = forms.CharField(required=False, max_length=1000)
+    commit = forms.RegexField(r"^[0-9a-f]{40}([0-9a-f]{24})?$", required=False, strip=True)
 
 
 class ApproveForm(ActionForm):

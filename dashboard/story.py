@@ -109,8 +109,19 @@ def _fixed(run: RunDetail) -> tuple[str, ...]:
     return (
         _failed(run),
         "A fix is proven: red without the patch, green with it.",
-        f"It waits for a person to merge it into {run.target or run.branch}.",
+        _waits(run),
     )
+
+
+def _waits(run: RunDetail) -> str:
+    where = run.target or run.branch
+    if run.change_open:
+        said = {"green": "its own CI is green", "red": "its own CI is red", "pending": "its own CI is at work"}
+        its_ci = said.get(run.change_checks, "its own CI has not said yet")
+        return f"Its change is open ({its_ci}) and waits for a person to merge it into {where}."
+    if run.act == "publish":
+        return f"It waits for a person to open a change to {where} with it."
+    return f"It waits for a person to merge it into {where}."
 
 
 def _escalated(run: RunDetail) -> tuple[str, ...]:

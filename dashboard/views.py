@@ -27,7 +27,7 @@ PAGE_SIZE = 25
 DEEPEST_PAGE = 400
 """Page numbers reach 10,000 rows; the cursor goes on from there."""
 DONE = {
-    "approve": "Approved: the fix is being merged.",
+    "approve": "Approved: it is being carried out.",
     "deny": "Denied. This patch will not be offered again.",
     "abort": "Aborted.",
     "human-fix": "Thank you. The run is resolved as fixed by a person.",
@@ -214,6 +214,8 @@ def act(request: HttpRequest, run_id: UUID, action: str) -> HttpResponse:
         return _run_page(request, run_id, lost=_wrong(action, form.errors), status=400)
     try:
         _perform(request, found, action, form.cleaned_data)
+    except service.NotAllowed as error:
+        return _run_page(request, run_id, lost=_why(error), status=403)
     except (Refused, HeadMoved, service.Irrevocable) as error:
         return _run_page(request, run_id, lost=_why(error), status=409)
     except (TransientError, PermanentError) as error:
@@ -224,7 +226,10 @@ def act(request: HttpRequest, run_id: UUID, action: str) -> HttpResponse:
 
 def _perform(request: HttpRequest, found: RunDetail, action: str, asked: dict[str, Any]) -> None:
     by = Actor(kind="person", name=request.user.get_username())
-    service.perform(found.id, action, act=asked["act"], version=asked["version"], note=asked["note"], by=by, tools=registry.tools())
+    service.perform(
+        found.id, action, act=asked["act"], version=asked["version"], note=asked["note"], commit=asked["commit"], by=by,
+        tools=registry.tools(),
+    )  # fmt: skip
 
 
 def _wrong(action: str, errors: Any) -> str:

@@ -55,6 +55,8 @@ def handle(error: Exception, context: dict[str, Any] | None = None) -> HttpRespo
 
 def _conflict(error: Exception) -> HttpResponse:
     match error:
+        case service.NotAllowed():
+            return problem(error.type, status=403, title="The forge does not let you do that", detail=str(error))
         case Stale():
             return problem(error.type, status=409, title="The run has moved on", detail=str(error), version=error.version)
         case Refused():

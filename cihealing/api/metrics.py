@@ -67,12 +67,25 @@ def _of_runs(summary: queries.Summary) -> Iterator[Metric]:
         for value, count in counts.items():
             family.add_metric([value], count)
         yield family
+    yield from _of_money(summary.spend)
     yield GaugeMetricFamily("cihealing_runs_proven", "Runs with a proven patch.", value=summary.proven)
     yield GaugeMetricFamily("cihealing_attempts", "Attempts of the current generations.", value=summary.attempts)
     if summary.median_seconds_to_fixed is not None:
         yield GaugeMetricFamily(
             "cihealing_seconds_to_fixed_median", "From a run's start to its proof.", value=summary.median_seconds_to_fixed
         )
+
+
+def _of_money(spend: queries.Spend) -> Iterator[Metric]:
+    yield GaugeMetricFamily("cihealing_model_usd_today", "Money for models today (UTC), reserved money included.", value=spend.today)
+    yield CounterMetricFamily("cihealing_model_usd", "Money for models, reserved money included.", value=spend.total)
+    yield CounterMetricFamily("cihealing_model_calls", "Calls to models that came about.", value=spend.calls)
+    family = GaugeMetricFamily("cihealing_model_usd_by_repository", "Money for models, the 50 dearest.", labels=["repository"])
+    for repository, usd in spend.by_repository.items():
+        family.add_metric([repository], usd)
+    yield family
+    if spend.per_accepted_fix is not None:
+        yield GaugeMetricFamily("cihealing_model_usd_per_accepted_fix", "All money over merged fixes.", value=spend.per_accepted_fix)
 
 
 def _of_work(backlog: queries.Backlog) -> Iterator[Metric]:

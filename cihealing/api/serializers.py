@@ -41,3 +41,5 @@ class ActionSerializer(s.Serializer[Any]):
     act = s.ChoiceField(choices=["publish", "merge"], required=False, default="")
     version = WholeNumber(required=False, allow_null=True, default=None, min_value=0, max_value=VERSIONS)
     note = Text(required=False, allow_blank=True, default="", max_length=NOTE)
+    commit = s.RegexField(r"^[0-9a-f]{40}([0-9a-f]{24})?$", required=False, allow_blank=True, default="")
+    """For `human-fix`: the commit that did it, to be remembered once it is shown to heal."""

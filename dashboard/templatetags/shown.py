@@ -70,6 +70,12 @@ def percent(value: float) -> str:
 
 
 @register.filter
+def usd(value: float) -> str:
+    """Cents suffice, except for what is less than one."""
+    return f"${value:.2f}" if value >= 0.01 or not value else f"${value:.4f}"
+
+
+@register.filter
 def short(digest: str) -> str:
     return str(digest)[:10]
 

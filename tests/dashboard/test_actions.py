@@ -32,7 +32,8 @@ def head(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             raise at.error
         return str(at.commit)
 
-    monkeypatch.setattr("cihealing.registry.tools", lambda: SimpleNamespace(trees=SimpleNamespace(head=found)))
+    tools = SimpleNamespace(trees=SimpleNamespace(head=found), forges={}, settings={})
+    monkeypatch.setattr("cihealing.registry.tools", lambda: tools)
     return at
 
 
