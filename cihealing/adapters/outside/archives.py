@@ -97,19 +97,21 @@ class _Room:
     def __init__(self) -> None:
         self.left = MAX_UNPACKED
 
-    def inflate(self, packed: bytes, *, bits: int) -> tuple[bytes, bytes]:
-        """What `packed` stands for, and what follows its end. Stops at the first byte too many, whatever sizes were declared."""
-        inflate, out, rest = zlib.decompressobj(bits), bytearray(), packed
+    def inflate(self, packed: bytes, *, bits: int, start: int = 0) -> tuple[bytes, int]:
+        """What `packed` stands for from `start` on, and where it ends. Stops at the first byte too many, whatever sizes were declared."""
+        inflate, out, at = zlib.decompressobj(bits), bytearray(), start
         while not inflate.eof:
-            piece = _piece(inflate, rest)
-            rest = inflate.unconsumed_tail
-            if not piece and not rest and not inflate.eof:
+            rest = packed[at : at + CHUNK]
+            at += len(rest)
+            before = len(out)
+            for piece in _pieces(inflate, rest):
+                out += piece
+                self.take(len(piece))
+                if len(out) > FREE + MAX_RATIO * (at - start):
+                    _refuse("archive.bomb", f"a file of the archive unpacks to more than {MAX_RATIO} times its size")
+            if not rest and len(out) == before and not inflate.eof:
                 _refuse("archive.truncated", "the archive ends too early")
-            out += piece
-            self.take(len(piece))
-            if len(out) > FREE + MAX_RATIO * len(packed):
-                _refuse("archive.bomb", f"a file of the archive unpacks to more than {MAX_RATIO} times its size")
-        return bytes(out), inflate.unused_data
+        return bytes(out), at - len(inflate.unused_data)
 
     def take(self, size: int) -> None:
         self.left -= size
@@ -117,9 +119,11 @@ class _Room:
             _refuse("archive.bomb", f"the archive unpacks to more than {MAX_UNPACKED} bytes")
 
 
-def _piece(inflate: zlib._Decompress, rest: bytes) -> bytes:
+def _pieces(inflate: zlib._Decompress, rest: bytes) -> Iterator[bytes]:
     try:
-        return inflate.decompress(rest, CHUNK)
+        yield inflate.decompress(rest, CHUNK)
+        while inflate.unconsumed_tail and not inflate.eof:
+            yield inflate.decompress(inflate.unconsumed_tail, CHUNK)
     except zlib.error as error:
         _refuse("archive.crc" if "check" in str(error) else "archive.broken", "a file of the archive cannot be unpacked")
 
@@ -129,7 +133,7 @@ def _piece(inflate: zlib._Decompress, rest: bytes) -> bytes:
 _LOCAL, _CENTRAL, _END = struct.Struct("<4sHHHHHLLLHH"), struct.Struct("<4sHHHHHHLLLHHHHHLL"), struct.Struct("<4sHHHHLLH")
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _STREAMED = 0x0001 | 0x0040 | 0x2000, 0x0008
-_UNIX_KINDS = {0o120000: "archive.link", 0o020000: "archive.device", 0o060000: "archive.device", 0o010000: "archive.device", 0o140000: "archive.device"}  # fmt: skip
+_UNIX_KINDS = {0o120000: "archive.link", **dict.fromkeys((0o020000, 0o060000, 0o010000, 0o140000), "archive.device")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +221,7 @@ def _local(data: bytes, entry: _Entry) -> int:
     same = (method, data[begin : begin + name]) == (entry.method, entry.name)
     if not same or not _same_sizes((crc, packed, size), entry, streamed=bool(flags & _STREAMED)):
         _refuse("archive.mismatch", "a file's header and the archive's directory contradict each other")
-    return begin + name + extra
+    return int(begin + name + extra)
 
 
 def _same_sizes(local: tuple[int, int, int], entry: _Entry, *, streamed: bool) -> bool:
@@ -245,8 +249,8 @@ def _unpacked(entry: _Entry, packed: bytes, room: _Room) -> bytes:
         _refuse("archive.method", f"a file of the archive is packed by method {entry.method}; only deflate is unpacked")
     if entry.size > FREE + MAX_RATIO * entry.packed:
         _refuse("archive.bomb", f"a file of the archive unpacks to more than {MAX_RATIO} times its size")
-    content, rest = room.inflate(packed, bits=-zlib.MAX_WBITS)
-    if rest:
+    content, end = room.inflate(packed, bits=-zlib.MAX_WBITS)
+    if end != len(packed):
         _refuse("archive.mismatch", "a file of the archive has bytes after its end")
     return content
 
@@ -263,17 +267,20 @@ def _gzip_files(data: bytes) -> list[tuple[str, str]]:
 
 def _gunzipped(data: bytes) -> bytes:
     """Every member of the file, one after the other; zeros at the end are padding."""
-    room, out, rest = _Room(), bytearray(), data
-    while rest.startswith(b"\x1f\x8b"):
-        content, rest = room.inflate(rest, bits=zlib.MAX_WBITS | 16)
+    room, out, at, members = _Room(), bytearray(), 0, 0
+    while data.startswith(b"\x1f\x8b", at):
+        members += 1
+        if members > MAX_FILES:
+            _refuse("archive.too_many", f"the archive has more than {MAX_FILES} parts")
+        content, at = room.inflate(data, bits=zlib.MAX_WBITS | 16, start=at)
         out += content
-    if rest.strip(b"\x00"):
+    if data[at:].strip(b"\x00"):
         _refuse("archive.ambiguous", "something follows the end of the archive")
     return bytes(out)
 
 
 _BLOCK = 512
-_TAR_KINDS = {b"1": "archive.link", b"2": "archive.link", b"3": "archive.device", b"4": "archive.device", b"6": "archive.device", b"S": "archive.bomb"}  # fmt: skip
+_TAR_KINDS = {**dict.fromkeys((b"1", b"2"), "archive.link"), **dict.fromkeys((b"3", b"4", b"6"), "archive.device"), b"S": "archive.bomb"}
 
 
 def _tar_files(data: bytes) -> Iterator[tuple[str, bytes]]:
