@@ -105,13 +105,13 @@ class Conversation:
                 return self._whole(streamed, limit=MAX_ANSWER)
 
     @contextmanager
-    def stream(self, path: str, *, params: Mapping[str, str | int] | None = None) -> Iterator[Streamed]:
+    def stream(self, path: str, *, params: Mapping[str, str | int] | None = None, accept: str = "") -> Iterator[Streamed]:
         """The answer at `path`, or at a whole URL that an answer of the side named, over at most MAX_HOPS redirects."""
-        target = self._judged(path) if "://" in path else self._below(path, params)
+        target, more = self._judged(path) if "://" in path else self._below(path, params), {"Accept": accept} if accept else {}
         with self._answered(), _in_time(self.side.title) as watch:
             at_side = target.origin == self.side.base.target.origin
             for _ in range(MAX_HOPS + 1):
-                with self._sent(self._request("GET", target, at_side=at_side), watch) as response:
+                with self._sent(self._request("GET", target, at_side=at_side, more=more), watch) as response:
                     if not response.has_redirect_location:
                         yield Streamed(status=response.status_code, headers=response.headers, chunks=watch.over(response), at_side=at_side)
                         return

@@ -97,7 +97,7 @@ class Base:
 
     @property
     def url(self) -> str:
-        return self.target.plain.rstrip("/")
+        return f"{self.target.scheme}://{self.target.authority}{self.target.path}".rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,9 +255,11 @@ def _rest(path: str, query: str, fragment: str | None) -> Refusal | None:
         return Refusal("url.fragment", "the URL holds a fragment, which no server sees")
     if re.search(r"%(?:0[0-9a-f]|1[0-9a-f]|7f|5c)", path, re.I) or re.search(r"%(?:0[0ad])", query, re.I):
         return Refusal("url.escaped_control", "the URL holds an escaped control character or backslash")
-    if re.search(r"%25(?:25)*(?:2e|2f|5c|0[0-9a-f])", path, re.I):
+    # A slash may be escaped twice: Jenkins names the builds of a branch `feature/x` so.
+    if re.search(r"%25(?:25)*(?:2e|5c|0[0-9a-f]|1[0-9a-f])", path, re.I):
         return Refusal("url.double_escape", "the path of the URL is escaped twice")
-    if any(part in (".", "..") for part in unquote(path).partition(";")[0].split("/")) or re.search(r"(?:^|/)\.\.?;", unquote(path)):
+    # `..;` is `..` to servers that cut path parameters off.
+    if any(segment.partition(";")[0] in (".", "..") for segment in unquote(unquote(path)).split("/")):
         return Refusal("url.dot_segments", "the path of the URL climbs with dots")
     return None
 
