@@ -203,7 +203,7 @@ def _parameter(one: _wire.Fields) -> tuple[str, str]:
 
 
 def _crumb(conversation: Conversation, *, asked: _outbound.Asked) -> dict[str, str]:
-    """The header against forged requests, none where they are not protected against. The session's cookie goes with it by itself."""
+    """The headers against forged requests, none where they are not protected against. A crumb holds for the session it was given in."""
     answer = conversation.get("crumbIssuer/api/json")
     if answer.status == 404:
         return {}
@@ -211,7 +211,8 @@ def _crumb(conversation: Conversation, *, asked: _outbound.Asked) -> dict[str, s
     field, value = crumb.ident("crumbRequestField"), crumb.ident("crumb")
     if not re.fullmatch(r"[A-Za-z0-9.-]{1,60}", field) or field.lower() in ("authorization", "host", "cookie", "content-length"):
         raise PermanentError("Jenkins names no header for its crumb")
-    return {field: value}
+    cookies = [given.partition(";")[0].strip() for given in answer.headers.get_list("set-cookie")[:10]]
+    return {field: value} | ({"Cookie": "; ".join(cookies)} if cookies else {})
 
 
 def _built(build: _wire.Fields, *, job: str, page: str, host: str) -> Result:

@@ -77,14 +77,14 @@ class Conversation:
     """Requests to one side, one after the other. Every method raises TransientError (unreachable, too slow, over the pace) and Refused."""
 
     def __init__(self, side: Side, *, transport: httpx.BaseTransport, keep_to: pace.Pace, rate: int) -> None:
-        self.side, self._pace, self._rate = side, keep_to, rate
-        self._client = httpx.Client(transport=transport, timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+        # No `httpx.Client`: it reads the Location of a redirect by rules of its own, keeps cookies and looks at the environment.
+        self.side, self._transport, self._pace, self._rate = side, transport, keep_to, rate
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._client.close()
+        self._transport.close()
 
     def get(self, path: str, *, params: Mapping[str, str | int] | None = None, limit: int = MAX_ANSWER) -> Answer:
         """The answer at `path` below the base URL."""
@@ -145,13 +145,13 @@ class Conversation:
         if at_side:
             headers |= self.side.credential
         url = httpx.URL(scheme=target.scheme, host=target.host, port=target.port, raw_path=target.path.encode())
-        return self._client.build_request(method, url, headers=headers, content=body[0] if body else None)
+        return httpx.Request(method, url, headers=headers, content=body[0] if body else None, extensions={"timeout": TIMEOUT.as_dict()})
 
     @contextmanager
     def _sent(self, request: httpx.Request, watch: _Watch) -> Iterator[httpx.Response]:
         self._pace.take(f"{request.url.host}:{request.url.port or ''}", rate=self._rate)
         request.extensions["trace"] = watch.see
-        response = self._client.send(request, stream=True)
+        response = self._transport.handle_request(request)
         try:
             yield response
         finally:

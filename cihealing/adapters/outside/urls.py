@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, urljoin
+from urllib.parse import quote, unquote, urljoin
 
 from cihealing.adapters.outside import addresses
 from cihealing.adapters.outside.refusal import Refusal
@@ -60,6 +60,7 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _QUAD = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_ALPHABETS = re.compile(r"[^\x00-\x7f]+")
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp")
 
 
@@ -188,7 +189,8 @@ def split(url: str, *, names: bool = False) -> Target | Refusal:
     if isinstance(place, Refusal):
         return place
     refusal = _rest(found["path"], found["query"] or "", found["fragment"])
-    return refusal or Target(scheme=scheme, host=place[0], port=place[1], path=(found["path"] or "/") + (found["query"] or ""))
+    path = (found["path"] or "/") + (found["query"] or "")
+    return refusal or Target(scheme=scheme, host=place[0], port=place[1], path=_ALPHABETS.sub(lambda part: quote(part[0]), path))
 
 
 def _characters(url: str) -> Refusal | None:
