@@ -119,7 +119,8 @@ def transport(settings: Mapping[str, str], *, among: Allowed, resolve: Resolve =
     if not proxy:
         return direct
     try:
-        through = httpx.HTTPTransport(verify=context, trust_env=False, proxy=httpx.Proxy(proxy, ssl_context=context))
+        tls = context if proxy.lower().startswith("https:") else None
+        through = httpx.HTTPTransport(verify=context, trust_env=False, proxy=httpx.Proxy(proxy, ssl_context=tls))
     except (ValueError, httpx.InvalidURL):
         raise PermanentError(f"{PROXY} is no URL of a proxy (http://proxy.example:3128)") from None
     return Routed(direct=direct, proxy=through, without=settings.get(NO_PROXY, ""))

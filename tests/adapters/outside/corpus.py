@@ -17,7 +17,7 @@ from cihealing.adapters.outside.urls import Base
 
 CORPORA = Path(__file__).parents[2] / "corpora"
 PUBLIC = "140.82.112.3"
-SECRET = "Bearer of-the-side"  # noqa: S105
+SECRET = "Bearer of-the-side"
 
 
 def entries(name: str) -> list[dict[str, Any]]:

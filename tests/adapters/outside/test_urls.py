@@ -93,12 +93,25 @@ def test_the_longest_host_is_one_of_253_characters() -> None:
     assert rule(urls.split(f"https://{host}.abcd/")) == "url.host_form"
 
 
-@pytest.mark.parametrize(("host", "address"), [("1.2.3.4", True), ("1.2.3.256", False), ("01.2.3.4", False), ("1.2.3", False), ("1.2.3.4.5", False), ("1.2.3.", False), ("300.1.1.1", False), ("199.249.250.99", True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("1.2.3.4", True), ("1.2.3.256", False), ("01.2.3.4", False), ("1.2.3", False), ("1.2.3.4.5", False), ("1.2.3.", False),
+        ("300.1.1.1", False), ("199.249.250.99", True),
+    ],
+)  # fmt: skip
 def test_only_the_usual_notation_is_an_address(host: str, address: bool) -> None:
     assert isinstance(urls.split(f"https://{host}/"), Target) is address
 
 
-@pytest.mark.parametrize(("url", "said"), [("https://h.example/a?sig=secret", "https://h.example/a"), ("https://h.example:444/a", "https://h.example:444/a"), ("http://[::1]:80/a", "http://[::1]/a")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://h.example/a?sig=secret", "https://h.example/a"),
+        ("https://h.example:444/a", "https://h.example:444/a"),
+        ("http://[::1]:80/a", "http://[::1]/a"),
+    ],
+)
 def test_messages_hold_no_query(url: str, said: str) -> None:
     found = urls.split(url)
     assert isinstance(found, Target)
