@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from cihealing.adapters.ci import _outbound, _wire
+from cihealing.adapters.outside import archives
 from cihealing.adapters.outside.client import Conversation
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadPayload, BadSignature, NoLog, PermanentError, RawRequest, TransientError
@@ -231,7 +232,10 @@ _GITHUB = _outbound.Provider(
 
 
 def fetch_log(failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> str:
-    """The job's log, at most 64 MB of it (head and tail). Source: REST 'Download job logs for a workflow run'."""
+    """The job's log, of a workflow run the logs of its jobs, at most 64 MB of it (head and tail).
+
+    Sources: REST 'Download job logs for a workflow run', 'Download workflow run attempt logs'.
+    """
     facts = _wire.facts_of(failed)
     job = facts.execution.job_run_id
     if not _is_id(job) and not facts.coarse:
@@ -240,10 +244,19 @@ def fetch_log(failed: Result, *, settings: Mapping[str, str], transport: httpx.B
         )
     wanted = "the jobs of the workflow and their logs" if facts.coarse else "the log"
     with _outbound.no_log(), _talk(settings, facts, wanted=wanted, transport=transport) as conversation:
-        if not _is_id(job):
-            raise NoLog(f"a workflow has no log of its own, its jobs have: {TOKEN} brings them with actions:read on {facts.repository}")
-        asked = _asked(f"job {job} of {facts.repository}", facts.repository)
-        return _outbound.whole_log(conversation, f"/repos/{facts.repository}/actions/jobs/{job}/logs", asked=asked)
+        actions, asked = f"/repos/{facts.repository}/actions", _asked(f"{job} of {facts.repository}", facts.repository)
+        if facts.coarse:
+            return _logs_of_run(conversation, f"{actions}/runs/{facts.parent_id}/attempts/{facts.execution.attempt}/logs", asked=asked)
+        return _outbound.whole_log(conversation, f"{actions}/jobs/{job}/logs", asked=asked)
+
+
+def _logs_of_run(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> str:
+    """One log a job, in the jobs' order, from the archive that holds them whole and again step by step."""
+    answer = conversation.get(path, limit=archives.MAX_PACKED)
+    asked.check(answer)
+    logs = [(name, text) for name, text in archives.read(answer.body) if "/" not in name]
+    chunks = (f"==> {name}\n{text}\n".encode() for name, text in logs)
+    return _wire.head_and_tail(chunks, limit=_outbound.MAX_LOG).decode("utf-8", errors="replace")
 
 
 def expand(coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> list[Result]:

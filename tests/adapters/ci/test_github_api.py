@@ -15,6 +15,7 @@ from cihealing.adapters.outside import client
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
 from tests.adapters.ci.payloads import SHA, raw, workflow_job, workflow_run
+from tests.adapters.outside.packing import built
 
 SETTINGS = {"CI_HEALING_GITHUB_TOKEN": "ghp_token"}
 LOGS = "https://api.github.com/repos/acme/shop/actions/jobs/4001/logs"
@@ -110,6 +111,20 @@ def test_a_log_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(client, "MAX_SECONDS", -1.0)
     with pytest.raises(TransientError, match="seconds"):
         fetch(always(200, text="drip"))
+
+
+def test_the_logs_of_a_run_are_those_of_its_jobs() -> None:
+    files = {"1_lint.txt": "fine\n", "0_unit.txt": "E  assert\n", "unit/1_Set up job.txt": "again\n"}
+    archive = built({"zip": [{"name": name, "text": text} for name, text in files.items()]})
+    wire = redirecting(STORE, final=httpx.Response(200, content=archive))
+    assert fetch(wire, failed=RUN) == "==> 0_unit.txt\nE  assert\n\n==> 1_lint.txt\nfine\n\n"
+    assert wire.seen[0].url.path == "/repos/acme/shop/actions/runs/77/attempts/2/logs"
+
+
+def test_a_hostile_archive_is_no_log() -> None:
+    archive = built({"zip": [{"name": "../x.txt", "text": "x"}]})
+    with pytest.raises(NoLog, match=r"archive\.traversal"):
+        fetch(redirecting(STORE, final=httpx.Response(200, content=archive)), failed=RUN)
 
 
 @pytest.mark.parametrize("token", ["", "  "])
