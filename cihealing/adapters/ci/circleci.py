@@ -242,7 +242,8 @@ def _listed(job: _wire.Fields, workflow: JobFacts) -> Result:
     execution = structs.replace(workflow.execution, job_run_id=job.ident("id"))
     facts = {field: getattr(workflow, field) for field in JobFacts.__struct_fields__}
     facts |= {"execution": execution, "job": job.title("name"), "coarse": False, "finished_at": job.moment("stopped_at")}
-    return _result(JobFacts(**facts), status=job.label("status"))
+    status = job.label("status")
+    return _result(JobFacts(**facts), status="failed" if status in ("timedout", "infrastructure_fail") else status)
 
 
 def _actions(build: _wire.Fields) -> list[_wire.Fields]:

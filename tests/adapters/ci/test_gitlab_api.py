@@ -34,7 +34,7 @@ def job(number: int = 1136, status: str = "failed", **more: Any) -> dict[str, An
     } | more  # fmt: skip
 
 
-def pipeline(*jobs: dict[str, Any], **routes: Route) -> Api:
+def pipeline(*jobs: dict[str, Any], **routes: Any) -> Api:
     listed: dict[str, Route] = {f"GET {PROJECT}/pipelines/62/jobs": list(jobs)}
     single = {f"GET {PROJECT}/jobs/{one['id']}": one for one in jobs}
     retried = {f"POST {PROJECT}/jobs/{one['id']}/retry": httpx.Response(201, json=job(2000, "pending")) for one in jobs}
