@@ -23,6 +23,9 @@ PROXY, NO_PROXY, CA_BUNDLE = "CI_HEALING_HTTPS_PROXY", "CI_HEALING_NO_PROXY", "C
 MAX_ADDRESSES = 4
 """Of a name's addresses that are tried, one after the other."""
 
+# Who bounds the time of a request must see its connection being made; and a connection that is kept is one that was judged long ago.
+_ONE_REQUEST = httpx.Limits(max_keepalive_connections=0)
+
 Resolve = Callable[[str, int], list[str]]
 """The addresses of a name, best first. Raises OSError."""
 
@@ -114,13 +117,13 @@ def _named(host: str, entry: str) -> bool:
 def transport(settings: Mapping[str, str], *, among: Allowed, resolve: Resolve = system) -> httpx.BaseTransport:
     """What really goes out. Raises PermanentError where the proxy's URL or the bundle of certificates is of no use."""
     context = _context(settings.get(CA_BUNDLE, "").strip())
-    direct = Pinned(httpx.HTTPTransport(verify=context, trust_env=False), among=among, resolve=resolve)
+    direct = Pinned(httpx.HTTPTransport(verify=context, trust_env=False, limits=_ONE_REQUEST), among=among, resolve=resolve)
     proxy = settings.get(PROXY, "").strip()
     if not proxy:
         return direct
     try:
         tls = context if proxy.lower().startswith("https:") else None
-        through = httpx.HTTPTransport(verify=context, trust_env=False, proxy=httpx.Proxy(proxy, ssl_context=tls))
+        through = httpx.HTTPTransport(verify=context, trust_env=False, limits=_ONE_REQUEST, proxy=httpx.Proxy(proxy, ssl_context=tls))
     except (ValueError, httpx.InvalidURL):
         raise PermanentError(f"{PROXY} is no URL of a proxy (http://proxy.example:3128)") from None
     return Routed(direct=direct, proxy=through, without=settings.get(NO_PROXY, ""))

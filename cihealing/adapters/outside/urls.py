@@ -110,8 +110,8 @@ class Allowed:
     s3: bool = False
 
     def base_of(self, target: Target) -> bool:
-        """Whether exactly this origin is configured, or https at its usual port on a host that is."""
-        return any(target.origin == base.target.origin or _secured(target, base.target) for base in self.bases)
+        """Whether exactly this origin is configured."""
+        return any(target.origin == base.target.origin for base in self.bases)
 
     def configured(self, host: str) -> bool:
         """Whether a setting names this host itself, and it is not everybody's."""
@@ -119,10 +119,6 @@ class Allowed:
 
     def listed(self, host: str) -> bool:
         return any(_matches(host, pattern) for pattern in self.hosts) or (self.s3 and bool(_S3.fullmatch(host)))
-
-
-def _secured(target: Target, base: Target) -> bool:
-    return (target.scheme, target.host, target.port) == ("https", base.host, 443)
 
 
 def _matches(host: str, pattern: str) -> bool:

@@ -39,7 +39,6 @@ def job(job_id: str = UNIT, status: str = "failed", **more: Any) -> dict[str, An
 
 
 def workflow(workflow_id: str = OLD, minute: int = 0, status: str = "failed", **more: Any) -> dict[str, Any]:
-    created = f"2026-05-04T12:{minute:02}:00Z"
     return {
         "id": workflow_id,
         "name": "ci",
@@ -49,7 +48,7 @@ def workflow(workflow_id: str = OLD, minute: int = 0, status: str = "failed", **
     } | more
 
 
-def circle(*jobs: dict[str, Any], later: tuple[dict[str, Any], ...] = (), again: tuple[dict[str, Any], ...] = (), **routes: Any) -> Api:
+def circle(*jobs: dict[str, Any], later: Any = (), again: Any = (), **routes: Any) -> Api:
     """The old workflow with its jobs; later workflows; the jobs of the new one."""
     every = [workflow(), *later]
     usual: dict[str, Route] = {

@@ -42,7 +42,7 @@ def build(number: int, status: str | None = "FAILURE", *, sha: str | None = SHA,
     return {"number": number, "queueId": queue, "building": status is None, "result": status, "actions": actions} | more
 
 
-def jenkins_of(*builds: dict[str, Any], parameters: list[dict[str, Any]] | None = None, **routes: Any) -> Api:
+def jenkins_of(*builds: dict[str, Any], parameters: Any = None, **routes: Any) -> Api:
     waiting = httpx.Response(201, headers={"location": f"https://{HOST}/queue/item/77/"})
     old = {"actions": [{}, {"parameters": parameters}] if parameters else [{}]}
     usual: dict[str, Route] = {JOB_API: {"builds": list(builds)}, f"GET /{RUN}/api/json": old, BUILD: waiting, WITH_PARAMETERS: waiting}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Recipe = Mapping[str, Any]
@@ -13,9 +13,14 @@ Recipe = Mapping[str, Any]
 
 def built(recipe: Recipe) -> bytes:
     """The archive of an entry: `zip`, `tar`, `gzip` or `hex`, then `gzipped` (so many times), `before` and `after` (hex), `cut` (bytes)."""
-    makers = {"zip": _zip, "tar": _tar, "gzip": _gzip, "hex": lambda part, _recipe: bytes.fromhex(part)}
+    makers: dict[str, Callable[[Any, Recipe], bytes]] = {
+        "zip": _zip,
+        "tar": _tar,
+        "gzip": _gzip,
+        "hex": lambda part, _recipe: bytes.fromhex(part),
+    }
     kind = next(name for name in makers if name in recipe)
-    data: bytes = makers[kind](recipe[kind], recipe)
+    data = makers[kind](recipe[kind], recipe)
     for _ in range(recipe.get("gzipped", 0)):
         data = gzip.compress(data, mtime=0)
     data = bytes.fromhex(recipe.get("before", "")) + data + bytes.fromhex(recipe.get("after", ""))
@@ -41,6 +46,10 @@ def every(files: list[Recipe]) -> list[Recipe]:
         for file in files
         for n in range(int(file.get("copies", 1)))
     ]
+
+
+def _hex(digits: str, _recipe: Recipe) -> bytes:
+    return bytes.fromhex(digits)
 
 
 def _deflated(data: bytes) -> bytes:

@@ -68,7 +68,7 @@ class OneWay(io.RawIOBase):
 
 def test_what_is_packed_as_a_stream_is_read() -> None:
     pipe = OneWay()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.txt", "one\n")
         archive.writestr("b.txt", "two\n")
     assert archives.read(bytes(pipe.written)) == [("a.txt", "one\n"), ("b.txt", "two\n")]
