@@ -74,6 +74,8 @@ def _plain(name: str, content: bytes) -> list[tuple[str, str]]:
     """The file as text; nothing for a directory and for what is no text."""
     if content.startswith(_NESTED):
         _refuse("archive.nested", "the archive holds an archive")
+    if name.endswith("/") and content:
+        _refuse("archive.mismatch", "the archive holds a directory with a content")
     if name.endswith("/") or not TEXT_NAMES.fullmatch(name) or b"\x00" in content:
         return []
     return [(name, content.decode("utf-8-sig", errors="replace"))]
@@ -301,9 +303,11 @@ def _tar_files(data: bytes) -> Iterator[tuple[str, bytes]]:
         if rule := _TAR_KINDS.get(kind, "" if kind in (b"0", b"\x00", b"5", b"7") else "archive.method"):
             _refuse(rule, "the archive holds something that is neither file nor directory")
         name, long_name = _name(long_name or _tar_name(header)), b""
-        yield (name.rstrip("/") + "/" if kind == b"5" else name), content
+        yield (f"{name.rstrip('/')}/" if kind == b"5" else name), content
     if at >= len(data):
         _refuse("archive.truncated", "the archive has no end")
+    if data[at:].strip(b"\x00"):
+        _refuse("archive.ambiguous", "something follows the end of the archive")
 
 
 def _tar_size(header: bytes) -> int:

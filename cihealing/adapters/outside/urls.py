@@ -56,6 +56,8 @@ _METADATA_NAMES = frozenset({
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/*)(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?"
 )
+# What CI pages mark places with (`#step:4:12`, `#L10`, a job's id). It is not sent; a stranger one is there to confuse who reads the host.
+_FRAGMENT = re.compile(r"#[A-Za-z0-9:._-]*")
 _PORT = re.compile(r"[0-9]{1,5}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _QUAD = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
@@ -249,8 +251,8 @@ def _in_ascii(host: str) -> str | Refusal:
 
 
 def _rest(path: str, query: str, fragment: str | None) -> Refusal | None:
-    if fragment is not None:
-        return Refusal("url.fragment", "the URL holds a fragment, which no server sees")
+    if fragment and not (path and _FRAGMENT.fullmatch(fragment)):
+        return Refusal("url.fragment", "the URL's fragment is no plain mark on its page")
     if re.search(r"%(?:0[0-9a-f]|1[0-9a-f]|7f|5c)", path, re.I) or re.search(r"%(?:0[0ad])", query, re.I):
         return Refusal("url.escaped_control", "the URL holds an escaped control character or backslash")
     # A slash may be escaped twice: Jenkins names the builds of a branch `feature/x` so.
@@ -314,9 +316,9 @@ def _kind_refused(address: addresses.Address, host: str, among: Allowed) -> str:
 
 
 def _told(kind: str, *, host: str, address: addresses.Address) -> str:
-    where = f"{host} leads to {address}" if str(address) != host else f"{host} is"
+    where = f"{host} leads to {address}," if str(address) != host else f"{host} is"
     more = ": name its base URL in the setting of its side, if it is one" if kind in _ONLY_CONFIGURED else ""
-    return f"{where}, a {kind.replace('_', '-')} address{more}"
+    return f"{where} a {kind.replace('_', '-')} address{more}"
 
 
 def follow(current: Target, location: str, *, among: Allowed) -> Target | Refusal:

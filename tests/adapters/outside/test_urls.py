@@ -68,6 +68,8 @@ def test_an_everyday_url_is_fetched_at_its_own_address(entry: dict[str, Any]) ->
         ("https://4chan.0x.example/", ("https", "4chan.0x.example", 443, "/")),
         ("https://" + "a" * 63 + ".example/", ("https", "a" * 63 + ".example", 443, "/")),
         ("https://h.example/..a/b../...", ("https", "h.example", 443, "/..a/b../...")),
+        ("https://h.example/a?b#step:4:12", ("https", "h.example", 443, "/a?b")),
+        ("https://h.example/a#", ("https", "h.example", 443, "/a")),
         ("https://h.example/a%20b?q=%0D", None),
         ("https://h.example/?next=https://x@y/../z", ("https", "h.example", 443, "/?next=https://x@y/../z")),
     ],
@@ -79,6 +81,12 @@ def test_the_parts_of_a_plain_url(url: str, target: tuple[str, str, int, str] | 
     else:
         assert isinstance(found, Target)
         assert (found.scheme, found.host, found.port, found.path) == target
+
+
+@pytest.mark.parametrize("char", ["\0", "\x7f", "\x85", "\u200b", "\ud800", "\ue000", "\u0378", "\u3000", "\u2028", "\u2029", " "])
+def test_characters_nobody_sees_are_refused_wherever_they_stand(char: str) -> None:
+    for url in (f"https://h.example/a{char}b", f"https://h{char}.example/", f"{char}https://h.example/", f"https://h.example/?a{char}"):
+        assert rule(urls.split(url)) == "url.hidden"
 
 
 def test_the_longest_url_is_one_of_eight_thousand_characters() -> None:
@@ -201,7 +209,8 @@ def test_stores_of_s3(host: str, allowed: bool) -> None:
 
 @pytest.mark.parametrize(("side", "url", "allowed"), [
     ("github", "https://x.blob.core.windows.net/l", True), ("jenkins", "https://x.blob.core.windows.net/l", False),
-    ("jenkins", "https://b.s3.amazonaws.com/l", False), ("buildkite", "https://b.s3.amazonaws.com/l", True),
+    ("jenkins", "https://b.s3.amazonaws.com/l", False), ("github", "https://b.s3.amazonaws.com/l", True),
+    ("gitlab", "https://b.s3.amazonaws.com/l", True), ("circleci", "https://b.s3.amazonaws.com/l", True), ("buildkite", "https://b.s3.amazonaws.com/l", True),
     ("github", "https://gitlab.com/x", False), ("", "https://gitlab.com/x", True), ("gitlab", "https://storage.googleapis.com/x", True),
     ("github", "https://storage.googleapis.com/x", False), ("circleci", "https://app.circleci.com/x", True),
 ])  # fmt: skip
@@ -290,6 +299,21 @@ def test_everybodys_services_are_never_at_home(host: str) -> None:
     assert rule(urls.judge_address("10.0.0.1", host=host, among=among)) == "address.private"
     assert rule(urls.judge_address("64:ff9b::8c52:7003", host=host, among=among)) == ""
     assert rule(urls.judge_address("64:ff9b::a00:1", host=host, among=among)) == "address.embedded"
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "text"),
+    [
+        ("10.0.0.1", "logs.example", "logs.example leads to 10.0.0.1, a private address: name its base URL in the setting of its side"),
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1 is a loopback address: name its base URL"),
+        ("169.254.1.1", "logs.example", "logs.example leads to 169.254.1.1, a link-local address"),
+        ("::ffff:10.0.0.1", "logs.example", "logs.example leads to 10.0.0.1 through the address ::ffff:"),
+    ],
+)
+def test_a_refusal_says_where_it_leads_and_what_to_do(address: str, host: str, text: str) -> None:
+    found = urls.judge_address(address, host=host, among=OWN)
+    assert isinstance(found, Refusal)
+    assert found.text.startswith(text)
 
 
 def test_a_public_address_that_nobody_configured_is_no_host_to_fetch_from() -> None:
