@@ -22,6 +22,8 @@ MAX_LOG = 64 * 1024 * 1024
 MAX_PAGES = 20
 PER_PAGE = 100
 MAX_HANDLE = 200
+POLL = 30.0
+"""Seconds between two looks at a rerun."""
 SEND = ", or send the log with `cihealing notify --log build.log`"
 EVENTS = ", or let it send its job events"
 NOT_HERE = ": without it jobs are not rerun from here"
@@ -175,6 +177,13 @@ def parts_of(text: str, *patterns: str) -> Sequence[str]:
     if len(found) != len(patterns) or not all(re.fullmatch(pattern, part) for pattern, part in zip(patterns, found, strict=False)):
         raise PermanentError("this rerun was asked for by another version or provider: its result cannot be looked up")
     return found
+
+
+def ended(result: Result | None) -> Result:
+    """The result of a rerun. Raises TransientError while there is none: looking again costs nothing where it says when."""
+    if result is None:
+        raise TransientError("the rerun has not ended yet", retry_after=POLL)
+    return result
 
 
 def results(found: Sequence[Result]) -> list[Result]:

@@ -170,7 +170,7 @@ def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transpor
 
 
 def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> Result | None:
-    """The result of the retry once it has ended, None until then."""
+    """The result of the retry; TransientError until it has ended, None without a token."""
     if not settings.get(_BUILDKITE.token, "").strip():
         return None
     build, job = _outbound.parts_of(handle, r"[A-Za-z0-9_-]+/pipelines/[A-Za-z0-9_-]+/builds/[0-9]+", _JOB)
@@ -178,7 +178,7 @@ def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.B
     with _talk(settings, scope="read_builds", transport=transport) as conversation, asked.readable():
         found = _whole(conversation, f"{_ROOT}{build}", asked=asked)
         ended = [one for one in found.children("jobs") if one.label("id") == job and one.label("state").lower() in ENDED]
-        return _of_build(found, ended[0]) if ended else None
+        return _outbound.ended(_of_build(found, ended[0]) if ended else None)
 
 
 _ROOT = "v2/organizations/"

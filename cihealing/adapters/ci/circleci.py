@@ -153,7 +153,7 @@ def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transpor
 
 
 def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> Result | None:
-    """The result of the job in the new workflow once it has ended, None until then."""
+    """The result of the job in the new workflow; TransientError until it has ended, None without a token."""
     if not settings.get(_CIRCLECI.token, "").strip():
         return None
     new, old, job = _outbound.parts_of(handle, _ID, _ID, rf"-|{_ID}")
@@ -162,10 +162,10 @@ def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.B
         workflow = asked.fields(conversation.get(f"api/v2/workflow/{new}"))
         facts = _workflow_facts(conversation, workflow, asked=asked)
         if job == "-":
-            return _result(facts, status=workflow.label("status")) if workflow.label("status") in ENDED else None
+            return _outbound.ended(_result(facts, status=workflow.label("status")) if workflow.label("status") in ENDED else None)
         names = [one.label("name") for one in _jobs(conversation, old, asked=asked) if one.label("id") == job]
         again = [one for one in _jobs(conversation, new, asked=asked) if one.label("name") in names and one.label("id") != job]
-        return _listed(again[0], facts) if again and again[0].label("status") in ENDED else None
+        return _outbound.ended(_listed(again[0], facts) if again and again[0].label("status") in ENDED else None)
 
 
 def _talk(settings: Mapping[str, str], *, transport: httpx.BaseTransport | None, otherwise: str = "") -> Conversation:

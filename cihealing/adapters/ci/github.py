@@ -372,15 +372,15 @@ def _ask(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> No
 
 
 def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> Result | None:
-    """The result of the rerun once it has ended, None until then. Source: REST 'List jobs for a workflow run', 'Get a workflow run'."""
+    """The result of the rerun; TransientError until it has ended. Source: REST 'List jobs for a workflow run', 'Get a workflow run'."""
     repository, job, attempt = _outbound.parts_of(handle, r"[\x21-\x7e]+/[\x21-\x7e]+", r"(?:run-)?[0-9]{1,20}", r"[0-9]{1,6}")
     token = github_token(settings, repository)
     side = _GITHUB.side(settings, token=token, host="", need=f"actions:read on {repository}", wanted="the result of a rerun")
     asked = _asked(f"the rerun of {job} of {repository}", repository)
     with _outbound.talk(side, settings=settings, transport=transport) as conversation, asked.readable():
         if job.startswith("run-"):
-            return _run_ended(conversation, repository, job.removeprefix("run-"), attempt=int(attempt), asked=asked)
-        return _job_ended(conversation, repository, job, attempt=int(attempt), asked=asked)
+            return _outbound.ended(_run_ended(conversation, repository, job.removeprefix("run-"), attempt=int(attempt), asked=asked))
+        return _outbound.ended(_job_ended(conversation, repository, job, attempt=int(attempt), asked=asked))
 
 
 def _run_ended(conversation: Conversation, repository: str, run: str, *, attempt: int, asked: _outbound.Asked) -> Result | None:

@@ -184,14 +184,14 @@ def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transpor
 
 
 def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> Result | None:
-    """The result of the retry once it has ended, None until then. Source: Jobs API, 'Get a single job'."""
+    """The result of the retry; TransientError until it has ended, None without a token. Source: Jobs API, 'Get a single job'."""
     if not settings.get(_GITLAB.token, "").strip():
         return None
     repository, job = _outbound.parts_of(handle, r"[\x21-\x7e]+", r"[0-9]{1,20}")
     asked = _asked(f"job {job} of {repository}", repository)
     with _talk(settings, repository, host="", transport=transport) as conversation, asked.readable():
         found = asked.fields(conversation.get(f"{_project(repository)}/jobs/{job}"))
-        return _listed(found, repository) if found.label("status") in ENDED else None
+        return _outbound.ended(_listed(found, repository) if found.label("status") in ENDED else None)
 
 
 def _talk(

@@ -116,7 +116,7 @@ def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transpor
 
 
 def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> Result | None:
-    """The result of the new build once it has ended, None until then."""
+    """The result of the new build; TransientError until it has ended, None without a token."""
     if not settings.get(_JENKINS.token, "").strip():
         return None
     host, run, mark = _outbound.parts_of(handle, r"[\x21-\x7e]+", _RUN.pattern, r"[qb][0-9]{1,10}")
@@ -126,9 +126,9 @@ def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.B
         with asked.readable():
             key = "queueId" if mark.startswith("q") else "number"
             found = [build for build in _builds(conversation, job, asked=asked) if build.value.get(key) == int(mark[1:])]
-            if not found or found[0].flag("building") or not found[0].label("result"):
-                return None
-            return _built(found[0], job=job, page=f"{conversation.side.base.url}/{job}", host=host)
+            over = [build for build in found if not build.flag("building") and build.label("result")]
+            page = f"{conversation.side.base.url}/{job}"
+            return _outbound.ended(_built(over[0], job=job, page=page, host=host) if over else None)
 
 
 def _talk(

@@ -8,6 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from cihealing.adapters.ci import _outbound
+from cihealing.domain.values import Result
+from cihealing.ports import TransientError
+
 Route = httpx.Response | Callable[[httpx.Request], httpx.Response] | dict[str, Any] | list[Any] | str
 
 
@@ -38,6 +42,18 @@ class Api:
 
 def slow(_request: httpx.Request) -> httpx.Response:
     raise httpx.ReadTimeout("slow")
+
+
+def ended(look: Callable[[], Result | None]) -> Result | None:
+    """The result; None where the adapter says that it is to look again soon."""
+    try:
+        found = look()
+    except TransientError as error:
+        if error.retry_after != _outbound.POLL:
+            raise
+        return None
+    assert found is not None
+    return found
 
 
 PASSING = [

@@ -12,7 +12,7 @@ from cihealing.adapters.ci import buildkite
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
 from tests.adapters.ci import payloads
-from tests.adapters.ci.api import PASSING, STAYING, Api, Route
+from tests.adapters.ci.api import PASSING, STAYING, Api, Route, ended
 from tests.adapters.ci.payloads import SHA
 
 SETTINGS = {"CI_HEALING_BUILDKITE_TOKEN": "bkua_0123"}
@@ -53,7 +53,7 @@ def rerun(api: Api, **more: str) -> str:
 
 
 def result(api: Api, job_id: str = THIRD) -> Result | None:
-    return buildkite.rerun_result(f"acme/pipelines/shop/builds/5 {job_id}", settings=SETTINGS, transport=api.transport)
+    return ended(lambda: buildkite.rerun_result(f"acme/pipelines/shop/builds/5 {job_id}", settings=SETTINGS, transport=api.transport))
 
 
 def test_the_log_is_fetched_as_text() -> None:

@@ -13,7 +13,7 @@ from cihealing.adapters.ci import _outbound, circleci
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
 from tests.adapters.ci import payloads
-from tests.adapters.ci.api import PASSING, STAYING, Api, Route
+from tests.adapters.ci.api import PASSING, STAYING, Api, Route, ended
 from tests.adapters.ci.payloads import SHA
 
 SETTINGS = {"CI_HEALING_CIRCLECI_TOKEN": "CCIPAT_x"}
@@ -75,7 +75,7 @@ def rerun(api: Api, **more: str) -> str:
 
 
 def result(api: Api, handle: str = f"{NEW} {OLD} {UNIT}") -> Result | None:
-    return circleci.rerun_result(handle, settings=SETTINGS, transport=api.transport)
+    return ended(lambda: circleci.rerun_result(handle, settings=SETTINGS, transport=api.transport))
 
 
 def output(*messages: object) -> httpx.Response:

@@ -14,6 +14,7 @@ from cihealing.adapters.ci import _outbound, github
 from cihealing.adapters.outside import client
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
+from tests.adapters.ci.api import ended
 from tests.adapters.ci.payloads import SHA, raw, workflow_job, workflow_run
 from tests.adapters.outside.packing import built
 
@@ -311,7 +312,7 @@ class Actions:
         return github.rerun(execution, settings=SETTINGS, transport=self.transport)
 
     def result(self, handle: str) -> Result | None:
-        return github.rerun_result(handle, settings=SETTINGS, transport=self.transport)
+        return ended(lambda: github.rerun_result(handle, settings=SETTINGS, transport=self.transport))
 
 
 def test_one_red_job_is_rerun_alone() -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from cihealing.adapters.ci import gitlab
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
-from tests.adapters.ci.api import PASSING, STAYING, Api, Route
+from tests.adapters.ci.api import PASSING, STAYING, Api, Route, ended
 from tests.adapters.ci.payloads import SHA
 
 TOKEN = "glpat-0123456789"
@@ -50,7 +50,7 @@ def rerun(api: Api, **more: str) -> str:
 
 
 def result(api: Api, handle: str = "acme/web/shop 2000") -> Result | None:
-    return gitlab.rerun_result(handle, settings=SETTINGS, transport=api.transport)
+    return ended(lambda: gitlab.rerun_result(handle, settings=SETTINGS, transport=api.transport))
 
 
 def test_the_trace_is_fetched_with_the_token() -> None:

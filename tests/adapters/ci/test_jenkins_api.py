@@ -13,7 +13,7 @@ from cihealing.adapters.ci import jenkins
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
 from tests.adapters.ci import payloads
-from tests.adapters.ci.api import PASSING, STAYING, Api, Route
+from tests.adapters.ci.api import PASSING, STAYING, Api, Route, ended
 from tests.adapters.ci.payloads import SHA
 from tests.adapters.outside.servers import serving
 
@@ -58,7 +58,7 @@ def rerun(api: Api, **more: str) -> str:
 
 
 def result(api: Api, handle: str = f"{HOST} {RUN} q77") -> Result | None:
-    return jenkins.rerun_result(handle, settings=SETTINGS, transport=api.transport)
+    return ended(lambda: jenkins.rerun_result(handle, settings=SETTINGS, transport=api.transport))
 
 
 def test_the_console_is_fetched_as_the_user() -> None:

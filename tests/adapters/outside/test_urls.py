@@ -210,7 +210,8 @@ def test_stores_of_s3(host: str, allowed: bool) -> None:
 @pytest.mark.parametrize(("side", "url", "allowed"), [
     ("github", "https://x.blob.core.windows.net/l", True), ("jenkins", "https://x.blob.core.windows.net/l", False),
     ("jenkins", "https://b.s3.amazonaws.com/l", False), ("github", "https://b.s3.amazonaws.com/l", True),
-    ("gitlab", "https://b.s3.amazonaws.com/l", True), ("circleci", "https://b.s3.amazonaws.com/l", True), ("buildkite", "https://b.s3.amazonaws.com/l", True),
+    ("gitlab", "https://b.s3.amazonaws.com/l", True), ("circleci", "https://b.s3.amazonaws.com/l", True),
+    ("buildkite", "https://b.s3.amazonaws.com/l", True), ("", "https://b.s3.amazonaws.com/l", True),
     ("github", "https://gitlab.com/x", False), ("", "https://gitlab.com/x", True), ("gitlab", "https://storage.googleapis.com/x", True),
     ("github", "https://storage.googleapis.com/x", False), ("circleci", "https://app.circleci.com/x", True),
 ])  # fmt: skip
@@ -352,6 +353,7 @@ def test_a_redirect_from_https_to_a_configured_http_is_one_down_and_up_is_none()
 
 
 def test_nothing_is_allowed_by_nothing() -> None:
+    assert rule(urls.judge("https://b.s3.amazonaws.com/", among=Allowed(bases=()))) == "host.not_allowed"
     assert rule(urls.judge("https://api.github.com/", among=Allowed(bases=()))) == "host.not_allowed"
 
 
