@@ -31,7 +31,7 @@ MAX_ANSWER = 16 * 1024 * 1024
 MAX_STREAM = 1024 * 1024 * 1024
 """Bytes of a log that are read at all, unpacked; a reader keeps far fewer."""
 MAX_SECONDS = 300.0
-"""From the first hop to the last byte."""
+"""Of a whole conversation, from its beginning to the last byte of its last answer."""
 MAX_WAIT = 3_600.0
 CHUNK = 64 * 1024
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -79,6 +79,7 @@ class Conversation:
     def __init__(self, side: Side, *, transport: httpx.BaseTransport, keep_to: pace.Pace, rate: int) -> None:
         # No `httpx.Client`: it reads the Location of a redirect by rules of its own, keeps cookies and looks at the environment.
         self.side, self._transport, self._pace, self._rate = side, transport, keep_to, rate
+        self._end = time.monotonic() + MAX_SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +99,7 @@ class Conversation:
         """One request that may change something, with JSON or a form; its redirects are not followed."""
         body = _encoded(content, form)
         target = self._below(path)
-        with self._answered(), _in_time(self.side.title) as watch:
+        with self._answered(), _in_time(self.side.title, end=self._end) as watch:
             request = self._request(method, target, at_side=True, body=body, more=headers or {})
             with self._sent(request, watch) as response:
                 streamed = Streamed(status=response.status_code, headers=response.headers, chunks=watch.over(response), at_side=True)
@@ -108,7 +109,7 @@ class Conversation:
     def stream(self, path: str, *, params: Mapping[str, str | int] | None = None, accept: str = "") -> Iterator[Streamed]:
         """The answer at `path`, or at a whole URL that an answer of the side named, over at most MAX_HOPS redirects."""
         target, more = self._judged(path) if "://" in path else self._below(path, params), {"Accept": accept} if accept else {}
-        with self._answered(), _in_time(self.side.title) as watch:
+        with self._answered(), _in_time(self.side.title, end=self._end) as watch:
             at_side = target.origin == self.side.base.target.origin
             for _ in range(MAX_HOPS + 1):
                 with self._sent(self._request("GET", target, at_side=at_side, more=more), watch) as response:
@@ -199,11 +200,10 @@ def _encoded(content: object, form: Mapping[str, str] | None) -> tuple[bytes, st
 
 
 class _Watch:
-    """Ends what takes longer than MAX_SECONDS, even a body or a header that drips: read time-outs bound the wait for one packet alone."""
+    """Ends what is not over at `end`, even a body or a header that drips: read time-outs bound the wait for one packet alone."""
 
-    def __init__(self, title: str) -> None:
-        self.title, self.over_time, self._stream = title, False, None
-        self._end = time.monotonic() + MAX_SECONDS
+    def __init__(self, title: str, *, end: float) -> None:
+        self.title, self.over_time, self._stream, self._end = title, False, None, end
 
     def see(self, event: str, details: Mapping[str, Any]) -> None:
         """HTTPX' trace: the newest stream is the one that holds the socket."""
@@ -218,7 +218,7 @@ class _Watch:
                 sock.shutdown(2)
 
     def over(self, response: httpx.Response) -> Generator[bytes, None, None]:
-        """The unpacked chunks. Raises TransientError when time or MAX_STREAM is up."""
+        """The unpacked chunks. Raises TransientError when the time or MAX_STREAM is up."""
         total = 0
         for chunk in unpacked(_raw(response), encoding=response.headers.get("content-encoding", "")):
             total += len(chunk)
@@ -233,9 +233,11 @@ class _Watch:
 
 
 @contextmanager
-def _in_time(title: str) -> Iterator[_Watch]:
-    watch = _Watch(title)
-    timer = threading.Timer(max(MAX_SECONDS, 0.0), watch.cut)
+def _in_time(title: str, *, end: float) -> Iterator[_Watch]:
+    watch, left = _Watch(title, end=end), end - time.monotonic()
+    if left <= 0:
+        raise watch.late()
+    timer = threading.Timer(left, watch.cut)
     timer.daemon = True
     timer.start()
     try:

@@ -380,6 +380,17 @@ def test_a_header_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
     accepted[0].close()
 
 
+def test_the_time_is_that_of_the_whole_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    conversation = mocked(httpx.Response(200))
+    now += client.MAX_SECONDS - 1
+    assert conversation.get("x").good
+    now += 1
+    with pytest.raises(TransientError, match="took more than 300 seconds"):
+        conversation.get("x")
+
+
 def test_a_broken_connection_is_tried_again() -> None:
     def broken(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadTimeout("slow")
