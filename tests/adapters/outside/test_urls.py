@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from cihealing.adapters.outside import addresses, urls
@@ -124,6 +127,20 @@ def test_messages_hold_no_query(url: str, said: str) -> None:
     found = urls.split(url)
     assert isinstance(found, Target)
     assert found.plain == said
+
+
+def test_what_is_accepted_is_read_alike_by_all_who_read_it() -> None:
+    """Of random strings of the characters that divide parsers, those accepted have one host for all of them, and reach the wire unchanged."""
+    chance, accepted = random.Random(5), 0
+    for _ in range(30_000):
+        url = "https://" + "".join(chance.choices("ab1.-_:/?#[]@%2e0x;~é\\ \t,&=xn", k=chance.randint(1, 14)))
+        found = urls.split(url)
+        if isinstance(found, Target):
+            accepted += 1
+            sent = httpx.URL(scheme=found.scheme, host=found.host, port=found.port, raw_path=found.path.encode())
+            assert (sent.host, sent.port or 443, sent.raw_path.decode()) == (found.host, found.port, found.path)
+            assert (urlsplit(url).hostname, urlsplit(url).port or 443) == (found.host, found.port)
+    assert accepted > 500
 
 
 # ---------------------------------------------------------------- settings
