@@ -130,7 +130,7 @@ def test_messages_hold_no_query(url: str, said: str) -> None:
 
 
 def test_what_is_accepted_is_read_alike_by_all_who_read_it() -> None:
-    """Of random strings of the characters that divide parsers, those accepted have one host for all of them, and reach the wire unchanged."""
+    """Of random strings of characters that divide parsers, those accepted have one host for all, and reach the wire unchanged."""
     chance, accepted = random.Random(5), 0
     for _ in range(30_000):
         url = "https://" + "".join(chance.choices("ab1.-_:/?#[]@%2e0x;~é\\ \t,&=xn", k=chance.randint(1, 14)))
