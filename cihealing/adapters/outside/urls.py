@@ -32,7 +32,7 @@ DEFAULTS: Mapping[str, tuple[str, str]] = {
 FETCH_HOSTS = "CI_HEALING_FETCH_HOSTS"
 
 STORES: Mapping[str, tuple[str, ...]] = {
-    "github": ("*.actions.githubusercontent.com", "*.githubusercontent.com", "*.blob.core.windows.net"),
+    "github": ("*.githubusercontent.com", "*.blob.core.windows.net"),
     "gitlab": ("cdn.artifacts.gitlab-static.net", "storage.googleapis.com", "*.storage.googleapis.com", "*.blob.core.windows.net"),
     "circleci": ("*.circle-artifacts.com", "dl.circleci.com"),
     "buildkite": ("*.buildkiteartifacts.com", "buildkiteartifacts.com"),

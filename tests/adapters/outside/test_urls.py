@@ -236,6 +236,45 @@ def test_a_side_leads_to_its_own_places_alone(side: str, url: str, allowed: bool
     assert isinstance(urls.judge(url, among=urls.allowed({}, side=side)), Target) is allowed
 
 
+@pytest.mark.parametrize(
+    ("side", "setting"),
+    [
+        ("github", "CI_HEALING_GITHUB_API_URL"), ("gitlab", "CI_HEALING_GITLAB_URL"), ("jenkins", "CI_HEALING_JENKINS_URL"),
+        ("circleci", "CI_HEALING_CIRCLECI_URL"), ("buildkite", "CI_HEALING_BUILDKITE_URL"),
+    ],
+)  # fmt: skip
+def test_each_side_has_its_setting(side: str, setting: str) -> None:
+    among = urls.allowed({setting: "https://own.example:8443"}, side=side)
+    assert isinstance(urls.judge("https://own.example:8443/x", among=among), Target)
+    assert len(urls.bases_of("jenkins", {})) == 0
+
+
+@pytest.mark.parametrize(
+    ("side", "host"),
+    [
+        ("github", "objects.githubusercontent.com"), ("github", "results-receiver.actions.githubusercontent.com"),
+        ("github", "x.blob.core.windows.net"), ("github", "github.com"), ("gitlab", "cdn.artifacts.gitlab-static.net"),
+        ("gitlab", "storage.googleapis.com"), ("gitlab", "bucket.storage.googleapis.com"), ("gitlab", "x.blob.core.windows.net"),
+        ("circleci", "output.circle-artifacts.com"), ("circleci", "dl.circleci.com"), ("circleci", "app.circleci.com"),
+        ("buildkite", "buildkiteartifacts.com"), ("buildkite", "a.buildkiteartifacts.com"), ("buildkite", "buildkite.com"),
+    ],
+)  # fmt: skip
+def test_the_known_places_of_a_side(side: str, host: str) -> None:
+    assert isinstance(urls.judge(f"https://{host}/x", among=urls.allowed({}, side=side)), Target)
+    assert rule(urls.judge(f"https://{host}/x", among=urls.allowed({}, side="jenkins"))) == "host.not_allowed"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal", "metadata.azure.internal",
+        "metadata.azure.com", "metadata.tencentyun.com", "metadata.packet.net", "metadata.platformequinix.com", "metadata.oraclecloud.com",
+    ],
+)  # fmt: skip
+def test_a_clouds_metadata_service_is_not_asked_even_where_a_setting_names_it(host: str) -> None:
+    assert rule(judged(f"https://{host}/x", CI_HEALING_FETCH_HOSTS=f"https://{host}")) == "host.metadata"
+
+
 # ---------------------------------------------------------------- addresses
 
 OWN = urls.allowed({"CI_HEALING_JENKINS_URL": "http://ci.lan:8080,http://10.1.2.3,http://169.254.9.9,http://198.18.0.7"})
