@@ -10,29 +10,23 @@ for a job; a coarse result carries the run's attempt. Ids that are no jobs are p
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import httpx
 
-from cihealing.adapters.ci import _wire
+from cihealing.adapters.ci import _outbound, _wire
+from cihealing.adapters.outside import archives
+from cihealing.adapters.outside.client import Conversation
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadPayload, BadSignature, NoLog, PermanentError, RawRequest, TransientError
 
 name = "github"
 
 TOKEN = "CI_HEALING_GITHUB_TOKEN"  # noqa: S105 - the name of the setting
-API_URL = "CI_HEALING_GITHUB_API_URL"
-DEFAULT_API = "https://api.github.com"
 
 RED = ("failure", "timed_out", "startup_failure")
-MAX_LOG = 64 * 1024 * 1024
-MAX_SECONDS = 300.0
-MAX_HOPS = 4
-MAX_PAGES = 20
-PER_PAGE = 100
 
 
 # ---------------------------------------------------------------- inbound
@@ -134,17 +128,21 @@ def _report(check: _wire.Fields) -> str | None:
 def _workflow_run(body: _wire.Fields) -> Result:
     if unfinished := _unfinished(body):
         return unfinished
-    run, repository = body.child("workflow_run"), body.child("repository")
-    full_name = repository.repository("full_name")
+    repository = body.child("repository")
+    return _run_result(body.child("workflow_run"), repository=repository.repository("full_name"), host=_host(repository))
+
+
+def _run_result(run: _wire.Fields, *, repository: str, host: str) -> Result:
+    """From a workflow run as the webhook and the REST API show it alike."""
     facts = JobFacts(
-        execution=ExecutionRef(provider=name, host=_host(repository), job_run_id=f"run-{run.ident('id')}", attempt=_attempt(run)),
-        repository=full_name,
+        execution=ExecutionRef(provider=name, host=host, job_run_id=f"run-{run.ident('id')}", attempt=_attempt(run)),
+        repository=repository,
         branch=run.branch("head_branch"),
         commit=run.commit("head_sha"),
         job=run.label("name") or run.label("path") or "workflow",
         pipeline_url=run.link("html_url"),
         base_branch=_base_branch(run),
-        fork=_of_fork(run, full_name),
+        fork=_of_fork(run, repository),
         parent_id=run.ident("id"),
         coarse=True,
         finished_at=run.moment("updated_at"),
@@ -217,221 +215,184 @@ def _host(repository: _wire.Fields) -> str:
 # ---------------------------------------------------------------- outbound
 
 
+def github_token(settings: Mapping[str, str], repository: str) -> str:
+    """The token requests about `repository` are made with; empty where there is none."""
+    return settings.get(TOKEN, "").strip()
+
+
+_GITHUB = _outbound.Provider(
+    name=name,
+    title="GitHub",
+    token=TOKEN,
+    headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
+    credential=lambda token: {"Authorization": f"Bearer {token}"},
+    same=lambda api, host: api in (host, f"api.{host}"),
+    example="https://{host}/api/v3 for GitHub Enterprise Server",
+)
+
+
 def fetch_log(failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> str:
-    """The job's log, at most 64 MB of it (head and tail). Source: REST 'Download job logs for a workflow run'."""
+    """The job's log, of a workflow run the logs of its jobs, at most 64 MB of it (head and tail).
+
+    Sources: REST 'Download job logs for a workflow run', 'Download workflow run attempt logs'.
+    """
     facts = _wire.facts_of(failed)
     job = facts.execution.job_run_id
-    if not _is_id(job):
-        if facts.coarse:
-            _need_access(settings, facts, wanted="the jobs of the workflow and their logs")
+    if not _is_id(job) and not facts.coarse:
         raise NoLog(
             f"{facts.job!r} is no job of GitHub Actions, GitHub holds no log of it: send it with `cihealing notify --log build.log`"
         )
-    _need_access(settings, facts, wanted="the log")
-    with _client(settings, transport=transport) as client, _errors():
-        raw = _download(client, f"/repos/{facts.repository}/actions/jobs/{job}/logs", subject=f"job {job} of {facts.repository}")
-    return raw.decode("utf-8-sig", errors="replace")
+    wanted = "the jobs of the workflow and their logs" if facts.coarse else "the log"
+    with _outbound.no_log(), _talk(settings, facts, wanted=wanted, transport=transport) as conversation:
+        actions, asked = f"/repos/{facts.repository}/actions", _asked(f"{job} of {facts.repository}", facts.repository)
+        if facts.coarse:
+            return _logs_of_run(conversation, f"{actions}/runs/{facts.parent_id}/attempts/{facts.execution.attempt}/logs", asked=asked)
+        return _outbound.whole_log(conversation, f"{actions}/jobs/{job}/logs", asked=asked)
+
+
+def _logs_of_run(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> str:
+    """One log a job, in the jobs' order, from the archive that holds them whole and again step by step."""
+    answer = conversation.get(path, limit=archives.MAX_PACKED)
+    asked.check(answer)
+    logs = [(name, text) for name, text in archives.read(answer.body) if "/" not in name]
+    chunks = (f"==> {name}\n{text}\n".encode() for name, text in logs)
+    return _wire.head_and_tail(chunks, limit=_outbound.MAX_LOG).decode("utf-8", errors="replace")
 
 
 def expand(coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> list[Result]:
     """The red and green jobs of one attempt of a workflow run. Source: REST 'List jobs for a workflow run attempt'."""
     facts = _wire.facts_of(coarse)
-    _need_access(settings, facts, wanted="the list of jobs")
     path = f"/repos/{facts.repository}/actions/runs/{facts.parent_id}/attempts/{facts.execution.attempt}/jobs"
-    with _client(settings, transport=transport) as client, _errors():
-        jobs = _jobs(client, path, subject=f"workflow run {facts.parent_id} of {facts.repository}")
-    found = [_listed_job(job, facts) for job in jobs]
-    return [result for result in found if not isinstance(result, Ignored)]
+    asked = _asked(f"workflow run {facts.parent_id} of {facts.repository}", facts.repository)
+    with _outbound.no_log(), _talk(settings, facts, wanted="the list of jobs", transport=transport) as conversation, asked.readable():
+        jobs = _jobs(conversation, path, asked=asked)
+        return _outbound.results([_listed_job(job, facts) for job in jobs])
 
 
-def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> str:
-    """Run the job (of a coarse result: its failed jobs) again. `execution` names `repository`, `host` and `jobRunId`.
-
-    Source: REST 'Re-run a job from a workflow run'. The new try has a new job id and reports itself.
-    """
-    repository, job = execution.get("repository", ""), execution.get("jobRunId", "")
-    if objection := _unusable(settings, need=f"actions:write on {repository}", wanted="a rerun", host=execution.get("host", "")):
-        raise PermanentError(objection)
-    path = _rerun_path(job)
-    if not path or not _wire.is_repository(repository):
-        raise PermanentError(f"{job!r} of {repository!r} is no job of GitHub Actions: it cannot be rerun from here")
-    with _client(settings, transport=transport) as client, _errors():
-        _check_rerun(client.post(f"/repos/{repository}{path}"), repository=repository)
-    return f"{repository}#{job}"
+def _listed_job(job: _wire.Fields, facts: JobFacts) -> Result:
+    return _job_result(job, repository=facts.repository, host=facts.execution.host, base_branch=facts.base_branch, fork=facts.fork)
 
 
-def rerun_result(handle: str, *, settings: Mapping[str, str]) -> Result | None:
-    """None: the new try arrives as a webhook."""
-    return None
+def _talk(settings: Mapping[str, str], facts: JobFacts, *, wanted: str, transport: httpx.BaseTransport | None) -> Conversation:
+    need, token = f"actions:read on {facts.repository}", github_token(settings, facts.repository)
+    side = _GITHUB.side(settings, token=token, host=facts.execution.host, need=need, wanted=wanted)
+    return _outbound.talk(side, settings=settings, transport=transport)
 
 
-def _rerun_path(job: str) -> str:
-    if _is_id(job):
-        return f"/actions/jobs/{job}/rerun"
-    run = job.removeprefix("run-")
-    return f"/actions/runs/{run}/rerun-failed-jobs" if _is_id(run) else ""
+def _asked(subject: str, repository: str, *, scope: str = "actions:read") -> _outbound.Asked:
+    return _outbound.Asked(provider=_GITHUB, subject=subject, need=f"{scope} on {repository}")
 
 
 def _is_id(text: str) -> bool:
     return bool(re.fullmatch(r"[0-9]{1,20}", text))
 
 
-def _check_rerun(response: httpx.Response, *, repository: str) -> None:
-    _check_busy(response)
-    if not response.is_success:
-        said = _said(response) or "no reason given"
-        raise PermanentError(f"GitHub refused the rerun ({response.status_code}: {said}). {TOKEN} needs actions:write on {repository}")
-
-
-def _said(response: httpx.Response) -> str:
-    try:
-        return _wire.Fields(_wire.json_object(response.content)).label("message", limit=200)
-    except BadPayload:
-        return ""
-
-
-# ---------------------------------------------------------------- over the wire
-
-
-def _need_access(settings: Mapping[str, str], facts: JobFacts, *, wanted: str) -> None:
-    if objection := _unusable(settings, need=f"actions:read on {facts.repository}", wanted=wanted, host=facts.execution.host):
-        raise NoLog(objection)
-
-
-def _unusable(settings: Mapping[str, str], *, need: str, wanted: str, host: str) -> str:
-    """What keeps the API from being asked about a job that ran on `host`, and which setting changes that; empty where nothing does."""
-    token, api = settings.get(TOKEN, "").strip(), _wire.host_of(_api(settings))
-    if not token:
-        return f"set {TOKEN} (a token with {need}) to bring {wanted} from GitHub"
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        return f"{TOKEN} holds characters that no token has"
-    if not _wire.web(_api(settings)):
-        return f"{API_URL} must be an http(s) URL"
-    if host and api not in (host, f"api.{host}"):
-        # The token of one GitHub is not shown to another.
-        return f"the job ran on {host}, {TOKEN} is for {api}: set {API_URL} (https://{host}/api/v3 for GitHub Enterprise Server)"
-    return ""
-
-
-def _api(settings: Mapping[str, str]) -> str:
-    return settings.get(API_URL, "").strip().rstrip("/") or DEFAULT_API
-
-
-class _Bearer(httpx.Auth):
-    """The token, for requests to the API's own origin alone: a redirect to a log store gets none."""
-
-    def __init__(self, token: str, *, api: str) -> None:
-        self.token, self.origin = token, _origin(httpx.URL(api))
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        if _origin(request.url) == self.origin:
-            request.headers["Authorization"] = f"Bearer {self.token}"
-        yield request
-
-
-def _origin(url: httpx.URL) -> tuple[str, bytes]:
-    return url.scheme, url.netloc
-
-
-def _client(settings: Mapping[str, str], *, transport: httpx.BaseTransport | None) -> httpx.Client:
-    api = _api(settings)
-    return httpx.Client(
-        base_url=api,
-        auth=_Bearer(settings[TOKEN].strip(), api=api),
-        headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28", "Accept-Encoding": "identity"},
-        timeout=httpx.Timeout(30.0, connect=10.0),
-        transport=transport,
-    )
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """What goes wrong between here and GitHub passes."""
-    try:
-        yield
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise TransientError(f"GitHub could not be reached: {type(error).__name__}") from error
-
-
-def _download(client: httpx.Client, path: str, *, subject: str) -> bytes:
-    """The body behind `path`, over at most MAX_HOPS redirects, never from https down to http."""
-    url = client.base_url.copy_with(path=client.base_url.path.rstrip("/") + path)
-    for _ in range(MAX_HOPS):
-        with client.stream("GET", url) as response:
-            if not response.has_redirect_location:
-                _check_read(response, subject=subject, at_api=_origin(url) == _origin(client.base_url))
-                return _wire.head_and_tail(_in_time(response.iter_bytes()), limit=MAX_LOG)
-            url = url.join(response.headers["location"])
-        if url.scheme not in ("https", client.base_url.scheme):
-            raise TransientError(f"GitHub sent {subject} to a {url.scheme} address, which is not followed")
-    raise TransientError(f"GitHub redirected more than {MAX_HOPS} times for {subject}")
-
-
-def _in_time(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Read time-outs bound the wait for one chunk; this bounds them all."""
-    end = time.monotonic() + MAX_SECONDS
-    for chunk in chunks:
-        if time.monotonic() > end:
-            raise TransientError(f"the log took more than {MAX_SECONDS:.0f} seconds to download")
-        yield chunk
-
-
-def _check_read(response: httpx.Response, *, subject: str, at_api: bool) -> None:
-    _check_busy(response)
-    status = response.status_code
-    if response.is_success:
-        return
-    if not at_api:
-        # The log store: its short-lived address may have expired on the way.
-        raise TransientError(f"the log store of GitHub answered {status} for {subject}")
-    raise NoLog(f"GitHub answered {status} for {subject}: {_advice(status, subject=subject)}")
-
-
-def _advice(status: int, *, subject: str) -> str:
-    repository = subject.rpartition(" ")[2]
-    match status:
-        case 401:
-            return f"{TOKEN} is expired or revoked, set a new one with actions:read on {repository}"
-        case 410:
-            return "the log has expired there, run the job again"
-        case _:
-            return f"{TOKEN} needs actions:read on {repository}, then retry"
-
-
-def _check_busy(response: httpx.Response) -> None:
-    """Raises TransientError for 5xx and rate limits. Source: REST 'Rate limits', 'Exceeding the rate limit'."""
-    status, headers = response.status_code, response.headers
-    limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
-    if status == 429 or status >= 500 or (status == 403 and limited):
-        raise TransientError(f"GitHub answered {status}", retry_after=_retry_after(headers))
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    given = headers.get("retry-after", "")
-    return min(float(given), 3_600.0) if re.fullmatch(r"[0-9]{1,6}", given) else None
-
-
-def _jobs(client: httpx.Client, path: str, *, subject: str) -> list[_wire.Fields]:
+def _jobs(conversation: Conversation, path: str, *, asked: _outbound.Asked, which: str = "latest") -> list[_wire.Fields]:
+    """`which`: `latest` tries of a run's jobs, or `all`."""
     jobs: list[_wire.Fields] = []
-    for page in range(1, MAX_PAGES + 1):
-        response = client.get(path, params={"per_page": PER_PAGE, "page": page})
-        _check_read(response, subject=subject, at_api=True)
-        found = _page(response)
+    for page in range(1, _outbound.MAX_PAGES + 1):
+        params = {"per_page": _outbound.PER_PAGE, "page": page} | ({} if "/attempts/" in path else {"filter": which})
+        with asked.readable():
+            found = asked.fields(conversation.get(path, params=params)).children("jobs")
         jobs += found
-        if len(found) < PER_PAGE:
+        if len(found) < _outbound.PER_PAGE:
             break
     return jobs
 
 
-def _page(response: httpx.Response) -> list[_wire.Fields]:
-    try:
-        return _wire.Fields(_wire.json_object(response.content)).children("jobs")
-    except BadPayload as error:
-        raise TransientError(f"GitHub's list of jobs could not be read: {error}") from error
+# ---------------------------------------------------------------- reruns
 
 
-def _listed_job(job: _wire.Fields, facts: JobFacts) -> Result:
-    try:
-        return _job_result(job, repository=facts.repository, host=facts.execution.host, base_branch=facts.base_branch, fork=facts.fork)
-    except BadPayload as error:
-        raise TransientError(f"GitHub's list of jobs could not be read: {error}") from error
+def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> str:
+    """Run the job (of a coarse result, or where several jobs of the run are red: its failed jobs) again.
+
+    `execution` names `repository`, `host`, `jobRunId` and `attempt`. What was run again before, by whomever, is looked for first: the try
+    after those that were asked for is adopted. The handle names repository, job and the first attempt that may hold the new try.
+    Source: REST 'Re-run a job from a workflow run', 'Re-run failed jobs from a workflow run'.
+    """
+    repository, job = execution.get("repository", ""), execution.get("jobRunId", "")
+    if not _wire.is_repository(repository) or not _is_id(job.removeprefix("run-")):
+        raise PermanentError(f"{job[:100]!r} of {repository[:100]!r} is no job of GitHub Actions: it cannot be rerun from here")
+    side = _GITHUB.side(
+        settings, token=github_token(settings, repository), host=execution.get("host", ""), need=f"actions:write on {repository}",
+        wanted="a rerun",
+    )  # fmt: skip
+    asked = _asked(f"the rerun of {job} of {repository}", repository, scope="actions:write")
+    with _outbound.talk(side, settings=settings, transport=transport) as conversation:
+        again = _run_again if job.startswith("run-") else _job_again
+        return _outbound.handle(repository, job, str(again(conversation, execution, asked=asked)))
+
+
+def _run_again(conversation: Conversation, execution: Mapping[str, str], *, asked: _outbound.Asked) -> int:
+    """The attempt the failed jobs of a run are tried in again."""
+    run = f"/repos/{execution['repository']}/actions/runs/{execution['jobRunId'].removeprefix('run-')}"
+    newest = _attempt(asked.fields(conversation.get(run)))
+    first = int(execution.get("attempt") or 1) if _is_id(execution.get("attempt") or "1") else 1
+    wanted = first + _outbound.asked_before(execution) + 1
+    if newest >= wanted:
+        return wanted
+    _ask(conversation, f"{run}/rerun-failed-jobs", asked=asked)
+    return newest + 1
+
+
+def _job_again(conversation: Conversation, execution: Mapping[str, str], *, asked: _outbound.Asked) -> int:
+    """The attempt one job is tried in again."""
+    repository = f"/repos/{execution['repository']}/actions"
+    with asked.readable():
+        job = asked.fields(conversation.get(f"{repository}/jobs/{execution['jobRunId']}"))
+        run = f"{repository}/runs/{job.ident('run_id')}"
+        jobs = _jobs(conversation, f"{run}/jobs", asked=asked, which="all")
+        tries, before = _later_tries(jobs, job), _outbound.asked_before(execution)
+    if len(tries) > before:
+        return _attempt(tries[before])
+    newest = max((_attempt(other) for other in [*jobs, job]), default=1)
+    red = {other.label("name") for other in jobs if _attempt(other) == newest and other.label("conclusion") in RED}
+    last = [job, *tries][-1].ident("id")
+    _ask(conversation, f"{run}/rerun-failed-jobs" if len(red) > 1 else f"{repository}/jobs/{last}/rerun", asked=asked)
+    return newest + 1
+
+
+def _later_tries(jobs: list[_wire.Fields], job: _wire.Fields) -> list[_wire.Fields]:
+    """The job's own later tries, oldest first. A later attempt repeats jobs it did not run, with the times they ran at."""
+    ended = job.moment("completed_at")
+    tries = [other for other in jobs if other.label("name") == job.label("name") and _attempt(other) > _attempt(job)]
+    return sorted((other for other in tries if _began_after(other, ended)), key=_attempt)
+
+
+def _began_after(job: _wire.Fields, ended: datetime | None) -> bool:
+    began = job.moment("started_at")
+    return began is None or ended is None or began >= ended
+
+
+def _ask(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> None:
+    answer = conversation.send("POST", path)
+    if answer.status in (403, 409) and b"already running" in answer.body[:10_000]:
+        raise TransientError("GitHub reruns jobs only of a workflow run that has ended", retry_after=60.0)
+    asked.check(answer)
+
+
+def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> Result | None:
+    """The result of the rerun; TransientError until it has ended. Source: REST 'List jobs for a workflow run', 'Get a workflow run'."""
+    repository, job, attempt = _outbound.parts_of(handle, r"[\x21-\x7e]+/[\x21-\x7e]+", r"(?:run-)?[0-9]{1,20}", r"[0-9]{1,6}")
+    token = github_token(settings, repository)
+    side = _GITHUB.side(settings, token=token, host="", need=f"actions:read on {repository}", wanted="the result of a rerun")
+    asked = _asked(f"the rerun of {job} of {repository}", repository)
+    with _outbound.talk(side, settings=settings, transport=transport) as conversation, asked.readable():
+        if job.startswith("run-"):
+            return _outbound.ended(_run_ended(conversation, repository, job.removeprefix("run-"), attempt=int(attempt), asked=asked))
+        return _outbound.ended(_job_ended(conversation, repository, job, attempt=int(attempt), asked=asked))
+
+
+def _run_ended(conversation: Conversation, repository: str, run: str, *, attempt: int, asked: _outbound.Asked) -> Result | None:
+    found = asked.fields(conversation.get(f"/repos/{repository}/actions/runs/{run}"))
+    if _attempt(found) < attempt or found.label("status") != "completed":
+        return None
+    return _run_result(found, repository=repository, host=_wire.host_of(found.link("html_url")))
+
+
+def _job_ended(conversation: Conversation, repository: str, job: str, *, attempt: int, asked: _outbound.Asked) -> Result | None:
+    path = f"/repos/{repository}/actions"
+    first = asked.fields(conversation.get(f"{path}/jobs/{job}"))
+    jobs = _jobs(conversation, f"{path}/runs/{first.ident('run_id')}/jobs", asked=asked)
+    tries = [found for found in _later_tries(jobs, first) if _attempt(found) >= attempt and found.label("status") == "completed"]
+    return _job_result(tries[0], repository=repository, host=_wire.host_of(tries[0].link("html_url"))) if tries else None
