@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q, Sum
 
 from cihealing import store
-from cihealing.domain.values import Digest
+from cihealing.domain.values import Digest, ExecutionRef
 from cihealing.models import Execution, Run
 from cihealing.ports import Affected, Green, PastFix, Red
 
@@ -45,6 +45,10 @@ class JobHistory:
         branches = sorted(set(same.values_list("branch", flat=True)[:1000]))
         leader = run.cluster_leader or run.id
         return Affected(runs=same.count(), branches=tuple(branches[:20]), cluster=Run.objects.filter(cluster_leader=leader).count())
+
+    def parent_of(self, execution: ExecutionRef) -> str:
+        same = Execution.objects.filter(provider=execution.provider, host=execution.host, job_run_id=execution.job_run_id)
+        return same.filter(attempt=execution.attempt).values_list("parent_id", flat=True).first() or ""
 
     def reruns(self, repository: str, commit: str, job: str) -> int:
         rows = Run.objects.filter(repository=repository, commit=commit, job=job)

@@ -211,9 +211,12 @@ class BaseClaim(models.Model):
 class ClusterClaim(models.Model):
     """Who stands for a failure of the machines or the environment, over all repositories; one a strong fingerprint."""
 
-    error_hash = models.CharField(max_length=80, unique=True)
+    error_hash = models.CharField(max_length=80)
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="cluster_claim")
     opened_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["error_hash"], name="cluster_claim_once")]
 
     def __str__(self) -> str:
         return self.error_hash

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from cihealing.domain.policy import Policy, Project, RepositoryPolicy
-from cihealing.domain.values import Digest, Failure, Objection, Observation, Owner, Result
+from cihealing.domain.values import Digest, ExecutionRef, Failure, Objection, Observation, Owner, Result
 
 
 class TransientError(Exception):
@@ -90,12 +90,16 @@ class CIAdapter(Protocol):
     def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
         """Ask CI to run the job again on the same commit; returns a handle of at most 200 characters.
 
-        `execution` says repository, branch, commit, job, host, jobRunId, attempt and pipelineUrl; `rerun` tells one rerun from another.
+        `execution` says repository, branch, commit, job, host, jobRunId, attempt, parentId, pipelineUrl and how many were `asked` for
+        before; `rerun` tells one rerun from another.
         Asked for the same `rerun` again it may answer the same. Raises TransientError, PermanentError.
         """
 
     def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
-        """The result of a rerun where this adapter can tell; None where it will arrive as a webhook."""
+        """The result of a rerun where this adapter can tell; None where it will arrive as a webhook.
+
+        Raises TransientError with `retry_after` while the rerun has not ended. Ignored: it was cancelled or skipped.
+        """
 
 
 class NoLog(Exception):
@@ -484,6 +488,9 @@ class History(Protocol):
 
     def affected(self, run_id: UUID) -> Affected:
         """Who else meets this failure."""
+
+    def parent_of(self, execution: ExecutionRef) -> str:
+        """The provider's id of the coarser thing (workflow run, pipeline) a job run is part of; empty where it was not told."""
 
     def first_red(self, repository: str, job: str, error_hash: str) -> Red | None:
         """The oldest execution that failed with this fingerprint."""

@@ -109,7 +109,7 @@ def test_a_fixer_leaves_an_odd_failure_alone_and_never_leaves_the_tree(fixer: Fi
 
 
 def test_every_effect_has_exactly_one_capability() -> None:
-    of_runs = {str(kind.__struct_config__.tag) for kind in get_args(f.HealingEffect | f.LaterEffect)}
+    of_runs = {str(kind.__struct_config__.tag) for kind in get_args(f.HealingEffect | f.LaterEffect)} | {"tell_budget"}
     of_deliveries = {str(kind.__struct_config__.tag) for kind in get_args(f.DeliveryEffect)}
     assert set(registry.CAPABILITIES) == of_runs
     assert set(registry.READERS) == of_deliveries

@@ -17,14 +17,14 @@ def ask_rerun(effect: f.AskRerun, *, run: Run, policy: Policy, tools: Tools) -> 
     if adapter is None:
         return LoseRerun(number=effect.number, reason=f"no adapter for {run.provider} can ask for a rerun")
     try:
-        handle = adapter.rerun(execution_of(run, number=effect.number), settings=tools.settings)
+        handle = adapter.rerun(execution_of(run, number=effect.number, asked=asked, tools=tools), settings=tools.settings)
     except PermanentError as error:
         return LoseRerun(number=effect.number, reason=str(error))
     return RecordRerun(number=effect.number, handle=handle)
 
 
-def execution_of(run: Run, *, number: int) -> dict[str, str]:
-    """What an adapter needs to find the job again."""
+def execution_of(run: Run, *, number: int, asked: int, tools: Tools) -> dict[str, str]:
+    """What an adapter needs to find the job again. `asked`: reruns of this job on this commit before, over all runs."""
     ref = run.execution
     return {
         "repository": run.repository,
@@ -35,5 +35,7 @@ def execution_of(run: Run, *, number: int) -> dict[str, str]:
         "jobRunId": ref.job_run_id if ref else "",
         "attempt": str(ref.attempt if ref else 1),
         "pipelineUrl": run.pipeline_url,
+        "parentId": tools.history.parent_of(ref) if ref else "",
+        "asked": str(asked),
         "rerun": f"{run.id}-{run.generation}-{number}",
     }

@@ -111,6 +111,8 @@ def _carry_out(row: Outbox, run_id: UUID, effect: f.AnyEffect, tools: Tools, cap
 
 def wanted(run: Run, effect: f.AnyEffect) -> bool:
     """Whether the state still calls for it: an effect may outlive what it was for."""
+    if isinstance(effect, f.CollectRerun) and (run.awaited_rerun is None or run.awaited_rerun.number != effect.number):
+        return False
     if isinstance(effect, f.HealingEffect):
         return run.status in NOW
     if isinstance(effect, f.Publish):

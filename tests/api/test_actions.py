@@ -47,7 +47,8 @@ def test_an_action_reaches_the_service_as_it_was_asked(api: Client, asked: list[
     (call,) = asked
     call.pop("tools")
     assert call == {
-        "run_id": run_id, "action": action, "act": "merge", "version": 12, "note": "go", "commit": "", "by": Actor(kind="person", name="api")
+        "run_id": run_id, "action": action, "act": "merge", "version": 12, "note": "go", "commit": "",
+        "by": Actor(kind="person", name="api"),
     }  # fmt: skip
 
 

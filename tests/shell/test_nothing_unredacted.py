@@ -87,6 +87,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
         return github_says(request)
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    monkeypatch.setattr("cihealing.adapters.outside.network.system", lambda *_: ["140.82.112.5"])
     return seen
 
 
@@ -95,6 +96,8 @@ def github_says(request: httpx.Request) -> httpx.Response:
     if path.endswith("/jobs"):
         job = {**payloads.workflow_job()["workflow_job"], "id": 77, "name": f"unit {TOKEN}", "head_branch": f"fix-{AWS}"}
         return httpx.Response(200, json={"total_count": 1, "jobs": [job]}, request=request)
+    if path.rpartition("/")[2].isdigit():
+        return httpx.Response(200, json=payloads.workflow_job()["workflow_job"], request=request)
     if path.endswith("/logs"):
         return httpx.Response(200, content=(LOST if "/4001/" in path else RED).encode(), request=request)
     if path.endswith("/rerun"):
