@@ -12,6 +12,7 @@ from django.conf import settings
 from cihealing import guard
 from cihealing.adapters import process
 from cihealing.adapters.ai.models import SubprocessModel
+from cihealing.adapters.chat import slack
 from cihealing.adapters.ci import buildkite, circleci, generic, github, gitlab, jenkins, local
 from cihealing.adapters.forge import local_git
 from cihealing.adapters.runner import ProjectRunner
@@ -52,7 +53,7 @@ CI: Mapping[str, CIAdapter] = {
     "local": cast(CIAdapter, local),
 }
 FORGES: Mapping[str, Forge] = {"local_git": cast(Forge, local_git)}
-CHATS: Sequence[Chat] = ()
+CHATS: Sequence[Chat] = (cast(Chat, slack),)
 FIXERS: Sequence[Fixer] = (cast(Fixer, ruff), cast(Fixer, formatter), cast(Fixer, missing_import))
 """Asked in this order."""
 CAPABILITIES: Mapping[str, Capability] = {

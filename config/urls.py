@@ -2,11 +2,13 @@
 
 from django.urls import include, path
 
+from cihealing.chat_in import slack
 from cihealing.ingest import webhook
 
 HOME = "api/v1/ci-healing/"
 
 urlpatterns = [
+    path("api/v1/ci-healing/chat/slack", slack),
     path(f"{HOME}webhook", webhook, {"provider": "generic"}),
     path(f"{HOME}webhook/jenkins/<str:path_token>", webhook, {"provider": "jenkins"}),
     path(f"{HOME}webhook/<str:provider>", webhook),

@@ -1,0 +1,125 @@
+"""What people press in Slack: signed requests on raw bytes, each bound to the version that was shown.
+
+Source: Slack docs, 'Verifying requests from Slack', 'Handling user interaction', 'block_actions'.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from cihealing import hooks, policy_file, registry, service
+from cihealing.access import may_act
+from cihealing.domain.run import Refused
+from cihealing.domain.values import Actor
+from cihealing.ports import HeadMoved, PermanentError, TransientError
+from cihealing.problems import problem
+
+MAX_BODY = 256 * 1024
+MAX_AGE = 300
+"""Seconds between Slack's clock and ours: what is older may be a replay."""
+SETTING = "CI_HEALING_SLACK_SIGNING_SECRET"
+ACTIONS = {"cihealing.approve": "approve", "cihealing.deny": "deny", "cihealing.abort": "abort"}
+
+
+class Wrong(Exception):
+    """The request is authentic and says nothing that can be done; the message is for the person who pressed."""
+
+
+@csrf_exempt
+@require_POST
+def slack(request: HttpRequest) -> HttpResponse:
+    body = request.read(MAX_BODY + 1)
+    if len(body) > MAX_BODY:
+        return problem("too-large", status=413, title="The body is too large", detail=f"At most {MAX_BODY} bytes are taken.")
+    if wrong := _unsigned(request, body):
+        return problem("bad-signature", status=401, title="The signature does not prove that Slack sent it", detail=wrong)
+    try:
+        return _told(_done(_payload(body)))
+    except Wrong as error:
+        return _told(str(error))
+
+
+def _unsigned(request: HttpRequest, body: bytes) -> str:
+    """Why this is not Slack's; empty where it is."""
+    secrets = hooks.split(registry.adapter_settings().get(SETTING, ""))
+    if not secrets:
+        return f"no secret is set here: set {SETTING}"
+    at, given = request.headers.get("X-Slack-Request-Timestamp", ""), request.headers.get("X-Slack-Signature", "")
+    if not (at.isascii() and at.isdecimal() and len(at) < 12) or abs(time.time() - int(at)) > MAX_AGE:
+        return "X-Slack-Request-Timestamp is missing or not of now"
+    signed = (b"v0:" + at.encode() + b":" + body, given.encode("utf-8", "replace"))
+    good = [hmac.compare_digest(_signature(secret, signed[0]).encode(), signed[1]) for secret in secrets]
+    return "" if any(good) else "X-Slack-Signature is not of a secret known here"
+
+
+def _signature(secret: str, text: bytes) -> str:
+    return "v0=" + hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+def _payload(body: bytes) -> dict[str, Any]:
+    try:
+        told = json.loads(parse_qs(body.decode("utf-8"), max_num_fields=5)["payload"][0])
+    except (ValueError, KeyError, RecursionError):
+        raise Wrong("That could not be read.") from None
+    if not isinstance(told, dict):
+        raise Wrong("That could not be read.")
+    return told
+
+
+def _done(told: dict[str, Any]) -> str:
+    """Carry out what was pressed; what to tell the person."""
+    action, run_id, act, version = _pressed(told)
+    if not action:
+        return ""
+    by = _person(told)
+    try:
+        run = service.perform(run_id, action, act=act, version=version, by=by, tools=registry.tools())
+    except service.NoSuchRun:
+        raise Wrong("There is no such run.") from None
+    except (Refused, HeadMoved, TransientError, PermanentError) as error:
+        raise Wrong(f"That was not done: {error}.") from None
+    return f"Done: {action}{f' ({act})' if act else ''}; the run is {run.status} now."
+
+
+def _pressed(told: dict[str, Any]) -> tuple[str, UUID, str, int]:
+    """(action, run, act, version); an empty action for what only opens a page."""
+    actions = told.get("actions")
+    first = actions[0] if isinstance(actions, list) and actions and isinstance(actions[0], dict) else {}
+    if told.get("type") != "block_actions" or first.get("action_id") not in ACTIONS:
+        return "", UUID(int=0), "", 0
+    run, act, version = (*str(first.get("value", "")).split("|"), "", "", "")[:3]
+    try:
+        if act not in ("", "publish", "merge") or not version.isdecimal():
+            raise ValueError
+        return ACTIONS[str(first["action_id"])], UUID(run), act, int(version[:10])
+    except ValueError:
+        raise Wrong("That button belongs to no run of this service.") from None
+
+
+def _person(told: dict[str, Any]) -> Actor:
+    """The user of the service that policy links to the one in Slack. Raises Wrong."""
+    user = told.get("user")
+    slack_id = str(user.get("id", ""))[:40] if isinstance(user, dict) else ""
+    linked = policy_file.current()[0].chat.people.get(slack_id, "")
+    known = User.objects.filter(username=linked).first() if linked else None
+    if known is None:
+        raise Wrong(f"You are not linked to a user here: an administrator adds `{slack_id}: <user name>` under `chat: people` in policy.")
+    if not may_act(known):
+        raise Wrong(f"{known.username} is no operator here.")
+    return Actor(kind="person", name=known.username)
+
+
+def _told(text: str) -> HttpResponse:
+    """Only the person who pressed sees it."""
+    return JsonResponse({"response_type": "ephemeral", "replace_original": False, "text": text[:1_000]} if text else {})

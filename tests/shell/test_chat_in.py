@@ -1,0 +1,133 @@
+"""Buttons pressed in Slack: signed, linked to a user here, bound to the version that was shown."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from cihealing import registry, service
+from cihealing.models import Run
+from tests.shell.fakes import Bench, failed, receive
+
+pytestmark = pytest.mark.django_db
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+PATH = "/api/v1/ci-healing/chat/slack"
+
+
+@pytest.fixture
+def bench(policy: Callable[..., None], settings: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    policy(chat={"people": {"U1": "ann", "U2": "viewer", "U3": "nobody"}})
+    settings.CI_HEALING = {**settings.CI_HEALING, "SLACK_SIGNING_SECRET": f"old-secret-of-before,{SECRET}"}
+    ann = User.objects.create_user("ann")
+    ann.groups.add(Group.objects.get_or_create(name="operator")[0])
+    User.objects.create_user("viewer")
+    made = Bench()
+    monkeypatch.setattr(registry, "tools", lambda: made.tools)
+    return made
+
+
+def press(action: str, value: str, *, user: str = "U1", secret: str = SECRET, at: float | None = None, **more: Any) -> Any:
+    payload = {"type": "block_actions", "user": {"id": user}, "actions": [{"action_id": f"cihealing.{action}", "value": value}], **more}
+    return send(urlencode({"payload": json.dumps(payload)}), secret=secret, at=at)
+
+
+def send(body: str, *, secret: str = SECRET, at: float | None = None) -> Any:
+    stamp = str(int(at if at is not None else time.time()))
+    mac = hmac.new(secret.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
+    headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={mac}"}
+    return Client().post(PATH, data=body, content_type="application/x-www-form-urlencoded", headers=headers)
+
+
+def proven(bench: Bench) -> Run:
+    receive(failed(), key="1")
+    bench.drain()
+    run = Run.objects.get()
+    assert run.status == "fixed"
+    return run
+
+
+def test_an_approval_of_a_linked_operator_is_theirs(bench: Bench) -> None:
+    run = proven(bench)
+    answer = press("approve", f"{run.id}|merge|{run.version}")
+    assert answer.status_code == 200
+    assert "Done" in answer.json()["text"]
+    assert service.get(run.id).approved_by.name == "ann"  # type: ignore[union-attr]
+
+
+def test_the_second_press_hears_that_it_is_done_already(bench: Bench) -> None:
+    run = proven(bench)
+    press("approve", f"{run.id}|merge|{run.version}")
+    answer = press("deny", f"{run.id}||{run.version}")
+    assert "That was not done" in answer.json()["text"]
+    assert service.get(run.id).status == "fixed"
+
+
+def test_a_button_of_an_older_version_does_nothing(bench: Bench) -> None:
+    run = proven(bench)
+    assert "look again" in press("approve", f"{run.id}|merge|{run.version - 1}").json()["text"]
+    assert service.get(run.id).approved_by is None
+
+
+@pytest.mark.parametrize(("user", "says"), [("U9", "not linked"), ("U2", "no operator"), ("U3", "not linked"), ("", "not linked")])
+def test_who_is_not_linked_or_may_not_act_is_refused(bench: Bench, user: str, says: str) -> None:
+    run = proven(bench)
+    assert says in press("approve", f"{run.id}|merge|{run.version}", user=user).json()["text"]
+    assert service.get(run.id).approved_by is None
+
+
+@pytest.mark.parametrize("fields", [{"secret": "another"}, {"at": 0.0}, {"at": 4_000_000_000.0}])
+def test_what_is_not_signed_by_slack_now_is_refused(bench: Bench, fields: dict[str, Any]) -> None:
+    run = proven(bench)
+    assert press("approve", f"{run.id}|merge|{run.version}", **fields).status_code == 401
+    assert service.get(run.id).approved_by is None
+
+
+def test_without_a_secret_nobody_comes_in(bench: Bench, settings: Any) -> None:
+    settings.CI_HEALING = {**settings.CI_HEALING, "SLACK_SIGNING_SECRET": ""}
+    assert press("approve", f"{uuid4()}|merge|1").status_code == 401
+    assert send("payload=%7B%7D", secret="").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "payload=",
+        "payload=%7B",
+        "payload=%5B%5D",
+        "payload=1",
+        "a=1",
+        urlencode({"payload": "[" * 20_000}),
+        "payload=%FF%FE",
+        "payload=" + "x" * 9000,
+    ],
+)
+def test_what_cannot_be_read_crashes_nothing(bench: Bench, body: str) -> None:
+    assert send(body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x|merge|1", f"{uuid4()}|delete|1", f"{uuid4()}|merge|-1", f"{uuid4()}|merge|1", "|||||", "a" * 5000]
+)
+def test_a_button_of_nothing_does_nothing(bench: Bench, value: str) -> None:
+    answer = press("approve", value)
+    assert answer.status_code == 200
+    assert "Done" not in answer.json().get("text", "")
+
+
+def test_opening_the_page_is_no_act(bench: Bench) -> None:
+    assert press("open", "x").json() == {}
+
+
+def test_a_body_without_end_is_cut(bench: Bench) -> None:
+    assert send("payload=" + "x" * 300_000).status_code == 413
