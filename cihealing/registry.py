@@ -14,6 +14,7 @@ from cihealing.adapters import process
 from cihealing.adapters.ai.models import SubprocessModel
 from cihealing.adapters.chat import slack
 from cihealing.adapters.ci import buildkite, circleci, generic, github, gitlab, jenkins, local
+from cihealing.adapters.forge import github as github_forge
 from cihealing.adapters.forge import local_git
 from cihealing.adapters.runner import ProjectRunner
 from cihealing.adapters.sandbox import choose
@@ -52,7 +53,7 @@ CI: Mapping[str, CIAdapter] = {
     "buildkite": cast(CIAdapter, buildkite),
     "local": cast(CIAdapter, local),
 }
-FORGES: Mapping[str, Forge] = {"local_git": cast(Forge, local_git)}
+FORGES: Mapping[str, Forge] = {"local_git": cast(Forge, local_git), "github": cast(Forge, github_forge)}
 CHATS: Sequence[Chat] = (cast(Chat, slack),)
 FIXERS: Sequence[Fixer] = (cast(Fixer, ruff), cast(Fixer, formatter), cast(Fixer, missing_import))
 """Asked in this order."""

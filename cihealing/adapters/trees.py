@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cihealing.adapters import owners
+from cihealing.adapters import github_app, owners
 from cihealing.adapters.git import REMOTE_TIMEOUT, Git, GitFailed, is_commit, prepare_home, remote_environment, remote_error
 from cihealing.adapters.process import check_cancelled
 from cihealing.domain.policy import RepositoryPolicy
@@ -90,15 +90,18 @@ class GitTrees:
                 self.git("init", "--bare", "--quiet", "--", str(path))
         return path
 
-    def _remote(self, policy: RepositoryPolicy) -> dict[str, str]:
-        token, user = self.settings.get("CI_HEALING_GIT_TOKEN", ""), self.settings.get("CI_HEALING_GIT_USER", "x-access-token")
+    def _remote(self, repository: str, policy: RepositoryPolicy) -> dict[str, str]:
+        """An App's token lives an hour and is of this repository alone: it goes before the setting's."""
+        short_lived = github_app.clone_token(repository, policy.clone_url, self.settings)
+        token = short_lived or self.settings.get("CI_HEALING_GIT_TOKEN", "")
+        user = "x-access-token" if short_lived else self.settings.get("CI_HEALING_GIT_USER", "x-access-token")
         return remote_environment(policy.clone_url, forge=policy.forge, home=self.git.home, token=token, user=user)
 
     def _fetch(self, repository: str, mirror: Path, *, policy: RepositoryPolicy, refs: Sequence[str]) -> None:
         command = ("--git-dir", str(mirror), "fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--force")
         try:
             with locked(mirror):
-                self.git(*command, "--", policy.clone_url, *refs, variables=self._remote(policy), timeout=REMOTE_TIMEOUT)
+                self.git(*command, "--", policy.clone_url, *refs, variables=self._remote(repository, policy), timeout=REMOTE_TIMEOUT)
         except GitFailed as error:
             raise remote_error(error, what=f"{repository} could not be fetched") from error
 
@@ -138,7 +141,7 @@ class GitTrees:
         if not self._well_formed(ref):
             return None
         try:
-            answer = self.git("ls-remote", "--", policy.clone_url, ref, variables=self._remote(policy), timeout=REMOTE_TIMEOUT)
+            answer = self.git("ls-remote", "--", policy.clone_url, ref, variables=self._remote(repository, policy), timeout=REMOTE_TIMEOUT)
         except GitFailed as error:
             raise remote_error(error, what=f"{repository} could not be asked for {branch[:100]}") from error
         found = [line.split("\t") for line in answer.splitlines()]

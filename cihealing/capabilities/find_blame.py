@@ -14,7 +14,8 @@ from cihealing.ports import PermanentError, Tools
 
 def find_blame(effect: f.FindBlame, *, run: Run, policy: Policy, tools: Tools) -> RecordBlame:
     repository = policy.repository(run.repository)
-    target = run.base_branch or repository.target_branch or run.branch
+    usual = tools.settings.get("CI_HEALING_GITHUB_BASE_BRANCH", "") if repository.forge == "github" else ""
+    target = run.base_branch or repository.target_branch or usual or run.branch
     owner = tools.trees.owner(run.repository, run.commit, suspects(run, tools), policy=repository)
     base, which = _base(run, target, repository, tools)
     if base is None or base == run.commit:

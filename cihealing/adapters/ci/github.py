@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from cihealing.adapters import github_app
 from cihealing.adapters.ci import _outbound, _wire
 from cihealing.adapters.outside import archives
 from cihealing.adapters.outside.client import Conversation
@@ -217,7 +218,7 @@ def _host(repository: _wire.Fields) -> str:
 
 def github_token(settings: Mapping[str, str], repository: str) -> str:
     """The token requests about `repository` are made with; empty where there is none."""
-    return settings.get(TOKEN, "").strip()
+    return github_app.token_for(repository, settings).strip()
 
 
 _GITHUB = _outbound.Provider(

@@ -1,0 +1,68 @@
+"""Who the service is at GitHub: a GitHub App's installation in the repository, whose tokens live an hour, else the owner of a token.
+
+Source: GitHub docs, 'Authenticating as a GitHub App installation'.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import github
+import requests
+
+from cihealing.ports import PermanentError, TransientError
+
+TOKEN, APP, KEY = "CI_HEALING_GITHUB_TOKEN", "CI_HEALING_GITHUB_APP_ID", "CI_HEALING_GITHUB_APP_PRIVATE_KEY"
+API, CA = "CI_HEALING_GITHUB_API_URL", "CI_HEALING_CA_BUNDLE"
+DEFAULT_API = "https://api.github.com"
+TIMEOUT = 20
+
+_lock = threading.Lock()
+
+
+def installation(repository: str, settings: Mapping[str, str]) -> Any:
+    """PyGithub fetches a token when one is needed, and again shortly before it ends (an hour)."""
+    with _lock:
+        return _installation(repository, settings[APP], settings[KEY], settings.get(API) or DEFAULT_API, settings.get(CA, ""))
+
+
+@lru_cache(maxsize=500)
+def _installation(repository: str, app: str, key: str, api: str, ca: str) -> Any:
+    signing = github.Auth.AppAuth(app, key)
+    try:
+        found = github.GithubIntegration(auth=signing, base_url=api, timeout=TIMEOUT, verify=ca or True, retry=None)
+        return signing.get_installation_auth(found.get_repo_installation(*repository.split("/", 1)).id, requester=found.requester)
+    except github.UnknownObjectException:
+        raise PermanentError(f"the GitHub App is not installed in {repository}: install it there") from None
+    except github.GithubException as error:
+        raise _told(error.status) from None
+    except (requests.RequestException, OSError, ValueError) as error:
+        raise PermanentError(f"the GitHub App cannot sign in: {type(error).__name__}; check {APP} and {KEY}") from None
+
+
+def token_for(repository: str, settings: Mapping[str, str]) -> str:
+    """The token requests and clones of `repository` may use: short-lived where there is an App; empty where there is none."""
+    if settings.get(APP) and settings.get(KEY):
+        try:
+            return str(installation(repository, settings).token)
+        except github.GithubException as error:
+            raise _told(error.status) from None
+    return settings.get(TOKEN, "")
+
+
+def clone_token(repository: str, url: str, settings: Mapping[str, str]) -> str:
+    """A short-lived token for a clone URL at the App's own GitHub; empty where there is no App, or the URL leads elsewhere."""
+    if not (settings.get(APP) and settings.get(KEY)):
+        return ""
+    api, host = urlsplit(settings.get(API) or DEFAULT_API).hostname or "", urlsplit(url).hostname or ""
+    return token_for(repository, settings) if host and api in (host, f"api.{host}") else ""
+
+
+def _told(status: int) -> Exception:
+    if status >= 500 or status in (0, 403, 429):
+        return TransientError(f"GitHub answered {status} when the App signed in")
+    return PermanentError(f"GitHub answered {status} when the App signed in: check {APP}, {KEY} and that the App is installed")
