@@ -217,7 +217,7 @@ def test_an_origin_that_does_not_answer_is_tried_again(trees: GitTrees, origin: 
 
 def test_the_askpass_answers_only_for_the_host_of_the_clone_url(trees: GitTrees, origin: Origin) -> None:
     trees.settings["CI_HEALING_GIT_TOKEN"] = "s3cret-token"
-    values = trees._remote(RepositoryPolicy(match="*", clone_url="https://git.example.org:8443/a.git", forge="github"))
+    values = trees._remote("acme/shop", RepositoryPolicy(match="*", clone_url="https://git.example.org:8443/a.git", forge="github"))
     trees._mirror(REPOSITORY, policy=origin.policy())
     ask = lambda prompt: subprocess.run([values["GIT_ASKPASS"], prompt], env=values, capture_output=True, text=True, check=False).stdout  # noqa: E731
     assert ask("Username for 'https://git.example.org:8443': ") == "x-access-token\n"
