@@ -94,7 +94,7 @@ def python(told: Mapping[str, str]) -> Case:
     body, _, call = told["test"].rstrip().rpartition("\n")
     name = re.search(r"check\((\w+)\)", call)
     assert name, told["task_id"]
-    test = f"from solution import {name[1]}\n{body}\n\n\ndef test_{name[1]}():\n    check({name[1]})\n"
+    test = f"from solution import *\n{body}\n\n\ndef test_{name[1]}():\n    check({name[1]})\n"
     head = told["declaration"]
     files = {"solution.py": head + told["buggy_solution"], "test_solution.py": test, "conftest.py": ALARM}
     return Case(

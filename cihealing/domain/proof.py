@@ -7,6 +7,7 @@ proves nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from cihealing.domain.policy import Policy, ProofRepeats
@@ -19,6 +20,10 @@ EXPECTED = {
     Purpose.RED_AFTER: Colour.RED,
     Purpose.CANARY: Colour.RED,
 }
+
+
+WHOLE_FILE = re.compile(r"(?:^|/)[\w.-]+\.[cm]?[jt]sx?\Z")
+"""What runners name as failed where a file broke before, or beside, its tests: green, its tests are named instead of it."""
 
 
 def order(repeats: ProofRepeats) -> list[Purpose]:
@@ -97,6 +102,11 @@ def _failing(reds: Sequence[Observation]) -> set[str]:
     return {name for o in reds for name in o.failed_tests}
 
 
+def _single(names: set[str]) -> set[str]:
+    """Without what stands for a whole file."""
+    return {name for name in names if not WHOLE_FILE.search(name)}
+
+
 def _test_faults(befores: Sequence[Observation], greens: Sequence[Observation], *, failing: set[str]) -> Iterable[str]:
     most = max((o.collected for o in befores), default=0)
     same_tree = {o.tree for o in befores if o.colour is Colour.RED and o.commit == befores[0].commit}
@@ -110,6 +120,8 @@ def _one_green(green: Observation, *, most: int, known: set[str], failing: set[s
         yield "green run: its test results cannot be read, and exit 0 alone is no proof"
         return
     passed = set(green.passed_tests)
+    if passed:
+        failing, known = _single(failing), _single(known)
     yield from (f"green run: {name} failed on red and did not pass" for name in sorted(failing - passed)[:5])
     if green.failed_tests:
         yield f"green run: exit 0 with {len(green.failed_tests)} failed tests"
@@ -122,5 +134,5 @@ def _canary_faults(canaries: Sequence[Observation], *, failing: set[str]) -> Ite
     for canary in canaries:
         if not canary.canary_red:
             yield "canary: a planted failing test was not reported as failed" + (f" ({canary.missing})" if canary.missing else "")
-        if canary.counts_tests and failing - set(canary.passed_tests):
+        if canary.counts_tests and _single(failing) - set(canary.passed_tests):
             yield "canary: a test that the patch is to heal failed beside the planted one"

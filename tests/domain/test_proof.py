@@ -130,3 +130,21 @@ def test_a_patch_that_was_tried_is_not_tried_again() -> None:
     world.heal()
     assert [x.reason for x in world.of(e.PatchDropped) if isinstance(x, e.PatchDropped)][1] == "the same patch was tried before"
     assert [x.purpose for x in world.of(e.CommandRan) if isinstance(x, e.CommandRan)].count(Purpose.SCREEN) == 1
+
+
+def test_a_file_that_broke_as_a_whole_is_healed_by_its_tests() -> None:
+    """node names the file where it could not name a test; with the patch the tests are named."""
+    broken = ("/build/shop.test.js",)
+    runs = [
+        msgspec.structs.replace(s, seen=msgspec.structs.replace(s.seen, failed_tests=broken, collected=1))
+        if s.purpose in (Purpose.RED_BEFORE, Purpose.RED_AFTER) else s
+        for s in perfect()
+    ]  # fmt: skip
+    assert not [fault for fault in judge(runs) if "shop.test.js" in fault]
+    nothing = [
+        msgspec.structs.replace(s, seen=msgspec.structs.replace(s.seen, passed_tests=(), collected=0))
+        for s in runs
+        if s.purpose is Purpose.GREEN
+    ]
+    empty = [s for s in runs if s.purpose is not Purpose.GREEN] + nothing
+    assert any("shop.test.js" in fault for fault in judge(empty))
