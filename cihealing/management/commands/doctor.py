@@ -9,7 +9,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -20,27 +20,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 from cihealing import embedded, policy_file
 from cihealing.first_start import SECRETS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """`state`: `ok`, `note` (works with less) or `bad` (does not work)."""
-
-    subject: str
-    state: str
-    told: str
-
-
-def ok(subject: str, told: str) -> Finding:
-    return Finding(subject=subject, state="ok", told=told)
-
-
-def note(subject: str, told: str) -> Finding:
-    return Finding(subject=subject, state="note", told=told)
-
-
-def bad(subject: str, told: str) -> Finding:
-    return Finding(subject=subject, state="bad", told=told)
+from cihealing.management import outside
+from cihealing.management.findings import Finding, bad, note, ok
 
 
 def python() -> Finding:
@@ -127,14 +108,8 @@ def webhook_secret() -> Finding:
     return note("webhook secret", "none: every webhook is refused; `cihealing up` makes one, or set CI_HEALING_WEBHOOK_SECRET")
 
 
-def github() -> Finding:
-    if settings.CI_HEALING["GITHUB_TOKEN"]:
-        return ok("github", f"a token is set for {settings.CI_HEALING['GITHUB_API_URL']}")
-    return note("github", "CI_HEALING_GITHUB_TOKEN is not set: job logs of GitHub cannot be fetched")
-
-
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    python, git, sandbox, data_directory, database, broker, policy, switch, webhook_secret, github,
+    python, git, sandbox, data_directory, database, broker, policy, switch, webhook_secret, *outside.LOCAL,
 )  # fmt: skip
 
 
@@ -144,10 +119,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument("--online", action="store_true", help="also ask the forge, and one tiny question of the model")
         parser.add_argument("--data", help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = [check() for check in CHECKS]
+        findings = [check() for check in (*CHECKS, *(outside.ONLINE if options["online"] else ()))]
         if options["json"]:
             self.stdout.write(json.dumps({"findings": [asdict(finding) for finding in findings]}))
         else:
