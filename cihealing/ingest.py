@@ -60,7 +60,15 @@ def _receive(request: HttpRequest, *, provider: str, path_token: str) -> Receipt
     authentic = _authentic(raw, adapter=adapter)
     results = _results(raw, adapter=adapter)
     hook, delivery_id = _spoken_for(authentic, results)
+    _hurry(raw, hook)
     return service.receive(hook=hook.name, provider=provider, delivery_id=delivery_id, results=results, now=raw.received_at)
+
+
+def _hurry(raw: RawRequest, hook: hooks.Hook) -> None:
+    """A forge that tells of our own change brings the next look at it forward; what it tells is not believed, it is looked at."""
+    told = _wire.own_change(_wire.json_object(_json(raw)))
+    if told and hook.speaks_for(told[0]):
+        service.hurry(*told, now=raw.received_at)
 
 
 def _adapter(provider: str) -> CIAdapter:

@@ -72,6 +72,8 @@ def plain(line: str) -> str:
 def _forms(text: str) -> Iterator[str]:
     """The line as it is, and as it might be meant."""
     yield text
+    if re.search(r"(?:[a-z]+_){4}", text):
+        yield text.replace("_", " ")
     latin = text.translate(LOOKALIKES)
     if latin != text and text.isascii() is False and re.search(r"[a-z]", text):
         yield latin
@@ -104,7 +106,7 @@ def _said(text: str) -> Iterator[str]:
 
 TAGS = re.compile("[\U000e0000-\U000e007f]")
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
-ZERO = re.compile("(?:[a-z][\u200b-\u200d\u2060\ufeff]+){2}[a-z]", re.IGNORECASE)
+ZERO = re.compile("[a-z][\u200b-\u200d\u2060\ufeff]+[a-z]", re.IGNORECASE)
 STRONG_ROLE = re.compile(
     r"<\|[^|<>\n]{1,40}\|>|\[/?(?:INST|SYS)\]|<</?SYS>>|</?(?:system|assistant|tool_result|function_results|human)\b[^>\n]{0,40}>|^\W{0,6}(?:system|assistant|human|developer)\s*:\s*(?=.*\b(?:you|your|must|will|now|ignore|sure|understood)\b)",
     re.IGNORECASE,

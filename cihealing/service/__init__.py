@@ -2,6 +2,7 @@
 
 from cihealing.service.fingerprints import hear_fingerprint, ignore_fingerprint
 from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, NotAllowed, get, handle, perform
+from cihealing.service.judging import hurry
 from cihealing.service.messages import handle_of, record_message
 from cihealing.service.outbox import claim, due, poke_due, reclaim
 from cihealing.service.receiving import Outcome, Receipt, read_log, receive, record_expanded, record_read, weak_failure
@@ -28,6 +29,7 @@ __all__ = [
     "handle",
     "handle_of",
     "hear_fingerprint",
+    "hurry",
     "ignore_fingerprint",
     "known_secrets",
     "masked",

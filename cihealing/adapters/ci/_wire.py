@@ -489,3 +489,26 @@ def head_and_tail(chunks: Iterable[bytes], *, limit: int) -> bytes:
     left_out = total - len(head) - len(end)
     gap = b"\n[cihealing: %d bytes of the log are left out here]\n" % left_out if left_out else b""
     return bytes(head) + gap + end
+
+
+# ---------------------------------------------------------------- our own changes
+
+
+def own_change(payload: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(repository, branch) of a change of the service's own that GitHub's `pull_request` or GitLab's `merge_request` tells of."""
+    pull, merge = payload.get("pull_request"), payload.get("object_attributes")
+    if isinstance(pull, dict):
+        found = (_at(payload, "repository", "full_name"), _at(pull, "head", "ref"))
+    elif isinstance(merge, dict) and payload.get("object_kind") == "merge_request":
+        found = (_at(payload, "project", "path_with_namespace"), merge.get("source_branch"))
+    else:
+        return None
+    repository, branch = found
+    known = isinstance(repository, str) and isinstance(branch, str) and branch.startswith("cihealing/")
+    return (str(repository)[:300], str(branch)[:300]) if known else None
+
+
+def _at(value: Any, *path: str) -> Any:
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
