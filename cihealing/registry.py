@@ -15,6 +15,7 @@ from cihealing.adapters.ai.models import SubprocessModel
 from cihealing.adapters.chat import slack
 from cihealing.adapters.ci import buildkite, circleci, generic, github, gitlab, jenkins, local
 from cihealing.adapters.forge import github as github_forge
+from cihealing.adapters.forge import gitlab as gitlab_forge
 from cihealing.adapters.forge import local_git
 from cihealing.adapters.runner import ProjectRunner
 from cihealing.adapters.sandbox import choose
@@ -53,7 +54,11 @@ CI: Mapping[str, CIAdapter] = {
     "buildkite": cast(CIAdapter, buildkite),
     "local": cast(CIAdapter, local),
 }
-FORGES: Mapping[str, Forge] = {"local_git": cast(Forge, local_git), "github": cast(Forge, github_forge)}
+FORGES: Mapping[str, Forge] = {
+    "local_git": cast(Forge, local_git),
+    "github": cast(Forge, github_forge),
+    "gitlab": cast(Forge, gitlab_forge),
+}
 CHATS: Sequence[Chat] = (cast(Chat, slack),)
 FIXERS: Sequence[Fixer] = (cast(Fixer, ruff), cast(Fixer, formatter), cast(Fixer, missing_import))
 """Asked in this order."""
