@@ -8,22 +8,28 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
+import ssl
 import time
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+import httpx
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from cihealing import hooks, policy_file, registry, service
 from cihealing.access import may_act
+from cihealing.adapters.chat.blocks import escaped
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
 from cihealing.problems import problem
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 MAX_AGE = 300
@@ -44,10 +50,13 @@ def slack(request: HttpRequest) -> HttpResponse:
         return problem("too-large", status=413, title="The body is too large", detail=f"At most {MAX_BODY} bytes are taken.")
     if wrong := _unsigned(request, body):
         return problem("bad-signature", status=401, title="The signature does not prove that Slack sent it", detail=wrong)
+    told: dict[str, Any] = {}
     try:
-        return _told(_done(_payload(body)))
+        told = _payload(body)
+        _answer(told, _done(told))
     except Wrong as error:
-        return _told(str(error))
+        _answer(told, str(error))
+    return HttpResponse(status=200)
 
 
 def _unsigned(request: HttpRequest, body: bytes) -> str:
@@ -96,7 +105,7 @@ def _pressed(told: dict[str, Any]) -> tuple[str, UUID, str, int]:
     """(action, run, act, version); an empty action for what only opens a page."""
     actions = told.get("actions")
     first = actions[0] if isinstance(actions, list) and actions and isinstance(actions[0], dict) else {}
-    if told.get("type") != "block_actions" or first.get("action_id") not in ACTIONS:
+    if told.get("type") != "block_actions" or str(first.get("action_id")) not in ACTIONS:
         return "", UUID(int=0), "", 0
     run, act, version = (*str(first.get("value", "")).split("|"), "", "", "")[:3]
     try:
@@ -120,6 +129,26 @@ def _person(told: dict[str, Any]) -> Actor:
     return Actor(kind="person", name=known.username)
 
 
-def _told(text: str) -> HttpResponse:
-    """Only the person who pressed sees it."""
-    return JsonResponse({"response_type": "ephemeral", "replace_original": False, "text": text[:1_000]} if text else {})
+def _answer(told: dict[str, Any], text: str) -> None:
+    """Only the person who pressed sees it. Slack takes no text in the answer to a button, it names where to send it."""
+    place = told.get("response_url")
+    if not text or not isinstance(place, str) or not _of_slack(place):
+        return
+    body = {"response_type": "ephemeral", "replace_original": False, "text": escaped(text)[:1_000]}
+    settings = registry.adapter_settings()
+    verify = ssl.create_default_context(cafile=settings.get("CI_HEALING_CA_BUNDLE") or None)
+    try:
+        httpx.post(
+            place, json=body, timeout=3.0, trust_env=False, verify=verify, proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+            follow_redirects=False,
+        )  # fmt: skip
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        logger.info("who pressed a button could not be answered: %s", type(error).__name__)
+
+
+def _of_slack(place: str) -> bool:
+    """Slack's own host, or that of the API's URL where it is another."""
+    parts, own = urlsplit(place), urlsplit(registry.adapter_settings().get("CI_HEALING_SLACK_API_URL", ""))
+    return (parts.scheme, parts.hostname) == ("https", "hooks.slack.com") or (
+        own.hostname != "slack.com" and (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
+    )

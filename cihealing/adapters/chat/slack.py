@@ -26,7 +26,9 @@ EVENT = "cihealing_run"
 TIMEOUT = 10
 RECENT = 100
 """Messages that are searched for one of ours."""
-PASSING = ("ratelimited", "rate_limited", "service_unavailable", "internal_error", "fatal_error", "request_timeout", "team_added_to_org")
+PASSING = ("ratelimited", "rate_limited", "service_unavailable", "team_added_to_org")
+PARTLY = ("internal_error", "fatal_error", "request_timeout")
+"""Some of the work may have been done before these."""
 GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found")
 ADVICE = {
     "invalid_auth": f"set {TOKEN} to a bot token that is valid", "token_revoked": f"set {TOKEN} to a bot token that is valid",
@@ -45,7 +47,9 @@ def tell(message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
     if not (settings.get(TOKEN) and settings.get(CHANNEL)):
         return _by_webhook(message, settings)
     client = _client(settings)
-    known = handle or _posted_before(client, message, settings)
+    if handle and (changed := _changed(client, message, handle)):
+        return changed
+    known = _posted_before(client, message, settings, but=handle)
     if known and (changed := _changed(client, message, known)):
         return changed
     try:
@@ -104,18 +108,19 @@ def _changed(client: WebClient, message: Message, handle: str) -> str:
     return handle
 
 
-def _posted_before(client: WebClient, message: Message, settings: Mapping[str, str]) -> str | None:
+def _posted_before(client: WebClient, message: Message, settings: Mapping[str, str], *, but: str) -> str | None:
     """Our message about this run among the newest of the channel: a time-out does not say that nothing was posted.
 
-    Empty where there is none, None where nobody may look.
+    Empty where there is none besides `but`, None where nobody may look.
     """
     try:
         answer = _asked(client, "conversations.history", channel=settings[CHANNEL], limit=RECENT, include_all_metadata=True)
     except PermanentError:
         return None
     for found in answer.get("messages") or ():
-        if isinstance(found, dict) and _is_of(found.get("metadata"), message.run_id):
-            return f"{settings[CHANNEL]}/{found.get('ts', '')}"
+        place = f"{settings[CHANNEL]}/{found.get('ts', '')}" if isinstance(found, dict) else ""
+        if place and place != but and _is_of(found.get("metadata"), message.run_id):
+            return place
     return ""
 
 
@@ -150,7 +155,9 @@ def _told(method: str, error: SlackApiError) -> Exception:
     said = str(data.get("error", "")) if isinstance(data, dict) else ""
     if said.startswith("Received a response in a non-JSON format"):
         return Unsure(f"Slack answered {method} with something that is no JSON")
-    if status == 429 or said in PASSING or status >= 500:
+    if said in PARTLY or status >= 500:
+        return Unsure(f"Slack did not finish {method}: {said or status}")
+    if status == 429 or said in PASSING:
         return TransientError(f"Slack has no time for {method}: {said or status}", retry_after=_wait(getattr(response, "headers", {})))
     if method == "chat.update" and said in GONE:
         return Gone(said)
@@ -162,7 +169,7 @@ def _wait(headers: Any) -> float | None:
     for key, value in dict(headers or {}).items():
         if str(key).lower() == "retry-after":
             text = value[0] if isinstance(value, list) and value else value
-            return min(float(text), 3_600.0) if str(text).isdigit() else None
+            return min(float(text), 3_600.0) if str(text).isascii() and str(text).isdecimal() else None
     return None
 
 
@@ -182,7 +189,9 @@ def _by_webhook(message: Message, settings: Mapping[str, str]) -> str:
         if refused:
             raise TransientError("Slack's webhook refused the connection") from None
         raise PermanentError(f"Slack's webhook did not answer ({type(error).__name__}): the message may have been posted") from None
-    if answer.status_code == 429 or answer.status_code >= 500:
+    if answer.status_code >= 500:
+        raise PermanentError(f"Slack's webhook answered {answer.status_code}: the message may have been posted")
+    if answer.status_code == 429:
         raise TransientError(f"Slack's webhook answered {answer.status_code}", retry_after=_wait(answer.headers))
     if answer.status_code != 200:
         raise PermanentError(f"Slack's webhook answered {answer.status_code}: set {WEBHOOK} to one that is in use")

@@ -143,13 +143,17 @@ def _limited(words: str, headers: Mapping[str, str]) -> bool:
 def _pause(headers: Mapping[str, str]) -> float:
     """Seconds, a minute where none are named: GitHub's own advice for secondary limits."""
     reset = headers.get("x-ratelimit-reset", "")
-    left = float(reset) - time.time() if reset.isdigit() and headers.get("x-ratelimit-remaining") == "0" else None
+    left = (
+        float(reset) - time.time()
+        if reset.isascii() and reset.isdecimal() and len(reset) < 15 and headers.get("x-ratelimit-remaining") == "0"
+        else None
+    )
     return min(max(_named(headers) or left or 60.0, 1.0), 3_600.0)
 
 
 def _named(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdecimal() and len(value) < 9 else None
 
 
 # ---------------------------------------------------------------- who we are

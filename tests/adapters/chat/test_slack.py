@@ -22,6 +22,10 @@ MESSAGE = Message(
 )  # fmt: skip
 
 
+SQUARED = {"retry-after": "\u00b2".encode().decode("latin-1")}
+"""What `isdigit` takes for a digit and `float` does not."""
+
+
 @pytest.fixture
 def hub() -> Iterator[FakeSlack]:
     with FakeSlack() as made:
@@ -60,6 +64,25 @@ def test_a_deleted_message_is_posted_anew(hub: FakeSlack) -> None:
     assert len(hub.posted) == 1
 
 
+@pytest.mark.parametrize("reply", [refusing("fatal_error"), refusing("internal_error"), Reply(status=500, body='{"ok": false}')])
+def test_what_may_have_been_posted_is_not_posted_again_where_nobody_may_look(hub: FakeSlack, reply: Reply) -> None:
+    hub.scripted["conversations.history"] = [refusing("missing_scope")]
+    hub.scripted["chat.postMessage"] = [reply]
+    with pytest.raises(PermanentError, match="may have been posted"):
+        slack.tell(MESSAGE, handle="", settings=hub.settings)
+
+
+def test_after_a_deletion_a_lost_answer_makes_no_second_message(hub: FakeSlack) -> None:
+    handle = slack.tell(MESSAGE, handle="", settings=hub.settings)
+    hub.messages.clear()
+    hub.messages.append({"ts": "1.1", "text": "of somebody"})
+    hub.scripted["chat.postMessage"] = [Reply(silent=True, done=True)]
+    with pytest.raises(TransientError):
+        slack.tell(MESSAGE, handle=handle, settings=hub.settings)
+    slack.tell(MESSAGE, handle=handle, settings=hub.settings)
+    assert len(hub.posted) == 2
+
+
 @pytest.mark.parametrize(
     ("reply", "end", "says"),
     [
@@ -71,7 +94,9 @@ def test_a_deleted_message_is_posted_anew(hub: FakeSlack) -> None:
         (refusing("invalid_blocks"), PermanentError, "invalid_blocks"),
         (refusing("ratelimited"), TransientError, "no time"),
         (Reply(status=429, body='{"ok": false, "error": "ratelimited"}', headers={"retry-after": "17"}), TransientError, "no time"),
-        (Reply(status=500, body='{"ok": false}'), TransientError, "no time"),
+        (Reply(status=500, body='{"ok": false}'), TransientError, "did not finish"),
+        (refusing("fatal_error"), TransientError, "did not finish"),
+        (Reply(status=429, body='{"ok": false, "error": "ratelimited"}', headers=SQUARED), TransientError, "no time"),
         (Reply(status=503, body="<html>busy</html>", headers={"content-type": "text/html"}), TransientError, ""),
         (Reply(status=200, body="<html>hello</html>", headers={"content-type": "text/html"}), TransientError, ""),
         (Reply(status=200, body='{"ok": tru'), TransientError, ""),
@@ -84,7 +109,7 @@ def test_each_answer_has_its_right_end(hub: FakeSlack, reply: Reply, end: Any, s
     with pytest.raises(end, match=says) as caught:
         slack.tell(MESSAGE, handle="", settings=hub.settings)
     assert "xoxb" not in str(caught.value)
-    if reply.headers.get("retry-after"):
+    if reply.headers.get("retry-after") == "17":
         assert caught.value.retry_after == 17.0  # type: ignore[attr-defined]
 
 
@@ -103,7 +128,7 @@ def test_an_incoming_webhook_posts_and_can_change_nothing(hub: FakeSlack) -> Non
         (Reply(status=404, body="no_service"), PermanentError),
         (Reply(status=403, body="invalid_token"), PermanentError),
         (Reply(status=429, body="", headers={"retry-after": "3"}), TransientError),
-        (Reply(status=500, body=""), TransientError),
+        (Reply(status=500, body=""), PermanentError),
         (Reply(silent=True, done=True), PermanentError),
     ],
 )
