@@ -8,7 +8,7 @@ from django.conf import settings
 
 from cihealing import reading
 
-SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY")
+SECRET_WORDS = ("SECRET", "TOKEN", "PASSWORD", "KEY", "WEBHOOK_URL")
 
 
 def known_secrets() -> Sequence[str]:

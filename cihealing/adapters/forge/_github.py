@@ -67,9 +67,14 @@ class Api:
 
     def call(self, verb: str, path: str, *, body: Any = None, parameters: dict[str, Any] | None = None) -> Any:
         """The answer's JSON. `path` is below the repository, or begins with `//` for the API's root."""
+        return self.asked(verb, path, body=body, parameters=parameters)[1]
+
+    def asked(self, verb: str, path: str, *, body: Any = None, parameters: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
+        """(headers, JSON) of the answer."""
         url = path[1:] if path.startswith("//") else self.path + path
         try:
-            return self.requester.requestJsonAndCheck(verb, url, parameters=parameters, input=body)[1]
+            headers, data = self.requester.requestJsonAndCheck(verb, url, parameters=parameters, input=body)
+            return headers, data
         except github.GithubException as error:
             raise told(error) from None
         except requests.Timeout:

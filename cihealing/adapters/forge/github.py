@@ -337,8 +337,7 @@ def excess(*, settings: Mapping[str, str]) -> list[str]:
     """Only classic tokens name their scopes."""
     if not settings.get("CI_HEALING_GITHUB_TOKEN") or settings.get("CI_HEALING_GITHUB_APP_ID"):
         return []
-    api = Api("any/any", settings)
-    headers, _ = api.requester.requestJsonAndCheck("GET", "/rate_limit")
+    headers, _ = Api("any/any", settings).asked("GET", "//rate_limit")
     scopes = [scope.strip() for scope in str(headers.get("x-oauth-scopes") or "").split(",") if scope.strip()]
     return [f"the GitHub token may do more than is needed: {scope}" for scope in scopes if scope not in WANTED_SCOPES]
 

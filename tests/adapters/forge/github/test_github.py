@@ -306,6 +306,13 @@ def test_a_token_that_may_too_much_is_told(hub: FakeGitHub) -> None:
     assert [told.rpartition(" ")[2] for told in github.excess(settings=hub.settings)] == ["workflow", "admin:org"]
 
 
+def test_a_github_that_does_not_answer_is_told_by_doctor_in_words(hub: FakeGitHub) -> None:
+    hub.script("GET", "/rate_limit", Reply(status=401, body='{"message": "Bad credentials"}'), Reply(status=500))
+    for end in (PermanentError, TransientError):
+        with pytest.raises(end):
+            github.excess(settings=hub.settings)
+
+
 def test_leaving_takes_everything_of_ours_and_nothing_else(hub: FakeGitHub, repo: Repository) -> None:
     done = publish(hub, proposal(repo))
     github.say(
