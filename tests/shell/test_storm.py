@@ -1,7 +1,11 @@
-"""One outage met by many: one diagnosis, one message, and every run says whose failure it is part of."""
+"""One outage met by many: one diagnosis, one message, and every run says whose failure it is part of.
+
+`STORM=10000 make test ARGS="-m slow --timeout 1500 tests/shell/test_storm.py"` is the storm at its full size, which takes some five minutes.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -42,7 +46,7 @@ def storm(asking: Asking) -> Bench:
     return bench
 
 
-@pytest.mark.parametrize("number", [250, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [250, pytest.param(int(os.environ.get("STORM", "1000")), marks=pytest.mark.slow)])
 def test_an_outage_over_200_repositories_is_one_call_and_one_message_and_every_run_is_explained(storm: Bench, number: int) -> None:
     for n in range(number):
         receive(outage(n), key=str(n))
