@@ -1,6 +1,6 @@
 """One outage met by many: one diagnosis, one message, and every run says whose failure it is part of.
 
-`STORM=10000 make test ARGS="-m slow --timeout 1500 tests/shell/test_storm.py"` is the storm at its full size, which takes some five minutes.
+`STORM=10000 make test ARGS="-m slow --timeout 1500 tests/shell/test_storm.py"` is the storm at its full size: some five minutes.
 """
 
 from __future__ import annotations
