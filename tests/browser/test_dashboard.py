@@ -12,7 +12,7 @@ from tests.browser.conftest import App
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds a busy machine may take."""
 HIDE = """hidden => {
   Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
