@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import App
 
@@ -94,6 +95,16 @@ def test_what_happens_shows_without_a_reload_and_keeps_what_the_reader_does(app:
     assert tab.page.locator("#planted").count() == 0
     assert tab.page.locator("#actions form").count() == 1
     assert tab.complaints == []
+
+
+def test_a_slow_network_does_not_cost_the_stream(app: App, tab: Watched) -> None:
+    def late(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    tab.page.route("**/hx-sse*", late)
+    tab.page.goto(f"{app.url}/runs/{app.runs['running']}")
+    expect(tab.page.locator("#live-sign")).to_have_text("Live", timeout=PATIENCE)
 
 
 def test_a_hidden_tab_hangs_up_and_catches_up_when_it_is_looked_at(app: App, tab: Watched) -> None:
