@@ -14,18 +14,20 @@ import pytest
 
 from cihealing.adapters.sandbox.choice import trouble_with
 from cihealing.adapters.sandbox.toolchain import toolchain
-from cihealing.failpoints import NAMES
+from cihealing.failpoints import ASKING, NAMES, OPENING
+from tests.forges.github import FakeGitHub
+from tests.forges.gitlab import FakeGitLab
+from tests.model_server import ModelServer, answer, edit
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here")
 
 
-def heal(data: Path, failpoint: str = "") -> subprocess.CompletedProcess[str]:
+def heal(data: Path, failpoint: str = "", *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "VIRTUAL_ENV", "LANG") if name in os.environ}
-    environment = {**kept, "CI_HEALING_DATA_DIR": str(data), **({"CI_HEALING_FAILPOINT": failpoint} if failpoint else {})}
-    return subprocess.run(
-        [sys.executable, "-m", "tests.faults.heal"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False
-    )
+    environment = {**kept, **settings, "CI_HEALING_DATA_DIR": str(data), **({"CI_HEALING_FAILPOINT": failpoint} if failpoint else {})}
+    command = [sys.executable, "-m", "tests.faults.heal", *words]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -51,8 +53,8 @@ def check(data: Path, end: dict[str, Any]) -> None:
     assert (end["deliveries"], end["executions"]) == (1, 1)
 
 
-def kill(data: Path, failpoint: str) -> None:
-    killed = heal(data, failpoint)
+def kill(data: Path, failpoint: str, **settings: str) -> None:
+    killed = heal(data, failpoint, **settings)
     assert killed.returncode == -signal.SIGKILL, f"{failpoint} was never passed: {killed.stdout[-500:]}{killed.stderr[-500:]}"
 
 
@@ -77,3 +79,73 @@ def test_a_kill_at_this_failpoint_alone_changes_nothing(tmp_path: Path, name: st
 def test_a_kill_in_the_middle_of_the_proof_changes_nothing(tmp_path: Path, name: str) -> None:
     kill(tmp_path, name)
     check(tmp_path, told(heal(tmp_path)))
+
+
+# ---------------------------------------------------------------- a forge that opens changes
+
+IN_TURN = ("forge.after_ref", "forge.after_change", "publish.after_merge", "forge.after_merge", "publish.after_merge")
+"""Where publishing passes: the first three on the way to an open change, the others on the way to its merge.
+A fourth kill would rightly give it up."""
+
+
+def test_the_turn_has_every_failpoint_of_a_forge() -> None:
+    assert set(OPENING) < set(IN_TURN)
+
+
+def test_github_has_one_branch_one_change_and_one_merge_after_a_kill_at_every_failpoint(tmp_path: Path) -> None:
+    commit = heal(tmp_path, "", "make", FORGE="github").stdout.strip()
+    with FakeGitHub() as hub:
+        shop, settings = hub.repository("acme/shop"), {**hub.settings, "FORGE": "github"}
+        shop.heads["feature"] = shop.adopt(commit, "Other imports")
+        for name in IN_TURN:
+            kill(tmp_path, name, **settings)
+        check_opened(told(heal(tmp_path, **settings)))
+        (pull,) = shop.pulls
+        assert (pull["merged"], pull["base"]["ref"]) == (True, "feature")
+        assert {body["ref"] for _, path, body in hub.calls if path.endswith("/git/refs")} == {f"refs/heads/{pull['head']['ref']}"}
+        assert sum(commit["message"].startswith("Merge ") for commit in shop.commits.values()) == 1
+
+
+@pytest.mark.slow
+def test_gitlab_has_one_branch_one_change_and_one_merge_after_a_kill_at_every_failpoint(tmp_path: Path) -> None:
+    commit = heal(tmp_path, "", "make", FORGE="gitlab").stdout.strip()
+    with FakeGitLab() as lab:
+        shop, settings = lab.project("acme/shop"), {**lab.settings, "FORGE": "gitlab"}
+        shop.heads["feature"] = shop.adopt(commit, "Other imports")
+        for name in IN_TURN:
+            kill(tmp_path, name, **settings)
+        check_opened(told(heal(tmp_path, **settings)))
+        (request,) = shop.requests
+        assert (request["state"], request["target_branch"]) == ("merged", "feature")
+        assert sum(commit["message"] == "merge" for commit in shop.commits.values()) == 1
+
+
+def check_opened(end: dict[str, Any]) -> None:
+    assert (end["status"], end["resolution"], end["reason"]) == ("resolved", "merged", "")
+    assert end["tags"].count("run.resolved.v1") == 1
+    assert end["faults"] == []
+    assert end["rebuilt"]
+
+
+# ---------------------------------------------------------------- a model
+
+RIGHT = answer(proposed_fix="looks at the highest step first", edits=[edit("discount.py", "in STEPS:", "in reversed(STEPS):")])
+
+
+@pytest.mark.slow
+def test_a_kill_around_a_call_loses_neither_the_attempt_nor_the_money(tmp_path: Path) -> None:
+    with ModelServer([RIGHT]) as server:
+        settings = {
+            "OPENAI_BASE_URL": server.url,
+            "OPENAI_API_KEY": "none",
+            "OPENAI_DEFAULT_MODEL": "scripted",
+            "CI_HEALING_AI_PROVIDER": "openai",
+        }
+        for name in ASKING:
+            kill(tmp_path, name, **settings)
+        end = told(heal(tmp_path, **settings))
+    check(tmp_path, end)
+    assert end["tags"].count("attempt.started.v1") == 1
+    # Killed before the call, after it, and before it was settled: one call each but for the first, and one that came through.
+    assert len(server.requests) == 3
+    assert end["spend"] == ["answered", "swept", "swept", "swept"]

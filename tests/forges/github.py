@@ -70,6 +70,11 @@ class Repository:
         self.commits[sha] = {**made, "sha": sha}
         return sha
 
+    def adopt(self, sha: str, message: str) -> str:
+        """A commit of a real repository."""
+        self.commits[sha] = {**self.commits.pop(self.commit(message, parents=[])), "sha": sha}
+        return sha
+
     def push(self, branch: str, message: str = "more") -> str:
         self.heads[branch] = self.commit(message, parents=[self.heads[branch]])
         for pull in self.pulls:

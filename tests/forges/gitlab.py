@@ -36,6 +36,11 @@ class Project:
         self.commits[sha] = {"id": sha, "message": message, "parent_ids": parents, "actions": actions}
         return sha
 
+    def adopt(self, sha: str, message: str) -> str:
+        """A commit of a real repository."""
+        self.commits[sha] = {**self.commits.pop(self.commit(message, parents=[])), "id": sha}
+        return sha
+
     def push(self, branch: str) -> str:
         self.heads[branch] = self.commit("more", parents=[self.heads[branch]])
         for request in self.requests:
