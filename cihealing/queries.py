@@ -362,8 +362,8 @@ def _tried(state: core.Run, texts: _Texts) -> dict[str, Any]:
 
 def _attempt(a: core.Attempt, texts: _Texts) -> AttemptRow:
     copied = (
-        "number", "generation", "diagnoser", "proposed_fix", "head", "needs_person", "failure_reason", "usage", "diagnosis", "started_at",
-        "finished_at",
+        "number", "generation", "diagnoser", "proposed_fix", "head", "needs_person", "objections", "failure_reason", "usage", "diagnosis",
+        "started_at", "finished_at",
     )  # fmt: skip
     return AttemptRow(
         **{name: getattr(a, name) for name in copied},

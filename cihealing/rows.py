@@ -168,6 +168,7 @@ class AttemptRow:
     proof: Any
     observations: tuple[Seen, ...]
     needs_person: tuple[str, ...]
+    objections: tuple[Objection, ...]
     failure_reason: str
     usage: Usage
     diagnosis: Diagnosis | None

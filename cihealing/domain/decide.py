@@ -298,7 +298,7 @@ def _answered(run: Run, command: c.RecordAnswer) -> Events:
         return calls
     started = e.AttemptStarted(
         number=command.number, diagnoser=command.diagnoser, patch=command.patch, proposed_fix=command.proposed_fix,
-        diagnosis=command.diagnosis, needs_person=tuple(o.text for o in command.objections if not o.hard),
+        diagnosis=command.diagnosis, needs_person=tuple(o.text for o in command.objections if not o.hard), objections=command.objections,
     )  # fmt: skip
     refusal = command.reason or _refusal_of(run, command.patch, command.objections)
     return [*calls, started, *([e.AttemptFailed(number=command.number, reason=refusal)] if refusal else [])]

@@ -248,6 +248,8 @@ class AttemptStarted(Event, frozen=True, kw_only=True, tag="attempt.started.v1")
     diagnosis: Diagnosis | None = None
     needs_person: tuple[str, ...] = ()
     """Soft objections of the guard to a model's patch, in words."""
+    objections: tuple[Objection, ...] = ()
+    """All of them, hard ones first."""
 
 
 class AttemptFailed(Event, frozen=True, kw_only=True, tag="attempt.failed.v1"):

@@ -296,6 +296,7 @@ def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
         head=run.head,
         observations=screens,
         needs_person=soft,
+        objections=event.objections or (run.candidate.objections if run.candidate else ()),
         diagnosis=event.diagnosis,
         usage=_asked_for(run, event.number),
         started_at=envelope.at,

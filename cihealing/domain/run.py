@@ -79,6 +79,7 @@ class Attempt(Value, frozen=True, kw_only=True):
     """The commit this attempt is proven on now."""
     observations: tuple[Seen, ...] = ()
     needs_person: tuple[str, ...] = ()
+    objections: tuple[Objection, ...] = ()
     failure_reason: str = ""
     proof: Digest = ""
     usage: Usage = Usage()

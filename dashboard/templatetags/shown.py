@@ -9,6 +9,7 @@ from django import template
 from django.utils import timezone
 
 from cihealing.domain.values import Observation
+from cihealing.guard.explanations import explain
 from cihealing.rows import AttemptRow, ExcerptLine
 from dashboard import diff as diffs
 from dashboard import story
@@ -46,6 +47,12 @@ def tone(word: str) -> str:
 def words(value: str) -> str:
     text = str(value)
     return STATUS_WORDS.get(text, text.replace("_", " "))
+
+
+@register.filter
+def explained(rule: str) -> str:
+    """Why the guard has this rule."""
+    return explain(str(rule))
 
 
 @register.filter

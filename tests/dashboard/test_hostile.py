@@ -26,6 +26,7 @@ LONG = "w" * 5000
 PATCH = f"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-{EVIL}\n+{HIDDEN}\n"
 SIGN = Sign(rule=BOTH, line=3, text=BOTH)
 OWNER = Owner(name=BOTH, source=BOTH)
+OBJECTIONS = (Objection(rule=BOTH, text=BOTH, hard=False),)
 DIAGNOSIS = Diagnosis(
     root_cause=BOTH, failure_class=FailureClass.PRODUCT, confidence=0.5, hypotheses=(Hypothesis(text=BOTH, signs=(SIGN,)),),
     proposed_fix=BOTH, look_at=(BOTH,), diagnoser=BOTH,
@@ -48,8 +49,8 @@ def hostile_run() -> UUID:
         e.CommandRan(purpose=Purpose.REPRODUCE, seen=ran),
         e.BlameFound(blame=Blame.CHANGE, reason=BOTH, owner=OWNER),
         e.StepSkipped(step=BOTH, reason=BOTH),
-        e.PatchFound(fixer=BOTH, told=BOTH, patch=patch, objections=(Objection(rule=BOTH, text=BOTH, hard=False),)),
-        e.AttemptStarted(number=1, diagnoser=BOTH, patch=patch, proposed_fix=BOTH, diagnosis=DIAGNOSIS),
+        e.PatchFound(fixer=BOTH, told=BOTH, patch=patch, objections=OBJECTIONS),
+        e.AttemptStarted(number=1, diagnoser=BOTH, patch=patch, proposed_fix=BOTH, diagnosis=DIAGNOSIS, objections=OBJECTIONS),
         e.CommandRan(purpose=Purpose.GREEN, seen=ran, attempt=1, patch=patch),
         e.AttemptFailed(number=1, reason=BOTH),
         e.LateOutcome(effect=BOTH, outcome=BOTH),

@@ -14,7 +14,8 @@ from pytest_django.fixtures import Settings
 
 from cihealing import queries
 from cihealing.domain import events as e
-from cihealing.domain.values import Blame, Colour, ExecutionRef, Purpose
+from cihealing.domain.values import Blame, Colour, ExecutionRef, Objection, Purpose
+from cihealing.guard.explanations import EXPLANATIONS
 from tests import factories as make
 from tests.dashboard.markup import elements, text
 
@@ -247,6 +248,14 @@ def test_a_proof_run_of_the_wrong_colour_is_pointed_at(reader: Client) -> None:
     wrong = [*make.proven()[:-1], e.CommandRan(purpose=Purpose.GREEN, seen=make.observation(Colour.RED), attempt=1)]
     html = page(reader, "run", run_of(1, *wrong))
     assert [e.text for e in elements(html, "small", cls="errors")] == ["a proof needs green here"]
+
+
+def test_what_the_guard_objects_to_is_told_with_the_reason_for_the_rule(reader: Client) -> None:
+    objection = Objection(rule="skips-test", text="tests/test_cart.py:3 skips a test", hard=True)
+    started = e.AttemptStarted(number=1, diagnoser="openai", patch=make.stored(make.DIFF), proposed_fix="skips it", objections=(objection,))
+    html = page(reader, "run", run_of(1, *make.classified(), started, e.AttemptFailed(number=1, reason="refused by the guard")))
+    assert "tests/test_cart.py:3 skips a test" in html
+    assert EXPLANATIONS["skips-test"] in html
 
 
 def test_a_canary_that_was_not_reported_is_pointed_at(reader: Client) -> None:
