@@ -87,7 +87,14 @@ def _objections(patch: str, stored: Digest, context: Context, *, run: Run, polic
     found = list(tools.guard(patch, policy=policy, repository=policy.repository(run.repository)))
     if stored in tools.history.refused_patches(run.repository, run.error_hash):
         found.append(Objection(rule="refused-before", text="a person refused this patch for this failure", hard=True))
-    return (*found, *_suspicions(context))
+    return (*found, *_addressed(patch), *_suspicions(context))
+
+
+def _addressed(patch: str) -> list[Objection]:
+    """What the patch writes into the project and speaks to the next model that reads it."""
+    lines = [line[1:] for line in patch.splitlines() if line.startswith("+") and not line.startswith("+++ ")]
+    rules = dict.fromkeys(finding.rule for finding in injection.findings(lines))
+    return [Objection(rule=rule, text=f"the patch holds words for a model: {injection.RULES[rule]}", hard=False) for rule in rules]
 
 
 def _suspicions(context: Context) -> list[Objection]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.values import Objection
-from cihealing.guard import blocks, content, lines, paths, testing
+from cihealing.guard import blocks, cheats, content, dangers, lines, paths, sources, testing
 from cihealing.guard.change import Unreadable, parse
 from cihealing.guard.objections import hard
 
 MAX_OBJECTIONS = 50
+LINE_RULES = (*cheats.RULES, *dangers.RULES)
 
 
 def check(patch: str, *, policy: Policy, repository: RepositoryPolicy | None = None) -> list[Objection]:
@@ -34,5 +35,5 @@ def _found(patch: str, policy: Policy) -> list[Objection]:
     found = [*paths.check(files, policy=policy), *content.check(files, policy=policy)]
     # What is over the caps is refused already; its lines are not worth the time they may be made to take.
     if not any(o.rule == "too-many-lines" for o in found):
-        found += [*testing.check(files), *blocks.check(files), *lines.check(files)]
+        found += [*testing.check(files), *blocks.check(files), *sources.check(files), *lines.check(files, LINE_RULES)]
     return sorted(dict.fromkeys(found), key=lambda o: not o.hard)[:MAX_OBJECTIONS]

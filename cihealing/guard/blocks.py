@@ -10,17 +10,22 @@ from pathlib import PurePosixPath
 
 from cihealing.domain.values import Objection
 from cihealing.guard.change import Edit, FileChange, Hunk
-from cihealing.guard.objections import hard
+from cihealing.guard.kinds import is_prose, is_test
+from cihealing.guard.objections import hard, soft
 
 HANDLER = re.compile(r"^\s*(?:except\b[^#\n]{0,300}:|\}?\s*catch\b[^{\n]{0,200}\{|rescue\b[^#\n]{0,200})\s*(?:#.*|//.*)?$")
 NOTHING = re.compile(r"^\s*(?:pass|\.\.\.|continue|\}|\};|end)\s*(?:#.*|//.*)?$")
 COMPARISON = re.compile(r"\bdef\s+__(?:eq|ne|bool|contains|lt|gt|le|ge|instancecheck|subclasscheck)__\b")
-ALWAYS = re.compile(r"^\s*return\s+(?:True|1)\s*(?:#.*)?$")
+ALWAYS = re.compile(r"^\s*return\s+(?!.*\bself\b)(?!False\b|NotImplemented\b|super\b)")
 REMARK = re.compile(r"^\s*(?:#.*|//.*)?$")
 
 
 def check(files: Iterable[FileChange]) -> list[Objection]:
-    return [o for f in files for o in (*pair_objections(f), *manifest_objections(f), *shadow_objections(f))]
+    return [
+        o
+        for f in files
+        for o in (*pair_objections(f), *answer_objections(f), *shell_objections(f), *manifest_objections(f), *shadow_objections(f))
+    ]
 
 
 def pair_objections(file: FileChange) -> Iterator[Objection]:
@@ -38,6 +43,61 @@ def pair_objections(file: FileChange) -> Iterator[Objection]:
 def telling(hunk: Hunk) -> Iterator[int]:
     """Where the lines of the new file stand in the hunk, without blanks and remarks."""
     return (n for n, e in enumerate(hunk.edits) if e.kind != "-" and not REMARK.match(e.plain))
+
+
+# ---------------------------------------------------------------- answers instead of work
+
+LITERAL = r"(?:-?\d[\w.]*|[\"'`][^\"'`]{0,80}[\"'`]|\[[^\]]{0,80}\]|True|False|true|false|None|null|nil)"
+EQUALS = re.compile(rf"(?:===?|\.equals\(|\beq\b|\bis\b)\s*{LITERAL}")
+ANSWER = re.compile(rf"\breturn\s+(?:\w+\(\s*)?(?:{LITERAL}|\{{[^}}]{{0,200}}\}})\s*\)?\s*(?:,\s*(?:nil|None|null))?\s*;?\s*$")
+CONDITION = re.compile(r"^\s*(?:\}?\s*(?:el(?:se )?)?if|elif|elsif|when|case)\b")
+TABLE_OF_ANSWERS = re.compile(r"\breturn\s+\{[^}]{3,300}\}\s*(?:\.get\(|\[)")
+NOTHING_DONE = re.compile(r"^\s*(?:return\s*(?:\[\]|\{\}|\(\)|None|null|nil|0|\"\"|''|false|False|true|True)?\s*;?|pass|\.\.\.)\s*$")
+
+
+def answer_objections(file: FileChange) -> Iterator[Objection]:
+    """An answer that is written down where it should be worked out. A special case can be right, so a person looks."""
+    if is_test(file.path) or is_prose(file.path):
+        return
+    edit = next((e for h in file.hunks for e in written_answers(h)), None)
+    if edit is not None:
+        yield soft("hardcodes-answer", f"{file.path}:{edit.line} writes an answer down instead of working it out")
+    taken = next((h for h in file.hunks if takes_out(h)), None)
+    if taken is not None:
+        yield soft("takes-out", f"{file.path} would do nothing where it did something")
+
+
+def written_answers(hunk: Hunk) -> Iterator[Edit]:
+    places = list(telling(hunk))
+    for n, place in enumerate(places):
+        edit = hunk.edits[place]
+        if edit.kind != "+":
+            continue
+        if TABLE_OF_ANSWERS.search(edit.plain):
+            yield edit
+        elif CONDITION.match(edit.plain) and len(EQUALS.findall(edit.plain)) > 1:
+            below = hunk.edits[places[n + 1]].plain if n + 1 < len(places) else ""
+            if ANSWER.search(edit.plain) or ANSWER.search(below):
+                yield edit
+
+
+def takes_out(hunk: Hunk) -> bool:
+    """Several lines go, and what comes in their place gives back nothing."""
+    gone = [e for e in hunk.edits if e.kind == "-" and not REMARK.match(e.plain)]
+    came = [e for e in hunk.edits if e.kind == "+" and not REMARK.match(e.plain)]
+    return len(gone) > 1 and bool(came) and all(NOTHING_DONE.match(e.plain) for e in came)
+
+
+# ---------------------------------------------------------------- shell
+
+ERREXIT = re.compile(r"^\s*set\s+(?:-o\s+(?:errexit|pipefail)|-\w*e\w*)|^#!.*\s-\w*e")
+
+
+def shell_objections(file: FileChange) -> Iterator[Objection]:
+    """`set -e` that is gone lets a script go on after a failure."""
+    lost = sum(bool(ERREXIT.search(e.plain)) for e in file.removed) - sum(bool(ERREXIT.search(e.plain)) for e in file.added)
+    if lost > 0 and file.new is not None:
+        yield hard("exit-zero", f"{file.path} would go on after a command that failed")
 
 
 # ---------------------------------------------------------------- manifests

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from cihealing.domain.policy import Policy
 from cihealing.domain.values import Objection
 from cihealing.guard.change import MAX_PATH, FileChange
-from cihealing.guard.objections import hard
+from cihealing.guard.objections import hard, soft
 
 ALWAYS_PROTECTED = (
     ".github/**",
@@ -34,6 +34,24 @@ ALWAYS_PROTECTED = (
     "**/CODEOWNERS",
     "cloudbuild*.y*ml",
     ".teamcity/**",
+    "vars/*.groovy",
+    ".tekton/**",
+    ".argo/**",
+    ".gitea/**",
+    ".forgejo/**",
+    "buildspec*.y*ml",
+    "**/.concourse/**",
+    ".harness/**",
+    "dagger.json",
+    "renovate.json*",
+    ".renovaterc*",
+    ".mergify.y*ml",
+    ".kodiak.toml",
+    ".githooks/**",
+    ".hooks/**",
+    "**/lefthook*.y*ml",
+    "**/.lefthook/**",
+    ".overcommit.y*ml",
 )
 """What decides what is run in CI, wherever policy says nothing."""
 
@@ -144,6 +162,100 @@ CHECKER_FILES = (
 )
 """What decides what a linter or type checker may say."""
 
+AGENT_FILES = (
+    "**/AGENTS*.md",
+    "**/CLAUDE*.md",
+    "**/GEMINI.md",
+    "**/copilot-instructions.md",
+    "**/.cursorrules",
+    "**/.cursor/**",
+    "**/.cursorignore",
+    "**/.windsurfrules",
+    "**/.windsurf/**",
+    "**/.clinerules*",
+    "**/.clinerules/**",
+    "**/.roo*/**",
+    "**/.roomodes",
+    "**/.aider*",
+    "**/.mcp.json",
+    "**/mcp.json",
+    "**/.claude/**",
+    "**/.codex/**",
+    "**/.gemini/**",
+    "**/.continue/**",
+    "**/.continuerules",
+    "**/.junie/**",
+    "**/.kiro/**",
+    "**/.amazonq/**",
+    "**/.augment*/**",
+    "**/.goosehints",
+    "**/.openhands/**",
+    "**/llms*.txt",
+)
+"""What tells coding agents what to do. Source: each agent's own documentation."""
+
+EDITOR_FILES = (
+    "**/.vscode/**",
+    "**/.devcontainer/**",
+    "**/.devcontainer.json",
+    "**/.idea/**",
+    "**/.fleet/**",
+    "**/.zed/**",
+    "**/*.code-workspace",
+    "**/.gitpod.y*ml",
+)
+"""What editors start by themselves when a folder is opened."""
+
+BUILD_FILES = (
+    "setup.py",
+    "hatch_build.py",
+    "build.rs",
+    "vite.config.*",
+    "webpack.config.*",
+    "rollup.config.*",
+    "esbuild.*",
+    "next.config.*",
+    "nuxt.config.*",
+    "svelte.config.*",
+    "postcss.config.*",
+    "tailwind.config.*",
+    "gulpfile.*",
+    "gruntfile.*",
+    "metro.config.*",
+    "*.gradle",
+    "*.gradle.kts",
+    "gradle-wrapper.properties",
+    "gradle.properties",
+    "gradlew*",
+    "mvnw*",
+    "maven-wrapper.properties",
+    "directory.build.*",
+    "directory.packages.props",
+    "nuget.config",
+    "*.targets",
+    "cmakelists.txt",
+    "*.cmake",
+    "configure.ac",
+    "meson.build",
+    "build.zig",
+    "build.sbt",
+    "binding.gyp",
+    "extconf.rb",
+)
+"""What is run when the project is built or installed."""
+
+INFRASTRUCTURE = (
+    "**/*.tf", "**/*.tfvars", "**/k8s/**", "**/kubernetes/**", "**/charts/**", "**/helm/**", "**/ansible/**", "**/deploy/**",
+    "**/docker-compose*.y*ml",
+    "**/compose*.y*ml", "**/kustomization.y*ml", "**/playbook*.y*ml", "**/*.nomad", "**/procfile", "**/serverless.y*ml", "**/nginx*.conf",
+)  # fmt: skip
+"""What is deployed, and how."""
+
+SECURITY_CODE = re.compile(
+    r"(^|[/_.-])(auth|authn|authz|authenticat\w*|authoriz\w*|login|session|permissions?|acl|rbac|oauth2?|jwt|crypto?|security|passwords?"
+    r"|csrf|cors|signatures?|secrets?)(?=[/_.-])"
+)
+
 GIT_FILES = (".gitattributes", ".gitmodules", ".gitignore", ".gitconfig", ".lfsconfig")
 
 
@@ -158,8 +270,27 @@ def path_objections(file: FileChange, *, policy: Policy) -> Iterator[Objection]:
             yield hard("path-outside", f"{path}: {why}")
         elif any(glob_matches(g, path) for g in (*policy.protected_paths, *ALWAYS_PROTECTED)):
             yield hard("protected-path", f"{path} is protected: only a person may change it")
+        elif any(glob_matches(g, path) for g in AGENT_FILES):
+            yield hard("agent-instructions", f"{path} tells coding agents what to do")
+        elif any(glob_matches(g, path) for g in EDITOR_FILES):
+            yield hard("agent-instructions", f"{path} tells editors what to start")
         elif (what := configures(path)) is not None:
             yield hard("runner-config", f"{path} configures {what}")
+    yield from person_objections(file)
+
+
+def person_objections(file: FileChange) -> Iterator[Objection]:
+    """Places where an honest fix is possible and a person looks at it."""
+    name = PurePosixPath(file.path).name
+    if any(glob_matches(g, name) for g in BUILD_FILES):
+        if file.old is None:
+            yield hard("build-code", f"{file.path} is new, and run when the project is built or installed")
+        else:
+            yield soft("build-code", f"{file.path} is run when the project is built or installed")
+    if any(glob_matches(g, file.path) for g in INFRASTRUCTURE):
+        yield soft("infrastructure", f"{file.path} says what is deployed")
+    if SECURITY_CODE.search(file.path.casefold()):
+        yield soft("security-code", f"{file.path} seems to decide who may do what")
 
 
 def outside(path: str) -> str | None:
