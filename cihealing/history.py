@@ -44,7 +44,9 @@ class JobHistory:
         same = Run.objects.filter(repository=run.repository, error_hash=run.error_hash)
         branches = sorted(set(same.values_list("branch", flat=True)[:1000]))
         leader = run.cluster_leader or run.id
-        return Affected(runs=same.count(), branches=tuple(branches[:20]), cluster=Run.objects.filter(cluster_leader=leader).count())
+        waiting = Run.objects.filter(attached_to=run.id).count()
+        cluster = Run.objects.filter(cluster_leader=leader).exclude(id=run.id).count()
+        return Affected(runs=same.count(), branches=tuple(branches[:20]), waiting=waiting, cluster=cluster)
 
     def parent_of(self, execution: ExecutionRef) -> str:
         same = Execution.objects.filter(provider=execution.provider, host=execution.host, job_run_id=execution.job_run_id)

@@ -47,6 +47,18 @@ class Tried(Value, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
 
 
+class Reach(Value, frozen=True, kw_only=True):
+    """Whom the failure meets besides this run, as far as the service was told."""
+
+    runs: int = 1
+    """Runs of this repository with the same failure, this one among them."""
+    branches: tuple[str, ...] = ()
+    waiting: int = 0
+    """Runs that wait for what becomes of this one."""
+    cluster: int = 0
+    """Further runs, of any repository, that were gathered with this one."""
+
+
 class Incident(Value, frozen=True, kw_only=True):
     run_id: UUID
     repository: str
@@ -62,6 +74,7 @@ class Incident(Value, frozen=True, kw_only=True):
     confidence: float = 0.0
     signs: tuple[Sign, ...] = ()
     blame: Blame = Blame.UNKNOWN
+    reach: Reach = Reach()
     last_green: Build | None = None
     first_red: Build | None = None
     attempts: tuple[Tried, ...] = ()
@@ -71,14 +84,17 @@ class Incident(Value, frozen=True, kw_only=True):
     look_at: tuple[str, ...] = ()
     excerpt: tuple[Line, ...] = ()
     root_line: int | None = None
+    next_steps: tuple[str, ...] = ()
     next_command: str = ""
+    page_url: str = ""
+    change_url: str = ""
 
 
 def verify(hypothesis: Hypothesis, excerpt: Sequence[Line]) -> Hypothesis | None:
     """The hypothesis with those citations whose text stands on that line; None where none is left."""
     texts = {line.line: squeezed(line.text) for line in excerpt}
     signs = tuple(s for s in hypothesis.signs if squeezed(s.text) and squeezed(s.text) in texts.get(s.line, ""))
-    return Hypothesis(text=hypothesis.text, signs=signs) if signs else None
+    return msgspec.structs.replace(hypothesis, signs=signs) if signs else None
 
 
 def squeezed(text: str) -> str:
@@ -146,7 +162,7 @@ def camel(name: str) -> str:
 def to_markdown(incident: Incident) -> str:
     """The report for a person, ending in one newline."""
     sound = checked(incident)
-    parts = (head(sound), since(sound), why(sound), log(sound), tried(sound), then(sound))
+    parts = (head(sound), since(sound), whom(sound), why(sound), log(sound), tried(sound), then(sound))
     return "\n\n".join(block for part in parts for block in part) + "\n"
 
 
@@ -161,6 +177,8 @@ def head(incident: Incident) -> Iterator[str]:
         ("Class", f"{incident.failure_class.value}, confidence {incident.confidence:.2f}"),
         ("Blame", incident.blame.value),
         *([("Build", code(incident.pipeline_url))] if incident.pipeline_url else []),
+        *([("Change", code(incident.change_url))] if incident.change_url else []),
+        *([("Page", code(incident.page_url))] if incident.page_url else []),
         ("Run", code(str(incident.run_id))),
     ]
     yield "\n".join(f"- {name}: {text}" for name, text in facts)
@@ -184,13 +202,41 @@ def build(seen: Build | None) -> str:
     return f"{code(seen.commit)}{at}{f', {code(seen.url)}' if seen.url else ''}"
 
 
+def whom(incident: Incident) -> Iterator[str]:
+    reach = incident.reach
+    others = [b for b in reach.branches if b != incident.branch]
+    more = f" and {len(others) - MAX_NAMES} more" if len(others) > MAX_NAMES else ""
+    met = [
+        f"{many(reach.runs, 'run')} of {code(incident.repository)} failed so" if reach.runs > 1 else "",
+        f"other branches: {', '.join(map(code, others[:MAX_NAMES]))}{more}" if others else "",
+        f"{many(reach.waiting, 'run')} waiting for this one" if reach.waiting else "",
+        f"{many(reach.cluster, 'further run')}, of any repository, gathered with this one" if reach.cluster else "",
+    ]
+    yield "## Whom it meets"
+    yield "\n".join(f"- {text}" for text in met if text) or "Nobody else, as far as the service was told."
+
+
+def many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def believed(hypothesis: Hypothesis) -> str:
+    """Who says so, how surely, and whether it was tried in vain."""
+    said = [
+        f"by {code(hypothesis.by)}" if hypothesis.by else "",
+        f"confidence {hypothesis.confidence:.2f}" if hypothesis.confidence else "",
+    ]
+    said += ["a fix that stood on it was not proven"] if hypothesis.disproved else []
+    return f" ({', '.join(s for s in said if s)})" if any(said) else ""
+
+
 def why(incident: Incident) -> Iterator[str]:
     yield "## Why, as far as is known"
     if incident.root_cause:
         yield prose(incident.root_cause)
     for number, hypothesis in enumerate(incident.hypotheses, 1):
         lines = "\n".join(f"   - {cited(s)}" for s in hypothesis.signs)
-        yield f"{number}. {prose(hypothesis.text)}\n{lines}"
+        yield f"{number}. {prose(hypothesis.text)}{believed(hypothesis)}\n{lines}"
     if not incident.hypotheses:
         yield "There is no log to stand on, so there is no hypothesis."
     if incident.proposed_fix:
@@ -250,6 +296,8 @@ def counts(seen: Observation) -> str:
 
 def then(incident: Incident) -> Iterator[str]:
     yield "## Next"
+    if incident.next_steps:
+        yield "\n".join(f"{number}. {prose(step)}" for number, step in enumerate(incident.next_steps, 1))
     if incident.look_at:
         yield "Look at:\n\n" + "\n".join(f"- {code(place)}" for place in incident.look_at[:MAX_NAMES])
     if incident.next_command:

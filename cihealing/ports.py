@@ -504,9 +504,11 @@ class PastFix:
 
 @dataclass(frozen=True, kw_only=True)
 class Affected:
-    """`runs` and `branches` of the same repository with the same failure; `cluster`: runs of any repository gathered in one cluster."""
+    """`runs` and `branches` of the same repository with the same failure; `cluster`: runs of any repository gathered in one cluster;
+    `waiting`: runs attached to this one."""
 
     runs: int = 0
+    waiting: int = 0
     branches: tuple[str, ...] = ()
     cluster: int = 0
 

@@ -165,7 +165,8 @@ def report(request: HttpRequest, run_id: UUID) -> HttpResponse:
     found = _existing(request, run_id)
     if not found.report_markdown:
         raise Http404("This run has no report.")
-    return page(request, "dashboard/report.html", {"run": found, "section": "runs"})
+    told = found.report if isinstance(found.report, dict) and "escalationReason" in found.report else None
+    return page(request, "dashboard/report.html", {"run": found, "told": told, "section": "runs"})
 
 
 @require_safe

@@ -30,6 +30,7 @@ from cihealing.domain.values import (
     Sign,
     run_id_of,
 )  # fmt: skip
+from cihealing.incident import Incident, Reach, Step, Tried, to_dict
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 COMMIT = "c0ffee" + "0" * 34
@@ -108,7 +109,15 @@ def escalated() -> list[e.RunEvent]:
     hypothesis = Hypothesis(text="`math` is used and never imported", signs=(SIGN.__class__(rule="excerpt", line=40, text="E  total"),))
     diagnosis = Diagnosis(root_cause="a missing import", failure_class=FailureClass.PRODUCT, confidence=0.6, hypotheses=(hypothesis,))
     owner = Owner(name="@acme/shop", source="codeowners")
-    report = stored(msgspec.json.encode({"title": "test failed on main", "markdown": "# test failed on main\n"}))
+    incident = Incident(
+        run_id=UUID(int=1), repository="acme/shop", branch="main", commit=COMMIT, job="unit", escalation_reason="no fixer could help",
+        owner=owner,
+        hypotheses=diagnosis.hypotheses, root_cause=diagnosis.root_cause, excerpt=(Line(line=40, text="E  total"),), root_line=40,
+        reach=Reach(runs=3, branches=("main", "feature/b"), waiting=2), next_steps=("Ask @acme/shop.",), next_command="python -m pytest -q",
+        attempts=(Tried(number=0, steps=(Step(purpose=Purpose.REPRODUCE, observation=observation(Colour.RED)),)),),
+    )  # fmt: skip
+    told = {**to_dict(incident), "markdown": "# test failed on main\n"}
+    report = stored(msgspec.json.encode(told))
     return [
         *classified(),
         e.RunEscalated(reason="no fixer could help", owner=owner),

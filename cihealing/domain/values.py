@@ -293,6 +293,11 @@ class Hypothesis(Value, frozen=True, kw_only=True):
     text: str
     signs: tuple[Sign, ...]
     """At least one; each checked against the stored excerpt."""
+    by: str = ""
+    """Who believes it: `offline` or a model; empty where that was not kept."""
+    confidence: float = 0.0
+    disproved: bool = False
+    """An attempt that stood on it did not turn the command green."""
 
 
 class Diagnosis(Value, frozen=True, kw_only=True):

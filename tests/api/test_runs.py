@@ -182,7 +182,7 @@ def test_the_report_comes_as_json_or_markdown(api: Client, query: str, accept: s
     answer = api.get(f"{HOME}/runs/{make.make_run(make.escalated())}/report{query}", HTTP_ACCEPT=accept)
     assert answer["Content-Type"] == kind
     if kind == "application/json":
-        assert answer.json()["title"] == "test failed on main"
+        assert answer.json()["escalationReason"] == "no fixer could help"
     else:
         assert answer.content == b"# test failed on main\n"
 

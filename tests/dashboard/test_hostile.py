@@ -12,7 +12,8 @@ from django.conf import settings
 from django.test import Client
 
 from cihealing.domain import events as e
-from cihealing.domain.values import Blame, Colour, Diagnosis, FailureClass, Hypothesis, Line, Objection, Owner, Purpose, Sign
+from cihealing.domain.values import Blame, Colour, Diagnosis, FailureClass, Hypothesis, Line, Objection, Observation, Owner, Purpose, Sign
+from cihealing.incident import Build, Incident, Reach, Step, Tried, to_dict
 from dashboard.pages import seen
 from tests import factories as make
 from tests.dashboard.markup import elements
@@ -33,15 +34,31 @@ DIAGNOSIS = Diagnosis(
 )  # fmt: skip
 
 
+def incident(ran: Observation) -> Incident:
+    hypothesis = Hypothesis(text=BOTH, signs=(SIGN,), by=BOTH, confidence=0.5, disproved=True)
+    tried = Tried(
+        number=1, status=BOTH, diagnosis=BOTH, proposed_fix=BOTH, failure_reason=BOTH, steps=(Step(purpose=Purpose.GREEN, observation=ran),)
+    )
+    build = Build(commit=BOTH, url="javascript:alert(1)")
+    return Incident(
+        run_id=UUID(int=1), repository=BOTH, branch=BOTH, commit=BOTH, job=BOTH, escalation_reason=BOTH, owner=OWNER,
+        pipeline_url="javascript:alert(1)", error_type=BOTH, summary=BOTH, signs=(SIGN,), last_green=build, first_red=build,
+        attempts=(tried,), root_cause=BOTH, hypotheses=(hypothesis,),
+        proposed_fix=BOTH, look_at=(BOTH,), excerpt=(Line(line=3, text=BOTH),), root_line=3, next_steps=(BOTH,), next_command=BOTH,
+        page_url="javascript:alert(1)", change_url="javascript:alert(1)", reach=Reach(runs=2, branches=(BOTH,), waiting=1, cluster=1),
+    )  # fmt: skip
+
+
 def hostile_run() -> UUID:
     failure = make.failure("v1:evil")
     lines = (Line(line=1, text=BOTH), Line(line=3, text=LONG))
     read = msgspec.structs.replace(failure, excerpt=lines, root_line=3, failed_tests=(BOTH,), error_type=BOTH, summary=BOTH)
-    patch, report = make.stored(PATCH), make.stored(msgspec.json.encode({"markdown": BOTH}))
+    patch = make.stored(PATCH)
     ran = make.observation(
         Colour.RED, command=BOTH + LONG, log_tail=BOTH, environment=BOTH, counts_tests=True, failed_tests=(BOTH,), violations=(BOTH,),
         missing=BOTH,
     )  # fmt: skip
+    report = make.stored(msgspec.json.encode({**to_dict(incident(ran)), "markdown": BOTH}))
     facts: list[e.RunEvent] = [
         e.RunStarted(),
         e.FailureClassified(failure_class=FailureClass.PRODUCT, confidence=0.9, signs=(SIGN,), steps=(BOTH,)),

@@ -306,7 +306,15 @@ def test_no_more_questions_are_asked_of_the_database_the_more_attempts_there_are
 
 def test_the_report_is_a_page_and_a_markdown_file(reader: Client) -> None:
     found = run_of(1, *make.escalated())
-    assert "# test failed on main" in text(page(reader, "report", found), "article")
+    html = page(reader, "report", found)
+    assert "no fixer could help" in text(html, "main")
+    assert [e.text for e in elements(html, "h2")] == [
+        "What to do next", "Why, as far as is known", "What failed, since when, whom it meets", "What was tried", "What the log says",
+    ]  # fmt: skip
+    assert "Ask @acme/shop." in html
+    assert "3, 2 waiting for this one" in text(html, "main")
+    assert 'href="#line-40"' in html
+    assert 'id="line-40"' in html
     file = reader.get(url("report_markdown", found))
     assert file.content == b"# test failed on main\n"
     assert file["Content-Type"] == "text/markdown; charset=utf-8"

@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cihealing.domain.values import Blame, Colour, FailureClass, Hypothesis, Line, Observation, Owner, Purpose, Sign
-from cihealing.incident import Build, Incident, Step, Tried, reproduce, to_dict, to_markdown, verify
+from cihealing.incident import Build, Incident, Reach, Step, Tried, reproduce, to_dict, to_markdown, verify
 from cihealing.markdown import code, fence, prose
 
 EXCERPT = (Line(line=41, text="def total(items):"), Line(line=42, text="E   assert   3 == 4"), Line(line=43, text=""))
@@ -157,6 +157,10 @@ def test_data_is_plain_camel_case_and_complete() -> None:
         "excerpt",
         "rootLine",
         "nextCommand",
+        "nextSteps",
+        "pageUrl",
+        "changeUrl",
+        "reach",
     }
     assert data["runId"] == str(UUID(int=7))
     assert data["lastGreen"] == {"commit": "a" * 40, "url": "https://ci.example/0", "at": "2025-03-01T08:30:00+00:00"}
@@ -213,6 +217,13 @@ def test_the_report_tells(said: str) -> None:
         (changed(owner=None), "- Owner: nobody could be named"),
         (changed(last_green=None), "- Last green: not known"),
         (changed(attempts=()), "Nothing: no attempt was made."),
+        (INCIDENT, "Nobody else, as far as the service was told."),
+        (changed(reach=Reach(runs=3, branches=("feature/x", "b"))), "- 3 runs of `acme/shop` failed so\n- other branches: `b`"),
+        (
+            changed(reach=Reach(waiting=1, cluster=2)),
+            "- 1 run waiting for this one\n- 2 further runs, of any repository, gathered with this one",
+        ),
+        (changed(next_steps=("Ask ann.", "Begin at a.py.")), "1. Ask ann.\n2. Begin at a.py."),
         (changed(attempts=(Tried(number=2, status="failed"),)), "No command was run."),
     ],
 )
@@ -301,11 +312,15 @@ def everywhere(bad: str) -> Incident:
         signs=(sign,),
         last_green=Build(commit=bad, url=bad),
         root_cause=bad,
-        hypotheses=(Hypothesis(text=bad, signs=(sign,)),),
+        hypotheses=(Hypothesis(text=bad, signs=(sign,), by=bad, confidence=0.5, disproved=True),),
         proposed_fix=bad,
         look_at=(bad,),
         excerpt=(line,),
         next_command=bad,
+        next_steps=(bad,),
+        page_url=bad,
+        change_url=bad,
+        reach=Reach(runs=2, branches=(bad,), waiting=1, cluster=1),
         attempts=(Tried(number=1, status=bad, diagnosis=bad, proposed_fix=bad, failure_reason=bad, steps=(step,)),),
     )
 
@@ -319,9 +334,9 @@ def test_hostile_text_stays_text(bad: str) -> None:
     tokens = MarkdownIt("commonmark").parse(text)
     headings = [tokens[n + 1].content for n, t in enumerate(tokens) if t.type == "heading_open"]
     assert headings[1:] == [
-        h for h in headings[1:] if h.startswith(("Since when", "Why, as", "What the log", "What was", "Attempt 1", "Next"))
+        h for h in headings[1:] if h.startswith(("Since when", "Why, as", "What the log", "What was", "Attempt 1", "Next", "Whom it"))
     ]
-    assert len(headings) <= 7
+    assert len(headings) <= 8
 
 
 @pytest.mark.parametrize("bad", HOSTILE)

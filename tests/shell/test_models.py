@@ -89,6 +89,30 @@ def test_a_hard_objection_ends_the_attempt_and_the_next_one_hears_of_it(asking: 
     assert "that is protected" in model.asked[1].prompt
 
 
+def report_of(bench: Bench) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.json.decode(bench.tools.artifacts.text(state().report))
+    return told
+
+
+def test_the_report_marks_what_an_attempt_stood_on_in_vain(asking: Asking) -> None:
+    bench = asking(FakeModel([answered(root_cause="bad is misspelt")]), max_attempts=1)
+    bench.runner.answer = lambda purpose, number: seen(purpose, Colour.RED)
+    receive(failed(), key="1")
+    bench.drain()
+    assert state().status == "escalated"
+    last = report_of(bench)["hypotheses"][-1]
+    assert (last["text"], last["by"], last["disproved"]) == ("bad is misspelt", "anthropic/anthropic-model", True)
+
+
+def test_the_report_leads_with_what_a_model_explains(asking: Asking) -> None:
+    bench = asking(FakeModel([answered(root_cause="the table is empty", confidence=0.3)]), repository={"mode": "diagnose"})
+    receive(failed(), key="1")
+    bench.drain()
+    told = report_of(bench)
+    assert told["rootCause"] == state().diagnosis.root_cause == "the table is empty"
+    assert [h["by"] for h in told["hypotheses"]] == ["anthropic/anthropic-model", "offline"]
+
+
 @pytest.mark.parametrize("outcome", ["malformed", "truncated", "refused"])
 def test_an_answer_of_no_use_spends_the_attempt(asking: Asking, outcome: str) -> None:
     bench = asking(FakeModel([useless(outcome), answered()]))

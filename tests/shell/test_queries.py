@@ -255,7 +255,7 @@ def test_an_escalated_run_shows_owner_hypothesis_and_report() -> None:
     assert (detail.owner, detail.owner_source, detail.escalation_reason) == ("@acme/shop", "codeowners", "no fixer could help")
     assert detail.diagnosis is not None
     assert [x.cited for x in detail.excerpt] == [True, True]
-    assert detail.report["title"] == "test failed on main"
+    assert detail.report["rootCause"] == "a missing import"
     assert detail.report_markdown == "# test failed on main\n"
     assert detail.actions == ("human-fix", "retry", "abort")
 
