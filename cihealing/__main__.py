@@ -15,7 +15,7 @@ LIGHT = ("explain", "fingerprint", "notify", "rules")
 """Commands that need neither settings nor database: they start in a fraction of the time, in a CI job or a shell loop."""
 
 MAKES_SECRETS = ("up",)
-TAKES_DATA = ("up", "demo", "doctor", "audit", "heal", "rebuild", "retry", "runs", "watch")
+TAKES_DATA = ("up", "connect", "demo", "doctor", "audit", "heal", "rebuild", "retry", "runs", "watch")
 OF_ITS_OWN = "try"
 """The command that has a service of its own for as long as it runs."""
 OWN_DIRECTORY = "cihealing-try-"

@@ -30,13 +30,25 @@ def written(path: Path, *, size: int) -> bool:
     """Whether the secret was made now. It appears whole: a start that was killed half-way must not leave an empty secret behind."""
     if path.exists() and path.stat().st_size:
         return False
+    _whole(path, secrets.token_urlsafe(size))
+    return True
+
+
+def keep(path: Path, secret: str) -> None:
+    """Put a secret that others made into a file of its own. What lay there stays beside it as `<name>.old`."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() and path.read_text().strip() not in ("", secret.strip()):
+        path.replace(path.with_name(f"{path.name}.old"))
+    _whole(path, secret.strip())
+
+
+def _whole(path: Path, secret: str) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(size) + "\n")
+        file.write(secret + "\n")
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
-    return True
 
 
 def ensure_admin(directory: Path) -> str | None:

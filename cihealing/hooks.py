@@ -29,6 +29,11 @@ class Hook:
         return any(fnmatchcase(repository, glob) for glob in self.repositories)
 
 
+def named(environment: Mapping[str, str], *, own: Mapping[str, str]) -> dict[str, str]:
+    """The environment, with the service's own webhook secrets (by provider, "" for all) as the settings resolved them."""
+    return {**environment, **{f"{SETTING}_{provider.upper()}".rstrip("_"): secret for provider, secret in own.items()}}
+
+
 def hooks_for(provider: str, *, settings: Mapping[str, str], policy: Policy) -> list[Hook]:
     """The provider's hooks that have a secret, narrower ones first. `settings` are environment variables by name."""
     own = split(settings.get(f"{SETTING}_{provider.upper()}", "")) + split(settings.get(SETTING, ""))

@@ -7,7 +7,6 @@ most and some never try again, so nothing slow happens here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -126,8 +125,7 @@ def _no_secret(provider: str) -> str:
 
 def _secrets() -> dict[str, str]:
     """The environment, with the service's own webhook secrets as the settings resolved them (files, data directory)."""
-    own: Mapping[str, str] = settings.CI_HEALING["WEBHOOK_SECRETS"]
-    return {**os.environ, **{f"{hooks.SETTING}_{provider.upper()}".rstrip("_"): secret for provider, secret in own.items()}}
+    return hooks.named(os.environ, own=settings.CI_HEALING["WEBHOOK_SECRETS"])
 
 
 def _spoken_for(authentic: list[tuple[hooks.Hook, str]], results: list[Result]) -> tuple[hooks.Hook, str]:

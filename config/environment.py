@@ -34,6 +34,9 @@ OUTSIDE_SECRETS = (
     "openai_api_key", "gemini_api_key", "grok_api_key", "slack_webhook_url", "slack_bot_token", "slack_signing_secret",
 )  # fmt: skip
 
+ALSO_IN_FILES = ("github_app_id",)
+"""No secrets, but kept beside one by `cihealing connect`."""
+
 
 def data_directory() -> Path:
     """Where the service keeps what it must not lose; `var/` in the checkout unless `CI_HEALING_DATA_DIR` says otherwise."""
@@ -44,7 +47,8 @@ class SecretFiles(PydanticBaseSettingsSource):
     """Secrets from files: `CI_HEALING_<NAME>_FILE`, else `<data directory>/<name>`. One trailing newline is not part of a secret."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return (_secret_from_file(field_name) if field.annotation is SecretStr else None), field_name, False
+        in_a_file = field.annotation is SecretStr or field_name in ALSO_IN_FILES
+        return (_secret_from_file(field_name) if in_a_file else None), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}

@@ -6,6 +6,7 @@ Source: GitHub docs, 'Authenticating as a GitHub App installation'.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import github
 import requests
+from jwt import PyJWTError
 
 from cihealing.ports import PermanentError, TransientError
 
@@ -20,6 +22,8 @@ TOKEN, APP, KEY = "CI_HEALING_GITHUB_TOKEN", "CI_HEALING_GITHUB_APP_ID", "CI_HEA
 API, CA = "CI_HEALING_GITHUB_API_URL", "CI_HEALING_CA_BUNDLE"
 DEFAULT_API = "https://api.github.com"
 TIMEOUT = 20
+KNOWN_FOR = 600.0
+"""Seconds for which it is not asked again which installation a repository has."""
 
 _lock = threading.Lock()
 
@@ -27,20 +31,40 @@ _lock = threading.Lock()
 def installation(repository: str, settings: Mapping[str, str]) -> Any:
     """PyGithub fetches a token when one is needed, and again shortly before it ends (an hour)."""
     with _lock:
-        return _installation(repository, settings[APP], settings[KEY], settings.get(API) or DEFAULT_API, settings.get(CA, ""))
+        # An App that was installed anew has another installation: what was found is asked for again after a while.
+        return _installation(repository, *_of(settings), int(time.monotonic() // KNOWN_FOR))
+
+
+def _of(settings: Mapping[str, str]) -> tuple[str, str, str, str]:
+    return settings[APP], settings[KEY], settings.get(API) or DEFAULT_API, settings.get(CA, "")
+
+
+def _signed(app: str, key: str, api: str, ca: str) -> tuple[Any, Any]:
+    signing = github.Auth.AppAuth(app, key)
+    return signing, github.GithubIntegration(auth=signing, base_url=api, timeout=TIMEOUT, verify=ca or True, retry=None)
+
+
+def permissions(settings: Mapping[str, str]) -> dict[str, str]:
+    """What the App may do, by GitHub's names. Raises PermanentError, TransientError."""
+    try:
+        found = _signed(*_of(settings))[1].get_app().permissions
+    except github.GithubException as error:
+        raise _told(error.status) from None
+    except (requests.RequestException, OSError, ValueError, PyJWTError) as error:
+        raise PermanentError(f"the GitHub App cannot sign in: {type(error).__name__}; check {APP} and {KEY}") from None
+    return {str(name): str(level) for name, level in found.items()}
 
 
 @lru_cache(maxsize=500)
-def _installation(repository: str, app: str, key: str, api: str, ca: str) -> Any:
-    signing = github.Auth.AppAuth(app, key)
+def _installation(repository: str, app: str, key: str, api: str, ca: str, period: int) -> Any:
     try:
-        found = github.GithubIntegration(auth=signing, base_url=api, timeout=TIMEOUT, verify=ca or True, retry=None)
+        signing, found = _signed(app, key, api, ca)
         return signing.get_installation_auth(found.get_repo_installation(*repository.split("/", 1)).id, requester=found.requester)
     except github.UnknownObjectException:
         raise PermanentError(f"the GitHub App is not installed in {repository}: install it there") from None
     except github.GithubException as error:
         raise _told(error.status) from None
-    except (requests.RequestException, OSError, ValueError) as error:
+    except (requests.RequestException, OSError, ValueError, PyJWTError) as error:
         raise PermanentError(f"the GitHub App cannot sign in: {type(error).__name__}; check {APP} and {KEY}") from None
 
 

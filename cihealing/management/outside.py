@@ -1,40 +1,19 @@
-"""What `cihealing doctor` says of other sides: signatures, models, forges, Slack. Without `--online` nothing is asked of anybody."""
+"""What `cihealing doctor` says of other sides: models, forges, CIs, Slack. Without `--online` nothing is asked of anybody."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-from datetime import UTC, datetime
+from collections.abc import Callable
 
-from cihealing import hooks, policy_file, registry
+from cihealing import policy_file, registry
+from cihealing.adapters import github_app, github_manifest
+from cihealing.adapters.chat import slack as slack_adapter
+from cihealing.adapters.ci import jenkins as jenkins_adapter
 from cihealing.capabilities import asking
 from cihealing.management.findings import Finding, bad, note, ok
-from cihealing.ports import BadSignature, ModelFailed, ModelRequest, PermanentError, RawRequest, TransientError
+from cihealing.ports import ModelFailed, ModelRequest, PermanentError, TransientError
 
 FORGES = {"github": "CI_HEALING_GITHUB_ENABLED"}
 QUESTION = "Answer with known=false and empty lists and texts; this is a test of the connection."
-
-
-def signature() -> Finding:
-    """A body signed here is taken, one edited byte is not."""
-    settings = registry.adapter_settings()
-    secrets = hooks.split(settings.get("CI_HEALING_WEBHOOK_SECRET", ""))
-    if not secrets:
-        return note("signature", "no secret is set that serves every provider")
-    body = json.dumps({"test": True}).encode()
-    mac = hmac.new(secrets[0].encode(), body, hashlib.sha256).hexdigest()
-    headers = {"x-hub-signature-256": f"sha256={mac}"}
-    good, edited = (RawRequest(headers=headers, body=b, received_at=datetime.now(UTC)) for b in (body, body + b" "))
-    try:
-        registry.CI["generic"].verify(good, secrets)
-    except BadSignature as error:
-        return bad("signature", f"a body that was signed here is refused: {error}")
-    try:
-        registry.CI["generic"].verify(edited, secrets)
-    except BadSignature:
-        return ok("signature", "a signed body is taken, one with an edited byte is refused")
-    return bad("signature", "a body that was edited after it was signed is taken")
 
 
 def models() -> Finding:
@@ -78,16 +57,57 @@ def github() -> Finding:
     )
 
 
-def scopes() -> Finding:
-    """What the credentials may do beyond what is needed; also shows that GitHub is there."""
+def asked(subject: str, missing: str, question: Callable[[dict[str, str]], list[str]], *, needs: tuple[str, ...], fine: str) -> Finding:
+    """One question to another side; what it answers is something to look at, that it does not is a fault."""
     settings = registry.adapter_settings()
-    if not settings.get("CI_HEALING_GITHUB_TOKEN") or settings.get("CI_HEALING_GITHUB_APP_ID"):
-        return note("github scopes", "there is no token of a person to look at")
+    if not all(settings.get(name) for name in needs):
+        return note(subject, missing)
     try:
-        found = registry.FORGES["github"].excess(settings=settings)
+        found = question(settings)
     except (PermanentError, TransientError) as error:
-        return bad("github scopes", str(error))
-    return note("github scopes", "; ".join(found)) if found else ok("github scopes", "the token may do what is needed and no more")
+        return bad(subject, str(error))
+    return note(subject, "; ".join(found)) if found else ok(subject, fine)
+
+
+def scopes() -> Finding:
+    """What a person's token may do beyond what is needed; also shows that GitHub is there."""
+    if registry.adapter_settings().get("CI_HEALING_GITHUB_APP_ID"):
+        return note("github scopes", "an App signs in: see github app")
+    return asked(
+        "github scopes", "there is no token of a person to look at", lambda told: list(registry.FORGES["github"].excess(settings=told)),
+        needs=("CI_HEALING_GITHUB_TOKEN",), fine="the token may do what is needed and no more",
+    )  # fmt: skip
+
+
+def app() -> Finding:
+    return asked(
+        "github app", "there is no App: `cihealing connect github` makes one",
+        lambda told: github_manifest.compared(github_app.permissions(told)), needs=(github_app.APP, github_app.KEY),
+        fine="it signs in, and may do what is needed and no more",
+    )  # fmt: skip
+
+
+def gitlab() -> Finding:
+    return asked(
+        "gitlab", "set CI_HEALING_GITLAB_TOKEN for logs, reruns and merge requests",
+        lambda told: list(registry.FORGES["gitlab"].excess(settings=told)), needs=("CI_HEALING_GITLAB_TOKEN",),
+        fine="it answers, and the token may do what is needed and no more",
+    )  # fmt: skip
+
+
+def jenkins() -> Finding:
+    return asked(
+        "jenkins", "set CI_HEALING_JENKINS_URL, CI_HEALING_JENKINS_USER and CI_HEALING_JENKINS_TOKEN for logs and reruns",
+        lambda told: jenkins_adapter.signed_in(settings=told), needs=("CI_HEALING_JENKINS_URL", "CI_HEALING_JENKINS_TOKEN"),
+        fine="it answers, and knows the user",
+    )  # fmt: skip
+
+
+def slack_online() -> Finding:
+    return asked(
+        "slack bot", "there is no bot token to look at", lambda told: slack_adapter.signed_in(settings=told),
+        needs=(slack_adapter.TOKEN,), fine="Slack knows the bot",
+    )  # fmt: skip
 
 
 def slack() -> Finding:
@@ -100,5 +120,5 @@ def slack() -> Finding:
     return ok("slack", f"it is told, and {people} linked people may press its buttons")
 
 
-LOCAL = (signature, models, github, slack)
-ONLINE = (scopes, call)
+LOCAL = (models, github, slack)
+ONLINE = (scopes, app, gitlab, jenkins, slack_online, call)

@@ -94,14 +94,14 @@ class FakeSlack:
 
 WORK: Mapping[str, Callable[[FakeSlack, dict[str, Any]], dict[str, Any]]] = {
     "chat.postMessage": FakeSlack.post, "chat.update": FakeSlack.update, "conversations.history": FakeSlack.history,
-    "webhook": lambda slack, body: {},
+    "webhook": lambda slack, body: {}, "auth.test": lambda slack, body: {"ok": True, "user": "cihealing", "bot_id": "B1"},
 }  # fmt: skip
 
 
 def _handler(slack: FakeSlack) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or "{}")
             method = "webhook" if self.path.startswith("/services/") else self.path.rpartition("/")[2]
             reply = slack.answer(method, body)
             if reply.silent:

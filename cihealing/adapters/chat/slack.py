@@ -63,6 +63,12 @@ def tell(message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
 # ---------------------------------------------------------------- bot token
 
 
+def signed_in(*, settings: Mapping[str, str]) -> list[str]:
+    """What is to be looked at before the bot can post. Raises TransientError, PermanentError. Source: Slack, `auth.test`."""
+    _asked(_client(settings), "auth.test")
+    return [] if settings.get(CHANNEL) else [f"set {CHANNEL}: without it nothing is posted"]
+
+
 def _client(settings: Mapping[str, str]) -> WebClient:
     return WebClient(
         token=settings[TOKEN], base_url=settings.get(API) or "https://slack.com/api/", timeout=TIMEOUT, ssl=_trust(settings),

@@ -55,6 +55,12 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
             return [_check_suite(body)]
         case "status":
             return [_status(body)]
+        case "installation" | "installation_repositories":
+            return [Ignored(reason=f"the App was changed at GitHub ({body.label('action')}): what it may reach is asked for anew")]
+        case "pull_request" | "push":
+            return [Ignored(reason=f"{event} events make us look at our own changes, and say nothing of a job's result")]
+        case "ping":
+            return [Ignored(reason="GitHub only asks whether somebody is here")]
         case "":
             raise BadPayload("the header X-GitHub-Event is missing")
         case _:

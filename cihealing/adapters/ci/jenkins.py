@@ -9,6 +9,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -93,6 +94,20 @@ def fetch_log(failed: Result, *, settings: Mapping[str, str], transport: httpx.B
         job, number = _run(conversation, facts.execution.job_run_id)
         asked = _asked(f"build {number} of {job}", "Job/Read")
         return _outbound.whole_log(conversation, f"{job}/{number}/consoleText", asked=asked)
+
+
+def signed_in(*, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> list[str]:
+    """Where a token is not known at one of the base URLs, in words. Raises TransientError, PermanentError. Source: `whoAmI/api/json`."""
+    found = []
+    for url in filter(None, (part.strip() for part in settings.get("CI_HEALING_JENKINS_URL", "").split(","))):
+        host = urlsplit(url).netloc
+        with _talk(settings, host=host, need="Overall/Read", transport=transport) as conversation:
+            asked = _asked("who we are", "Overall/Read")
+            who = asked.fields(conversation.get("whoAmI/api/json"))
+            with asked.readable():
+                if who.flag("anonymous") or not who.flag("authenticated"):
+                    found.append(f"{host} does not know the user: check {USER} and {_JENKINS.token}")
+    return found
 
 
 def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> str:

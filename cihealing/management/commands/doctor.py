@@ -20,7 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from cihealing import embedded, policy_file
 from cihealing.first_start import SECRETS
-from cihealing.management import outside
+from cihealing.management import outside, signing
 from cihealing.management.findings import Finding, bad, note, ok
 
 
@@ -109,7 +109,8 @@ def webhook_secret() -> Finding:
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    python, git, sandbox, data_directory, database, broker, policy, switch, webhook_secret, *outside.LOCAL,
+    python, git, sandbox, data_directory, database, broker, policy, switch, webhook_secret, signing.strength, signing.signatures,
+    *outside.LOCAL,
 )  # fmt: skip
 
 

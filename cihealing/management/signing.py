@@ -1,0 +1,146 @@
+"""What `cihealing doctor` says of secrets: are they strong, and is each provider's way of signing taken and a forgery not?"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from cihealing import hooks, policy_file, registry
+from cihealing.management.findings import Finding, bad, note, ok
+from cihealing.ports import BadSignature, RawRequest
+
+LEAST_BITS = 64
+"""Of a secret that others may try to guess offline: the body and its signature are all they need."""
+KNOWN = frozenset({"secret", "changeme", "change-me", "password", "webhook", "webhook-secret", "cihealing", "test", "mysecret", "admin"})
+BODY = b'{"test": true}'
+
+
+def strength() -> Finding:
+    """Short, well-known or shared secrets."""
+    named = {name or "all providers": hooks.split(value) for name, value in settings.CI_HEALING["WEBHOOK_SECRETS"].items() if value}
+    weak = [f"the webhook secret of {name} {why}" for name, given in named.items() for s in given if (why := weakness(s))]
+    for name in ("SECRET_KEY", "API_TOKEN", "METRICS_TOKEN"):
+        value = str(settings.SECRET_KEY if name == "SECRET_KEY" else settings.CI_HEALING.get(name) or "")
+        if value and (why := weakness(value)):
+            weak.append(f"CI_HEALING_{name} {why}")
+    if twice := shared(named):
+        weak.append(f"{twice} have one webhook secret: who holds it speaks for both")
+    return (
+        bad("secret strength", "; ".join(weak) + "; make one with `openssl rand -hex 32`") if weak else ok("secret strength", "long enough")
+    )
+
+
+def weakness(secret: str) -> str:
+    if secret.strip().casefold() in KNOWN:
+        return "is a word that is tried first"
+    bits = entropy(secret)
+    return f"has about {bits:.0f} bits at most; {LEAST_BITS} are needed" if bits < LEAST_BITS else ""
+
+
+def entropy(secret: str) -> float:
+    """An upper bound, in bits: what as many letters as are used could hold, were they drawn at random."""
+    counts = Counter(secret)
+    spread = -sum(n / len(secret) * math.log2(n / len(secret)) for n in counts.values()) if secret else 0.0
+    return abs(len(secret) * spread)
+
+
+def shared(named: Mapping[str, Sequence[str]]) -> str:
+    own = [(name, secret) for name, given in named.items() if name != "all providers" for secret in given]
+    return next((f"{a} and {b}" for a, s in own for b, t in own if a < b and s == t), "")
+
+
+# ---------------------------------------------------------------- each provider's way
+
+
+def signatures() -> Finding:
+    """For every hook there is: what its sender would send is taken, the same with one byte changed or another secret is not."""
+    policy, secrets = policy_file.current()[0], hooks.named(os.environ, own=settings.CI_HEALING["WEBHOOK_SECRETS"])
+    found = [hook for provider in SIGN for hook in hooks.hooks_for(provider, settings=secrets, policy=policy)]
+    if not found:
+        return note("signatures", "no webhook has a secret: set CI_HEALING_WEBHOOK_SECRET")
+    faults = [f"{hook.name}: {why}" for hook in found for secret in hook.secrets if (why := fault(hook.provider, secret))]
+    if faults:
+        return bad("signatures", "; ".join(faults))
+    return ok(
+        "signatures", f"taken as {', '.join(sorted({h.provider for h in found}))} sign, and refused where a byte or the secret differs"
+    )
+
+
+def fault(provider: str, secret: str) -> str:
+    """What is wrong with a provider's verification; empty where it is right."""
+    sign = SIGN.get(provider)
+    if sign is None:
+        return ""
+    verify = registry.CI[provider].verify
+    right = sign(secret, BODY)
+    try:
+        verify(right, [secret])
+    except BadSignature as error:
+        return f"what its sender would sign is refused: {error}"
+    for wrong in (sign(other(secret), BODY), *([edited(right)] if provider not in BY_TOKEN else [])):
+        try:
+            verify(wrong, [secret])
+        except BadSignature:
+            continue
+        return "a forged delivery is taken"
+    return ""
+
+
+def other(secret: str) -> str:
+    """Another secret of the same form."""
+    return "whsec_" + base64.b64encode(secret.encode()[:24].ljust(24, b"x")).decode() if secret.startswith("whsec_") else secret + "x"
+
+
+def edited(request: RawRequest) -> RawRequest:
+    return RawRequest(headers=request.headers, body=request.body + b" ", path_token=request.path_token, received_at=request.received_at)
+
+
+def _request(body: bytes, headers: Mapping[str, str], path_token: str = "") -> RawRequest:
+    return RawRequest(headers=dict(headers), body=body, path_token=path_token, received_at=datetime.now(UTC))
+
+
+def _mac(secret: str, message: bytes) -> str:
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+
+def _hub(secret: str, body: bytes) -> RawRequest:
+    return _request(body, {"x-hub-signature-256": f"sha256={_mac(secret, body)}", "x-github-delivery": "doctor"})
+
+
+def _standard(secret: str, body: bytes) -> RawRequest:
+    """Source: Standard Webhooks, 'Signature scheme'."""
+    key, at = base64.b64decode(secret.removeprefix("whsec_")), str(int(datetime.now(UTC).timestamp()))
+    mac = base64.b64encode(hmac.new(key, b"doctor." + at.encode() + b"." + body, hashlib.sha256).digest()).decode()
+    return _request(body, {"webhook-id": "doctor", "webhook-timestamp": at, "webhook-signature": f"v1,{mac}"})
+
+
+def _gitlab(secret: str, body: bytes) -> RawRequest:
+    return _standard(secret, body) if secret.startswith("whsec_") else _request(body, {"x-gitlab-token": secret})
+
+
+def _jenkins(secret: str, body: bytes) -> RawRequest:
+    return _request(body, {}, path_token=secret)
+
+
+def _circleci(secret: str, body: bytes) -> RawRequest:
+    return _request(body, {"circleci-signature": f"v1={_mac(secret, body)}"})
+
+
+def _buildkite(secret: str, body: bytes) -> RawRequest:
+    at = str(int(datetime.now(UTC).timestamp()))
+    return _request(body, {"x-buildkite-signature": f"timestamp={at},signature={_mac(secret, at.encode() + b'.' + body)}"})
+
+
+SIGN: Mapping[str, Callable[[str, bytes], RawRequest]] = {
+    "generic": _hub, "github": _hub, "gitlab": _gitlab, "jenkins": _jenkins, "circleci": _circleci, "buildkite": _buildkite,
+}  # fmt: skip
+BY_TOKEN = ("gitlab", "jenkins")
+"""They send the secret itself: the body is not signed."""
