@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from cihealing.adapters.ci import _outbound, _wire
+from cihealing.adapters.ci import _outbound, _signing, _wire
 from cihealing.adapters.outside.client import Conversation
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadSignature, NoLog, PermanentError, RawRequest
@@ -22,22 +22,22 @@ RED = ("failed", "timed_out")
 
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
-    known = _wire.require_secret(secrets, provider=name)
+    known = _signing.require_secret(secrets, provider=name)
     if "x-buildkite-signature" in request.headers:
         _verify_signature(request, known)
     else:
         _verify_token(request, known)
     # Buildkite names no delivery; a retry sends the same body, and each job's end has its own.
-    return _wire.delivery_id("", body=request.body)
+    return _signing.delivery_id("", body=request.body)
 
 
 def _verify_signature(request: RawRequest, secrets: Sequence[str]) -> None:
     given = request.headers["x-buildkite-signature"]
     parts = dict(part.strip().partition("=")[::2] for part in given.split(",", 4)[:4])
     timestamp, signature = parts.get("timestamp", ""), parts.get("signature", "")
-    _wire.fresh(timestamp, now=request.received_at, header="the timestamp of X-Buildkite-Signature")
+    _signing.fresh(timestamp, now=request.received_at, header="the timestamp of X-Buildkite-Signature")
     signed = timestamp.encode() + b"." + request.body
-    if not _wire.hex_signed(signature, message=signed, secrets=secrets, schemes={"": "sha256"}):
+    if not _signing.hex_signed(signature, message=signed, secrets=secrets, schemes={"": "sha256"}):
         raise BadSignature("X-Buildkite-Signature is not of a secret known here")
 
 
@@ -45,7 +45,7 @@ def _verify_token(request: RawRequest, secrets: Sequence[str]) -> None:
     given = request.headers.get("x-buildkite-token", "")
     if not given:
         raise BadSignature("X-Buildkite-Signature (or X-Buildkite-Token) is missing")
-    if not _wire.one_of(given, secrets):
+    if not _signing.one_of(given, secrets):
         raise BadSignature("X-Buildkite-Token is not a secret known here")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from msgspec import structs
 
-from cihealing.adapters.ci import _outbound, _wire
+from cihealing.adapters.ci import _outbound, _signing, _wire
 from cihealing.adapters.outside.client import Conversation
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadSignature, NoLog, PermanentError, RawRequest
@@ -24,12 +24,12 @@ RED = ("failed", "error")
 
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
-    known = _wire.require_secret(secrets, provider=name)
-    given = _wire.required_header(request.headers, "circleci-signature")
-    if not _wire.hex_signed(given, message=request.body, secrets=known, schemes={"v1": "sha256"}):
+    known = _signing.require_secret(secrets, provider=name)
+    given = _signing.required_header(request.headers, "circleci-signature")
+    if not _signing.hex_signed(given, message=request.body, secrets=known, schemes={"v1": "sha256"}):
         raise BadSignature("circleci-signature is not of a secret known here")
     # The event's own id stands in the body alone, and a retry sends the same body.
-    return _wire.delivery_id("", body=request.body)
+    return _signing.delivery_id("", body=request.body)
 
 
 def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cihealing.adapters.ci import _wire
+from cihealing.adapters.ci import _signing, _wire
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadSignature, RawRequest
 
@@ -24,15 +24,15 @@ _PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
-    known = _wire.require_secret(secrets, provider=name)
+    known = _signing.require_secret(secrets, provider=name)
     if "webhook-signature" in request.headers:
-        return _wire.verify_standard(request.headers, body=request.body, secrets=known, now=request.received_at)
+        return _signing.verify_standard(request.headers, body=request.body, secrets=known, now=request.received_at)
     given = request.headers.get("x-hub-signature-256", "")
     if not given:
         raise BadSignature("sign the body: webhook-id, webhook-timestamp and webhook-signature, or X-Hub-Signature-256")
-    if not _wire.hex_signed(given, message=request.body, secrets=known, schemes={"sha256": "sha256"}):
+    if not _signing.hex_signed(given, message=request.body, secrets=known, schemes={"sha256": "sha256"}):
         raise BadSignature("X-Hub-Signature-256 is not of a secret known here")
-    return _wire.delivery_id("", body=request.body)
+    return _signing.delivery_id("", body=request.body)
 
 
 def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
@@ -83,7 +83,7 @@ def _execution(body: _wire.Fields, *, request: RawRequest) -> ExecutionRef:
 
 def _delivery(body: _wire.Fields, *, request: RawRequest) -> str:
     given = body.ident("deliveryId") if "deliveryId" in body else request.headers.get("webhook-id", "")
-    return _wire.delivery_id(given, body=request.body)
+    return _signing.delivery_id(given, body=request.body)
 
 
 def _pipeline_url(body: _wire.Fields) -> str:

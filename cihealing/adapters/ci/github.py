@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from cihealing.adapters import github_app
-from cihealing.adapters.ci import _outbound, _wire
+from cihealing.adapters.ci import _outbound, _signing, _wire
 from cihealing.adapters.outside import archives
 from cihealing.adapters.outside.client import Conversation
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
@@ -34,12 +34,12 @@ RED = ("failure", "timed_out", "startup_failure")
 
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
-    known = _wire.require_secret(secrets, provider=name)
-    given = _wire.required_header(request.headers, "x-hub-signature-256")
-    if not _wire.hex_signed(given, message=request.body, secrets=known, schemes={"sha256": "sha256"}):
+    known = _signing.require_secret(secrets, provider=name)
+    given = _signing.required_header(request.headers, "x-hub-signature-256")
+    if not _signing.hex_signed(given, message=request.body, secrets=known, schemes={"sha256": "sha256"}):
         raise BadSignature("X-Hub-Signature-256 is not of a secret known here")
     # Unsigned, but the same over redeliveries; who replays a body under another id meets the sameness of the execution.
-    return _wire.delivery_id(request.headers.get("x-github-delivery", ""), body=request.body)
+    return _signing.delivery_id(request.headers.get("x-github-delivery", ""), body=request.body)
 
 
 def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from cihealing.adapters.ci import _outbound, _wire
+from cihealing.adapters.ci import _outbound, _signing, _wire
 from cihealing.adapters.outside.client import Conversation
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadSignature, NoLog, PermanentError, RawRequest, TransientError
@@ -22,21 +22,21 @@ name = "gitlab"
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
     """A signing token (`whsec_…`) signs after Standard Webhooks; a secret token is sent as it is in X-Gitlab-Token."""
-    known = _wire.require_secret(secrets, provider=name)
-    signing = [secret for secret in known if secret.startswith(_wire.SECRET_PREFIX)]
+    known = _signing.require_secret(secrets, provider=name)
+    signing = [secret for secret in known if secret.startswith(_signing.SECRET_PREFIX)]
     if signing and "webhook-signature" in request.headers:
         # A stale signature must not be saved by the token sent beside it.
-        _wire.verify_standard(request.headers, body=request.body, secrets=signing, now=request.received_at)
+        _signing.verify_standard(request.headers, body=request.body, secrets=signing, now=request.received_at)
     else:
         _verify_token(request, known)
     # Idempotency-Key stays the same over retries and is new for each event. X-Gitlab-Event-UUID is shared by all hooks of one
     # request and by what they trigger in turn, X-Gitlab-Webhook-UUID is new for each try: neither names a delivery.
-    return _wire.delivery_id(request.headers.get("idempotency-key", ""), body=request.body)
+    return _signing.delivery_id(request.headers.get("idempotency-key", ""), body=request.body)
 
 
 def _verify_token(request: RawRequest, secrets: Sequence[str]) -> None:
-    given = _wire.required_header(request.headers, "x-gitlab-token")
-    if not _wire.one_of(given, secrets):
+    given = _signing.required_header(request.headers, "x-gitlab-token")
+    if not _signing.one_of(given, secrets):
         raise BadSignature("X-Gitlab-Token is not a secret known here")
 
 

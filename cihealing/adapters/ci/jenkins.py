@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from cihealing.adapters.ci import _outbound, _wire
+from cihealing.adapters.ci import _outbound, _signing, _wire
 from cihealing.adapters.outside.client import Conversation
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadSignature, PermanentError, RawRequest, TransientError
@@ -25,12 +25,12 @@ RED = ("FAILURE", "UNSTABLE")
 
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
-    known = _wire.require_secret(secrets, provider=name)
+    known = _signing.require_secret(secrets, provider=name)
     if not request.path_token:
         raise BadSignature("the URL must end with the secret token: /webhook/jenkins/TOKEN")
-    if not _wire.one_of(request.path_token, known):
+    if not _signing.one_of(request.path_token, known):
         raise BadSignature("the token in the URL is not a secret known here")
-    return _wire.delivery_id("", body=request.body)
+    return _signing.delivery_id("", body=request.body)
 
 
 def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:

@@ -19,7 +19,7 @@ from uuid import uuid4
 import httpx
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from cihealing.adapters.ci import _wire
+from cihealing.adapters.ci import _signing, _wire
 from cihealing.ports import BadPayload
 from cihealing.reading import clean, redact
 
@@ -96,7 +96,7 @@ def _endpoint(url: str) -> str:
 
 
 def _secrets(given: str) -> list[str]:
-    found = [secret.strip() for secret in given.split(",") if _wire.standard_key(secret.strip())]
+    found = [secret.strip() for secret in given.split(",") if _signing.standard_key(secret.strip())]
     if not found:
         raise CommandError("set CI_HEALING_WEBHOOK_SECRET (or --secret) to the secret of the service's webhook", returncode=MISUSED)
     return found
@@ -270,7 +270,7 @@ def _deliver(
 def _signed(body: bytes, *, message_id: str, secrets: list[str]) -> dict[str, str]:
     """Signed anew at each try, because the timestamp ages; under every secret there is, for the time of a rotation."""
     timestamp = str(int(time.time()))
-    signatures = [_wire.standard_signature(s, message_id=message_id, timestamp=timestamp, body=body) for s in secrets]
+    signatures = [_signing.standard_signature(s, message_id=message_id, timestamp=timestamp, body=body) for s in secrets]
     return {
         "Content-Type": "application/json",
         "webhook-id": message_id,

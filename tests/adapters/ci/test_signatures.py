@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cihealing.adapters.ci import _wire, buildkite, circleci, generic, github, gitlab, jenkins
+from cihealing.adapters.ci import _signing, buildkite, circleci, generic, github, gitlab, jenkins
 from cihealing.ports import BadSignature
 from tests.adapters.ci.payloads import NOW, SECRET, SIGNING, circle, hub, kite, raw, standard
 
@@ -199,12 +199,118 @@ def test_hex_lists_of_any_algorithm(algorithm: str) -> None:
     right = hmac.new(b"secret", BODY, algorithm).hexdigest()
     schemes = {algorithm: algorithm, "": algorithm}
     for given in (right, f"{algorithm}={right}", f"{algorithm}=XX{right[2:]}, {algorithm}={right}"):
-        assert _wire.hex_signed(given, message=BODY, secrets=["secret"], schemes=schemes)
+        assert _signing.hex_signed(given, message=BODY, secrets=["secret"], schemes=schemes)
     for given in ("", "XX" + right[2:], f"{algorithm}=XX{right[2:]}", f"md5={right}", right[:-1]):
-        assert not _wire.hex_signed(given, message=BODY, secrets=["secret"], schemes=schemes)
-    assert not _wire.hex_signed(right, message=BODY, secrets=["", "Secret"], schemes=schemes)
+        assert not _signing.hex_signed(given, message=BODY, secrets=["secret"], schemes=schemes)
+    assert not _signing.hex_signed(right, message=BODY, secrets=["", "Secret"], schemes=schemes)
 
 
 def test_a_list_is_read_no_further_than_twenty_signatures() -> None:
     given = ",".join(["sha256=00"] * 20 + [hub(BODY)])
-    assert not _wire.hex_signed(given, message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"})
+    assert not _signing.hex_signed(given, message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"})
+
+
+@pytest.mark.parametrize(("count", "taken"), [(20, True), (21, False)])
+def test_a_list_counts_from_its_begin(count: int, taken: bool) -> None:
+    """The right one stands last; a list that is too long is not read from its end either."""
+    hexes = ",".join(["sha256=00"] * (count - 1) + [hub(BODY)])
+    assert _signing.hex_signed(hexes, message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"}) is taken
+    headers = standard(BODY)
+    listed = " ".join(["v1,AA"] * (count - 1) + [headers["webhook-signature"]])
+    signed = _signing.standard_signed(
+        listed, message_id="msg_1", timestamp=headers["webhook-timestamp"], body=BODY, secrets=[SECRET]
+    )  # fmt: skip
+    assert signed is taken
+
+
+def test_the_first_of_a_long_list_is_read() -> None:
+    assert _signing.hex_signed(",".join([hub(BODY), *["sha256=00"] * 30]), message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"})
+    headers = standard(BODY)
+    assert _signing.standard_signed(
+        " ".join([headers["webhook-signature"], *["v1,AA"] * 30]), message_id="msg_1", timestamp=headers["webhook-timestamp"], body=BODY,
+        secrets=[SECRET],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("message_id", "timestamp"), [("", "1"), ("m", ""), ("", "")])
+def test_a_standard_signature_over_nothing_is_none(message_id: str, timestamp: str) -> None:
+    right = _signing.standard_signature(SECRET, message_id=message_id, timestamp=timestamp, body=BODY)
+    assert not _signing.standard_signed(right, message_id=message_id, timestamp=timestamp, body=BODY, secrets=[SECRET])
+
+
+@pytest.mark.parametrize(
+    ("secret", "key"),
+    [
+        ("whsec_MDEy", b"012"),
+        ("whsec_MDE=", b"01"),
+        ("whsec_MDE", b"01"),
+        ("whsec_MA", b"0"),
+        ("whsec_", b""),
+        ("whsec_M", b""),
+        ("whsec_MDE*", b""),
+        ("whsec_MD Ey", b""),
+        ("whsec_MDEy\n", b""),
+        ("plain", b"plain"),
+        ("  ", b""),
+        ("", b""),
+        ("ünï", "ünï".encode()),
+        ("\udc80", b"\xed\xb2\x80"),
+    ],
+)
+def test_what_a_secret_stands_for(secret: str, key: bytes) -> None:
+    assert _signing.standard_key(secret) == key
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "the header webhook-id is missing"),
+        ({"webhook-id": "m"}, "the header webhook-timestamp is missing"),
+        ({"webhook-id": "m", "webhook-timestamp": "1"}, "the header webhook-signature is missing"),
+        ({"webhook-id": "m", "webhook-timestamp": "x", "webhook-signature": "v1,x"}, "webhook-timestamp holds no Unix timestamp"),
+        (
+            {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": "v1,x"},
+            "webhook-timestamp is more than 300 seconds away from this clock: a replay, or a wrong clock",
+        ),
+        ({**standard(BODY), "webhook-signature": "v1,x"}, "webhook-signature is not of a secret known here"),
+        ({**standard(BODY), "webhook-id": "other"}, "webhook-signature is not of a secret known here"),
+    ],
+)
+def test_a_sender_is_told_what_is_wrong(given: dict[str, str], told: str) -> None:
+    with pytest.raises(BadSignature) as refused:
+        _signing.verify_standard(given, body=BODY, secrets=[SECRET], now=NOW)
+    assert str(refused.value) == told
+
+
+def test_a_standard_id_that_is_no_plain_one_gives_way_to_the_bodys_digest() -> None:
+    headers = standard(BODY, message_id="two words")
+    assert _signing.verify_standard(headers, body=BODY, secrets=[SECRET], now=NOW) == hashlib.sha256(BODY).hexdigest()
+    assert _signing.verify_standard(standard(BODY), body=BODY, secrets=[SECRET], now=NOW) == "msg_1"
+
+
+def test_whoever_has_no_secret_is_told_which_settings_hold_one() -> None:
+    with pytest.raises(BadSignature) as refused:
+        _signing.require_secret([" "], provider="github")
+    assert str(refused.value) == "no secret is set here: set CI_HEALING_WEBHOOK_SECRET or CI_HEALING_WEBHOOK_SECRET_GITHUB"
+
+
+@pytest.mark.parametrize("seconds", [-300, 300])
+def test_the_tolerance_itself_is_fresh(seconds: int) -> None:
+    _signing.fresh(str(int(NOW.timestamp()) + seconds), now=NOW, header="x")
+    with pytest.raises(BadSignature):
+        _signing.fresh(str(int(NOW.timestamp()) + seconds + (1 if seconds > 0 else -1)), now=NOW, header="x")
+
+
+@pytest.mark.parametrize("text", ["\udc80", "ß", "\U0001f600", ""])
+def test_any_two_strings_are_compared(text: str) -> None:
+    assert _signing.equal(text, text)
+    assert not _signing.equal(text, text + "x")
+    assert _signing.one_of(text + "x", ["y", text + "x"])
+    assert _signing.hex_mac(text, BODY) == hmac.new(text.encode("utf-8", "surrogatepass"), BODY, "sha256").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("given", "used"), [("x" * 200, True), ("x" * 201, False), ("!~", True), ("a b", False), ("é", False), ("", False)]
+)
+def test_an_id_is_plain_and_of_at_most_two_hundred_characters(given: str, used: bool) -> None:
+    assert (_signing.delivery_id(given, body=BODY) == given) is used
