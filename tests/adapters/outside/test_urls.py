@@ -415,3 +415,110 @@ def test_nothing_is_allowed_by_nothing() -> None:
 
 def test_the_standard_settings_are_those_the_corpus_says() -> None:
     assert set(STANDARD) == {"CI_HEALING_GITLAB_URL", "CI_HEALING_JENKINS_URL", "CI_HEALING_FETCH_HOSTS"}
+
+
+# ---------------------------------------------------------------- what people are told
+
+SAID = [
+    ("api.github.com/x", "a whole URL is expected, beginning with https://"),
+    ("gopher-of-a-long-name-x://h.example/", "gopher-of-a-long-nam is not fetched, only https is"),
+    ("https:///x", "a host is expected after https://"),
+    ("https://h.example/" + "a" * 3000, f"a URL of at most {urls.MAX_URL} characters is expected"),
+    ("https://h.example/a b", "the URL holds a blank, a control character or one nobody sees"),
+    ("https://h.example\\x", "the URL holds a backslash, which some read as a slash"),
+    ("https://a@h.example/", "the URL holds a user name before its host"),
+    ("https://h%2eexample/", "the host of the URL is written in escapes"),
+    ("https://h.example:0/", "the URL's port is no number from 1 to 65535"),
+    ("https://h.example:65536/", "the URL's port is no number from 1 to 65535"),
+    ("https://h\u00e9.example/", "the URL's host is not written in ASCII (its xn-- form)"),
+    ("https://h.example./", "the URL's host ends with a dot"),
+    ("https://0x7f.1/", "the URL's host is an address in an unusual notation"),
+    ("https://-h.example/", "the URL's host is no name of the DNS"),
+    ("https://[::zz]/", "the brackets of the URL's host hold no IPv6 address"),
+    ("https://h.example/#a b\u00e9", None),
+    ("https://h.example/#<x>", "the URL's fragment is no plain mark on its page"),
+    ("https://h.example/%5Ca", "the URL holds an escaped control character or backslash"),
+    ("https://h.example/%5ca", "the URL holds an escaped control character or backslash"),
+    ("https://h.example/%1Fa", "the URL holds an escaped control character or backslash"),
+    ("https://h.example/?%0A", "the URL holds an escaped control character or backslash"),
+    ("https://h.example/?%0a", "the URL holds an escaped control character or backslash"),
+    ("https://h.example/%252Ea", "the path of the URL is escaped twice"),
+    ("https://h.example/%252ea", "the path of the URL is escaped twice"),
+    ("https://h.example/%25251F", "the path of the URL is escaped twice"),
+    ("https://h.example/a/../b", "the path of the URL climbs with dots"),
+]
+
+
+@pytest.mark.parametrize(("url", "said"), SAID)
+def test_a_refused_url_is_told_why(url: str, said: str | None) -> None:
+    found = urls.split(url)
+    assert isinstance(found, Refusal)
+    if said is not None:
+        assert found.text == said
+
+
+@pytest.mark.parametrize(
+    ("url", "settings", "said"),
+    [
+        ("https://169.254.169.254/x", {}, "169.254.169.254 is a cloud's metadata service"),
+        ("http://api.github.com/x", {}, "api.github.com is asked over https alone: a setting names no http URL of it"),
+        ("https://evil.example/x", {}, "evil.example is no host to fetch from: where it should be one, name it in CI_HEALING_FETCH_HOSTS"),
+        ("https://api.github.com:8443/x", {}, "api.github.com is not asked at port 8443"),
+    ],
+)
+def test_a_host_that_is_not_asked_is_told_why(url: str, settings: dict[str, str], said: str) -> None:
+    found = judged(url, **settings)
+    assert isinstance(found, Refusal)
+    assert found.text == said
+
+
+def test_a_redirect_to_plain_http_is_told() -> None:
+    current = urls.split("https://api.github.com/x")
+    assert isinstance(current, Target)
+    found = urls.follow(current, "HTTP://api.github.com/x", among=urls.allowed({}))
+    assert isinstance(found, Refusal)
+    assert (found.rule, found.text) == ("redirect.downgrade", "api.github.com redirects from https down to http")
+
+
+def test_an_address_that_is_none_is_told() -> None:
+    found = urls.judge_address("not-an-address", host="h.example", among=urls.allowed({}))
+    assert isinstance(found, Refusal)
+    assert (found.rule, found.text) == ("address.form", "h.example has an address that is none")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("10.1.2.3", ": name its base URL in the setting of its side, if it is one"),
+        ("127.0.0.1", ": name its base URL in the setting of its side, if it is one"),
+        ("224.0.0.1", ""),
+        ("169.254.169.254", ""),
+    ],
+)
+def test_only_what_a_setting_could_allow_is_told_with_the_setting(address: str, said: str) -> None:
+    found = urls.judge_address(address, host="h.example", among=urls.allowed({}))
+    assert isinstance(found, Refusal)
+    assert found.text.endswith(f"{address}{said}") or (said == "" and "setting" not in found.text)
+
+
+def test_each_base_knows_its_setting() -> None:
+    (base,) = urls.bases_of("gitlab", {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example"})
+    assert isinstance(base, urls.Base)
+    assert base.setting == "CI_HEALING_GITLAB_URL"
+    (wrong,) = urls.bases_of("gitlab", {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example/?a"})
+    assert isinstance(wrong, Refusal)
+    assert wrong.text == "CI_HEALING_GITLAB_URL: a base URL has no query"
+
+
+def test_teredo_and_6to4_addresses_are_seen_through() -> None:
+    inner = {
+        str(addresses.embedded(found))
+        for text in ("2002:7f00:1::", "2001:0:4136:e378:8000:63bf:80ff:fffe")
+        if (found := addresses.parsed(text))
+    }
+    assert inner == {"127.0.0.1"}
+    assert addresses.parsed("fe80::1%eth0") == addresses.parsed("fe80::1")
+    plain = addresses.parsed("2600::1")
+    assert plain is not None
+    assert addresses.embedded(plain) is None
+    assert addresses.kind(plain) == ""
