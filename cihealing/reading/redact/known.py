@@ -40,13 +40,15 @@ def forms(value: str) -> set[str]:
 
 
 def written(value: str) -> set[str]:
-    """Escaped for a URL (by either case of hex digits), JSON, a shell, XML."""
+    """Escaped for a URL (by either case of hex digits), JSON, a shell's and a program's quotes, XML."""
     urls = {quote(value, safe="", errors="replace"), quote(value, safe="/", errors="replace"), quote_plus(value, errors="replace")}
     lower = {re.sub(r"%[0-9A-F]{2}", lambda m: m[0].lower(), url) for url in urls}
     escaped = json.dumps(value)[1:-1]
+    quoted = {value.replace("'", escape) for escape in ("\\'", "'\\''", "'\"'\"'", "''")}
     return (
         urls
         | lower
+        | quoted
         | {escaped, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1], html.escape(value), repr(value)[1:-1]}
     )
 

@@ -113,7 +113,8 @@ def family_of(name: str, text: str, at: int) -> str:
         words.pop()
     last = words[-1] if words else ""
     if last in PASSWORDS or last.endswith(("password", "passwd", "passphrase", "pwd")):
-        return "password" if last != "pass" or len(words) > 1 else ""
+        # Test runners print `pass`, so that alone it must hold what looks made by a machine.
+        return "password" if last != "pass" or len(words) > 1 else "auth"
     if NO_KEY.intersection(words):
         return ""
     if last in SECRETS or last in TOKENS or last.endswith(("secret", "token", "apikey", "secretkey", "accesskey", "privatekey", "authkey")):
@@ -143,7 +144,7 @@ def is_secret(text: str, match: re.Match[str], name: str, family: str, value: st
         case "password":
             return password(op, value, sure=sure, quoted=quoted, keyed=keyed)
         case "session":
-            return "=" in op and len(value) >= MIN_SESSION and random(value)
+            return ("=" in op or keyed) and len(value) >= MIN_SESSION and random(value)
         case "auth":
             return ("=" in op or value.endswith("=") or keyed or name.startswith("-")) and len(value) >= MIN_SESSION and random(value)
         case "key":
