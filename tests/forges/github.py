@@ -18,10 +18,13 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.forges import described
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,8 @@ class FakeGitHub:
         self.repositories: dict[str, Repository] = {}
         self.calls: list[tuple[str, str, Any]] = []
         self.scripted: list[tuple[str, str, Reply]] = []
+        self.wrong: list[str] = []
+        """Questions and answers that GitHub does not describe so."""
         self.scopes = "repo"
         self.node: dict[str, dict[str, Any]] = {}
         self.lock = threading.Lock()
@@ -123,6 +128,8 @@ class FakeGitHub:
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self._server.shutdown()
         self._server.server_close()
+        if kind is None:
+            assert self.wrong == [], self.wrong[:3]
 
     # ------------------------------------------------------------ answering
 
@@ -142,10 +149,28 @@ class FakeGitHub:
             for known, pattern, work in ROUTES:
                 found = re.fullmatch(pattern, path)
                 if known == verb and found:
-                    return _json(200 if verb in ("GET", "PATCH", "PUT") else 201, self._work(work, found.groups(), query, body))
+                    return self._described(verb, path, body, partial(self._work, work, found.groups(), query, body))
             raise Refused(404, "Not Found")
         except Refused as error:
             return _json(error.status, {"message": error.message, "documentation_url": "https://docs.github.com"})
+
+    def _described(self, verb: str, path: str, body: Any, work: Callable[[], Any]) -> Reply:
+        """What GitHub's description does not allow is refused, as GitHub would; an answer it does not know is our own mistake."""
+        if path == "/graphql":
+            return _json(200, work())
+        operation = described.operation_of(verb, path)
+        if body is not None and (wrong := described.faults(operation, "request", body)):
+            self.wrong.append(f"{operation}: {wrong}")
+            raise Refused(422, f"Invalid request. {wrong[0]}")
+        if verb == "DELETE":
+            work()
+            return Reply(status=204, body="")
+        status = 201 if verb == "POST" else 200
+        try:
+            return _json(status, described.answer(operation, status, work()))
+        except described.NotAsDescribed as mistake:
+            self.wrong.append(str(mistake))
+            raise Refused(500, str(mistake)) from None
 
     def _work(self, work: Callable[..., Any], parts: tuple[str, ...], query: dict[str, str], body: Any) -> Any:
         if work in (graphql, rate_limit):
@@ -209,7 +234,7 @@ def make_tree(hub: FakeGitHub, repo: Repository, *, body: Any, **_: Any) -> Any:
         raise Refused(422, "tree.sha does not exist")
     sha = sha_of("tree", body)
     repo.trees[sha] = body["tree"]
-    return {"sha": sha, "url": "u", "tree": body["tree"], "truncated": False}
+    return {"sha": sha, "url": "u", "tree": [entry for entry in body["tree"] if entry["sha"]], "truncated": False}
 
 
 def make_commit(hub: FakeGitHub, repo: Repository, *, body: Any, **_: Any) -> Any:
