@@ -81,7 +81,7 @@ class Api:
             raise TransientError("GitHub did not answer in time") from None
         except (requests.RequestException, OSError) as error:
             raise TransientError(f"GitHub cannot be reached: {type(error).__name__}") from None
-        except (ValueError, TypeError, KeyError, AssertionError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, AssertionError, RecursionError) as error:
             raise TransientError(f"GitHub's answer cannot be read: {type(error).__name__}") from None
 
     def listed(self, path: str, *, key: str = "", **parameters: Any) -> Iterator[dict[str, Any]]:

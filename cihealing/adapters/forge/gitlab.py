@@ -75,7 +75,7 @@ class Api:
             raise TransientError("GitLab did not answer in time") from None
         except (requests.RequestException, OSError) as error:
             raise TransientError(f"GitLab cannot be reached: {type(error).__name__}") from None
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise TransientError(f"GitLab's answer cannot be read: {type(error).__name__}") from None
 
     def listed(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -89,7 +89,9 @@ class Api:
 
 
 def _said(error: gitlab.GitlabError) -> str:
-    return "".join(c if c.isprintable() else " " for c in str(error.error_message or ""))[:300] or "no reason was given"
+    """GitLab's own words, bounded and on one line; a page of whatever stands before it is none of them."""
+    words = "".join(c if c.isprintable() else " " for c in str(error.error_message or ""))[:300].strip()
+    return "it sent a page instead of an answer" if words.startswith(("<", "b'<")) else words or "no reason was given"
 
 
 def told(status: int, said: str) -> Exception:
