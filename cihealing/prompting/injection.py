@@ -106,7 +106,9 @@ def _said(text: str) -> Iterator[str]:
 
 TAGS = re.compile("[\U000e0000-\U000e007f]")
 VARIATIONS = re.compile("[\U000e0100-\U000e01ef]|[\x00-\x7f][\ufe00-\ufe0f]{2}")
-ERASED = re.compile(r"\x1b\[(?:\d{1,3};){0,4}8m|\x1b\[(?:30;40|37;47|97;107)m|\x08{3}|\x1b\]8;[^;\n]{0,40};https?:|\x1b\[2K\x1b\[1A(?=\w)")
+ERASED = re.compile(
+    r"\x1b\[(?:\d{1,3};){0,4}8m|\x1b\[(?:30;40|37;47|97;107)m|\x08{4}[a-z]{2}|\x1b\]8;[^;\n]{0,40};https?:|\x1b\[2K\x1b\[1A(?=\w)"
+)
 """Text that a terminal conceals, paints in its own background, overwrites, or shows over another address."""
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 ZERO = re.compile("[a-z][\u200b-\u200d\u2060\ufeff]+[a-z]", re.IGNORECASE)
@@ -143,7 +145,7 @@ NUMBERS = re.compile(r"(?:\b[01]{8}\b ?){6}|(?:\b\d{2,3}\b[ ,]{0,2}){8}")
 MORSE = re.compile(r"(?:[.-]{1,5}[ /]{1,3}){8}")
 MORSE_LETTERS = dict(
     zip(
-        ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --..".split(),
+        re.split(" ", ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."),
         "abcdefghijklmnopqrstuvwxyz", strict=True,
     )
 )  # fmt: skip

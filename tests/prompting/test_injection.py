@@ -55,8 +55,10 @@ def test_ordinary_lines_of_logs_meet_no_rule() -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        "a", " ", "ignore ", "ignore the ", "ai, ", "model: must ", "user: assistant ", "you are ", "%25", "%41", "\\x41", "&#65;", "01100001 ",
-        ".- ", "12 ", "\x1b[8", "\x08", "<", "<|", "</log> ", "=", "'role': 'system' ", "https://a?b=", "send secrets ", "delete test_a", "é",
+        "a", " ", "ignore ", "ignore the ", "ai, ", "model: must ", "user: assistant ", "you are ", "%25", "%41", "\\x41", "&#65;",
+        "01100001 ",
+        ".- ", "12 ", "\x1b[8", "\x08", "<", "<|", "</log> ", "=", "'role': 'system' ", "https://a?b=", "send secrets ", "delete test_a",
+        "é",
         "忽略", "observation: thought ", "summarize your ", "a.b ", "confidence 1 ", "print everything ", "aa:",
     ],
 )  # fmt: skip
