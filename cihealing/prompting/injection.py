@@ -66,7 +66,7 @@ DIGITS = str.maketrans("013457@$", "oieastas")
 def plain(line: str) -> str:
     text = unicodedata.normalize("NFKD", INVISIBLE.sub("", line)).casefold()
     text = "".join(c for c in text if not unicodedata.combining(c))
-    return " ".join(text.split())
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _forms(text: str) -> Iterator[str]:
@@ -105,6 +105,11 @@ def _said(text: str) -> Iterator[str]:
 # ---------------------------------------------------------------- how it is said
 
 TAGS = re.compile("[\U000e0000-\U000e007f]")
+VARIATIONS = re.compile("[\U000e0100-\U000e01ef]|[\x00-\x7f][\ufe00-\ufe0f]{2}")
+ERASED = re.compile(
+    r"\x1b\[(?:\d{1,3};){0,4}8m|\x1b\[(?:30;40|37;47|97;107)m|\x08{4}[a-z]{2}|\x1b\]8;[^;\n]{0,40};https?:|\x1b\[2K\x1b\[1A(?=\w)"
+)
+"""Text that a terminal conceals, paints in its own background, overwrites, or shows over another address."""
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 ZERO = re.compile("[a-z][\u200b-\u200d\u2060\ufeff]+[a-z]", re.IGNORECASE)
 STRONG_ROLE = re.compile(
@@ -118,7 +123,7 @@ OUR_FENCE = re.compile(
 
 
 def _marks(line: str) -> Iterator[str]:
-    if TAGS.search(line) or BIDI.search(line) or ZERO.search(line):
+    if any(pattern.search(line) for pattern in (TAGS, VARIATIONS, ERASED, BIDI, ZERO)):
         yield "hidden"
     if ROLES.search(line) and STRONG_ROLE.search(line):
         yield "role"
@@ -130,13 +135,30 @@ BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,2000}={0,2}")
 HEX = re.compile(r"(?:[0-9a-fA-F]{2}[\s:]?){16,1000}")
 
 
+ORDER = re.compile(
+    r"\b(?:ignore|disregard|forget|bypass|override|reveal|print|delete|remove|skip|disable|approve|send|upload|follow|obey)\b.{0,30}"
+    r"\b(?:tests?|rules?|instructions?|prompt|secrets?|keys?|tokens?|patch|checks?|guard|guidelines?|told|everything|workflow)\b"
+)
+"""Enough where somebody went to the length of encoding it: no log encodes an order by accident."""
+ESCAPES = re.compile(r"(?:%(?:25)?|\\x|\\u00|\\u\{|&#x)([0-9a-f]{2})[;}]?|&#(\d{2,3});", re.IGNORECASE)
+NUMBERS = re.compile(r"(?:\b[01]{8}\b ?){6}|(?:\b\d{2,3}\b[ ,]{0,2}){8}")
+MORSE = re.compile(r"(?:[.-]{1,5}[ /]{1,3}){8}")
+MORSE_LETTERS = dict(
+    zip(
+        re.split(" ", ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."),
+        "abcdefghijklmnopqrstuvwxyz", strict=True,
+    )
+)  # fmt: skip
+
+
 def _encoded(line: str) -> Iterator[str]:
     if any(_said_at_all(text) for text in _decoded(line)):
         yield "encoded"
 
 
 def _said_at_all(text: str) -> bool:
-    return bool(text) and any(True for _ in _said(plain(text)))
+    normal = plain(text)
+    return bool(ORDER.search(normal)) or any(True for _ in _said(normal))
 
 
 def _decoded(line: str) -> Iterator[str]:
@@ -150,7 +172,22 @@ def _decoded(line: str) -> Iterator[str]:
             yield bytes.fromhex(re.sub(r"[\s:]", "", run)).decode("utf-8")
         except (ValueError, UnicodeDecodeError):
             continue
-    if "%20" in line or "\\u00" in line:
-        yield re.sub(r"%([0-9a-fA-F]{2})|\\u00([0-9a-fA-F]{2})", lambda found: chr(int(found[1] or found[2], 16)), line)
+    if ESCAPES.search(line):
+        yield ESCAPES.sub(lambda found: chr(int(found[1], 16) if found[1] else int(found[2])), line).replace("+", " ")
+    if NUMBERS.search(line):
+        numbers = re.findall(r"\d{2,8}", line)
+        for base in (2, 8, 10):
+            yield _letters(numbers, base)
+    if MORSE.search(line):
+        yield " ".join("".join(MORSE_LETTERS.get(sign, "") for sign in word.split()) for word in line.split("/"))
     yield codecs.decode(line, "rot13")
     yield line[::-1]
+
+
+def _letters(numbers: list[str], base: int) -> str:
+    """The text that a row of character codes spells; empty where they are none."""
+    try:
+        codes = [int(number, base) for number in numbers]
+    except ValueError:
+        return ""
+    return "".join(map(chr, codes)) if all(32 <= code < 127 for code in codes) else ""

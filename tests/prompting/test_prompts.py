@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cihealing.domain.values import Failure, FailureClass, Line
-from cihealing.prompting import citations, injection
+from cihealing.prompting import citations
 from cihealing.prompting.answer import Answer
 from cihealing.prompting.context import Context, ProvenFix, Snippet, TriedFix
 from cihealing.prompting.functions import around
@@ -148,35 +146,3 @@ def test_the_whole_function_around_a_line_is_shown(source: bytes, path: str, lin
 
 def test_nesting_without_end_crashes_nothing() -> None:
     assert around(b"(" * 100_000, path="a.py", line=1) == (1, 1)
-
-
-# ---------------------------------------------------------------- text that instructs
-
-
-@pytest.mark.parametrize("rule", injection.RULES)
-def test_every_rule_is_explained_in_a_sentence(rule: str) -> None:
-    assert len(injection.RULES[rule]) > 20
-
-
-def test_patterns_name_rules_that_exist() -> None:
-    assert {rule for rule, _ in injection.PATTERNS} <= set(injection.RULES)
-
-
-CORPUS = Path(__file__).parents[1] / "corpora" / "injection"
-HOSTILE_LINES = yaml.safe_load((CORPUS / "hostile.yaml").read_text(encoding="utf-8"))
-BENIGN_LINES = yaml.safe_load((CORPUS / "benign.yaml").read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("entry", HOSTILE_LINES, ids=lambda entry: entry["id"])
-def test_text_that_instructs_a_model_meets_its_rule(entry: dict[str, str]) -> None:
-    assert entry["rule"] in injection.rules_of(entry["line"])
-
-
-@pytest.mark.parametrize("line", BENIGN_LINES)
-def test_ordinary_lines_of_logs_meet_none(line: str) -> None:
-    assert injection.rules_of(line) == []
-
-
-def test_no_technique_stands_for_more_than_five() -> None:
-    counted = Counter(entry["technique"] for entry in HOSTILE_LINES)
-    assert max(counted.values()) <= 5

@@ -111,10 +111,10 @@ KINDS = {
 AGAIN = ("rate_limited", "overloaded", "server_error", "timeout", "unreachable")
 
 
-def failed(status: int, message: str, *, headers: Mapping[str, str]) -> ModelFailed:
-    """By status, and by what a 4xx says of money."""
+def failed(status: int, message: str, *, headers: Mapping[str, str], code: str = "") -> ModelFailed:
+    """By status, and by what a 4xx says of money in its message or its `code`."""
     kind = KINDS.get(status, "server_error" if status >= 500 else "bad_request")
-    if status in (400, 403, 429) and any(sign in message.lower() for sign in QUOTA):
+    if status in (400, 403, 429) and any(sign in f"{code} {message}".lower() for sign in QUOTA):
         kind = "spend_cap"
     told = f"answered {status}: {short(message)}" if message else f"answered {status}"
     return ModelFailed(told, kind=kind, again=kind in AGAIN, retry_after=_retry_after(headers) if kind in AGAIN else None)

@@ -29,7 +29,8 @@ def ask(request: Mapping[str, Any], *, key: str, base_url: str, client: Any = No
         )  # fmt: skip
         return reply(answers.body_of(raw.http_response.content), model=request["model"])
     except anthropic.APIStatusError as error:
-        raise answers.failed(error.status_code, _message(error.body) or str(error.message), headers=error.response.headers) from None
+        message, code = _message(error.body) or str(error.message), answers.text_at(error.body, "error", "type")
+        raise answers.failed(error.status_code, message, headers=error.response.headers, code=code) from None
     except anthropic.APITimeoutError:
         raise ModelFailed("the provider did not answer in time", kind="timeout", again=True) from None
     except anthropic.APIConnectionError as error:

@@ -35,7 +35,7 @@ def ask(request: Mapping[str, Any], *, key: str, base_url: str, client: Any = No
         except openai.APIStatusError as error:
             message = _message(error.body) or str(error.message)
             if not _no_format(error.status_code, message) or position == len(FORMATS) - 1:
-                raise answers.failed(error.status_code, message, headers=error.response.headers) from None
+                raise answers.failed(error.status_code, message, headers=error.response.headers, code=_code(error.body)) from None
         except openai.APITimeoutError:
             raise ModelFailed("the provider did not answer in time", kind="timeout", again=True) from None
         except openai.APIConnectionError as error:
@@ -77,6 +77,11 @@ def _no_format(status: int, message: str) -> bool:
 
 def _message(body: object) -> str:
     return answers.text_at(body, "message") or answers.text_at(body, "error", "message") or answers.text_at(body, "error")
+
+
+def _code(body: object) -> str:
+    """The SDK unwraps `error` where there is one."""
+    return " ".join(answers.text_at(body, name) or answers.text_at(body, "error", name) for name in ("code", "type"))
 
 
 def reply(body: Any, *, model: str) -> ModelReply:
