@@ -38,7 +38,7 @@ class LineRule:
 
 
 def rule(name: str, says: str, *patterns: str, **options: object) -> LineRule:
-    return LineRule(name=name, says=says, pattern=re.compile("|".join(f"(?:{p})" for p in patterns)), **options)  # type: ignore[arg-type]
+    return LineRule(name=name, says=says, pattern=re.compile("|".join(f"(?:{p})" for p in patterns)), **options)  # type: ignore[arg-type] # pragma: no mutate
 
 
 PYTHON = (".py", ".pyi", ".pyx", ".ipynb")

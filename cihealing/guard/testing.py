@@ -49,13 +49,13 @@ def other_values(file: FileChange) -> bool:
         return False
     if file.path.casefold().endswith(DATA):
         return bool(file.removed) and bool(file.added)
-    before, after = skeletons(file.removed), skeletons(file.added)
-    return bool(before & after)
+    gone, come = Counter(e.plain.strip() for e in file.removed), Counter(e.plain.strip() for e in file.added)
+    return bool(skeletons(gone - come) & skeletons(come - gone))
 
 
-def skeletons(edits: Iterable[Edit]) -> Counter[str]:
+def skeletons(lines: Iterable[str]) -> Counter[str]:
     """Lines that hold values, with a mark for each value."""
-    texts = (e.plain.strip() for e in edits if not BRINGS_IN.search(e.plain) and not REMARK.match(e.plain))
+    texts = [line for line in lines if not BRINGS_IN.search(line) and not REMARK.match(line)]
     return Counter(LITERALS.sub("\N{BULLET}", text) for text in texts if LITERALS.search(text))
 
 

@@ -64,6 +64,21 @@ def keys() -> Iterator[Case]:
         f"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: x\n{body}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
         (),
     )
+    for before in ("2026-01-01T00:00:00Z ", "| ", "  > ", "a b c ", ""):
+        whole = "\n".join([f"{before}{HEAD}", *[f"{before}{KEY_LINE}"] * 2, f"{before}words at last"])
+        yield f"key: without end, lines behind {before!r}", whole, ()
+        whole = "\n".join([f"{before}words at first.", *[f"{before}{KEY_LINE}"] * 2, f"{before}{FOOT}"])
+        yield f"key: without begin, lines behind {before!r}", whole, ()
+    yield "key: without end, trailing blanks", f"{HEAD}\n{KEY_LINE}  \n{KEY_LINE}\t\nwords", ()
+    yield "key: without end, one character last", f"{HEAD}\n{KEY_LINE}\nx", ()
+    yield "key: without end, a break last", f"{HEAD}\n{KEY_LINE}\n", ()
+    yield "key: without end, a short line, then none", f"{HEAD}\n{KEY_LINE}\n\nno key here", ()
+    yield "key: without begin, second line of the text", f"{KEY_LINE}\n{KEY_LINE}\n{FOOT}", ()
+    yield "key: without begin, one character first", f"x\n{KEY_LINE}\n{KEY_LINE}\n{FOOT}", ()
+    yield "key: without begin, a break first", f"\n{KEY_LINE}\n{FOOT}", ()
+    yield "key: without begin, a long line above", "w" * 1990 + f" {B62[:40]}\n{FOOT}", ()
+    for lines in (399, 400, 401):
+        yield f"key: {lines} lines", f"{HEAD}\n" + f"{KEY_LINE}\n" * lines + f"{FOOT}\nend", ()
     yield "key: redacted before", f"{HEAD}\n[redacted:private-key:ab12]\n{FOOT}", ()
 
 
@@ -146,7 +161,7 @@ def named() -> Iterator[Case]:
 
 
 def placed() -> Iterator[Case]:
-    for text in (
+    for number, text in enumerate((
         "postgresql://app:pa55w0rdX@db.local:5432/shop", "https://ann@h.example/", "https://ann:@h.example", "https://" + B62[:40] + "@h.example/x",
         "https://ann:ann@h.example", "https://ann:ab@h.example", "https://ann:abc@h.example", "https://x:" + B62[:20] + "@github.com/a@b", "redis://:pa55w0rdX@r:6379/0",
         "https://a:p/a55w0rdX9@h/", "https://" + B62[:24] + ":x-oauth-basic@github.com", "mailto:ann@h.example", "git@github.com:a/b", "amqp://u:p%40ss9x@h",
@@ -160,9 +175,69 @@ def placed() -> Iterator[Case]:
         "https://h/?access_token=" + B62[:24], "https://h/?api_key=" + B62[:24] + "#x", "https://hooks.slack.com/services/T0000/B0000/" + B62[:24],
         "https://discord.com/api/webhooks/123456789012345678/" + B62[:68], "//registry.npmjs.org/:_authToken=" + B62[:36], "_auth=" + base64.b64encode(b"ann:pa55w0rdX").decode(),
         "//h/:_password=" + base64.b64encode(b"pa55w0rdX").decode(), "wget --http-password=pa55w0rdX u", "ansible-vault --vault-password-file x", "az login -p pa55w0rdX9 --tenant t",
-    ):  # fmt: skip
-        yield f"placed: {text[:48]!r}", text, ()
-        yield f"placed inside: {text[:48]!r}", f"2026-01-01 12:00:00 INFO [{text}] done\nnext {text}\n", ()
+        "Authorization: Basic " + base64.b64encode(b"ann:pw").decode(),
+        "Authorization: Basic " + base64.b64encode(b"ann:pw").decode().rstrip("="),
+        "Authorization: Basic " + base64.b64encode(b"no colon here").decode(),
+        "Authorization: Basic " + base64.b64encode(b"a:\x00\x01\x02\xff").decode(),
+        "basic " + base64.b64encode(b"ann:pw").decode().rstrip("="),
+        "basic " + base64.b64encode(b"ann:pwd").decode().rstrip("="),
+        "basic " + base64.b64encode(b"ann:pwdd").decode().rstrip("="),
+        "basic " + base64.b64encode(b"a:\xff\xfe").decode(),
+        "basic dXNlcjpwYXNz*",
+        "basic training of dogs",
+        "Authorization: Bearer " + B62[:15],
+        "Authorization: Bearer " + B62[:16],
+        "bearer " + B62[:16],
+        "bearer " + B62[:15],
+        "bearer abcdefghijklmnopqrst",
+        "https://u:test@h.example",
+        "https://u:TEST@h.example",
+        "https://u:xxx@h.example",
+        "https://u:x1y@h.example",
+        "https://u:${PW}@h",
+        "https://a:b/c9d8e7f6g5@h/p@q",
+        "https://a:8080/path@h",
+        "https://a:8080/c9d8e7f6g5@h",
+        "https://a/b:c9d8e7f6g5@h",
+        "https://a:p/c9d8e7f6g5x@h/@z",
+        "https://a:12/c9d8e7f6g5x@h",
+        "https://a:c9d8:e7f6g5/x@h",
+        "https://" + B62[:20] + ":@h",
+        "https://" + B62[:20] + ":x-oauth-basic@h",
+        "https://" + B62[:20] + ":realpw99@h",
+        "https://" + B62[:15] + "@h",
+        "https://" + B62[:16] + "@h",
+        "x@y https://u:p4ssw0rd@h",
+        "mysql -u root -p123456 db",
+        "mysql -u root -p12345 db",
+        "mysql -u root -pshop db",
+        "curl h; ls -u ann:pa55w0rdX",
+        "ls -u ann:pa55w0rdX; curl h",
+        "curl -u ann:word h",
+        "curl -u ann:correct-horse-battery-staple h",
+        "sqlcmd -P pa55w0rdX -U sa",
+        "Cookie: a=" + B62[:24] + "; b=" + B62[24:48] + "\nx=" + B62[:24],
+        "cookie=" + B62[:24],
+        "Set-Cookie: expires=" + B62[:24] + "; path=" + B62[:24],
+        "Cookie: sid=" + B62[:24] + " " + "w " * 1990 + "late=" + B62[:24],
+        "cookie: \n sid=" + B62[:24],
+        "cookie: ",
+        "signature=" + B62[:32],
+        "signature=" + B62[:31],
+        "?sig=" + B62[:20],
+        "?sig=" + B62[:19],
+        "asig=" + B62[:20],
+        "IDENTIFIED BY 'pa55w0rdX'",
+        "::add-mask::pa55w0rdX",
+        "ConvertTo-SecureString pa55w0rdX -AsPlainText",
+        "vault login " + B62[:24],
+        "vault login abc",
+        "openssl -passin pass:pa55w0rdX",
+        "htpasswd -b f ann pa55w0rdX",
+        "##vso[task.setvariable variable=x;issecret=true]pa55w0rdX",
+    )):  # fmt: skip
+        yield f"placed: {number} {text[:48]!r}", text, ()
+        yield f"placed inside: {number} {text[:48]!r}", f"2026-01-01 12:00:00 INFO [{text}] done\nnext {text}\n", ()
 
 
 SAMPLES = (
@@ -180,6 +255,12 @@ def tokens() -> Iterator[Case]:
     for number, sample in enumerate(SAMPLES):
         for form in (
             "{}",
+            "\\t{}",
+            "\\r{}",
+            "\\u0022{}",
+            "[32m{}",
+            ";1m{}",
+            "a.{}",
             "a {} b",
             "'{}'",
             "/{}",
@@ -209,3 +290,35 @@ def bounds() -> Iterator[Case]:
         (),
     )
     yield "bounds: many on a line", " ".join(f"k{n}_token={B62[n : n + 20]}" for n in range(40)), ()
+    for text in (
+        "<password>hunter22x</password>",
+        "a < b > password>hunter22x",
+        "<a><password>hunter22x",
+        "x" * 119 + "<password>hunter22x",
+        "<" + "x" * 119 + "password>hunter22x",
+        "PASSWORD 'word'",
+        "password hunter2x",
+        "API key 'aB3dE5gH7jK9'",
+        "API key 'aB3dE5gH7jK'",
+        "unexpected deployToken aB3dE5gH7jK9mN1pQ3sT",
+        "x" * 40 + " deployToken aB3dE5gH7jK9mN1pQ3sT",
+        "unexpected " + "x" * 12 + " myToken aB3dE5gH7jK9mN1pQ3sT",
+        "ENV DB_TOKEN aB3dE5gH7jK9",
+        "x" * 90 + "env TOKEN aB3dE5gH7jK9",
+        "a\n   password aB3dE5gH7",
+        "a\n   secret aB3dE5gH7",
+        "--token -x",
+        "--token word",
+        "setenv API_KEY\naB3dE5gH7jK9mN1pQ3sT",
+    ):
+        yield f"named at bounds: {text[:60]!r}{len(text)}", text, ()
+    secret = "gh" + "p_" + B62[:36]
+    yield "token: a marker right behind", f"{secret}[redacted:known:ab12]", ()
+    yield "token: a marker right before", f"[redacted:known:ab12]{secret}", ()
+    yield "token: two side by side", f"{secret}_{secret}", ()
+    yield "token: a mask", "gh" + "p_" + "x" * 36, ()
+    yield "token: half a mask", "gh" + "p_" + "x" * 20 + "***" + "x" * 16, ()
+    yield "token: sixteen words before", "_".join(["w"] * 14) + "_" + secret, ()
+    yield "token: too many words before", "_".join(["w"] * 20) + "_" + secret, ()
+    yield "token: behind base64", f"{B62[:60]}/{secret}", ()
+    yield "token: at the second place", f"/{secret}", ()

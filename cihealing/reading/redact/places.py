@@ -61,7 +61,7 @@ class Place:
 
 
 def place(kind: str, needle: str, rest: str, fits: Callable[[str], bool] = anything) -> Place:
-    return Place(kind, needle, re.compile(rf"(?i:{re.escape(needle)}{rest})"), fits)
+    return Place(kind, needle, re.compile(rf"(?i:{re.escape(needle)}{rest})"), fits)  # pragma: no mutate
 
 
 Q = r"(?:\\{0,3}['\"])?"
