@@ -6,13 +6,21 @@ from datetime import UTC, datetime
 
 from cihealing import service
 from cihealing.domain import effects as f
+from cihealing.domain.commands import LoseRerun
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
+from cihealing.domain.values import Ignored
 from cihealing.ports import Tools
 
 
-def collect_rerun(effect: f.CollectRerun, *, run: Run, policy: Policy, tools: Tools) -> None:
-    """The result is received like any other: it is an execution, a fact, and finds the run that waits for it."""
+def collect_rerun(effect: f.CollectRerun, *, run: Run, policy: Policy, tools: Tools) -> LoseRerun | None:
+    """The result is received like any other: it is an execution, a fact, and finds the run that waits for it.
+
+    A rerun that somebody cancelled or CI skipped has none: the run need not wait for its timer.
+    """
     result = tools.ci[run.provider].rerun_result(effect.handle, settings=tools.settings)
+    if isinstance(result, Ignored):
+        return LoseRerun(number=effect.number)
     if result is not None:
         service.receive(hook="rerun", provider=run.provider, delivery_id=effect.handle, results=[result], now=datetime.now(UTC))
+    return None

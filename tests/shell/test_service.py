@@ -312,6 +312,18 @@ def test_a_rerun_without_a_result_is_lost_and_another_is_asked_for(bench: Bench)
     assert len(bench.ci.asked) == 2
 
 
+def test_a_rerun_that_was_cancelled_is_lost_at_once(bench: Bench) -> None:
+    bench.ci.result = Ignored(reason="the job was cancelled")
+    receive(infra(), key="1")
+    bench.step()
+    bench.ring("ask_rerun")
+    bench.drain()
+    assert not only_run().awaiting_rerun
+    bench.ring("ask_rerun")
+    bench.drain()
+    assert len(bench.ci.asked) == 2
+
+
 def test_reruns_count_per_commit_and_job_over_all_runs(bench: Bench) -> None:
     waiting(bench)
     receive(infra(2), key="2")
