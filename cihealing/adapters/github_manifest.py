@@ -116,14 +116,16 @@ def _app(answer: httpx.Response) -> App:
 
 def compared(granted: Mapping[str, str]) -> list[str]:
     """Where an App's permissions are not those that are needed, in words; empty where they are."""
-    needed = {p.name: p for p in PERMISSIONS}
     short = [f"{p.name}: {p.level} is missing ({p.reason})" for p in PERMISSIONS if not _covers(granted.get(p.name, ""), p.level)]
-    broad = [
-        f"{name}: {level} is more than is needed"
-        for name, level in sorted(granted.items())
-        if name not in needed or not _covers(needed[name].level, level)
+    return short + beyond(granted)
+
+
+def beyond(granted: Mapping[str, str]) -> list[str]:
+    """What an App may do and need not."""
+    needed = {p.name: p.level for p in PERMISSIONS}
+    return [
+        f"{name}: {level} is more than is needed" for name, level in sorted(granted.items()) if not _covers(needed.get(name, ""), level)
     ]
-    return short + broad
 
 
 def _covers(level: str, wanted: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from cihealing.adapters import github_app, github_manifest
 from cihealing.adapters.forge._github import Api, Conflict, Missing, Unprocessable, maybe, require_enabled, said, text
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.failpoints import failpoint
@@ -334,8 +335,10 @@ def may(login: str, repository: str, *, policy: RepositoryPolicy, settings: Mapp
 
 
 def excess(*, settings: Mapping[str, str]) -> list[str]:
-    """Only classic tokens name their scopes."""
-    if not settings.get("CI_HEALING_GITHUB_TOKEN") or settings.get("CI_HEALING_GITHUB_APP_ID"):
+    """Of an App its permissions; of tokens, only classic ones name their scopes."""
+    if settings.get(github_app.APP) and settings.get(github_app.KEY):
+        return [f"the GitHub App may do more: {told}" for told in github_manifest.beyond(github_app.permissions(settings))]
+    if not settings.get("CI_HEALING_GITHUB_TOKEN"):
         return []
     headers, _ = Api("any/any", settings).asked("GET", "//rate_limit")
     scopes = [scope.strip() for scope in str(headers.get("x-oauth-scopes") or "").split(",") if scope.strip()]
