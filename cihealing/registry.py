@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -42,8 +43,10 @@ from cihealing.capabilities.watch_change import watch_change
 from cihealing.capabilities.write_report import write_report
 from cihealing.fixers import formatter, missing_import, ruff
 from cihealing.history import JobHistory, StoredArtifacts
-from cihealing.ports import Chat, CIAdapter, Fixer, Forge, Tools
+from cihealing.ports import Chat, CIAdapter, Fixer, Forge, PermanentError, Tools, TransientError
 from cihealing.service.running import Capability, Reader
+
+log = logging.getLogger(__name__)
 
 CI: Mapping[str, CIAdapter] = {
     "generic": cast(CIAdapter, generic),
@@ -119,3 +122,16 @@ def _as_text(value: object) -> str | None:
     if isinstance(value, list | tuple):
         return ",".join(str(part) for part in value)
     return str(value) if isinstance(value, str | int | float | Path) else None
+
+
+def warn_of_excess() -> None:
+    """Say once, at start, what a credential may do beyond what is needed. What cannot be asked is for `cihealing doctor --online`."""
+    named = adapter_settings()
+    for forge in FORGES.values():
+        try:
+            found = forge.excess(settings=named)
+        except (PermanentError, TransientError) as problem:
+            log.info("credentials were not looked at: %s", problem)
+            continue
+        for told in found:
+            log.warning("%s", told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from uuid import UUID
 
@@ -10,28 +9,12 @@ from celery import shared_task
 from celery.signals import worker_ready
 
 from cihealing import registry, service
-from cihealing.ports import PermanentError, TransientError
-
-log = logging.getLogger(__name__)
 
 
 @worker_ready.connect
 def look_at_credentials(**_: object) -> None:
     """Beside the work: a forge that does not answer must not hold up the start."""
-    threading.Thread(target=warn_of_excess, name="credentials", daemon=True).start()
-
-
-def warn_of_excess() -> None:
-    """Say once, at start, what a token may do beyond what is needed. What cannot be asked is for `cihealing doctor --online`."""
-    settings = registry.adapter_settings()
-    for forge in registry.FORGES.values():
-        try:
-            found = forge.excess(settings=settings)
-        except (PermanentError, TransientError) as problem:
-            log.info("credentials were not looked at: %s", problem)
-            continue
-        for told in found:
-            log.warning("%s", told)
+    threading.Thread(target=registry.warn_of_excess, name="credentials", daemon=True).start()
 
 
 @shared_task(name="cihealing.run_effect", ignore_result=True)

@@ -235,23 +235,19 @@ def test_an_app_is_asked_for_its_permissions(settings: Settings, monkeypatch: py
 
 
 def test_at_start_a_token_that_may_too_much_is_warned_of(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    from cihealing import tasks
-
     with FakeGitHub() as hub, FakeGitLab() as lab:
         use(settings, **plain(hub.settings), **{k: v for k, v in plain(lab.settings).items() if k.startswith("GITLAB")})
         hub.scopes, lab.scopes = "repo, admin:org", ["api", "sudo"]
-        tasks.warn_of_excess()
-    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and r.name == "cihealing.tasks"] == [
+        registry.warn_of_excess()
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and r.name == "cihealing.registry"] == [
         "the GitHub token may do more than is needed: admin:org", "the GitLab token may do more than is needed: sudo",
     ]  # fmt: skip
 
 
 def test_at_start_a_forge_that_is_not_there_holds_nothing_up(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    from cihealing import tasks
-
     use(settings, GITHUB_TOKEN="ghp_x", GITHUB_API_URL="http://127.0.0.1:9", GITHUB_APP_ID="")
-    tasks.warn_of_excess()
-    assert not [r for r in caplog.records if r.levelname == "WARNING" and r.name == "cihealing.tasks"]
+    registry.warn_of_excess()
+    assert not [r for r in caplog.records if r.levelname == "WARNING" and r.name == "cihealing.registry"]
 
 
 def test_at_start_an_app_is_looked_at(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from cihealing import embedded, first_start, service
+from cihealing import embedded, first_start, registry, service
 from cihealing.adapters import trees
 from cihealing.demo import builds
 from cihealing.models import Delivery
@@ -53,6 +53,7 @@ class Command(BaseCommand):
 
         def ready() -> None:
             self.announce(data, password=password)
+            threading.Thread(target=registry.warn_of_excess, name="credentials", daemon=True).start()
             if day:
                 threading.Thread(target=day.run, name="demo", daemon=True).start()
             elif demo and builds.begun(data / "demo"):
