@@ -108,6 +108,27 @@ def known() -> Iterator[Case]:
     yield "known: one in the other", f"{B62[:20]} {B62[:10]}", (B62[:10], B62[:20])
     yield "known: XML", 'a&lt;b&amp;c&quot;dd a<b&c"dd a<b&amp;c', ('a<b&c"dd',)
     yield "known: quotes", "it's'8888 it\\'s\\'8888", ("it's'8888",)
+    yield "known: blanks in URLs", "Top%20S3cret%2Fx9 Top+S3cret%2Fx9 Top%20S3cret/x9 Top%20S3cret%2fx9", ("Top S3cret/x9",)
+    yield "known: half a letter", "%3Fabcdefghi ?abcdefghi \\ud800abcdefghi", ("\ud800abcdefghi",)
+    for escape in ("\\'", "'\\''", "'\"'\"'", "''"):
+        yield f"known: a quote as {escape}", f"a'b1234567 a{escape}b1234567", ("a'b1234567",)
+    yield "known: unseen letters", "bell\\x07abcdef bell\\u0007abcdef bell\x07abcdef", ("bell\x07abcdef",)
+    yield "known: quotes in JSON", 'quo\\"te-ä-123 quo\\"te-\\u00e4-123 quo\\\\\\"te-\\\\u00e4-123', ('quo"te-ä-123',)
+    dense = "~~~???>>>ÿÿÿ~~~???"
+    for before in range(4):
+        raw = b"x" * before + dense.encode() + b"tail"
+        yield (
+            f"known: base64 with signs behind {before}",
+            f"{base64.b64encode(raw).decode()} {base64.urlsafe_b64encode(raw).decode()}",
+            (dense,),
+        )
+    yield "known: half a letter in base64", base64.b64encode(b"?abcdefghi").decode(), ("\ud800abcdefghi",)
+    for length in (7, 8, 9, 10, 11):
+        yield (
+            f"known: base64 of {length}",
+            base64.b64encode(B62[:length].encode()).decode() + " " + base64.b64encode(b"xy" + B62[:length].encode()).decode(),
+            (B62[:length],),
+        )
     yield "known: a marker is none", "[redacted:known:ab12] x", ("[redacted:known:ab12]",)
     yield "known: nothing", "nothing", ("",)
 
@@ -312,6 +333,41 @@ def bounds() -> Iterator[Case]:
         "setenv API_KEY\naB3dE5gH7jK9mN1pQ3sT",
     ):
         yield f"named at bounds: {text[:60]!r}{len(text)}", text, ()
+    for text in (
+        "secret: unexpected token: aB3dE5gH7jK9",
+        "unexpected password: hunter22x",
+        "parse error near token: aB3dE5gH7jK9mN",
+        "x" * 31 + "unexpected token: aB3dE5gH7jK9mN",
+        "unexpected" + " " * 21 + "token: aB3dE5gH7jK9mN",
+        "unexpected xxxxx token: aB3dE5gH7jK9mN",
+        "<a>b</a> password>hunter22x",
+        "a > b < password>hunter22x",
+        "> <password>hunter22x",
+        "--password -hunter2x",
+        "--token -aB3dE5gH7jK9",
+        "mypassword 'wordonly'",
+        "my_password wordonly",
+        "my_password 'word1only'",
+        "unexpected end authToken aB3dE5gH7jK9mN1pQ3sT",
+        "next authToken aB3dE5gH7jK9mN1pQ3sT",
+        "current authToken aB3dE5gH7jK9mN1pQ3sT unexpected",
+        "authToken aB3dE5gH7jK9mN1pQ3sT",
+        "\n  password 'wordonly'",
+        "x password wordonly1",
+        "\n    PASSWORD wordonly",
+        "name: db_password, value: some words",
+        'name: "DB_PASSWORD", value: "some words"',
+        '- name: PW_TOKEN\n  value: "aB3dE5gH7jK9"',
+        "basic YTpi",
+        "basic YTpiYw",
+        "basic YTpiY2Q=x",
+        "basic YTpi*YzEyMzQ1",
+        "https://a:p4ss@h/b/c@d",
+        "https://a:x/y/z1Q9w8e7@h",
+        "https://a:1/z1Q9w8e7@h:2",
+        "https://a:b1c2d3e4:5/z1Q9@h",
+    ):
+        yield f"named and placed at bounds: {text[:60]!r}", text, ()
     secret = "gh" + "p_" + B62[:36]
     yield "token: a marker right behind", f"{secret}[redacted:known:ab12]", ()
     yield "token: a marker right before", f"[redacted:known:ab12]{secret}", ()
