@@ -449,7 +449,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("url", "said"), SAID, ids=[url[:30] for url, _ in SAID])
+@pytest.mark.parametrize(("url", "said"), SAID, ids=[str(n) for n in range(len(SAID))])
 def test_a_refused_url_is_told_why(url: str, said: str | None) -> None:
     found = urls.split(url)
     assert isinstance(found, Refusal)
@@ -466,6 +466,7 @@ def test_a_refused_url_is_told_why(url: str, said: str | None) -> None:
         ("https://evil.example/x", {}, "evil.example is no host to fetch from: where it should be one, name it in CI_HEALING_FETCH_HOSTS"),
         ("https://api.github.com:8443/x", {}, "api.github.com is not asked at port 8443"),
     ],
+    ids=["address", "name", "http", "unknown", "port"],
 )
 def test_a_host_that_is_not_asked_is_told_why(url: str, settings: dict[str, str], said: str) -> None:
     found = judged(url, **settings)
