@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cihealing.guard.lines import PYTHON, SCRIPT, rule
+from cihealing.guard.lines import JVM, OTHERS, PYTHON, RUBY, SCRIPT, rule
 
 SECRETS = (
     rule(
@@ -86,6 +86,7 @@ OBFUSCATED = (
         "homoglyph",
         "mixes letters of two scripts that look alike",
         r"(?:[A-Za-z_][0-9A-Za-z_]{0,60}[аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅοΟνΑΒΕΖΗΙΚΜΝΡΤΥΧ])|(?:[аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅοΟνΑΒΕΖΗΙΚΜΝΡΤΥΧ][0-9A-Za-z_]{0,60}[A-Za-z_])",
+        suffixes=(*PYTHON, *SCRIPT, *JVM, *RUBY, *OTHERS, ".go", ".rs", ".sh"),
     ),
 )
 
