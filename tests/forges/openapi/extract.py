@@ -1,7 +1,7 @@
 """Cuts the operations the fake GitHub speaks out of GitHub's published description of its REST API.
 
 `npm pack @octokit/openapi && tar xzf octokit-openapi-*.tgz`, then `python -m tests.forges.openapi.extract package VERSION`.
-The description is under the MIT licence, copyright GitHub and the Octokit contributors.
+The description is under the MIT licence, which stands beside it (LICENSE).
 """
 
 from __future__ import annotations
