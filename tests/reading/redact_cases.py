@@ -368,6 +368,36 @@ def bounds() -> Iterator[Case]:
         "https://a:b1c2d3e4:5/z1Q9@h",
     ):
         yield f"named and placed at bounds: {text[:60]!r}", text, ()
+    for value in (
+        "abcdefg",
+        "abcdefgh",
+        "abcdefghi",
+        "Abcdefgh",
+        "abcDefgh",
+        "abc-def",
+        "abc-def-ghi",
+        "abc-def-ghi-jkl",
+        "abc def gh",
+        "ab1cd",
+        "ab1cde",
+        "ab1cdef",
+        "abc_def",
+    ):
+        for form in ('"password": "{}"', "password: {}", "password = '{}'", "| password | {} |", "password: '{}'"):
+            yield f"named word: {value} as {form}", form.format(value), ()
+    for before in (
+        "unexpected ",
+        "unexpected end ",
+        "an unexpected ",
+        "x" * 18 + " unexpected ",
+        "x" * 19 + " unexpected ",
+        "unexpected " + "y" * 12 + " ",
+        "unexpected " + "y" * 13 + " ",
+        "",
+    ):
+        yield f"named: {before!r} before a token", f"{before}token {B62[:20]}", ()
+        yield f"named: {before!r} before a token, with a colon", f"{before}token: {B62[:20]}", ()
+        yield f"named: a token before {before!r}", f"token {B62[:20]} {before}", ()
     secret = "gh" + "p_" + B62[:36]
     yield "token: a marker right behind", f"{secret}[redacted:known:ab12]", ()
     yield "token: a marker right before", f"[redacted:known:ab12]{secret}", ()
