@@ -51,7 +51,6 @@ class FileChange:
     new: str | None
     old_mode: str = ""
     new_mode: str = ""
-    copied: bool = False
     binary: bool = False
     hunks: tuple[Hunk, ...] = ()
 
@@ -217,7 +216,7 @@ def change_of(header: Header, *, hunks: tuple[Hunk, ...], reader: Reader) -> Fil
         raise reader.wrong("a file cannot be both new and deleted")
     mode = facts.get("index", "").partition(" ")[2]
     return FileChange(
-        old=None if created else old, new=None if deleted else new, copied="copy from" in facts, binary=header.binary, hunks=hunks,
+        old=None if created else old, new=None if deleted else new, binary=header.binary, hunks=hunks,
         old_mode=facts.get("old mode") or facts.get("deleted file mode") or mode,
         new_mode=facts.get("new mode") or facts.get("new file mode") or mode,
     )  # fmt: skip

@@ -164,6 +164,37 @@ def more() -> Iterator[tuple[str, str]]:
         "no newline in the middle",
         "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n",
     )
+    head = "diff --git a/x b/x\nnew file mode 100644\n"
+    yield "broken: new and deleted", head + "deleted file mode 100644\n--- /dev/null\n+++ /dev/null\n@@ -0,0 +1 @@\n+x\n"
+    yield "broken: new by its mode alone", head + "index 0..1\n--- a/x\n+++ b/x\n@@ -0,0 +1 @@\n+x\n"
+    yield "broken: new by its name alone", "diff --git a/x b/x\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n"
+    yield "deleted by its name alone", "diff --git a/x b/x\n--- a/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"
+    yield "null with a tab", "diff --git a/x b/x\n--- /dev/null\t1970\n+++ b/x\n@@ -0,0 +1 @@\n+x\n"
+    yield "a mode in the index line", "diff --git a/x b/x\nindex 1..2 120000\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-x\n+y\n"
+    yield "an index line without a mode", "diff --git a/x b/x\nindex 1..2\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-x\n+y\n"
+    yield "copied", "diff --git a/x b/y\nsimilarity index 100%\ncopy from x\ncopy to y\n"
+    for name in (r"\"a\tb\"", r"\"a\\b\"", r"\"a\"b\"", r"\"\303\244\"", '"', '""', r"\"a\q\"", r"\"a\"", r"\"\"b\""):
+        quoted = name[:1] + "b/" + name[1:]
+        yield f"quoted: {name}", f"diff --git a/x {quoted}\nnew file mode 100644\n--- /dev/null\n+++ {quoted}\n@@ -0,0 +1 @@\n+x\n"
+    yield "blanks in names", "diff --git a/a b/c b/a b/c\n--- a/a b/c\n+++ b/a b/c\n@@ -1 +1 @@\n-x\n+y\n"
+    yield "blanks in names, modes alone", "diff --git a/a b/c b/a b/c\nold mode 100644\nnew mode 100755\n"
+    yield "names that can be split in two ways", "diff --git a/x b/y b/x b/y\nold mode 100644\nnew mode 100755\n"
+    yield (
+        "many ways to split",
+        "diff --git a/" + " b/".join(["q"] * 60) + " b/" + " b/".join(["q"] * 60) + "\nold mode 100644\nnew mode 100755\n",
+    )
+    yield "blank lines at the end", changed("a.py", "a", "b") + "\n\n\n"
+    yield "blank lines at the begin", "\n\n" + changed("a.py", "a", "b")
+    yield "a carriage return in a line", changed("a.py", "a", "b\rc")
+    yield "a form feed in a line", changed("a.py", "a", "b\x0cc")
+    yield "a file separator in a line", changed("a.py", "a", "b\x1cc")
+    yield (
+        "two files, one of them binary",
+        "diff --git a/a b/a\nindex 1..2 100644\nBinary files a/a and b/a differ\n"
+        + changed("b.py", "a", "b")
+        + changed("c.sh", "a", "x || exit 0"),
+    )
+    yield "what is removed", changed("a.py", "one\ntwo\nthree", "one\nthree")
     yield "a binary file among others", "diff --git a/a b/a\nGIT binary patch\nliteral 1\nx\n\n" + changed("a.py", "a", "b")
 
 
