@@ -15,6 +15,8 @@ MARKER = "[redacted:"
 # Zero width and bidi characters ("Trojan Source", CVE-2021-42574), tags, fillers, half surrogates; all controls but tab, CR and form feed.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+    # Some languages end a line at a lone CR (Python does): what follows is code in a line that shows as a remark.
+    "|\r(?=.)"
 )
 
 

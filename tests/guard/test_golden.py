@@ -173,9 +173,12 @@ def more() -> Iterator[tuple[str, str]]:
     yield "a mode in the index line", "diff --git a/x b/x\nindex 1..2 120000\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-x\n+y\n"
     yield "an index line without a mode", "diff --git a/x b/x\nindex 1..2\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-x\n+y\n"
     yield "copied", "diff --git a/x b/y\nsimilarity index 100%\ncopy from x\ncopy to y\n"
-    for name in (r"\"a\tb\"", r"\"a\\b\"", r"\"a\"b\"", r"\"\303\244\"", '"', '""', r"\"a\q\"", r"\"a\"", r"\"\"b\""):
+    for name in ('"a\\tb"', '"a\\\\b"', '"a\\"b"', '"\\303\\244"', '"', '""', '"a\\q"', '"a', '"\\"b"', '"\\141\\142"'):
         quoted = name[:1] + "b/" + name[1:]
-        yield f"quoted: {name}", f"diff --git a/x {quoted}\nnew file mode 100644\n--- /dev/null\n+++ {quoted}\n@@ -0,0 +1 @@\n+x\n"
+        yield (
+            f"quoted: {name}",
+            f"diff --git {name[:1]}a/{name[1:]} {quoted}\nnew file mode 100644\n--- /dev/null\n+++ {quoted}\n@@ -0,0 +1 @@\n+x\n",
+        )
     yield "blanks in names", "diff --git a/a b/c b/a b/c\n--- a/a b/c\n+++ b/a b/c\n@@ -1 +1 @@\n-x\n+y\n"
     yield "blanks in names, modes alone", "diff --git a/a b/c b/a b/c\nold mode 100644\nnew mode 100755\n"
     yield "names that can be split in two ways", "diff --git a/x b/y b/x b/y\nold mode 100644\nnew mode 100755\n"

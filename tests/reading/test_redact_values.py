@@ -1,5 +1,7 @@
 """What a secret value looks like, and what only stands for one."""
 
+# ruff: noqa: E501 - a line is a sample
+
 from __future__ import annotations
 
 import pytest
