@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cihealing.domain.policy import Policy
+from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.guard import check
 from tests.guard.patches import added, changed, created, deleted, renamed
 
@@ -459,3 +459,30 @@ def test_no_line_makes_the_guard_slow(line: str) -> None:
     began = time.process_time()
     check(patch, policy=POLICY)
     assert time.process_time() - began < 2.5
+
+
+# ---------------------------------------------------------------- what a repository tightens
+
+
+def of(**fields: object) -> RepositoryPolicy:
+    return RepositoryPolicy.model_validate({"match": "acme/*", **fields})
+
+
+def test_a_repository_protects_more_than_the_server() -> None:
+    patch, server = changed("shop/cart.py", "a = 1", "a = 2"), POLICY.model_copy(update={"protected_paths": ("docs/**",)})
+    assert check(patch, policy=server, repository=of()) == []
+    found = check(patch, policy=server, repository=of(protected_paths=["shop/**"]))
+    assert [(o.rule, o.hard) for o in found] == [("protected-path", True)]
+    docs = changed("docs/a.md", "a", "b")
+    assert [o.rule for o in check(docs, policy=server, repository=of(protected_paths=["shop/**"]))] == ["protected-path"]
+
+
+def test_a_repository_may_take_doubt_for_a_refusal() -> None:
+    patch = changed("requirements.txt", "a==1", "a==2")
+    assert [(o.rule, o.hard) for o in check(patch, policy=POLICY, repository=of())] == [("dependency", False)]
+    found = check(patch, policy=POLICY, repository=of(soft_is_hard=True))
+    assert [(o.rule, o.text, o.hard) for o in found] == [("dependency", "requirements.txt names what is installed", True)]
+
+
+def test_what_is_too_long_is_not_searched_line_by_line() -> None:
+    assert hard(created("shop/a.py", "\n".join(["import os  # noqa"] * 500))) == {"too-many-lines"}

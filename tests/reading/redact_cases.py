@@ -408,3 +408,4 @@ def bounds() -> Iterator[Case]:
     yield "token: too many words before", "_".join(["w"] * 20) + "_" + secret, ()
     yield "token: behind base64", f"{B62[:60]}/{secret}", ()
     yield "token: at the second place", f"/{secret}", ()
+    yield "bounds: half a letter in a secret", "DB_PASSWORD=hunter2\ud800x", ()
