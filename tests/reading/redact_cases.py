@@ -409,3 +409,21 @@ def bounds() -> Iterator[Case]:
     yield "token: behind base64", f"{B62[:60]}/{secret}", ()
     yield "token: at the second place", f"/{secret}", ()
     yield "bounds: half a letter in a secret", "DB_PASSWORD=hunter2\ud800x", ()
+    names = (
+        "mypasswd", "mypassphrase", "mypwd", "mysecret", "mytoken", "myapikey", "mysecretkey", "myaccesskey", "myprivatekey", "myauthkey", "MYPASSWD", "MYPASSPHRASE", "MYAPIKEY",
+        "MYSECRETKEY", "MYACCESSKEY", "MYPRIVATEKEY", "MYAUTHKEY", "mysessionid", "mysessid", "phpsessid", "PHPSESSID", "session_id", "SESSION", "my_session_id", "a_sid", "api_keys", "API_KEYS", "keys",
+        "FOO_KEY", "foo_key", "FOO_KEYS", "FOO", "KEY", "TOKEN_FOO", "TOKEN_ID", "SECRET_THING", "secret_thing", "TOKEN_V", "test_password", "password_test", "v2", "V_2", "token_2", "secret_v2_old", "key_2", "AUTH_2",
+        "redis.requirepass", "REQUIREPASS", "auth", "AUTH", "my-auth", "basicAuth",
+    )  # fmt: skip
+    for name in names:
+        for value in (B62[:12], B62[:11], "aB3dE5gH7jK=", "word"):
+            for form in ("{}={}", "{}: {}", '"{}": "{}"', "{} {}", "{} '{}'", "--{} {}"):
+                yield f"named {name} {value} {form}", form.format(name, value), ()
+    for text in (
+        "api key '" + B62[:12] + "'",
+        "x" * 5 + "subscription key '" + B62[:12] + "'",
+        "x api key='" + B62[:12] + "'",
+        "my subscription key=" + B62[:12],
+        "key=" + B62[:12],
+    ):
+        yield f"named: a word before the key {text[:30]!r}", text, ()
