@@ -104,7 +104,9 @@ def test_the_largest_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal(data) == "archive.too_large"
 
 
-@pytest.mark.parametrize("packed", [zipped({"a.txt": b"ab" * 500, "b.txt": b"cd" * 500}), gzip.compress(b"ab" * 1_000)])
+@pytest.mark.parametrize(
+    "packed", [zipped({"a.txt": b"ab" * 500, "b.txt": b"cd" * 500}), gzip.compress(b"ab" * 1_000)], ids=["zip", "gzip"]
+)
 def test_the_most_that_is_unpacked(monkeypatch: pytest.MonkeyPatch, packed: bytes) -> None:
     monkeypatch.setattr(archives, "MAX_UNPACKED", 2_000)
     assert sum(len(text) for _, text in archives.read(packed)) == 2_000
