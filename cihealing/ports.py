@@ -118,6 +118,8 @@ class Ran:
     seconds: float
     timed_out: bool = False
     truncated: bool = False
+    exceeded: str = ""
+    """Which of the repository's limits was exceeded, in words; the command was ended for it and says nothing about the code."""
 
 
 class Sandbox(Protocol):

@@ -98,7 +98,7 @@ def tools() -> Tools:
         ci=CI,
         runner=ProjectRunner(trees, settings=named),
         trees=trees,
-        sandbox=lambda policy: choose(named, trusted=policy.trusted),
+        sandbox=lambda policy: choose(named, policy=policy),
         forges=FORGES,
         fixers=FIXERS,
         guard=guard.check,

@@ -19,7 +19,7 @@ from cihealing.adapters import process
 from cihealing.ports import PermanentError, TransientError
 
 COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-MAX_ANSWER = 64 * 1024 * 1024
+MAX_ANSWER_MB = 64
 LOCAL_TIMEOUT, REMOTE_TIMEOUT = 120.0, 600.0
 
 OPTIONS = (
@@ -147,12 +147,16 @@ def _call(argv: Sequence[str], *, environment: Mapping[str, str], data: bytes, t
             env=dict(environment), stdin=given, stdout=answer, stderr=trouble, start_new_session=True, cwd="/",
         )  # fmt: skip
         stop = process.stop_reaper if timeout > LOCAL_TIMEOUT else process.kill_group
-        ended = process.supervise(child, timeout=timeout, stop=lambda: stop(child), output=answer)
+        ended = process.supervise(
+            child, timeout=timeout, stop=lambda: stop(child), exceeded=process.flood(answer, limit_mb=MAX_ANSWER_MB)
+        )
         answer.seek(0)
         trouble.seek(0)
-        said, complaint = answer.read(MAX_ANSWER), trouble.read(4000)
+        said, complaint = answer.read(), trouble.read(4000)
     if ended.timed_out:
         raise TransientError(f"git {verb(argv)} did not end within {timeout:.0f} s")
+    if ended.exceeded:
+        raise GitFailed(f"git {verb(argv)} said {ended.exceeded}", code=-1)
     if ended.exit_code:
         raise GitFailed(without_credentials(complaint.decode("utf-8", "replace")), code=ended.exit_code)
     return said.decode("utf-8", "surrogateescape")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -25,11 +26,8 @@ from cihealing.ports import Cancelled, PermanentError, Ran
 HEAD, TAIL = 512 * 1024, 1536 * 1024
 """Bytes of output kept from the start and from the end; what lies between is left out and counted."""
 
-FLOOD = 128 * 1024 * 1024
-"""Bytes of output after which the process is ended: disks are finite."""
-
-FLOODED = 128 + signal.SIGXFSZ
-"""Exit code of a process ended for its flood, the one the kernel's own file size limit would give."""
+FLOOD_MB = 10
+"""Megabytes of output after which a process is ended, where the caller names no other bound."""
 
 TICK = 0.05
 GRACE = 5.0
@@ -67,38 +65,56 @@ class Ended:
     exit_code: int | None
     seconds: float
     timed_out: bool = False
-    flooded: bool = False
+    exceeded: str = ""
+    """Which bound was exceeded, in words; the process was ended for it."""
 
 
-def supervise(process: subprocess.Popen[bytes], *, timeout: float, stop: Callable[[], None], output: BinaryIO) -> Ended:
+Exceeded = Callable[[], str]
+"""Says in words which bound is exceeded now; empty while none is. Asked every tick."""
+
+
+def supervise(process: subprocess.Popen[bytes], *, timeout: float, stop: Callable[[], None], exceeded: Exceeded) -> Ended:
     """Wait for the end, or bring it about with `stop`. Raises Cancelled. The caller's thread must be the one that started it."""
     started = time.monotonic()
-    reason = ""
-    while not reason and not _ended(process):
-        reason = _reason_to_stop(time.monotonic() - started, timeout=timeout, output=output)
-    if reason:
+    timed_out, beyond = False, ""
+    with _end_of(process) as end:
+        while not (timed_out or beyond or select.select([end], [], [], TICK)[0]):
+            _stop_if_cancelled(process, stop)
+            timed_out = time.monotonic() - started >= timeout
+            beyond = "" if timed_out else exceeded()
+    if timed_out or beyond:
         stop()
-        process.wait()
-    if reason == "cancelled":
-        raise Cancelled("called off")
-    code = {"flooded": FLOODED, "timed out": None}.get(reason, process.returncode)
-    return Ended(exit_code=code, seconds=time.monotonic() - started, timed_out=reason == "timed out", flooded=reason == "flooded")
+    code = process.wait()
+    beyond = beyond or ("" if timed_out else exceeded())
+    seconds = time.monotonic() - started
+    return Ended(exit_code=None if timed_out or beyond else code, seconds=seconds, timed_out=timed_out, exceeded=beyond)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> bool:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(TICK)
-        return True
-    return False
+@contextlib.contextmanager
+def _end_of(process: subprocess.Popen[bytes]) -> Iterator[int]:
+    """A descriptor that becomes readable when the process ends."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-def _reason_to_stop(seconds: float, *, timeout: float, output: BinaryIO) -> str:
+def flood(output: BinaryIO, *, limit_mb: int = FLOOD_MB) -> Exceeded:
+    """Watches that no more than `limit_mb` megabytes are written to `output`: disks are finite."""
+
+    def exceeded() -> str:
+        return f"more than {limit_mb} MB of output" if os.fstat(output.fileno()).st_size > limit_mb * 1024 * 1024 else ""
+
+    return exceeded
+
+
+def _stop_if_cancelled(process: subprocess.Popen[bytes], stop: Callable[[], None]) -> None:
     event = _event.get()
     if event is not None and event.is_set():
-        return "cancelled"
-    if seconds >= timeout:
-        return "timed out"
-    return "flooded" if os.fstat(output.fileno()).st_size > FLOOD else ""
+        stop()
+        process.wait()
+        raise Cancelled("called off")
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -149,7 +165,10 @@ def stop_reaper(process: subprocess.Popen[bytes]) -> None:
         kill_group(process)
 
 
-def run(argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeout: float, limits: Mapping[str, int] = LIMITS) -> Ran:
+def run(
+    argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeout: float, limits: Mapping[str, int] = LIMITS,
+    output_mb: int = FLOOD_MB,
+) -> Ran:  # fmt: skip
     """Run below a reaper, standard error with the output. Raises Cancelled; OSError where `cwd` is gone."""
     check_cancelled()
     with output_file() as output:
@@ -157,7 +176,8 @@ def run(argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeo
             reaped(argv, limits={**limits, "RLIMIT_CPU": int(timeout) + 60}),
             cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
-        ended = supervise(process, timeout=timeout, stop=lambda: stop_reaper(process), output=output)
+        exceeded = flood(output, limit_mb=output_mb)
+        ended = supervise(process, timeout=timeout, stop=lambda: stop_reaper(process), exceeded=exceeded)
         text, cut = read_bounded(output)
     return ran(ended, output=text, truncated=cut)
 
@@ -170,5 +190,7 @@ def require_workdir(tree: Path, workdir: str) -> None:
 
 
 def ran(ended: Ended, *, output: str, truncated: bool) -> Ran:
-    truncated = truncated or ended.flooded
-    return Ran(exit_code=ended.exit_code, output=output, seconds=ended.seconds, timed_out=ended.timed_out, truncated=truncated)
+    return Ran(
+        exit_code=ended.exit_code, output=output, seconds=ended.seconds, timed_out=ended.timed_out,
+        truncated=truncated, exceeded=ended.exceeded,
+    )  # fmt: skip

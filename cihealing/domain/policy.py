@@ -71,6 +71,22 @@ class Project(Strict):
         return path
 
 
+class Limits(Strict):
+    """What one command of a repository may take in all: what is beyond ends it, and is told as such."""
+
+    processes: Annotated[int, Field(ge=16, le=32_768)] = 512
+    """With their threads."""
+    memory_mb: Annotated[int, Field(ge=32)] = 2048
+    growth_mb: Annotated[int, Field(ge=1)] = 1024
+    """Written to the tree and the results."""
+    files: Annotated[int, Field(ge=100)] = 200_000
+    """Files written there."""
+    tmp_mb: Annotated[int, Field(ge=1)] = 1024
+    shm_mb: Annotated[int, Field(ge=1)] = 512
+    """Of /tmp and /dev/shm; both lie in memory and count there too."""
+    output_mb: Annotated[int, Field(ge=1, le=1024)] = 10
+
+
 class RepositoryPolicy(Strict):
     match: Name
     mode: Mode = Mode.PROPOSE
@@ -89,6 +105,7 @@ class RepositoryPolicy(Strict):
     people: dict[str, str] = Field(default_factory=dict)
     """User name here -> login at the forge, where they differ: whose own permission counts for approve."""
     projects: tuple[Project, ...] = ()
+    limits: Limits = Limits()
 
 
 class HookPolicy(Strict):

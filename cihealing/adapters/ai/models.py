@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cihealing.adapters.ai import prices, worker
-from cihealing.adapters.process import kill_group, supervise
+from cihealing.adapters.process import flood, kill_group, supervise
 from cihealing.ports import ModelFailed, ModelReply, ModelRequest
 
 BASE_URLS: Mapping[str, str] = {
@@ -98,7 +98,7 @@ def _told(request: ModelRequest, environment: Mapping[str, str]) -> dict[str, An
             [sys.executable, "-I", "-c", START, str(ROOT)], stdin=question, stdout=output, stderr=subprocess.DEVNULL, env=dict(environment),
             cwd=home, start_new_session=True, close_fds=True,
         )  # fmt: skip
-        ended = supervise(process, timeout=request.timeout + GRACE, stop=lambda: kill_group(process), output=output)
+        ended = supervise(process, timeout=request.timeout + GRACE, stop=lambda: kill_group(process), exceeded=flood(output))
         output.seek(0)
         raw = output.read(MAX_REPLY + 1)
     if ended.timed_out:

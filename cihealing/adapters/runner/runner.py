@@ -108,14 +108,14 @@ class Seen:
 
 
 class ProjectRunner:
-    """`settings`: CI_HEALING_* by name. `sandbox_for` says for a trusted or untrusted repository where its code runs."""
+    """`settings`: CI_HEALING_* by name. `sandbox_for` says where a repository's code runs, and within which limits."""
 
     def __init__(
-        self, trees: GitTrees, *, settings: Mapping[str, str], sandbox_for: Callable[[bool], Room] | None = None, read: Read | None = None
+        self, trees: GitTrees, *, settings: Mapping[str, str], sandbox_for: Callable[[RepositoryPolicy], Room] | None = None, read: Read | None = None
     ) -> None:
         self.trees = trees
         self.settings = dict(settings)
-        self.sandbox_for = sandbox_for or (lambda trusted: choose(self.settings, trusted=trusted))
+        self.sandbox_for = sandbox_for or (lambda policy: choose(self.settings, policy=policy))
         self._read = read
 
     # ------------------------------------------------------------ which command
@@ -143,7 +143,7 @@ class ProjectRunner:
         self, repository: str, commit: str, *, project: Project, policy: RepositoryPolicy,
         patch: str = "", canary: bool = False, variant: str = "", tests: Sequence[str] = (),
     ) -> tuple[Observation, str]:  # fmt: skip
-        sandbox = self.sandbox_for(policy.trusted)
+        sandbox = self.sandbox_for(policy)
         with (
             self.trees.at(repository, commit, policy=policy, patch=patch) as tree,
             tempfile.TemporaryDirectory(prefix="cihealing-results-") as name,

@@ -10,9 +10,11 @@ from typing import Protocol
 from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
 from cihealing.adapters.sandbox.plain import Plain
 from cihealing.adapters.sandbox.toolchain import toolchain
+from cihealing.adapters.sandbox.walls import ACCEPTABLE, Walls, accepted, without
+from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import PermanentError, Ran, Sandbox
 
-SETTING = "CI_HEALING_SANDBOX"
+SETTING, ACCEPT = "CI_HEALING_SANDBOX", "CI_HEALING_SANDBOX_ACCEPT"
 
 
 class Room(Sandbox, Protocol):
@@ -47,15 +49,31 @@ def trouble_with(paths: tuple[Path, ...]) -> str | None:
     return Bubblewrap(toolchain=paths).available()
 
 
-def choose(settings: Mapping[str, str], *, trusted: bool) -> Room:
+def lacking(settings: Mapping[str, str]) -> dict[str, str]:
+    """Walls this machine cannot have and the operator did not accept to be without, each with the reason."""
+    given_up = accepted(settings.get(ACCEPT, ""))
+    return {name: why for name, why in Bubblewrap().lacking().items() if name not in given_up}
+
+
+def trouble(settings: Mapping[str, str]) -> str | None:
+    """Why code of untrusted repositories is not run here; None where it can be."""
+    found = trouble_with(toolchain(settings))
+    if found is not None:
+        return found
+    walls = "; ".join(f"{name}: {why}, so {ACCEPTABLE[name]}" for name, why in lacking(settings).items())
+    return f"the sandbox would lack a wall ({walls}); accept that by name in {ACCEPT}, or run the service otherwise" if walls else None
+
+
+def choose(settings: Mapping[str, str], *, policy: RepositoryPolicy) -> Room:
     """bubblewrap where it works; the plain runner only where `CI_HEALING_SANDBOX=plain` and the repository is trusted."""
     paths = toolchain(settings)
-    trouble = trouble_with(paths)
-    if trouble is None:
-        return Bubblewrap(toolchain=paths)
-    if settings.get(SETTING) == "plain" and trusted:
-        return Plain(trusted=True, toolchain=paths)
+    why_not = trouble(settings)
+    if why_not is None:
+        walls = without(Walls(), [name for name in Bubblewrap().lacking()])
+        return Bubblewrap(toolchain=paths, walls=walls, limits=policy.limits)
+    if settings.get(SETTING) == "plain" and policy.trusted:
+        return Plain(trusted=True, toolchain=paths, limits=policy.limits)
     return Refusing(
         "no sandbox: repository code is not run; install bubblewrap or set CI_HEALING_SANDBOX=plain and mark the repository trusted"
-        f" ({trouble})"
+        f" ({why_not})"
     )

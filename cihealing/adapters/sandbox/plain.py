@@ -1,7 +1,7 @@
 """The plain runner: repository code as a child process, for repositories the operator marked `trusted`.
 
-It keeps the worker's environment from the command, bounds time, output and files, and leaves no process behind. It hides
-neither files nor network: that takes bubblewrap.
+It keeps the worker's environment from the command, bounds time, output and single processes and files, and leaves no process
+behind. It hides neither files nor network and bounds nothing in total: that takes bubblewrap.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from pathlib import Path
 
 from cihealing.adapters import process
 from cihealing.adapters.sandbox.toolchain import default_toolchain, variables
+from cihealing.domain.policy import Limits
 from cihealing.ports import PermanentError, Ran, TransientError
 
 
 class Plain:
     name = "plain"
 
-    def __init__(self, *, trusted: bool, toolchain: Sequence[Path] | None = None) -> None:
+    def __init__(self, *, trusted: bool, toolchain: Sequence[Path] | None = None, limits: Limits | None = None) -> None:
         """Raises PermanentError unless the caller says that the repository is trusted."""
         if trusted is not True:
             raise PermanentError("the plain runner takes trusted repositories only: mark the repository `trusted: true` in the policy")
         self.toolchain = tuple(default_toolchain() if toolchain is None else toolchain)
+        self.limits = limits or Limits()
 
     def run(
         self, command: str, *, tree: Path, workdir: str, environment: Mapping[str, str], timeout: float,
@@ -33,7 +35,7 @@ class Plain:
         home = Path(tempfile.mkdtemp(prefix="cihealing-home-"))
         try:
             values = {**self.environment(home), **environment}
-            return process.run(["/bin/sh", "-c", command], cwd=tree / workdir, environment=values, timeout=timeout)
+            return process.run(["/bin/sh", "-c", command], cwd=tree / workdir, environment=values, timeout=timeout, output_mb=self.limits.output_mb)
         except OSError as error:
             raise TransientError(f"the command could not be started: {error}") from error
         finally:

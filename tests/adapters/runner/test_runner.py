@@ -49,7 +49,7 @@ def origin(tmp_path: Path) -> Origin:
 
 @pytest.fixture
 def runner(tmp_path: Path, room: Room) -> ProjectRunner:
-    return ProjectRunner(GitTrees(tmp_path / "mirrors"), settings={}, sandbox_for=lambda _trusted: room)
+    return ProjectRunner(GitTrees(tmp_path / "mirrors"), settings={}, sandbox_for=lambda _policy: room)
 
 
 @pytest.fixture
