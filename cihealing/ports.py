@@ -17,6 +17,7 @@ from uuid import UUID
 
 from cihealing.domain.policy import Policy, Project, RepositoryPolicy
 from cihealing.domain.values import Digest, ExecutionRef, Failure, Objection, Observation, Owner, Result
+from cihealing.tree import Tree as Tree
 
 
 class TransientError(Exception):
@@ -165,14 +166,6 @@ class Trees(Protocol):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tree:
-    root: Path
-    commit: str
-    tree: str
-    """Git tree hash of what lies at `root`, patch included."""
-
-
 class Runner(Protocol):
     """Runs a project's command over a tree and says what was seen."""
 
@@ -194,13 +187,13 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FixContext:
-    """What a fixer may look at. `tree` is a worktree it may write into; `execute` runs a command over it in the sandbox."""
+    """What a fixer may look at. `tree` is a worktree it may write into; `sandbox` runs a command over it."""
 
     failure: Failure
     repository: str
     commit: str
     project: Project
-    tree: Path
+    tree: Tree
     sandbox: Sandbox
     changed_files: tuple[str, ...] = ()
 

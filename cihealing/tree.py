@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,13 +18,14 @@ from pathlib import Path, PurePosixPath
 MAX_READ = 32 * 1024 * 1024
 """Bytes of one file."""
 MAX_ENTRIES = 1_000_000
-MAX_DEPTH = 512
+MAX_DEPTH = 256
+"""Directories below each other; each is reached anew from the root, so that depth costs its square."""
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
 class TooLarge(Exception):
-    """The directory holds more entries than anybody's repository."""
+    """The directory holds more, or deeper, than anybody's repository."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +111,9 @@ class Tree:
                 raise TooLarge(f"more than {MAX_ENTRIES:,} files")
             entries = [e for e in found if not leave_out(e.path.rpartition("/")[2])]
             yield from entries
-            if len(parts) < MAX_DEPTH:
-                waiting += [tuple(e.path.split("/")) for e in reversed(entries) if e.is_directory]
+            if len(parts) >= MAX_DEPTH - 1:
+                raise TooLarge(f"more than {MAX_DEPTH:,} directories below each other")
+            waiting += [tuple(e.path.split("/")) for e in reversed(entries) if e.is_directory]
 
     def glob(self, pattern: str, *, place: str = ".") -> Iterator[str]:
         """Regular files below `place` that a pattern names (`*`, `?` within one directory, `**` over several)."""
@@ -234,6 +237,17 @@ def _written(name: str, directory: int, content: bytes, *, mode: int, owner: os.
 def _expression(pattern: str) -> str:
     steps = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(steps.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern) if part)
+
+
+@contextlib.contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """A private directory in the one for temporary files; gone at the end whatever was left in it."""
+    place = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
+    try:
+        yield place
+    finally:
+        with contextlib.suppress(OSError):
+            remove(place)
 
 
 def remove(root: Path) -> None:

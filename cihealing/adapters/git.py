@@ -27,6 +27,7 @@ OPTIONS = (
     "-c", "protocol.ext.allow=never", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
     "-c", "core.attributesFile=/dev/null", "-c", "core.pager=cat", "-c", "core.quotePath=false", "-c", "gc.auto=0",
     "-c", "maintenance.auto=false", "-c", "credential.helper=", "-c", "core.symlinks=true", "-c", "init.defaultBranch=main",
+    "-c", "core.protectHFS=true", "-c", "core.protectNTFS=true",
     "-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60", "-c", "fetch.fsckObjects=false", "-c", "core.autocrlf=false",
     "-c", "advice.detachedHead=false",
 )  # fmt: skip
@@ -72,10 +73,13 @@ class Git:
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def __call__(self, *args: str, variables: Mapping[str, str] | None = None, data: str = "", timeout: float = LOCAL_TIMEOUT) -> str:
-        """Standard output as text. Raises GitFailed, TransientError on time-out, Cancelled."""
+    def __call__(
+        self, *args: str, variables: Mapping[str, str] | None = None, data: str = "", content: bytes = b"", timeout: float = LOCAL_TIMEOUT
+    ) -> str:  # fmt: skip
+        """Standard output as text; `data` or `content` is standard input. Raises GitFailed, TransientError on time-out, Cancelled."""
         values = {**base_environment(self.home), **self.environment, **(variables or {})}
-        return _call(["git", *OPTIONS, *args], environment=values, data=data.encode("utf-8", "surrogateescape"), timeout=timeout)
+        given = content or data.encode("utf-8", "surrogateescape")
+        return _call(["git", *OPTIONS, *args], environment=values, data=given, timeout=timeout)
 
     def quiet(self, *args: str, variables: Mapping[str, str] | None = None) -> str | None:
         """The stripped answer, or None where git says no."""
@@ -143,13 +147,11 @@ def _call(argv: Sequence[str], *, environment: Mapping[str, str], data: bytes, t
         given.write(data)
         given.seek(0)
         child = subprocess.Popen(
-            process.reaped(argv, limits={"RLIMIT_CORE": 0}) if timeout > LOCAL_TIMEOUT else list(argv),
+            process.reaped(argv, limits={"RLIMIT_CORE": 1}) if timeout > LOCAL_TIMEOUT else list(argv),
             env=dict(environment), stdin=given, stdout=answer, stderr=trouble, start_new_session=True, cwd="/",
         )  # fmt: skip
         stop = process.stop_reaper if timeout > LOCAL_TIMEOUT else process.kill_group
-        ended = process.supervise(
-            child, timeout=timeout, stop=lambda: stop(child), exceeded=process.flood(answer, limit_mb=MAX_ANSWER_MB)
-        )
+        ended = process.supervise(child, timeout=timeout, stop=lambda: stop(child), exceeded=process.flood(answer, limit_mb=MAX_ANSWER_MB))
         answer.seek(0)
         trouble.seek(0)
         said, complaint = answer.read(), trouble.read(4000)

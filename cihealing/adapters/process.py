@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cihealing.ports import Cancelled, PermanentError, Ran
+from cihealing.tree import Tree
 
 HEAD, TAIL = 512 * 1024, 1536 * 1024
 """Bytes of output kept from the start and from the end; what lies between is left out and counted."""
@@ -34,7 +35,8 @@ GRACE = 5.0
 REAPER = Path(__file__).with_name("reaper.py")
 
 LIMITS: Mapping[str, int] = {
-    "RLIMIT_CORE": 0,
+    # One byte: at 0 the kernel still starts a crash handler that `core_pattern` pipes to, as root and outside.
+    "RLIMIT_CORE": 1,
     "RLIMIT_FSIZE": 1024**3,
     "RLIMIT_NOFILE": 4096,
     # Not RLIMIT_AS: node, Go and the JVM reserve far more address space than they ever touch.
@@ -184,8 +186,7 @@ def run(
 
 def require_workdir(tree: Path, workdir: str) -> None:
     """Raises PermanentError where the tree has no such directory, or it leads elsewhere."""
-    place = (tree / workdir).resolve()
-    if not place.is_dir() or not place.is_relative_to(tree.resolve()):
+    if not Tree(root=tree).has_directory(workdir):
         raise PermanentError(f"the repository has no directory {workdir!r}: correct the project's `path`")
 
 

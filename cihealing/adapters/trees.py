@@ -3,8 +3,8 @@
 One bare mirror a repository below `mirrors`; a worktree is a directory of its own that holds the files, and a `.git` with that
 one commit and no remote, so that tools which ask git still work. It is removed when it is given back.
 
-After repository code ran, nothing here trusts what lies in a worktree: changes are read with the mirror's git directory and an
-index outside the tree.
+Once repository code ran in a worktree git does not look at it again: what was changed is found and read by `Tree`, and given to git as
+bytes, beside the mirror, with the commit's own attribute and ignore rules.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cihealing.adapters import github_app, owners
 from cihealing.adapters.git import REMOTE_TIMEOUT, Git, GitFailed, is_commit, prepare_home, remote_environment, remote_error
 from cihealing.adapters.process import check_cancelled
+from cihealing.adapters.sandbox import users
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
 from cihealing.ports import PermanentError, TransientError, Tree
+from cihealing.tree import TooLarge, remove, scratch
 
 MAX_PATCH = 2 * 1024 * 1024
 MAX_FILE = 1024 * 1024
@@ -36,8 +38,13 @@ LOCK_TIMEOUT = 300.0
 PREFIX, LOCK = "cihealing-tree-", "lock"
 ABANDONED = 86_400.0
 """Seconds after which scratch without a lock is nobody's: twelve times the longest command."""
-UNTRACKED = ("__pycache__/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "node_modules/")
+MAX_CHANGED, MAX_STORED = 2_000, 8 * 1024 * 1024
+"""Files of a change, and bytes of one of them."""
+UNTRACKED = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", "node_modules"})
 """What tools leave behind; never part of a change."""
+RULES = (".gitattributes", ".gitignore")
+IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+"""Characters HFS+ does not count in a name."""
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "cihealing", "GIT_AUTHOR_EMAIL": "cihealing@localhost", "GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z",
@@ -47,7 +54,7 @@ IDENTITY = {
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """The private directory of one worktree. `objects` and `index` are the service's own and no part of the tree."""
+    """The private directory of one worktree. `objects`, `index` and `rules` are the service's own and no part of the tree."""
 
     place: Path
     mirror: Path
@@ -57,9 +64,14 @@ class Workspace:
         return self.place / "tree"
 
     @property
+    def rules(self) -> Path:
+        """The commit's own `.gitattributes` and `.gitignore`, the only files of it that git reads from a disk."""
+        return self.place / "rules"
+
+    @property
     def variables(self) -> dict[str, str]:
         return {
-            "GIT_DIR": str(self.mirror), "GIT_INDEX_FILE": str(self.place / "index"), "GIT_WORK_TREE": str(self.root),
+            "GIT_DIR": str(self.mirror), "GIT_INDEX_FILE": str(self.place / "index"), "GIT_WORK_TREE": str(self.rules),
             "GIT_OBJECT_DIRECTORY": str(self.place / "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.mirror / "objects"),
         }  # fmt: skip
 
@@ -71,7 +83,7 @@ class GitTrees:
         self.mirrors = mirrors.resolve()
         self.settings = dict(settings or {})
         self.git = Git(home=self.mirrors / ".git-home")
-        self._open: dict[Path, Workspace] = {}
+        self._open: dict[Path, Made] = {}
 
     # ------------------------------------------------------------ the mirror
 
@@ -252,30 +264,31 @@ class GitTrees:
 
     @contextlib.contextmanager
     def _tree(self, mirror: Path, *, source: str, commit: str, patch: str) -> Iterator[Tree]:
-        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
-            space = Workspace(place=Path(name).resolve(), mirror=mirror)
+        with scratch(PREFIX) as place, users.lease() as uid:
+            space = Workspace(place=place, mirror=mirror)
             held = (space.place / LOCK).open("w")
             fcntl.flock(held, fcntl.LOCK_EX)
             try:
-                tree = self._fill(space, source=source, patch=patch)
-                self._open[space.root] = space
-                yield Tree(root=space.root, commit=commit, tree=tree)
+                tree = Tree(root=space.root, commit=commit, tree=self._fill(space, source=source, patch=patch))
+                self._open[space.root] = self._as_made(space, tree, uid=uid)
+                yield tree
             finally:
                 self._open.pop(space.root, None)
-                remove(space.root)
                 held.close()
 
     def _fill(self, space: Workspace, *, source: str, patch: str) -> str:
         """Write the files and the one-commit repository; returns the tree hash.
 
-        The patch meets the index alone: git refuses paths that leave it.
+        The patch meets the index alone: git refuses paths that leave it. This is the last time git sees the tree itself.
         """
-        (space.place / "objects").mkdir()
-        space.root.mkdir()
+        for directory in (space.place / "objects", space.root, space.rules):
+            directory.mkdir()
         self.git("read-tree", source, variables=space.variables)
         self._apply(space, patch)
         tree = self.git("write-tree", variables=space.variables).strip()
-        self.git("checkout-index", "--all", "--force", "--quiet", "--index", variables=space.variables)
+        self.git(
+            "checkout-index", "--all", "--force", "--quiet", "--index", variables={**space.variables, "GIT_WORK_TREE": str(space.root)}
+        )
         self._own_repository(space, tree)
         return tree
 
@@ -300,32 +313,132 @@ class GitTrees:
         self.git("--git-dir", str(own), "update-ref", "HEAD", commit)
         shutil.copyfile(space.place / "index", own / "index")
 
+    def _as_made(self, space: Workspace, tree: Tree, *, uid: int) -> Made:
+        """What a later look is compared with, and git's own rules as the commit has them, out of reach of what will run."""
+        listed = (line.partition("\t") for line in self.git("ls-files", "--stage", "-z", variables=space.variables).split("\0") if line)
+        tracked = {path: tuple(entry.split()[:2]) for entry, _, path in listed}
+        rules = "".join(f"{path}\0" for path in tracked if path.rpartition("/")[2] in RULES)
+        checkout = ("checkout-index", "--quiet", "--force", "-z", "--stdin", f"--prefix={space.rules}/")
+        self.git(*checkout, data=rules, variables=space.variables)
+        if uid != os.getuid():
+            tree.give_to(uid)
+        made = Made(space=space, tracked=tracked, stamps=dict(stamps(tree)))
+        # The clock of a file system ticks up to 10 ms apart: what is written from now on bears another time.
+        time.sleep(0.01)
+        return made
+
     # ------------------------------------------------------------ what became of a worktree
 
     def diff(self, tree: Tree) -> str:
-        space = self._workspace(tree)
-        self._stage(space)
+        """Raises PermanentError where more was changed than anybody could review."""
+        made = self._made(tree)
+        changes = self._changes(tree, made)
+        self.git("read-tree", tree.tree, variables=made.space.variables)
+        self.git("update-index", "-z", "--index-info", data="".join(map(str, changes)), variables=made.space.variables)
         return self.git("diff-index", "--cached", "--patch", "--binary", "--no-ext-diff", "--no-textconv", "--full-index", "--no-renames",
-                        "--src-prefix=a/", "--dst-prefix=b/", tree.tree, variables=space.variables)  # fmt: skip
+                        "--src-prefix=a/", "--dst-prefix=b/", tree.tree, variables=made.space.variables)  # fmt: skip
 
     def changed(self, tree: Tree) -> tuple[str, ...]:
         """Paths that were changed, added or removed below the tree since it was yielded (ignored files aside)."""
-        space = self._workspace(tree)
-        self._stage(space)
-        answer = self.git("diff-index", "--cached", "--name-only", "-z", "--no-renames", tree.tree, variables=space.variables)
-        return tuple(p for p in answer.split("\0") if p)
+        made = self._made(tree)
+        touched, added, removed = self._compared(tree, made)
+        changed = [path for path in touched if self._stored(tree, made, path) != made.tracked[path]]
+        return tuple(sorted([*changed, *added, *removed]))
 
-    def _stage(self, space: Workspace) -> None:
-        excludes = space.place / "excludes"
-        excludes.write_text("\n".join(UNTRACKED) + "\n")
-        self.git("-c", f"core.excludesFile={excludes}", "-c", "advice.addEmbeddedRepo=false", "add", "--all", "--", ".",
-                 variables=space.variables)  # fmt: skip
+    def _compared(self, tree: Tree, made: Made) -> tuple[list[str], list[str], list[str]]:
+        """(tracked files that were touched, files that are new and not ignored, tracked files that are gone)."""
+        now = dict(stamps(tree))
+        touched = [path for path, stamp in made.stamps.items() if path in now and now[path] != stamp]
+        fresh = [path for path in now if path not in made.stamps and not made.is_elsewhere(path)]
+        return touched, self._not_ignored(made, fresh), [path for path in made.stamps if path not in now]
 
-    def _workspace(self, tree: Tree) -> Workspace:
-        space = self._open.get(tree.root)
-        if space is None:
+    def _not_ignored(self, made: Made, paths: Sequence[str]) -> list[str]:
+        if not paths:
+            return []
+        asked = "".join(f"{path}\0" for path in paths)
+        try:
+            answer = self.git("check-ignore", "--no-index", "-z", "--stdin", data=asked, variables=made.space.variables)
+        except GitFailed as error:
+            if error.code != 1:  # "none of them is"
+                raise
+            answer = ""
+        ignored = set(answer.split("\0"))
+        return [path for path in paths if path not in ignored]
+
+    def _changes(self, tree: Tree, made: Made) -> list[Change]:
+        touched, added, removed = self._compared(tree, made)
+        if len(touched) + len(added) > MAX_CHANGED:
+            raise PermanentError(f"more than {MAX_CHANGED} files were changed")
+        stored = [(path, self._stored(tree, made, path)) for path in (*touched, *added)]
+        kept = [Change(path=path, mode=entry[0], blob=entry[1]) for path, entry in stored if entry is not None]
+        return [*kept, *(Change(path=path) for path in removed)]
+
+    def _stored(self, tree: Tree, made: Made, path: str) -> tuple[str, ...] | None:
+        """(mode, blob) of what lies there now, put among the objects; None for what no commit can hold."""
+        target = tree.link(path)
+        content = target.encode("utf-8", "surrogateescape") if target is not None else tree.read(path, limit=MAX_STORED)
+        found = tree.entry(path)
+        if content is None or found is None:
+            return None
+        how = ("--no-filters",) if target is not None else (f"--path={path}",)
+        blob = self.git("hash-object", "-w", "--stdin", *how, content=content, variables=made.space.variables).strip()
+        return ("120000" if target is not None else "100755" if found.status.st_mode & 0o100 else "100644", blob)
+
+    def _made(self, tree: Tree) -> Made:
+        made = self._open.get(tree.root)
+        if made is None:
             raise PermanentError("this worktree was given back already")
-        return space
+        return made
+
+
+Stamp = tuple[int, int, int, int]
+"""Mode, size, inode and time of the last change of a file: code under test can set none but the first two as it likes."""
+
+
+def stamps(tree: Tree) -> Iterator[tuple[str, Stamp]]:
+    """Every file and link a commit could hold. Raises PermanentError for more than any holds."""
+    try:
+        for entry in tree.walk(leave_out=no_commit_holds):
+            if entry.is_file or entry.is_link:
+                yield entry.path, (entry.status.st_mode, entry.status.st_size, entry.status.st_ino, entry.status.st_ctime_ns)
+    except TooLarge as error:
+        raise PermanentError(f"the command left {error} in the tree") from error
+
+
+def no_commit_holds(name: str) -> bool:
+    """Names git refuses anywhere in a path, on any file system it guards (`.git`, `.GIT`, `git~1`, `.g\u200cit`), and caches."""
+    bare = IGNORABLE.sub("", name).rstrip(" .").lower()
+    return bare in (".git", "git~1") or bare.startswith(".git:") or name in UNTRACKED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One line of `git update-index --index-info`; without a blob the path is taken away."""
+
+    path: str
+    mode: str = "0"
+    blob: str = "0" * 40
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.blob}\t{self.path}\0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A worktree as it was yielded: what git tracked there (path -> mode, blob), and how each file looked."""
+
+    space: Workspace
+    tracked: Mapping[str, tuple[str, ...]]
+    stamps: Mapping[str, Stamp]
+
+    @cached_property
+    def links(self) -> frozenset[str]:
+        """Directories of other repositories (gitlinks): what lies in them is no part of this one."""
+        return frozenset(path for path, entry in self.tracked.items() if entry[0] == "160000")
+
+    def is_elsewhere(self, path: str) -> bool:
+        parts = path.split("/")
+        return any("/".join(parts[:n]) in self.links for n in range(1, len(parts)))
 
 
 def unsafe(path: str) -> bool:
@@ -364,7 +477,8 @@ def sweep(place: Path | None = None) -> int:
     """Remove what killed workers left in the directory for temporary files; returns how many. To be called at start."""
     found = [p for p in (place or Path(tempfile.gettempdir())).glob("cihealing-*-*") if _abandoned(p)]
     for path in found:
-        remove(path)
+        with contextlib.suppress(OSError):
+            remove(path)
     return len(found)
 
 
@@ -380,10 +494,3 @@ def _abandoned(path: Path) -> bool:
             return _taken(file.fileno())
     except OSError:
         return False
-
-
-def remove(root: Path) -> None:
-    """Also where repository code left directories without permissions, or nested deeper than Python recurses."""
-    if root.exists():
-        subprocess.run(["chmod", "-R", "u+rwX", "--", str(root)], check=False, capture_output=True, timeout=600)
-        subprocess.run(["rm", "-rf", "--", str(root)], check=False, capture_output=True, timeout=600)

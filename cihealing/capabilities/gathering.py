@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from cihealing.capabilities.frames import TEST, failure_of
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Attempt, Run
 from cihealing.domain.values import Colour, Failure, Frame
-from cihealing.ports import PermanentError, Tools
+from cihealing.ports import PermanentError, Tools, Tree
 from cihealing.prompting.context import Context, ProvenFix, Snippet, TriedFix
 from cihealing.prompting.functions import around
 
@@ -28,7 +28,7 @@ def gather(run: Run, *, policy: Policy, tools: Tools, purpose: str) -> Context:
     snippets, notes, diff = (), "", ""  # type: tuple[Snippet, ...], str, str
     try:
         with tools.trees.at(run.repository, run.head, policy=repository) as tree:
-            snippets, notes = tuple(_snippets(failure, tree.root)), _notes(tree.root)
+            snippets, notes = tuple(_snippets(failure, tree)), _notes(tree)
         diff = tools.trees.show(run.repository, run.commit, policy=repository)[:MAX_DIFF]
     except PermanentError:
         pass
@@ -41,17 +41,17 @@ def gather(run: Run, *, policy: Policy, tools: Tools, purpose: str) -> Context:
 # ---------------------------------------------------------------- code
 
 
-def _snippets(failure: Failure, root: Path) -> Iterator[Snippet]:
+def _snippets(failure: Failure, tree: Tree) -> Iterator[Snippet]:
     """One a place, the code under test before its tests, then what the failing tests import."""
     seen: dict[tuple[str, int], Snippet] = {}
     reversed_frames = list(reversed(failure.frames))  # the deepest first
     frames = sorted(reversed_frames, key=lambda frame: bool(TEST.search(frame.file)))
     for frame in (*frames, *_tests(failure)):
-        found = _snippet(frame, root, "a frame of the failure" if frame.line > 1 else "it holds a failing test")
+        found = _snippet(frame, tree, "a frame of the failure" if frame.line > 1 else "it holds a failing test")
         if found:
             seen.setdefault((found.path, found.first_line), found)
-    for path in _imported(list(seen.values()), root):
-        found = _snippet(Frame(file=path, line=1), root, "the failing code imports it")
+    for path in _imported(list(seen.values()), tree):
+        found = _snippet(Frame(file=path, line=1), tree, "the failing code imports it")
         if found and all(known != path for known, _ in seen):
             seen.setdefault((path, found.first_line), found)
     yield from list(seen.values())[:MAX_SNIPPETS]
@@ -64,36 +64,36 @@ def _tests(failure: Failure) -> Iterator[Frame]:
             yield Frame(file=path, line=1)
 
 
-def _snippet(frame: Frame, root: Path, why: str) -> Snippet | None:
-    path = _inside(frame.file, root)
-    if path is None:
+def _snippet(frame: Frame, tree: Tree, why: str) -> Snippet | None:
+    path = _inside(frame.file, tree)
+    raw = None if path is None else tree.read(path, limit=MAX_FILE)
+    if path is None or raw is None:
         return None
-    raw = (root / path).read_bytes()
     lines = raw.decode("utf-8", "replace").splitlines()
     first, last = (1, len(lines)) if len(lines) <= WHOLE else around(raw, path=path, line=frame.line)
     return Snippet(path=path, first_line=first, text="\n".join(lines[first - 1 : last]), why=why)
 
 
-def _inside(name: str, root: Path) -> str | None:
+def _inside(name: str, tree: Tree) -> str | None:
     """The path of a readable text file below the root, as the repository names it; None for everything else."""
     bare = name.strip().removeprefix("./")
     parts = PurePosixPath(bare).parts
     for skipped in range(min(len(parts), 6)):
         # A log names files from where it ran: the longest end of the path that is in the repository is meant.
         tail = "/".join(parts[skipped:]).lstrip("/")
-        place = root / tail
-        if tail and ".." not in parts and place.is_file() and not place.is_symlink() and place.resolve().is_relative_to(root.resolve()):
-            return tail if place.stat().st_size <= MAX_FILE else None
+        found = tree.entry(tail) if tail else None
+        if found is not None and found.is_file:
+            return tail if found.status.st_size <= MAX_FILE else None
     return None
 
 
-def _imported(snippets: Iterable[Snippet], root: Path) -> Iterator[str]:
+def _imported(snippets: Iterable[Snippet], tree: Tree) -> Iterator[str]:
     """Files of the repository that Python and JavaScript snippets import by name."""
     for snippet in snippets:
         here = PurePosixPath(snippet.path).parent
         for line in snippet.text.splitlines()[:400]:
             for candidate in _candidates(line, here):
-                if _inside(candidate, root) == candidate:
+                if _inside(candidate, tree) == candidate:
                     yield candidate
 
 
@@ -123,11 +123,11 @@ def _joined(here: PurePosixPath, name: str) -> str:
     return "/".join(parts)
 
 
-def _notes(root: Path) -> str:
+def _notes(tree: Tree) -> str:
     for name in NOTES:
-        place = root / name
-        if place.is_file() and not place.is_symlink() and place.stat().st_size <= MAX_FILE:
-            return place.read_text(encoding="utf-8", errors="replace")[:MAX_NOTES]
+        content = tree.read(name, limit=MAX_FILE)
+        if content is not None:
+            return content.decode("utf-8", "replace")[:MAX_NOTES]
     return ""
 
 

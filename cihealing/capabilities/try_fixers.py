@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cihealing.capabilities.frames import failure_of
 from cihealing.capabilities.observing import project_of
 from cihealing.domain import effects as f
@@ -11,7 +9,7 @@ from cihealing.domain.commands import RecordPatch, SkipStep
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure, Objection
-from cihealing.ports import FixContext, Fixer, Tools
+from cihealing.ports import FixContext, Fixer, Tools, Tree
 
 INHERITED = "inherited"
 """The proven patch of an older commit with the same failure: the first candidate."""
@@ -34,14 +32,14 @@ def try_fixers(effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools) -
 def _ask(fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools) -> tuple[str | None, str]:
     repository = policy.repository(run.repository)
     with tools.trees.at(run.repository, run.head, policy=repository) as tree:
-        told = fixer.fix(_context(failure, run, tree.root, policy, tools))
+        told = fixer.fix(_context(failure, run, tree, policy, tools))
         return told, tools.trees.diff(tree) if told else ""
 
 
-def _context(failure: Failure, run: Run, root: Path, policy: Policy, tools: Tools) -> FixContext:
+def _context(failure: Failure, run: Run, tree: Tree, policy: Policy, tools: Tools) -> FixContext:
     sandbox = tools.sandbox(policy.repository(run.repository))
     return FixContext(
-        failure=failure, repository=run.repository, commit=run.head, project=project_of(run, tools), tree=root, sandbox=sandbox
+        failure=failure, repository=run.repository, commit=run.head, project=project_of(run, tools), tree=tree, sandbox=sandbox
     )
 
 

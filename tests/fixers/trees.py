@@ -8,7 +8,7 @@ from pathlib import Path
 from cihealing.adapters.sandbox.plain import Plain
 from cihealing.domain.policy import Project
 from cihealing.domain.values import Failure, Frame, Line
-from cihealing.ports import FixContext, Ran, Sandbox
+from cihealing.ports import FixContext, Ran, Sandbox, Tree
 
 
 class NoSandbox:
@@ -41,7 +41,7 @@ def read(tree: Path) -> dict[str, str]:
 
 def context(tree: Path, failed: Failure, *, command: str = "", path: str = ".", sandbox: Sandbox | None = None) -> FixContext:
     return FixContext(
-        failure=failed, repository="acme/shop", commit="1" * 40, project=Project(command=command, path=path), tree=tree,
+        failure=failed, repository="acme/shop", commit="1" * 40, project=Project(command=command, path=path), tree=Tree(root=tree),
         sandbox=sandbox or NoSandbox(),
     )  # fmt: skip
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
+import itertools
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from cihealing.adapters.runner.results import Tests, read_inside
+from cihealing.adapters.runner.results import Tests
+from cihealing.tree import Tree
 
 MAX_WALK = 20_000
 SKIPPED_DIRECTORIES = frozenset({".git", "node_modules", ".venv", "venv", "target", "build", "dist", "__pycache__", "vendor", ".tox"})
@@ -47,17 +48,13 @@ class Planted:
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """Where a canary may be planted. `workdir` is relative to `root`; nothing is read or written through a link."""
+    """Where a canary may be planted. Paths are relative to the tree, as is `workdir`."""
 
-    root: Path
+    tree: Tree
     workdir: str
     command: str
     mark: str
     tests: Sequence[str] = ()
-
-    @property
-    def place(self) -> Path:
-        return self.root / self.workdir
 
     def words(self) -> list[str]:
         """The command's words after shell quoting; none where it is no well-formed command line."""
@@ -66,54 +63,48 @@ class Ground:
         except ValueError:
             return []
 
-    def read(self, path: Path) -> str | None:
-        content = read_inside(path, root=self.root)
+    def at(self, name: str) -> str:
+        """The path of what the command calls `name`; empty where that is not below the tree."""
+        path = posixpath.normpath(posixpath.join(self.workdir, name)) if "\0" not in name and len(name) < 400 else ".."
+        return "" if path.startswith(("/", "..")) else path
+
+    def called(self, path: str) -> str:
+        """What the command calls `path`."""
+        return posixpath.relpath(path, self.workdir)
+
+    def read(self, path: str) -> str | None:
+        return self.tree.text(path)
+
+    def plant(self, path: str, content: str | None, *, mark: str = "", in_output: bool = False, select: str = "") -> Planted | None:
+        """None where there is nothing to plant, or something is in the way that a file cannot replace."""
+        if content is None:
+            return None
         try:
-            return None if content is None else content.decode()
-        except UnicodeDecodeError:
+            self.tree.write(path, content.encode("utf-8", "surrogateescape"))
+        except (OSError, ValueError):
             return None
+        return Planted(file=path, mark=mark or self.mark, in_output=in_output, select=select)
 
-    def write(self, path: Path, content: str) -> str | None:
-        """The path relative to the root; None where a link leads out of the tree."""
-        if path.is_symlink() or not path.parent.resolve().is_relative_to(self.root.resolve()):
-            return None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-        return os.path.relpath(path, self.root)
-
-    def plant(self, path: Path, content: str | None, *, mark: str = "", in_output: bool = False, select: str = "") -> Planted | None:
-        file = None if content is None else self.write(path, content)
-        return None if file is None else Planted(file=file, mark=mark or self.mark, in_output=in_output, select=select)
-
-    def files(self, pattern: re.Pattern[str]) -> Iterator[Path]:
+    def files(self, pattern: re.Pattern[str]) -> Iterator[str]:
         """Files of the command's working directory whose name fits: those of the failed tests and of the command first."""
-        seen: set[Path] = set()
-        for path in (*self._named(), *self._walked()):
-            if path not in seen and pattern.search(path.name) and path.is_file() and not path.is_symlink():
+        seen: set[str] = set()
+        for path in (*self._named(), *self._below(self.workdir)):
+            if path not in seen and pattern.search(path.rpartition("/")[2]):
                 seen.add(path)
                 yield path
 
-    def _named(self) -> Iterator[Path]:
+    def _named(self) -> Iterator[str]:
         # The last of them: under `-x` every test that failed has its turn before the canary.
         names = sorted({name.split("::")[0] for name in self.tests}, reverse=True) + [word.split("::")[0] for word in self.words()]
-        for name in names:
-            path = Path(os.path.normpath(self.place / name)) if name and "\0" not in name and len(name) < 400 else self.root
-            if path.is_relative_to(self.root) and path != self.root:
-                yield from walk(path) if path.is_dir() else [path]
+        for path in filter(None, (self.at(name) for name in names if name)):
+            if self.tree.has_file(path):
+                yield path
+            elif path != "." and self.tree.has_directory(path):
+                yield from self._below(path)
 
-    def _walked(self) -> Iterator[Path]:
-        return walk(self.place)
-
-
-def walk(place: Path) -> Iterator[Path]:
-    count = 0
-    for directory, names, files in os.walk(place, followlinks=False):
-        names[:] = sorted(n for n in names if n not in SKIPPED_DIRECTORIES)
-        for file in sorted(files):
-            count += 1
-            if count > MAX_WALK:
-                return
-            yield Path(directory) / file
+    def _below(self, place: str) -> Iterator[str]:
+        found = (e.path for e in self.tree.walk(place, leave_out=SKIPPED_DIRECTORIES.__contains__) if e.is_file)
+        yield from itertools.islice(found, MAX_WALK)
 
 
 def before_main(source: str, addition: str) -> str | None:

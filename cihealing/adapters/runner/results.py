@@ -1,24 +1,22 @@
 """Per-test results as values, and JUnit files read as what they are: written by code that may be hostile.
 
-A file is bounded, holds no DOCTYPE, and is opened only where no link leads out of the directory it was promised in.
+A file is bounded and holds no DOCTYPE.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from cihealing.tree import Tree
+
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-MAX_BYTES = 32 * 1024 * 1024
 MAX_FILES = 2000
 MAX_TESTS = 50_000
 MAX_ID = 500
@@ -52,43 +50,23 @@ def told(outcomes: Iterable[tuple[str, str]]) -> Tests:
     return Tests(passed=by["passed"], failed=by["failed"], skipped=by["skipped"])
 
 
-def read_inside(path: Path, *, root: Path) -> bytes | None:
-    """The content of a regular file of at most 32 MB that really lies below `root`; None for anything else."""
-    try:
-        if not path.resolve().is_relative_to(root.resolve()):
-            return None
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (OSError, RuntimeError, ValueError):
-        return None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-        os.close(descriptor)
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(MAX_BYTES)
+def junit_files(tree: Tree, pattern: str, *, place: str = ".") -> list[str]:
+    """Files below `place` that a glob names; an absolute or climbing one names none."""
+    return sorted(path for _, path in zip(range(MAX_FILES), tree.glob(pattern, place=place), strict=False))
 
 
-def junit_files(root: Path, pattern: str) -> list[Path]:
-    """Files below `root` that a glob names; an absolute or climbing one names none."""
-    if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
-        return []
-    found = (p for p in root.glob(pattern) if not p.is_symlink() and p.is_file())
-    return sorted(p for _, p in zip(range(MAX_FILES), found, strict=False))
-
-
-def remove_stale(root: Path, pattern: str) -> None:
+def remove_stale(tree: Tree, pattern: str, *, place: str) -> None:
     """A result file that was committed must not speak for this run."""
-    for path in junit_files(root, pattern):
-        if path.resolve().is_relative_to(root.resolve()):
-            path.unlink()
+    for path in junit_files(tree, pattern, place=place):
+        tree.remove(path)
 
 
-def read_junit(files: Iterable[Path], *, root: Path, name: Callable[[Element], str]) -> Tests | None:
-    """The tests of all `files`; None where there is no file, or one of them is not to be trusted."""
+def read_junit(files: Iterable[str], *, tree: Tree, name: Callable[[Element], str]) -> Tests | None:
+    """The tests of all `files` of the tree; None where there is no file, or one of them is not to be trusted."""
     outcomes: list[tuple[str, str]] = []
     read = 0
     for path in files:
-        case = cases(read_inside(path, root=root))
+        case = cases(tree.read(path))
         if case is None:
             return None
         read += 1

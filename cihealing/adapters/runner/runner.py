@@ -6,10 +6,8 @@ import hashlib
 import platform
 import re
 import shlex
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from cihealing.adapters.runner import projects
@@ -22,6 +20,7 @@ from cihealing.adapters.trees import GitTrees
 from cihealing.domain.policy import Project, RepositoryPolicy
 from cihealing.domain.values import Colour, Failure, Observation
 from cihealing.ports import Ran, Tree
+from cihealing.tree import scratch
 
 TAIL = 2000
 MISSING = (
@@ -56,16 +55,12 @@ class Visit:
     tree: Tree
     project: Project
     sandbox: Room
-    results: Path
-
-    @property
-    def place(self) -> Path:
-        return self.tree.root / self.project.path
+    results: Tree
 
     def run(self, command: str, *, environment: Mapping[str, str]) -> Ran:
         return self.sandbox.run(
             command, tree=self.tree.root, workdir=self.project.path, environment=environment, timeout=self.project.timeout,
-            results=self.results,
+            results=self.results.root,
         )  # fmt: skip
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
@@ -77,7 +72,7 @@ class Visit:
             **{k: v for k, v in more.items() if k != ADDOPTS},
         }
         own = " ".join(filter(None, (self.project.environment.get(ADDOPTS, ""), more.get(ADDOPTS, ""))))
-        return {**given, ADDOPTS: pytest.options(self.sandbox.inside(self.results), environment={ADDOPTS: own})}
+        return {**given, ADDOPTS: pytest.options(self.sandbox.inside(self.results.root), environment={ADDOPTS: own})}
 
 
 ADDOPTS = "PYTEST_ADDOPTS"
@@ -102,6 +97,8 @@ class Seen:
     def colour(self) -> Colour:
         if self.ran.timed_out:
             return Colour.TIMED_OUT
+        if self.ran.exceeded:
+            return Colour.UNAVAILABLE
         if self.missing and self.ran.exit_code != 0:
             return Colour.UNAVAILABLE
         return Colour.GREEN if self.ran.exit_code == 0 else Colour.RED
@@ -111,7 +108,12 @@ class ProjectRunner:
     """`settings`: CI_HEALING_* by name. `sandbox_for` says where a repository's code runs, and within which limits."""
 
     def __init__(
-        self, trees: GitTrees, *, settings: Mapping[str, str], sandbox_for: Callable[[RepositoryPolicy], Room] | None = None, read: Read | None = None
+        self,
+        trees: GitTrees,
+        *,
+        settings: Mapping[str, str],
+        sandbox_for: Callable[[RepositoryPolicy], Room] | None = None,
+        read: Read | None = None,
     ) -> None:
         self.trees = trees
         self.settings = dict(settings)
@@ -146,9 +148,9 @@ class ProjectRunner:
         sandbox = self.sandbox_for(policy)
         with (
             self.trees.at(repository, commit, policy=policy, patch=patch) as tree,
-            tempfile.TemporaryDirectory(prefix="cihealing-results-") as name,
+            scratch("cihealing-results-") as results,
         ):
-            visit = Visit(tree=tree, project=project, sandbox=sandbox, results=Path(name))
+            visit = Visit(tree=tree, project=project, sandbox=sandbox, results=Tree(root=results))
             plan = plan_of(project, variant=variant, tests=tests)
             seen = self._set_up(visit) or self._run(visit, plan, canary=canary, tests=tests)
             return self._observation(visit, plan, seen)
@@ -160,19 +162,21 @@ class ProjectRunner:
         ran = visit.run(visit.project.setup, environment=visit.environment({}))
         if ran.exit_code == 0:
             return None
-        why = "did not end in time" if ran.timed_out else f"failed with exit code {ran.exit_code}"
-        missing = f"the setup `{visit.project.setup[:200]}` {why}{_hint(ran.output)}; it runs without network"
+        why = limit_in(ran) or (
+            "it did not end in time" if ran.timed_out else f"it failed with exit code {ran.exit_code}{_hint(ran.output)}"
+        )
+        missing = f"the setup `{visit.project.setup[:200]}` did not go well: {why}; it runs without network"
         return Seen(ran=Ran(exit_code=ran.exit_code or 1, output=ran.output, seconds=ran.seconds), output=ran.output, missing=missing)
 
     def _run(self, visit: Visit, plan: Plan, *, canary: bool, tests: Sequence[str]) -> Seen:
         tool = tool_for(visit.project.command)
         planted = plant(visit, tool, tests=tests) if canary else None
-        remove_stale(visit.place, visit.project.junit)
+        remove_stale(visit.tree, visit.project.junit, place=visit.project.path)
         command = pytest.also(plan.command, planted.select) if planted and planted.select else plan.command
         ran = visit.run(command, environment=visit.environment(plan.environment))
         output = pytest.without_note(ran.output)
         found = results_of(visit, tool, output)
-        missing = "" if ran.exit_code == 0 else missing_in(output, ran.exit_code)
+        missing = "" if ran.exit_code == 0 else limit_in(ran) or missing_in(output, ran.exit_code)
         if canary and planted is None:
             missing = f"no place for a canary: `{visit.project.command[:100]}` has no test file of a kind that is known ({tool.name})"
         violations = violations_of(ran, found, changed=self._meddled(visit, planted))
@@ -230,26 +234,35 @@ def isolated(project: Project, tests: Sequence[str]) -> str:
 
 def plant(visit: Visit, tool: Tool, *, tests: Sequence[str]) -> Planted | None:
     mark = mark_of(tree=visit.tree.tree, commit=visit.tree.commit, purpose="canary")
-    return tool.plant(Ground(root=visit.tree.root, workdir=visit.project.path, command=visit.project.command, mark=mark, tests=tests))
+    return tool.plant(Ground(tree=visit.tree, workdir=visit.project.path, command=visit.project.command, mark=mark, tests=tests))
 
 
 def results_of(visit: Visit, tool: Tool, output: str) -> Tests | None:
     """Per-test results: pytest's file outside the tree, else the policy's JUnit files, else what the tool says."""
 
     def exists(path: str) -> bool:
-        return (visit.place / path).is_file() or (visit.tree.root / path).is_file()
+        return any(visit.tree.has_file(below(place, path)) for place in (visit.project.path, "."))
 
     found = pytest.read_results(visit.results, exists=exists)
     if found is None and visit.project.junit:
-        files = junit_files(visit.place, visit.project.junit)
-        found = read_junit(files, root=visit.tree.root, name=lambda c: pytest_name(c, exists=exists) if tool is pytest else plain_name(c))
-    return found if found is not None else tool.read(output, root=visit.place)
+        files = junit_files(visit.tree, visit.project.junit, place=visit.project.path)
+        found = read_junit(files, tree=visit.tree, name=lambda c: pytest_name(c, exists=exists) if tool is pytest else plain_name(c))
+    return found if found is not None else tool.read(output, tree=visit.tree, place=visit.project.path)
+
+
+def below(place: str, path: str) -> str:
+    return path if place in ("", ".") else f"{place.rstrip('/')}/{path}"
 
 
 def _hint(output: str) -> str:
     """The last line of a failed setup, for a person."""
     lines = [line.strip() for line in output.splitlines()[-50:] if line.strip()]
     return f" ({lines[-1][:200]})" if lines else ""
+
+
+def limit_in(ran: Ran) -> str:
+    """Which limit the command was ended for, in words; empty where it was not."""
+    return f"the command was ended: it took {ran.exceeded}, beyond this repository's `limits` in the policy" if ran.exceeded else ""
 
 
 def missing_in(output: str, exit_code: int | None) -> str:

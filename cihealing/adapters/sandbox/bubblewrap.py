@@ -42,6 +42,8 @@ STAGES = ("/mnt", "/media", "/srv")
 """Directories of this machine the sandbox has no use for: over one of them, seen by nobody else, its sources are bound."""
 MB = 1024 * 1024
 OPEN_FILES = 4096
+SLACK = 64
+"""Processes between the bound that is watched and the one the kernel refuses at."""
 
 ETC = {
     "passwd": f"build:x:{USER}:{USER}:build:{HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
@@ -50,7 +52,18 @@ ETC = {
 }
 HOST_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "ssl/certs", "ssl/openssl.cnf", "mime.types")
 MACHINE_WIDE = ("acpi", "asound", "bus", "fs", "irq", "scsi")
-SECRETIVE = ("kcore", "keys", "key-users", "kmsg", "kpagecount", "kpageflags", "latency_stats", "sched_debug", "sysrq-trigger", "timer_list")
+SECRETIVE = (
+    "kcore",
+    "keys",
+    "key-users",
+    "kmsg",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "sched_debug",
+    "sysrq-trigger",
+    "timer_list",
+)
 """Directories and files of /proc that tell of, or act on, the whole machine."""
 
 LIMIT_INSIDE = """\
@@ -169,21 +182,27 @@ class Bubblewrap:
             child = self._start(order, output=output, report=report, files=files)
             first = read_line(status, timeout=START_TIMEOUT)
             with watched(first) as inner:
-                exceeded = self._exceeded(order, first=pid_of(first), output=output)
+                watch = self._watch(order, first=pid_of(first))
+                exceeded = self._exceeded(order, watch, output=output)
                 ended = process.supervise(child, timeout=order.timeout, stop=lambda: process.kill_group(child), exceeded=exceeded)
                 wait_until_gone(inner)
             code = exit_code(drain(status))
+        if ended.exceeded and watch is not None and watch.unexplained:
+            raise TransientError(f"the command was ended: {ended.exceeded} came to an end, or went where nobody could count it")
         if ended.timed_out or ended.exceeded:
             return ended
         return None if code is None else process.Ended(exit_code=code, seconds=ended.seconds)
 
-    def _exceeded(self, order: Order, *, first: int | None, output: BinaryIO) -> process.Exceeded:
+    def _watch(self, order: Order, *, first: int | None) -> Watch | None:
+        """None where nothing runs, or nothing is to be bounded."""
+        places = [p for p in (order.tree, order.results) if p is not None]
+        return Watch(limits=self.limits, first=first, places=places) if first is not None and self.walls.totals else None
+
+    def _exceeded(self, order: Order, watch: Watch | None, *, output: BinaryIO) -> process.Exceeded:
         """Asked in turn: the output, the kernel's own counts, the watch."""
         if not self.walls.totals:
             return lambda: ""
         flood = process.flood(output, limit_mb=self.limits.output_mb)
-        places = [p for p in (order.tree, order.results) if p is not None]
-        watch = None if first is None else Watch(limits=self.limits, first=first, places=places)
         counted = order.group
         return lambda: flood() or (counted.exceeded(self.limits) if counted else "") or (watch.exceeded() if watch else "")
 
@@ -197,7 +216,9 @@ class Bubblewrap:
 
         options = self.options(order, sources=sources, descriptor=descriptor)
         arguments = descriptor(b"\0".join(map(os.fsencode, options)) + b"\0")
-        inner = ["/bin/sh", "-c", LIMIT_INSIDE, "sh", order.command, str(self.limits.processes if self.walls.totals else OPEN_FILES)]
+        # Above the bound, so that the watch comes to see it exceeded.
+        most = self.limits.processes + SLACK if self.walls.totals else OPEN_FILES
+        inner = ["/bin/sh", "-c", LIMIT_INSIDE, "sh", order.command, str(most)]
         wrap = [self.program, "--args", arguments, "--json-status-fd", str(report), "--", *inner]
         try:
             return subprocess.Popen(
@@ -225,11 +246,12 @@ class Bubblewrap:
     def _limits(self, timeout: float, *, own: bool) -> dict[str, int]:
         """Of each process. The user's processes are counted in all where nobody else is that user (a few are bubblewrap's)."""
         each = {
-            "RLIMIT_CORE": 0, "RLIMIT_FSIZE": 1024 * MB, "RLIMIT_NOFILE": OPEN_FILES, "RLIMIT_CPU": int(timeout) + 60,
+            # One byte: at 0 the kernel still starts a crash handler that `core_pattern` pipes to, as root and outside.
+            "RLIMIT_CORE": 1, "RLIMIT_FSIZE": 1024 * MB, "RLIMIT_NOFILE": OPEN_FILES, "RLIMIT_CPU": int(timeout) + 60,
             # Not RLIMIT_AS: node, Go and the JVM reserve far more address space than they ever touch.
             "RLIMIT_DATA": max(8192, 4 * self.limits.memory_mb) * MB, "RLIMIT_MSGQUEUE": MB, "RLIMIT_MEMLOCK": 64 * MB,
         }  # fmt: skip
-        return {**each, "RLIMIT_NPROC": self.limits.processes + 64} if own and self.walls.totals else each
+        return {**each, "RLIMIT_NPROC": self.limits.processes + SLACK} if own and self.walls.totals else each
 
     # ------------------------------------------------------------ bubblewrap's options
 
@@ -237,8 +259,8 @@ class Bubblewrap:
         """bwrap's options; they go through a descriptor, so that `ps` shows no environment."""
         return [
             *self._isolation(), *self._filter(descriptor),
-            *(["--dev-bind", "/", "/"] if not self.walls.files else []),
-            *system(), *configuration(descriptor), *self._proc(), *self._devices(), *self._scratch(), *self._shown(sources),
+            *([*system(), *configuration(descriptor)] if self.walls.files else ["--dev-bind", "/", "/"]),
+            *self._proc(), *self._devices(), *self._scratch(), *self._shown(sources),
             "--bind", sources.of(order.tree), BUILD,
             *(["--bind", sources.of(order.results), RESULTS] if order.results else []),
             *(["--remount-ro", "/"] if self.walls.files else []),

@@ -69,7 +69,7 @@ def choose(settings: Mapping[str, str], *, policy: RepositoryPolicy) -> Room:
     paths = toolchain(settings)
     why_not = trouble(settings)
     if why_not is None:
-        walls = without(Walls(), [name for name in Bubblewrap().lacking()])
+        walls = without(Walls(), list(Bubblewrap().lacking()))
         return Bubblewrap(toolchain=paths, walls=walls, limits=policy.limits)
     if settings.get(SETTING) == "plain" and policy.trusted:
         return Plain(trusted=True, toolchain=paths, limits=policy.limits)

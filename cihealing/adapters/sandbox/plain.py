@@ -6,8 +6,6 @@ behind. It hides neither files nor network and bounds nothing in total: that tak
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from cihealing.adapters import process
 from cihealing.adapters.sandbox.toolchain import default_toolchain, variables
 from cihealing.domain.policy import Limits
 from cihealing.ports import PermanentError, Ran, TransientError
+from cihealing.tree import scratch
 
 
 class Plain:
@@ -32,14 +31,13 @@ class Plain:
         results: Path | None = None,
     ) -> Ran:  # fmt: skip
         process.require_workdir(tree, workdir)
-        home = Path(tempfile.mkdtemp(prefix="cihealing-home-"))
-        try:
+        argv = ["/bin/sh", "-c", command]
+        with scratch("cihealing-home-") as home:
             values = {**self.environment(home), **environment}
-            return process.run(["/bin/sh", "-c", command], cwd=tree / workdir, environment=values, timeout=timeout, output_mb=self.limits.output_mb)
-        except OSError as error:
-            raise TransientError(f"the command could not be started: {error}") from error
-        finally:
-            shutil.rmtree(home, ignore_errors=True)
+            try:
+                return process.run(argv, cwd=tree / workdir, environment=values, timeout=timeout, output_mb=self.limits.output_mb)
+            except OSError as error:
+                raise TransientError(f"the command could not be started: {error}") from error
 
     def environment(self, home: Path) -> dict[str, str]:
         return {"HOME": str(home), "TMPDIR": str(home), **variables(self.toolchain)}

@@ -51,8 +51,7 @@ def accepted(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     if unknown := names - ACCEPTABLE.keys():
         raise PermanentError(
-            f"CI_HEALING_SANDBOX_ACCEPT: {', '.join(sorted(unknown))[:100]} cannot be done without;"
-            f" these can: {', '.join(ACCEPTABLE)}"
+            f"CI_HEALING_SANDBOX_ACCEPT: {', '.join(sorted(unknown))[:100]} cannot be done without; these can: {', '.join(ACCEPTABLE)}"
         )
     return names
 

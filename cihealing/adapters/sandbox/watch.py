@@ -1,8 +1,9 @@
 """Totals of one sandbox, watched from outside: what limits for single processes and files cannot bound.
 
 Processes and memory are looked at twenty times a second. What was written is found by the file system's free space, which costs
-nothing to ask; only when it has shrunk, and every few seconds besides, the files themselves are counted. Last, whatever took it: a
-machine whose own memory or disk comes to an end ends the sandbox. Where the kernel counts (cgroup v2) this only confirms it.
+nothing to ask; only when it has shrunk, and every few seconds besides, the files themselves are counted. What cannot be counted (memory in
+socket buffers, files on their way between processes) still is missing from the machine: far more missing than was found, or a machine
+whose memory or disk comes to an end, ends the sandbox too, but blames nobody. Where the kernel counts (cgroup v2) this only confirms it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cihealing.adapters.sandbox.leftovers import marked
 from cihealing.domain.policy import Limits
 from cihealing.tree import TooLarge, Tree
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MB = 1024 * 1024
 BLOCK = 512
+INODE = 1024
+"""Bytes of memory a file takes on a tmpfs besides what it holds."""
 RECOUNT = 5.0
 """Seconds between counts of the files, where free space gives no reason; at least twenty times what a count takes."""
 FLOOR_MEMORY, FLOOR_DISK = 0.04, 0.02
@@ -37,15 +41,15 @@ class Watch:
     places: Sequence[Path]
     now: Callable[[], float] = time.monotonic
     began: float = field(default_factory=time.time)
-    counted: float = 0.0
-    cost: float = 0.0
-    free: dict[Path, tuple[int, int]] = field(default_factory=dict)
-    available: int = 0
+    unexplained: bool = False
+    """Whether what was told last may as well have been somebody else's doing."""
 
     def __post_init__(self) -> None:
         self.namespace = namespace(self.first)
-        self.counted, self.available = self.now(), available()
-        self.free = {place: free(place) for place in self.places}
+        self.counted, self.cost = self.now(), 0.0
+        self.available = available()
+        self.initial = {place: free(place) for place in self.places}
+        self.free = dict(self.initial)
 
     def exceeded(self) -> str:
         """What went beyond its bound, in words; empty while nothing did."""
@@ -59,24 +63,41 @@ class Watch:
     def _memory(self, pids: Sequence[int]) -> str:
         """Resident pages first, which count what is shared too often; only where they or the machine say so the exact shares."""
         most = self.limits.memory_mb * MB
-        scratch = sum(used(Path("/proc", str(self.first), "root", name)) for name in SCRATCH)
+        scratch = self._scratch()
         taken = self.available - available()
         if scratch + sum(map(resident, pids)) <= most and taken <= most // 4:
             return ""
         own, shared = map(sum, zip(*map(proportional, pids), (0, 0), strict=True))
         # What is shared may lie in the scratch directories or in files without a name, mapped or not: it counts once.
-        exact = own + max(shared, scratch + nameless_memory(pids))
-        return f"more than {self.limits.memory_mb} MB of memory in total" if exact > most else ""
+        if own + max(shared, scratch + nameless_memory(pids)) > most:
+            return f"more than {self.limits.memory_mb} MB of memory in total"
+        return self._missing("memory") if taken > most * others() else ""
+
+    def _scratch(self) -> int:
+        """Bytes of memory behind /tmp and /dev/shm."""
+        return sum(size + files * INODE for size, files in map(used, self._scratch_places()))
+
+    def _scratch_places(self) -> list[Path]:
+        return [Path("/proc", str(self.first), "root", name) for name in SCRATCH]
 
     def _written(self, pids: Sequence[int]) -> str:
+        if sum(files for _, files in map(used, self._scratch_places())) > self.limits.files:
+            return self._too_many()
         if not self._due():
             return ""
         started = self.now()
         size, files = self._count(pids)
         self.counted, self.cost = self.now(), self.now() - started
-        if size > self.limits.growth_mb * MB:
+        if files > self.limits.files:
+            return self._too_many()
+        most = self.limits.growth_mb * MB
+        if size > most:
             return f"more than {self.limits.growth_mb} MB written"
-        return f"more than {self.limits.files} files written" if files > self.limits.files else ""
+        lost = max(self.initial[place][0] - free(place)[0] for place in self.places)
+        return self._missing("disk") if lost > most * others() else ""
+
+    def _too_many(self) -> str:
+        return f"more than {self.limits.files} files written"
 
     def _due(self) -> bool:
         rested = self.now() - self.counted
@@ -90,7 +111,7 @@ class Watch:
         return size > self.limits.growth_mb * MB // 8 or files > self.limits.files // 8
 
     def _count(self, pids: Sequence[int]) -> tuple[int, int]:
-        """(bytes, files) written since the sandbox began, with those that are open and have no name any more."""
+        """(bytes, files) written since the sandbox began, with those that are open or mapped and have no name any more."""
         self.free = {place: free(place) for place in self.places}
         found: dict[tuple[int, int], int] = {}
         try:
@@ -101,15 +122,23 @@ class Watch:
         except TooLarge:
             return 0, self.limits.files + 1
         devices = {place.lstat().st_dev for place in self.places}
-        for status in nameless(pids):
-            if status.st_dev in devices:
-                found[status.st_dev, status.st_ino] = status.st_blocks * BLOCK
+        nameless = {**mapped(pids), **{(s.st_dev, s.st_ino): s.st_blocks * BLOCK for s in opened(pids)}}
+        found |= {key: size for key, size in nameless.items() if key[0] in devices}
         return sum(found.values()), len(found)
 
     def _machine(self) -> str:
         if memory_left() < FLOOR_MEMORY:
-            return "the memory that this machine can spare"
-        return "the disk that this machine can spare" if any(disk_left(p) < FLOOR_DISK for p in self.places) else ""
+            return self._missing("memory")
+        return self._missing("disk") if any(disk_left(p) < FLOOR_DISK for p in self.places) else ""
+
+    def _missing(self, what: str) -> str:
+        self.unexplained = True
+        return f"the {what} that this machine can spare"
+
+
+def others() -> int:
+    """How many times one sandbox's bound may be missing before it is no longer explained: two for each sandbox there is."""
+    return max(2, sum(1 for _ in marked()))
 
 
 # ---------------------------------------------------------------- what the kernel tells
@@ -149,7 +178,7 @@ def proportional(pid: int) -> tuple[int, int]:
     return resident(pid), 0
 
 
-def nameless(pids: Sequence[int]) -> Iterator[os.stat_result]:
+def opened(pids: Sequence[int]) -> Iterator[os.stat_result]:
     """Regular files that are open and have no name: deleted ones, and memory that poses as a file (memfd_create)."""
     for pid in pids:
         try:
@@ -163,9 +192,24 @@ def nameless(pids: Sequence[int]) -> Iterator[os.stat_result]:
                     yield status
 
 
+def mapped(pids: Sequence[int]) -> dict[tuple[int, int], int]:
+    """(device, inode) of deleted files that are mapped -> bytes, as far as the mapping reaches into the file."""
+    found: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError):
+            for line in _read(f"/proc/{pid}/maps").splitlines():
+                if line.endswith(" (deleted)"):
+                    area, _, offset, device, inode = line.split(None, 5)[:5]
+                    start, end = (int(part, 16) for part in area.split("-"))
+                    major, minor = (int(part, 16) for part in device.split(":"))
+                    key = os.makedev(major, minor), int(inode)
+                    found[key] = max(found.get(key, 0), int(offset, 16) + end - start)
+    return found
+
+
 def nameless_memory(pids: Sequence[int]) -> int:
     """Bytes that files without a name hold in memory (memfd_create)."""
-    return sum({(s.st_dev, s.st_ino): s.st_blocks * BLOCK for s in nameless(pids) if in_memory(s)}.values())
+    return sum({(s.st_dev, s.st_ino): s.st_blocks * BLOCK for s in opened(pids) if in_memory(s)}.values())
 
 
 def in_memory(status: os.stat_result) -> bool:
@@ -173,11 +217,12 @@ def in_memory(status: os.stat_result) -> bool:
     return os.major(status.st_dev) == 0
 
 
-def used(place: Path) -> int:
+def used(place: Path) -> tuple[int, int]:
+    """(bytes, files) on a file system; nothing where it is gone."""
     with contextlib.suppress(OSError):
         found = os.statvfs(place)
-        return (found.f_blocks - found.f_bfree) * found.f_frsize
-    return 0
+        return (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
+    return 0, 0
 
 
 def free(place: Path) -> tuple[int, int]:
@@ -207,5 +252,5 @@ def meminfo(name: str) -> int:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123  (twenty times a second)
+    with open(path, encoding="ascii", errors="replace") as file:
         return file.read()

@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from cihealing.fixers.source import files
+from cihealing.tree import Tree
 
 MAX_TOTAL = 32 * 1024 * 1024
 """Bytes of source read for one question."""
@@ -28,7 +29,7 @@ def parse(text: str) -> ast.Module | None:
 class Index:
     """A tree's modules. Texts are read once; a file is parsed only when its text holds what is asked for."""
 
-    tree: Path
+    tree: Tree
     workdir: str = "."
     _parsed: dict[str, ast.Module | None] = field(default_factory=dict)
 

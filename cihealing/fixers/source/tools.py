@@ -81,7 +81,9 @@ def below_project(path: str, project: str) -> str | None:
 def run(context: FixContext, words: Sequence[str]) -> Ran:
     """One call in the sandbox, each word quoted. Raises TransientError where the sandbox could not start."""
     environment = {**context.project.environment, **QUIET}
-    return context.sandbox.run(shlex.join(words), tree=context.tree, workdir=context.project.path, environment=environment, timeout=TIMEOUT)
+    return context.sandbox.run(
+        shlex.join(words), tree=context.tree.root, workdir=context.project.path, environment=environment, timeout=TIMEOUT
+    )
 
 
 def snapshot(context: FixContext) -> dict[str, str]:

@@ -7,17 +7,16 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from cihealing.adapters.runner.results import (
-    MAX_BYTES,
     junit_files,
     plain_name,
     pytest_name,
-    read_inside,
     read_junit,
     remove_stale,
     told,
 )
 from cihealing.adapters.runner.tools import cargo, go, jest, jvm, tool_for, unittest
 from cihealing.adapters.runner.tools import pytest as pytest_tool
+from cihealing.tree import MAX_READ, Tree
 
 SUITE = """<?xml version="1.0"?><testsuites><testsuite name="s">
 <testcase classname="pkg.CalcTest" name="adds"/>
@@ -30,7 +29,7 @@ SUITE = """<?xml version="1.0"?><testsuites><testsuite name="s">
 
 def test_a_junit_file_says_what_became_of_each_test(tmp_path: Path) -> None:
     (tmp_path / "r.xml").write_text(SUITE)
-    tests = read_junit([tmp_path / "r.xml"], root=tmp_path, name=plain_name)
+    tests = read_junit(["r.xml"], tree=Tree(root=tmp_path), name=plain_name)
     assert tests is not None
     assert tests.passed == ("pkg.CalcTest.adds",)
     assert tests.failed == ("pkg.CalcTest.divides", "pkg.CalcTest.breaks", "pkg.CalcTest.both")
@@ -53,12 +52,12 @@ def test_a_junit_file_says_what_became_of_each_test(tmp_path: Path) -> None:
 def test_a_junit_file_that_is_not_to_be_trusted_gives_no_results(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "good.xml").write_text(SUITE)
     (tmp_path / "r.xml").write_bytes(content)
-    assert read_junit([tmp_path / "good.xml", tmp_path / "r.xml"], root=tmp_path, name=plain_name) is None
+    assert read_junit(["good.xml", "r.xml"], tree=Tree(root=tmp_path), name=plain_name) is None
 
 
 def test_no_file_gives_no_results(tmp_path: Path) -> None:
-    assert read_junit([], root=tmp_path, name=plain_name) is None
-    assert read_junit([tmp_path / "gone.xml"], root=tmp_path, name=plain_name) is None
+    assert read_junit([], tree=Tree(root=tmp_path), name=plain_name) is None
+    assert read_junit(["gone.xml"], tree=Tree(root=tmp_path), name=plain_name) is None
 
 
 def test_only_a_regular_file_inside_is_read(tmp_path: Path) -> None:
@@ -71,10 +70,11 @@ def test_only_a_regular_file_inside_is_read(tmp_path: Path) -> None:
     (root / "loop").symlink_to(root / "loop")
     os.mkfifo(root / "pipe")
     with (root / "huge").open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(MAX_READ + 1)
     names = ("link", "way/secret", "../secret", "loop", "pipe", "huge", "gone", ".")
-    assert [read_inside(root / name, root=root) for name in names] == [None] * 8
-    assert read_inside(root / "file", root=root) == b"fine"
+    tree = Tree(root=root)
+    assert [tree.read(name) for name in names] == [None] * 8
+    assert tree.read("file") == b"fine"
 
 
 def test_result_files_are_found_below_the_tree_alone_and_stale_ones_removed(tmp_path: Path) -> None:
@@ -83,11 +83,12 @@ def test_result_files_are_found_below_the_tree_alone_and_stale_ones_removed(tmp_
     (tmp_path / "outside.xml").write_text(SUITE)
     (root / "a/r.xml").write_text(SUITE)
     (root / "way").symlink_to(tmp_path)
-    assert junit_files(root, "**/*.xml") == [root / "a/r.xml"]
+    tree = Tree(root=root)
+    assert junit_files(tree, "**/*.xml") == ["a/r.xml"]
     for pattern in ("", "/etc/*", "../*.xml", "a/../../*.xml"):
-        assert junit_files(root, pattern) == []
-    remove_stale(root, "way/*.xml")
-    remove_stale(root, "**/*.xml")
+        assert junit_files(tree, pattern) == []
+    remove_stale(tree, "way/*.xml", place=".")
+    remove_stale(tree, "**/*.xml", place=".")
     assert (tmp_path / "outside.xml").exists()
     assert not (root / "a/r.xml").exists()
 
@@ -205,7 +206,7 @@ TAP = "TAP version 13\nok 1 - adds\nnot ok 2 - divides\nok 3 - later # SKIP\n# t
     ids=["unittest", "go", "cargo", "jest", "node", "tap"],
 )  # fmt: skip
 def test_a_tools_own_words_are_read(tool, output, passed, failed, skipped, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    tests = tool.read(output, root=tmp_path)
+    tests = tool.read(output, tree=Tree(root=tmp_path), place=".")
     assert (list(tests.passed), list(tests.failed), list(tests.skipped)) == (passed, failed, skipped)
 
 
@@ -222,14 +223,14 @@ def test_a_tools_own_words_are_read(tool, output, passed, failed, skipped, tmp_p
     ids=["unittest more", "unittest none", "cargo", "jest", "nothing", "go"],
 )
 def test_half_a_list_is_no_list(tool, output, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    assert tool.read(output, root=tmp_path) is None
+    assert tool.read(output, tree=Tree(root=tmp_path), place=".") is None
 
 
 def test_maven_and_gradle_leave_files(tmp_path: Path) -> None:
     for place in ("target/surefire-reports/TEST-a.xml", "sub/build/test-results/test/TEST-b.xml"):
         (tmp_path / place).parent.mkdir(parents=True)
         (tmp_path / place).write_text(SUITE)
-    tests = jvm.read("", root=tmp_path)
+    tests = jvm.read("", tree=Tree(root=tmp_path), place=".")
     assert tests is not None
     assert tests.collected == 5
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from cihealing.adapters.runner.canary import Ground, Planted
 from cihealing.adapters.runner.results import Tests, told
 from cihealing.adapters.runner.tools.plan import Plan, counted, quoted
+from cihealing.tree import Tree
 
 name = "cargo"
 
@@ -31,7 +31,7 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
     return f"{command[: call.end()]} -- --exact {quoted(tests)}" if call and quoted(tests) else None
 
 
-def read(output: str, *, root: Path) -> Tests | None:
+def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     totals = [sum(map(int, t)) for t in TOTAL.findall(output)]
     tests = told((m[1], OUTCOMES[m[2]]) for m in LINE.finditer(output))
     return counted(tests, total=sum(totals) if totals else None)
@@ -39,7 +39,7 @@ def read(output: str, *, root: Path) -> Tests | None:
 
 def plant(ground: Ground) -> Planted | None:
     for file in ("src/lib.rs", "src/main.rs"):
-        source = ground.read(ground.place / file)
+        source = ground.read(ground.at(file))
         if source is not None:
-            return ground.plant(ground.place / file, f"{source}\n#[cfg(test)]\n#[test]\nfn m{ground.mark}() {{ panic!(); }}\n")
+            return ground.plant(ground.at(file), f"{source}\n#[cfg(test)]\n#[test]\nfn m{ground.mark}() {{ panic!(); }}\n")
     return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from cihealing.adapters.runner.canary import Ground, Planted, base_name
 from cihealing.adapters.runner.results import Tests, told
 from cihealing.adapters.runner.tools.plan import Plan
+from cihealing.tree import Tree
 
 name = "go"
 
@@ -36,7 +37,7 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
     return f"{command[: call.end()]} -v -run '^({'|'.join(names)})$' ./..." if call and names else None
 
 
-def read(output: str, *, root: Path) -> Tests | None:
+def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     """Package by package: the line that names the package comes after its tests."""
     outcomes: list[tuple[str, str]] = []
     waiting: list[tuple[str, str]] = []
@@ -57,5 +58,5 @@ def plant(ground: Ground) -> Planted | None:
         package = re.search(r"^package\s+(\w+)", ground.read(path) or "", re.MULTILINE)
         if package:
             body = f'package {package[1]}\n\nimport "testing"\n\nfunc {test}(t *testing.T) {{ t.FailNow() }}\n'
-            return ground.plant(path.parent / f"m{ground.mark}_test.go", body)
+            return ground.plant(posixpath.join(posixpath.dirname(path), f"m{ground.mark}_test.go"), body)
     return None

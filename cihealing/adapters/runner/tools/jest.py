@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from cihealing.adapters.runner.canary import Ground, Planted
 from cihealing.adapters.runner.results import Tests, told
 from cihealing.adapters.runner.tools.plan import Plan, counted
+from cihealing.tree import Tree
 
 name = "jest"
 
@@ -40,7 +40,7 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
     return None
 
 
-def read(output: str, *, root: Path) -> Tests | None:
+def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     text = ESCAPE.sub("", output)
     ticks = [(m[4], "passed" if m[1] else "failed" if m[2] else "skipped") for m in LINE.finditer(summary_cut(text))]
     taps = [(m[2], "skipped" if m[3] else "failed" if m[1] else "passed") for m in TAP.finditer(text)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from cihealing.adapters.runner.canary import Ground, Planted
 from cihealing.adapters.runner.results import Tests, junit_files, plain_name, read_junit
 from cihealing.adapters.runner.tools.plan import Plan
+from cihealing.tree import Tree
 
 name = "jvm"
 
@@ -30,8 +31,8 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
     return None
 
 
-def read(output: str, *, root: Path) -> Tests | None:
-    return read_junit((f for place in PLACES for f in junit_files(root, place)), root=root, name=plain_name)
+def read(output: str, *, tree: Tree, place: str) -> Tests | None:
+    return read_junit((f for pattern in PLACES for f in junit_files(tree, pattern, place=place)), tree=tree, name=plain_name)
 
 
 def plant(ground: Ground) -> Planted | None:
@@ -43,5 +44,5 @@ def plant(ground: Ground) -> Planted | None:
         if annotation:
             body = f"{package[0] if package else ''}\n\npublic class M{ground.mark}Test {{\n    @{annotation[1]}\n"
             body += f'    public void m{ground.mark}() {{ throw new AssertionError("no"); }}\n}}\n'
-            return ground.plant(path.parent / f"M{ground.mark}Test.java", body)
+            return ground.plant(posixpath.join(posixpath.dirname(path), f"M{ground.mark}Test.java"), body)
     return None

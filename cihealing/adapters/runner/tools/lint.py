@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from cihealing.adapters.runner.canary import Ground, Planted
 from cihealing.adapters.runner.results import Tests
 from cihealing.adapters.runner.tools.plan import Plan
+from cihealing.tree import Tree
 
 name = "lint"
 
@@ -37,17 +38,16 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
     return None
 
 
-def read(output: str, *, root: Path) -> Tests | None:
+def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     return None
 
 
 def plant(ground: Ground) -> Planted | None:
     """Into the first directory the command names; where it names files alone, one of them is broken instead."""
     suffix = TOOLS[tool_of(ground.command) or "ruff"]
-    named = [ground.place / word for word in ground.words() if not word.startswith("-")]
-    directory = next((path for path in named if path.is_dir()), None)
-    file = next((path for path in named if path.suffix == suffix and path.is_file()), None)
+    named = [path for word in ground.words() if not word.startswith("-") and (path := ground.at(word))]
+    directory = next((path for path in named if ground.tree.has_directory(path)), None)
+    file = next((path for path in named if path.endswith(suffix) and ground.tree.has_file(path)), None)
     if directory is None and file is not None:
-        return ground.plant(file, f"{ground.read(file) or ''}\n{BROKEN[suffix]}", mark=file.name, in_output=True)
-    target = (directory or ground.place) / f"m{ground.mark}{suffix}"
-    return ground.plant(target, BROKEN[suffix], in_output=True)
+        return ground.plant(file, f"{ground.read(file) or ''}\n{BROKEN[suffix]}", mark=posixpath.basename(file), in_output=True)
+    return ground.plant(posixpath.join(directory or ground.workdir, f"m{ground.mark}{suffix}"), BROKEN[suffix], in_output=True)

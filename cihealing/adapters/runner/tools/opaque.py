@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from cihealing.adapters.runner.canary import Ground, Planted
 from cihealing.adapters.runner.results import Tests
 from cihealing.adapters.runner.tools import cargo, go, jest, jvm, unittest
 from cihealing.adapters.runner.tools.plan import Plan, Tool
+from cihealing.tree import Tree
 
 name = "command"
 GUESSES: Sequence[Tool] = (unittest, go, cargo, jest, jvm)
@@ -26,8 +26,8 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
     return None
 
 
-def read(output: str, *, root: Path) -> Tests | None:
-    found = (tool.read(output, root=root) for tool in GUESSES)
+def read(output: str, *, tree: Tree, place: str) -> Tests | None:
+    found = (tool.read(output, tree=tree, place=place) for tool in GUESSES)
     return next((tests for tests in found if tests is not None), None)
 
 

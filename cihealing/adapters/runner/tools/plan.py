@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from cihealing.adapters.runner.canary import Ground, Planted
 from cihealing.adapters.runner.results import Tests
+from cihealing.tree import Tree
 
 VERBOSE = "verbose"
 MAX_ISOLATED = 50
@@ -35,8 +35,8 @@ class Tool(Protocol):
     def alone(self, command: str, tests: Sequence[str]) -> str | None:
         """The command for these tests alone; None where this tool has no such thing."""
 
-    def read(self, output: str, *, root: Path) -> Tests | None:
-        """Results from the output, or from the tool's usual files below `root`; None where they cannot be told."""
+    def read(self, output: str, *, tree: Tree, place: str) -> Tests | None:
+        """Results from the output, or from the tool's usual files below `place`; None where they cannot be told."""
 
     def plant(self, ground: Ground) -> Planted | None:
         """Plant a test that must fail; None where no place was found."""

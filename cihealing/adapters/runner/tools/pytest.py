@@ -5,14 +5,13 @@ Source: pytest docs "How to change command line options defaults", "Creating JUn
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from cihealing.adapters.runner.canary import Ground, Planted, base_name, before_main
 from cihealing.adapters.runner.results import Tests, pytest_name, read_junit
 from cihealing.adapters.runner.tools.plan import Plan, quoted
+from cihealing.tree import Tree
 
 name = "pytest"
 FILE = "pytest.xml"
@@ -43,14 +42,14 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
     return f"{command[: call.end()]} {quoted(tests)}" if call and quoted(tests) else None
 
 
-def read(output: str, *, root: Path) -> Tests | None:
+def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     return None
 
 
-def read_results(results: Path, *, exists: Callable[[str], bool]) -> Tests | None:
+def read_results(results: Tree, *, exists: Callable[[str], bool]) -> Tests | None:
     """The results any pytest of the run left; None where none did."""
-    file = results / FILE
-    return read_junit([file] if file.is_file() else [], root=results, name=lambda case: pytest_name(case, exists=exists))
+    files = [FILE] if results.has_file(FILE) else []
+    return read_junit(files, tree=results, name=lambda case: pytest_name(case, exists=exists))
 
 
 def without_note(output: str) -> str:
@@ -70,7 +69,7 @@ def plant(ground: Ground) -> Planted | None:
         test = f"{base_name(ground.tests, usual='test')}_{ground.mark}"
         content = before_main(ground.read(path) or "", f"def {test}():\n    raise AssertionError")
         # A command that names single tests would not run a new one by itself.
-        select = f"{os.path.relpath(path, ground.place)}::{test}" if chosen else ""
+        select = f"{ground.called(path)}::{test}" if chosen else ""
         if planted := ground.plant(path, content, select=select):
             return planted
     return None

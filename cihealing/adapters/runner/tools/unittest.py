@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from cihealing.adapters.runner.canary import Ground, Planted, base_name, before_main
 from cihealing.adapters.runner.results import Tests, told
 from cihealing.adapters.runner.tools.plan import Plan, counted, quoted
+from cihealing.tree import Tree
 
 name = "unittest"
 
@@ -46,7 +46,7 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
     return f"{command[: call.end()].removesuffix('discover').rstrip()} {quoted(tests)}"
 
 
-def read(output: str, *, root: Path) -> Tests | None:
+def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     totals = [int(t) for t in TOTAL.findall(output)]
     lines = [(test_id(m[1], m[2]), OUTCOMES.get(m[3], "skipped")) for m in LINE.finditer(output)]
     broken = [(test_id(m[1], m[2]), "failed") for m in BROKEN.finditer(output)]
