@@ -8,10 +8,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -166,13 +164,3 @@ def end_group(process: int) -> None:
             os.kill(process, signal.SIGKILL)
         else:
             os.killpg(group, signal.SIGKILL)
-
-
-def sandbox_problem() -> str:
-    """Why bubblewrap cannot be used on this machine, or "". It is tried: under Docker's default profile it is there but forbidden."""
-    found = shutil.which("bwrap")
-    if not found:
-        return "bubblewrap is not installed"
-    command = [found, "--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "/bin/true"]
-    tried = subprocess.run(command, capture_output=True, text=True, check=False)
-    return f"bubblewrap does not work here: {tried.stderr.strip()[:200]}" if tried.returncode else ""

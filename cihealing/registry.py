@@ -19,8 +19,10 @@ from cihealing.adapters.forge import github as github_forge
 from cihealing.adapters.forge import gitlab as gitlab_forge
 from cihealing.adapters.forge import local_git
 from cihealing.adapters.runner import ProjectRunner
-from cihealing.adapters.sandbox import choose
-from cihealing.adapters.trees import GitTrees
+from cihealing.adapters.sandbox import cgroup, choose, leftovers, trouble
+from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
+from cihealing.adapters.sandbox.walls import ACCEPTABLE
+from cihealing.adapters.trees import GitTrees, sweep
 from cihealing.capabilities.ask_model import ask_model
 from cihealing.capabilities.ask_rerun import ask_rerun
 from cihealing.capabilities.check_human_fix import check_human_fix
@@ -122,6 +124,25 @@ def _as_text(value: object) -> str | None:
     if isinstance(value, list | tuple):
         return ",".join(str(part) for part in value)
     return str(value) if isinstance(value, str | int | float | Path) else None
+
+
+def sandbox_trouble() -> str | None:
+    """Why code of untrusted repositories is not run on this machine; None where it is. What is installed may be forbidden: it is tried."""
+    return trouble(adapter_settings())
+
+
+def sandbox_given_up() -> list[str]:
+    """What it means that walls are missing which the operator accepted to be without."""
+    return [f"{ACCEPTABLE[name]} ({why})" for name, why in Bubblewrap().lacking().items()]
+
+
+def sandbox_counts() -> str:
+    return "the kernel (cgroup v2)" if cgroup.delegated() else "watching (no cgroup v2 was delegated)"
+
+
+def end_leftovers() -> int:
+    """End what sandboxes of a killed service left behind: processes, control groups, trees. To be called at start."""
+    return leftovers.end_leftovers() + cgroup.end_leftovers() + sweep()
 
 
 def warn_of_excess() -> None:

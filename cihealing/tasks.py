@@ -12,6 +12,11 @@ from cihealing import registry, service
 
 
 @worker_ready.connect
+def clear_up_after_a_crash(**_: object) -> None:
+    registry.end_leftovers()
+
+
+@worker_ready.connect
 def look_at_credentials(**_: object) -> None:
     """Beside the work: a forge that does not answer must not hold up the start."""
     threading.Thread(target=registry.warn_of_excess, name="credentials", daemon=True).start()

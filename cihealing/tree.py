@@ -89,6 +89,15 @@ class Tree:
         except (OSError, ValueError):
             return None
 
+    def leads_elsewhere(self, path: str) -> bool:
+        """Whether a link is on the way to `path`, or it is no path below the tree."""
+        try:
+            parts = _parts(path)
+        except ValueError:
+            return True
+        found = (self.entry("/".join(parts[:n])) for n in range(1, len(parts) + 1))
+        return any(entry is not None and entry.is_link for entry in found)
+
     def has_file(self, path: str) -> bool:
         found = self.entry(path)
         return found is not None and found.is_file
@@ -237,6 +246,11 @@ def _written(name: str, directory: int, content: bytes, *, mode: int, owner: os.
 def _expression(pattern: str) -> str:
     steps = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "".join(steps.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern) if part)
+
+
+def shown(name: str) -> str:
+    """A file's name for people and messages: whatever is no plain character (line ends, escapes, bytes that are no text) is spelt out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 
 @contextlib.contextmanager

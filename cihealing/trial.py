@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ import yaml
 from django.conf import settings
 
 from cihealing import queries, registry, service
-from cihealing.adapters.git import LOCAL_TIMEOUT, Git, GitFailed, prepare_home
+from cihealing.adapters.git import Git, GitFailed, prepare_home
 from cihealing.adapters.runner import projects
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy, Project, RepositoryPolicy
@@ -72,20 +71,13 @@ class Repository:
         return "local/" + (re.sub(r"[^A-Za-z0-9._-]+", "-", self.root.name.removesuffix(".git")).strip("-.") or "repository")
 
 
-def git(place: Path, *args: str, data: str = "") -> str:
-    """The person's own git, with their configuration, over their own repository. Raises GitFailed."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(place), *args]
-    try:
-        ended = subprocess.run(
-            command, input=data, env={**inherited, "LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0"}, capture_output=True, check=False,
-            timeout=LOCAL_TIMEOUT, encoding="utf-8", errors="surrogateescape",
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise GitFailed(f"git {args[0]} did not end within {LOCAL_TIMEOUT:.0f} s", code=-1) from None
-    if ended.returncode:
-        raise GitFailed(ended.stderr.strip()[:1000], code=ended.returncode)
-    return ended.stdout
+def git(place: Path, *args: str) -> str:
+    """git with the person's own configuration, asked about their repository in ways that run nothing the repository names.
+
+    Raises GitFailed.
+    """
+    theirs = Path.home() / ".gitconfig"
+    return Git(environment={"HOME": str(Path.home()), "GIT_CONFIG_GLOBAL": str(theirs)})("-C", str(place), *args)
 
 
 def quiet(place: Path, *args: str) -> str:
@@ -155,9 +147,12 @@ class Copying:
         except (GitFailed, TransientError) as error:
             raise CannotTry(f"{self.repository.root} could not be copied: {error}") from error
 
+    @property
+    def own(self) -> Git:
+        return Git(home=self.into / "home", environment={"GIT_ALLOW_PROTOCOL": "file", "GIT_DIR": str(self.origin)})
+
     def git(self, *args: str, data: str = "", **variables: str) -> str:
-        own = Git(home=self.into / "home", environment={"GIT_ALLOW_PROTOCOL": "file"})
-        return own("--git-dir", str(self.origin), *args, variables=variables, data=data).strip()
+        return self.own(*args, variables=variables, data=data).strip()
 
     def _copied(self) -> Copy:
         branch = quiet(self.repository.root, "symbolic-ref", "--quiet", "--short", "HEAD").removeprefix(OWN_BRANCHES) or "detached"
@@ -167,7 +162,7 @@ class Copying:
         fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--force")
         self.git(*fetch, "--", str(self.repository.root), *refs)
         head = self._rooted(branch) if (self.origin / "shallow").exists() else self.git("rev-parse", f"refs/heads/{branch}")
-        changed, left_out = uncommitted(self.repository)
+        changed, left_out = self._uncommitted()
         commit = self._with(changed, branch=branch, head=head) if changed else head
         return Copy(origin=self.origin, branch=branch, base=base, commit=commit, changed=changed, left_out=left_out)
 
@@ -179,6 +174,25 @@ class Copying:
             self.git("update-ref", "-d", ref)
         (self.origin / "shallow").unlink()
         return self._commit(tree, "the newest commit of a shallow clone", branch=branch, author=(name, mail))
+
+    def _uncommitted(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(files that differ from HEAD or are new and not ignored, those of them that are too large to be copied).
+
+        What differs is asked with the copy's configuration: a filter that theirs names would be run on every file.
+        """
+        root = self.repository.root
+        if self.repository.bare:
+            return (), ()
+        own = {"GIT_INDEX_FILE": str(self.into / "seen"), "GIT_WORK_TREE": str(root)}
+        self.git("read-tree", git(root, "rev-parse", "HEAD^{commit}").strip(), **own)
+        # "No" says that some differ, which is the question.
+        self.own.quiet("-C", str(root), "update-index", "-q", "--really-refresh", "--ignore-missing", variables=own)
+        differing = self.git("-C", str(root), "diff-files", "--name-only", "--no-renames", "--ignore-submodules=all", "-z", **own)
+        staged = git(root, "diff-index", "--cached", "--name-only", "--no-renames", "--ignore-submodules=all", "-z", "HEAD")
+        new = git(root, "ls-files", "--others", "--exclude-standard", "-z")
+        paths = [p for p in dict.fromkeys((differing + "\0" + staged + new).split("\0")) if p and not p.endswith("/")]
+        large = tuple(p for p in paths if too_large(root / p))
+        return tuple(p for p in paths if p not in large), large
 
     def _with(self, changed: Sequence[str], *, branch: str, head: str) -> str:
         """A commit on top of `head` with these files as they lie in the working tree; only the copy is written to."""
@@ -215,18 +229,6 @@ def base_of(root: Path, branch: str) -> tuple[str, str]:
         if name == branch:
             break
     return branch, ""
-
-
-def uncommitted(repository: Repository) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(files that differ from HEAD or are new and not ignored, those of them that are too large to be copied)."""
-    if repository.bare:
-        return (), ()
-    root = repository.root
-    differing = git(root, "diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=all", "-z", "HEAD")
-    new = git(root, "ls-files", "--others", "--exclude-standard", "-z")
-    paths = [p for p in dict.fromkeys((differing + new).split("\0")) if p and not p.endswith("/")]
-    large = tuple(p for p in paths if too_large(root / p))
-    return tuple(p for p in paths if p not in large), large
 
 
 def too_large(path: Path) -> bool:
@@ -399,8 +401,10 @@ def apply(repository: Repository, patch: str) -> None:
     """Change the files of the working tree as the patch says; all of it or nothing. Raises CannotApply."""
     if repository.bare:
         raise CannotApply(f"{repository.root} is bare: it has no working tree to apply the patch to")
+    # Away from the repository's own configuration, whose filters would be run on what is written.
+    elsewhere = Git(environment={"GIT_DIR": "/nonexistent", "GIT_CEILING_DIRECTORIES": "/"})
     for check in (("--check",), ()):
         try:
-            git(repository.root, "apply", *check, "--whitespace=nowarn", "-", data=patch)
+            elsewhere("-C", str(repository.root), "apply", *check, "--whitespace=nowarn", "-", data=patch)
         except GitFailed as error:
             raise CannotApply(f"the patch does not fit what lies in {repository.root} now: {error.text}") from error

@@ -32,6 +32,7 @@ CI_HEALING: dict[str, Any] = {
     "RULES_DIR": ENVIRONMENT.rules_dir,
     "POLICY_OVERRIDES": ENVIRONMENT.policy_overrides(),
     "SANDBOX": ENVIRONMENT.sandbox,
+    "SANDBOX_ACCEPT": ENVIRONMENT.sandbox_accept,
     "URL": ENVIRONMENT.url.rstrip("/"),
     "WEBHOOK_SECRETS": ENVIRONMENT.webhook_secrets(),
     "WEBHOOK_SECRET": ENVIRONMENT.webhook_secret.get_secret_value(),

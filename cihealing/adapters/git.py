@@ -1,7 +1,8 @@
-"""git, called with nothing of this machine's configuration and nothing a repository could use to run a program.
+"""The one place that starts git: with nothing of this machine's configuration and nothing a repository could use to run a program.
 
-No hooks, filters, LFS, submodules, prompts; only `https` and `ssh` (`file` where the caller says so); every call has a
-time-out and dies with the worker.
+It works on mirrors, indexes and copies of the service's own, and on the repositories of whoever calls (`try`, the demo, local_git):
+never in a tree that untrusted code has touched. No hooks, filters, LFS, submodules, prompts; only `https` and `ssh` (`file` where
+the caller says so); every call has a time-out and dies with the worker.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ OPTIONS = (
     "-c", "maintenance.auto=false", "-c", "credential.helper=", "-c", "core.symlinks=true", "-c", "init.defaultBranch=main",
     "-c", "core.protectHFS=true", "-c", "core.protectNTFS=true",
     "-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60", "-c", "fetch.fsckObjects=false", "-c", "core.autocrlf=false",
-    "-c", "advice.detachedHead=false",
+    "-c", "advice.detachedHead=false", "-c", "safe.directory=*", "-c", "safe.bareRepository=all", "-c", "core.askPass=",
+    "-c", "core.editor=false", "-c", "init.templateDir=", "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false",
+    "-c", "log.showSignature=false",
 )  # fmt: skip
 
 PASSED_ON = (
@@ -58,6 +61,9 @@ REFUSED = re.compile(
 )
 
 
+NOWHERE = Path("/nonexistent")
+
+
 class GitFailed(Exception):
     """git said no; `text` is its (bounded) message without credentials."""
 
@@ -68,9 +74,9 @@ class GitFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Git:
-    """`home` holds the askpass script and the only configuration file git reads."""
+    """`home` holds the askpass script and the only configuration file git reads besides a repository's own; by default there is none."""
 
-    home: Path
+    home: Path = NOWHERE
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(
@@ -99,8 +105,18 @@ def base_environment(home: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
+def version() -> str | None:
+    """What `git --version` says; None where there is no git."""
+    try:
+        return Git()("--version").strip()
+    except (OSError, GitFailed):
+        return None
+
+
 def prepare_home(home: Path) -> None:
-    """Write what git needs. `safe.directory`: an origin on this machine often belongs to another user (a mounted volume)."""
+    """Write what git needs. `safe.directory`: an origin on this machine often belongs to another user (a mounted volume), and a git that
+    is started by git is told nothing on its command line.
+    """
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write(home / "gitconfig", "[safe]\n\tdirectory = *\n", mode=0o600)
     _write(home / "askpass", ASKPASS, mode=0o700)

@@ -30,7 +30,7 @@ from cihealing.adapters.sandbox import users
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
 from cihealing.ports import PermanentError, TransientError, Tree
-from cihealing.tree import TooLarge, remove, scratch
+from cihealing.tree import TooLarge, remove, scratch, shown
 
 MAX_PATCH = 2 * 1024 * 1024
 MAX_FILE = 1024 * 1024
@@ -41,7 +41,7 @@ ABANDONED = 86_400.0
 MAX_CHANGED, MAX_STORED = 2_000, 8 * 1024 * 1024
 """Files of a change, and bytes of one of them."""
 UNTRACKED = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", "node_modules"})
-"""What tools leave behind; never part of a change."""
+"""What tools leave behind; never part of a change unless the commit has such files itself."""
 RULES = (".gitattributes", ".gitignore")
 IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 """Characters HFS+ does not count in a name."""
@@ -269,12 +269,19 @@ class GitTrees:
             held = (space.place / LOCK).open("w")
             fcntl.flock(held, fcntl.LOCK_EX)
             try:
-                tree = Tree(root=space.root, commit=commit, tree=self._fill(space, source=source, patch=patch))
-                self._open[space.root] = self._as_made(space, tree, uid=uid)
+                tree = self._made_of(space, source=source, commit=commit, patch=patch, uid=uid)
                 yield tree
             finally:
                 self._open.pop(space.root, None)
                 held.close()
+
+    def _made_of(self, space: Workspace, *, source: str, commit: str, patch: str, uid: int) -> Tree:
+        try:
+            tree = Tree(root=space.root, commit=commit, tree=self._fill(space, source=source, patch=patch))
+            self._open[space.root] = self._as_made(space, tree, uid=uid)
+        except GitFailed as error:
+            raise PermanentError(f"the commit holds what git does not write to a disk: {shown(error.text[:500])}") from error
+        return tree
 
     def _fill(self, space: Workspace, *, source: str, patch: str) -> str:
         """Write the files and the one-commit repository; returns the tree hash.
@@ -322,7 +329,10 @@ class GitTrees:
         self.git(*checkout, data=rules, variables=space.variables)
         if uid != os.getuid():
             tree.give_to(uid)
-        made = Made(space=space, tracked=tracked, stamps=dict(stamps(tree)))
+        leaving = UNTRACKED - {part for path in tracked for part in path.split("/")}
+        made = Made(space=space, tracked=tracked, leaving=leaving, stamps=dict(stamps(tree, leaving)))
+        if lost := [path for path, entry in tracked.items() if entry[0] != "160000" and path not in made.stamps]:
+            raise PermanentError(f"names of the commit that this machine does not tell apart: {', '.join(map(shown, lost[:3]))}")
         # The clock of a file system ticks up to 10 ms apart: what is written from now on bears another time.
         time.sleep(0.01)
         return made
@@ -347,7 +357,7 @@ class GitTrees:
 
     def _compared(self, tree: Tree, made: Made) -> tuple[list[str], list[str], list[str]]:
         """(tracked files that were touched, files that are new and not ignored, tracked files that are gone)."""
-        now = dict(stamps(tree))
+        now = dict(stamps(tree, made.leaving))
         touched = [path for path, stamp in made.stamps.items() if path in now and now[path] != stamp]
         fresh = [path for path in now if path not in made.stamps and not made.is_elsewhere(path)]
         return touched, self._not_ignored(made, fresh), [path for path in made.stamps if path not in now]
@@ -395,10 +405,10 @@ Stamp = tuple[int, int, int, int]
 """Mode, size, inode and time of the last change of a file: code under test can set none but the first two as it likes."""
 
 
-def stamps(tree: Tree) -> Iterator[tuple[str, Stamp]]:
+def stamps(tree: Tree, leaving: frozenset[str]) -> Iterator[tuple[str, Stamp]]:
     """Every file and link a commit could hold. Raises PermanentError for more than any holds."""
     try:
-        for entry in tree.walk(leave_out=no_commit_holds):
+        for entry in tree.walk(leave_out=lambda name: name in leaving or no_commit_holds(name)):
             if entry.is_file or entry.is_link:
                 yield entry.path, (entry.status.st_mode, entry.status.st_size, entry.status.st_ino, entry.status.st_ctime_ns)
     except TooLarge as error:
@@ -406,9 +416,9 @@ def stamps(tree: Tree) -> Iterator[tuple[str, Stamp]]:
 
 
 def no_commit_holds(name: str) -> bool:
-    """Names git refuses anywhere in a path, on any file system it guards (`.git`, `.GIT`, `git~1`, `.g\u200cit`), and caches."""
+    """Names git refuses anywhere in a path, on any file system it guards (`.git`, `.GIT`, `git~1`, `.g\u200cit`)."""
     bare = IGNORABLE.sub("", name).rstrip(" .").lower()
-    return bare in (".git", "git~1") or bare.startswith(".git:") or name in UNTRACKED
+    return bare in (".git", "git~1") or bare.startswith(".git:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -429,6 +439,8 @@ class Made:
 
     space: Workspace
     tracked: Mapping[str, tuple[str, ...]]
+    leaving: frozenset[str]
+    """Names of caches that are not looked into."""
     stamps: Mapping[str, Stamp]
 
     @cached_property

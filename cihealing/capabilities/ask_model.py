@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-
 import msgspec
 
 from cihealing import service
@@ -64,23 +61,7 @@ def _with(command: RecordAnswer, **fields: object) -> RecordAnswer:
 def _patch(answer: Answer, run: Run, policy: Policy, tools: Tools) -> str:
     """As a unified diff against the head. Raises NotApplicable, TransientError, PermanentError."""
     with tools.trees.at(run.repository, run.head, policy=policy.repository(run.repository)) as tree:
-        return patching.to_diff(answer, reader(tree.root))
-
-
-def reader(root: Path) -> Callable[[str], str | None]:
-    """Reads text files of the tree; None for what is not one, is too large, or leads elsewhere."""
-
-    def read(path: str) -> str | None:
-        place = root / PurePosixPath(path)
-        inside = not place.is_symlink() and place.resolve().is_relative_to(root.resolve())
-        if not inside or not place.is_file() or place.stat().st_size > MAX_FILE:
-            return None
-        try:
-            return place.read_bytes().decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-
-    return read
+        return patching.to_diff(answer, lambda path: tree.text(path, limit=MAX_FILE))
 
 
 def _objections(patch: str, stored: Digest, context: Context, *, run: Run, policy: Policy, tools: Tools) -> tuple[Objection, ...]:

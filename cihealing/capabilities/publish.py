@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from unidiff.patch import PatchSet
 
 from cihealing import changes
@@ -13,7 +11,8 @@ from cihealing.domain.commands import RecordHeadMoved, RecordPublished, RecordPu
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.run import Run
 from cihealing.failpoints import failpoint
-from cihealing.ports import FileEdit, Forge, HeadMoved, PermanentError, Proposal, Published, Tools
+from cihealing.ports import FileEdit, Forge, HeadMoved, PermanentError, Proposal, Published, Tools, Tree
+from cihealing.tree import shown
 
 
 def publish(effect: f.Publish, *, run: Run, policy: Policy, tools: Tools) -> RecordPublished | RecordPublishFailed | RecordHeadMoved:
@@ -71,7 +70,7 @@ def change_id(run: Run) -> str:
 def edits(run: Run, patch: str, repository: RepositoryPolicy, tools: Tools) -> tuple[FileEdit, ...]:
     """Every file the patch touches as it leaves it, read from a worktree of the proven commit."""
     with tools.trees.at(run.repository, run.head, policy=repository, patch=patch) as tree:
-        return tuple(_edit(tree.root, path) for path in touched(patch))
+        return tuple(_edit(tree, path) for path in touched(patch))
 
 
 def touched(patch: str) -> list[str]:
@@ -79,13 +78,14 @@ def touched(patch: str) -> list[str]:
     return list(dict.fromkeys(name.partition("/")[2] for name in found))
 
 
-def _edit(root: Path, path: str) -> FileEdit:
-    place = root / path
-    if place.is_symlink() or not place.resolve().is_relative_to(root.resolve()):
-        raise PermanentError(f"{path[:200]} is no plain file of the repository")
-    if not place.exists():
+def _edit(tree: Tree, path: str) -> FileEdit:
+    found = tree.entry(path)
+    if found is None and not tree.leads_elsewhere(path):
         return FileEdit(path=path, content=None)
-    return FileEdit(path=path, content=place.read_bytes(), mode="100755" if place.stat().st_mode & 0o100 else "100644")
+    content = tree.read(path)
+    if found is None or content is None:
+        raise PermanentError(f"{shown(path)[:200]} is no plain file of the repository, or larger than 32 MB")
+    return FileEdit(path=path, content=content, mode="100755" if found.status.st_mode & 0o100 else "100644")
 
 
 def page_of(run: Run, tools: Tools) -> str:

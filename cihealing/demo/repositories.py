@@ -6,8 +6,6 @@ names end in `.tmpl`, so that no tool takes a deliberately broken file for one o
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,6 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from cihealing.adapters.git import Git
 from cihealing.domain.policy import Policy
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -127,14 +126,8 @@ def identity(commit: Commit, *, now: datetime) -> dict[str, str]:
 
 
 def git(*arguments: str, identity: Mapping[str, str] | None = None) -> str:
-    """Git without this user's configuration: their hooks, signing and templates are not the demo's. Raises CalledProcessError."""
-    path = os.environ.get("PATH", os.defpath)
-    own = {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
-    ended = subprocess.run(
-        ["git", "-c", "init.templateDir=", "-c", "gc.auto=0", "-c", "safe.directory=*", *arguments],
-        env={**own, **(identity or {})}, check=True, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    return ended.stdout
+    """Git without this user's configuration: their hooks, signing and templates are not the demo's. Raises GitFailed."""
+    return Git(environment={"GIT_ALLOW_PROTOCOL": "file"})(*arguments, variables=identity)
 
 
 def policy_entries(repositories: Sequence[Made]) -> list[dict[str, Any]]:

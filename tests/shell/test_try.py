@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -209,7 +210,8 @@ def test_a_shallow_clone_and_a_linked_worktree_can_be_copied(repo: Repo, tmp_pat
 
 
 def uncommitted_in(path: Path) -> tuple[str, ...]:
-    return trial.uncommitted(trial.find(path))[0]
+    with tempfile.TemporaryDirectory() as into:
+        return trial.Copying(repository=trial.find(path), into=Path(into))().changed
 
 
 # ---------------------------------------------------------------- what is run

@@ -27,6 +27,7 @@ from urllib.parse import quote, unquote
 import yaml
 
 from cihealing.adapters.ci import generic
+from cihealing.adapters.git import Git, GitFailed, is_commit
 from cihealing.domain.values import ExecutionRef, Failed, JobFacts, Passed, Result
 from cihealing.ports import PermanentError, TransientError
 
@@ -141,26 +142,16 @@ def build(repository: str, *, commit: str, job: str, branch: str, root: Path, ti
 
 
 def check_out(source: Path, *, commit: str, tree: Path) -> None:
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit):
+    if not is_commit(commit):
         raise PermanentError(f"{commit[:80]!r} is not a full commit hash")
-    git("clone", "--quiet", "--no-checkout", "--no-hardlinks", str(source), str(tree))
-    if git("-C", str(tree), "cat-file", "-e", f"{commit}^{{commit}}", check=False):
-        raise PermanentError(f"{source.stem} has no commit {commit}")
-    git("-C", str(tree), "checkout", "--quiet", "--detach", commit)
-
-
-def git(*arguments: str, check: bool = True) -> int:
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "LC_ALL": "C.UTF-8",
-    }
-    safe = ("-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false")
-    ended = subprocess.run(["git", *safe, *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False)
-    if check and ended.returncode:
-        raise TransientError(f"git {arguments[0]}: {ended.stderr.strip()[:300]}")
-    return ended.returncode
+    git = Git(environment={"GIT_ALLOW_PROTOCOL": "file"})
+    try:
+        git("clone", "--quiet", "--no-checkout", "--no-hardlinks", str(source), str(tree))
+        if git.quiet("-C", str(tree), "cat-file", "-t", commit) != "commit":
+            raise PermanentError(f"{source.stem} has no commit {commit}")
+        git("-C", str(tree), "checkout", "--quiet", "--detach", commit)
+    except GitFailed as error:
+        raise TransientError(f"the local CI could not check out: {error.text[:300]}") from error
 
 
 def job_of(tree: Path, *, job: str) -> Job:

@@ -20,7 +20,7 @@ from cihealing.adapters.trees import GitTrees
 from cihealing.domain.policy import Project, RepositoryPolicy
 from cihealing.domain.values import Colour, Failure, Observation
 from cihealing.ports import Ran, Tree
-from cihealing.tree import scratch
+from cihealing.tree import scratch, shown
 
 TAIL = 2000
 MISSING = (
@@ -277,7 +277,7 @@ def missing_in(output: str, exit_code: int | None) -> str:
 
 
 def violations_of(ran: Ran, tests: Tests | None, *, changed: Sequence[str]) -> tuple[str, ...]:
-    found = [f"the command changed {path[:200]} while it ran" for path in changed[:20]]
+    found = [f"the command changed {shown(path)[:200]} while it ran" for path in changed[:20]]
     if ran.exit_code == 0 and tests is not None and tests.failed:
         found.append(f"exit code 0 although {len(tests.failed)} tests failed")
     return tuple(found)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from cihealing.domain.values import Failure
 from cihealing.fixers.source import files
 from cihealing.ports import FixContext, Ran
+from cihealing.tree import shown
 
 MAX_TEXT = 2_000
 MAX_NAMED = 50
@@ -102,4 +103,4 @@ def told(did: str, changed: Sequence[str]) -> str | None:
     if not changed:
         return None
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return f"{did} on {', '.join(changed[:3])}{more}"
+    return f"{did} on {', '.join(map(shown, changed[:3]))}{more}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -18,7 +16,8 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from cihealing import embedded, policy_file
+from cihealing import policy_file, registry
+from cihealing.adapters.git import version
 from cihealing.first_start import SECRETS
 from cihealing.management import outside, signing
 from cihealing.management.findings import Finding, bad, note, ok
@@ -30,10 +29,8 @@ def python() -> Finding:
 
 
 def git() -> Finding:
-    found = shutil.which("git")
-    if not found:
-        return bad("git", "not installed; nothing can be checked out")
-    return ok("git", subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout.strip())
+    found = version()
+    return ok("git", found) if found else bad("git", "not installed; nothing can be checked out")
 
 
 def sandbox() -> Finding:
@@ -41,10 +38,11 @@ def sandbox() -> Finding:
         return note(
             "sandbox", "CI_HEALING_SANDBOX=plain: code of repositories marked trusted runs unprotected, that of others does not run"
         )
-    problem = embedded.sandbox_problem()
-    if problem:
+    if problem := registry.sandbox_trouble():
         return note("sandbox", f"{problem}; repository code is not run, failures are diagnosed only. On Debian: apt-get install bubblewrap")
-    return ok("sandbox", "bubblewrap works")
+    if given_up := registry.sandbox_given_up():
+        return note("sandbox", f"bubblewrap works, without what was accepted to be without: {'; '.join(given_up)}")
+    return ok("sandbox", f"bubblewrap works, with every wall; totals are counted by {registry.sandbox_counts()}")
 
 
 def data_directory() -> Finding:

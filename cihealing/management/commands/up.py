@@ -15,7 +15,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from cihealing import embedded, first_start, registry, service
-from cihealing.adapters import trees
 from cihealing.demo import builds
 from cihealing.models import Delivery
 
@@ -79,7 +78,7 @@ class Command(BaseCommand):
         """The address and the login come last: they are what one looks for."""
         if not settings.CI_HEALING["ENABLED"]:
             self.tell("CI_HEALING_ENABLED=false: deliveries are kept, nothing is healed")
-        problem = "" if settings.CI_HEALING["SANDBOX"] == "plain" else embedded.sandbox_problem()
+        problem = None if settings.CI_HEALING["SANDBOX"] == "plain" else registry.sandbox_trouble()
         if problem:
             self.tell(f"{problem}: repository code is not run, failures are diagnosed only (see `cihealing doctor`)")
         self.tell(f"secrets:  {data}/webhook_secret, {data}/api_token")
@@ -93,8 +92,8 @@ def url_of(host: str, *, port: int) -> str:
 
 
 def clear_up_after_a_crash() -> None:
-    """What a killed process left: trees in the temporary directory, and leases nobody else can hold (SQLite has one process)."""
-    trees.sweep()
+    """What a killed process left: sandboxes, trees, and leases nobody else can hold (SQLite has one process)."""
+    registry.end_leftovers()
     if connection.vendor == "sqlite":
         service.reclaim()
 
