@@ -29,6 +29,7 @@ from cihealing.domain.values import Colour, ExecutionRef, Failed, Observation
 from cihealing.models import Outbox
 from cihealing.ports import PermanentError, Tools, TransientError
 from cihealing.queries import SERVICE_VIEWER, RunDetail
+from cihealing.secrecy import masked
 
 MAX_FILE = 50 * 1024 * 1024
 """Bytes: a larger file that is not committed is left out of the copy."""
@@ -84,7 +85,7 @@ def git(place: Path, *args: str, data: str = "") -> str:
     except subprocess.TimeoutExpired:
         raise GitFailed(f"git {args[0]} did not end within {LOCAL_TIMEOUT:.0f} s", code=-1) from None
     if ended.returncode:
-        raise GitFailed(ended.stderr.strip()[:1000], code=ended.returncode)
+        raise GitFailed(masked(ended.stderr).strip()[:1000], code=ended.returncode)
     return ended.stdout
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -22,6 +22,7 @@ from cihealing import embedded, policy_file
 from cihealing.first_start import SECRETS
 from cihealing.management import outside, signing
 from cihealing.management.findings import Finding, bad, note, ok
+from cihealing.secrecy import masked
 
 
 def python() -> Finding:
@@ -124,7 +125,8 @@ class Command(BaseCommand):
         parser.add_argument("--data", help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = [check() for check in (*CHECKS, *(outside.ONLINE if options["online"] else ()))]
+        found = [check() for check in (*CHECKS, *(outside.ONLINE if options["online"] else ()))]
+        findings = [replace(finding, told=masked(finding.told)) for finding in found]
         if options["json"]:
             self.stdout.write(json.dumps({"findings": [asdict(finding) for finding in findings]}))
         else:
