@@ -33,6 +33,7 @@ OWN_NAME = "cihealing"
 MAX_LEARNT = 1000
 """Values learnt on the way that are remembered, the newest: tokens of a forge live an hour."""
 MAX_FILE = 64 * 1024
+FEW = 50
 LEAST_PATH = 16
 """Characters of a secret address' path that is masked without its host: a shorter one is a word."""
 
@@ -189,7 +190,7 @@ class _List:
 
     def add(self, values: Iterable[str]) -> None:
         with self._lock:
-            new = [value for value in values if _counts(value) and value not in self._learnt]
+            new = [value for value in dict.fromkeys(values) if _counts(value) and value not in self._learnt]
             if new:
                 self._learnt = dict.fromkeys([*self._learnt, *new][-MAX_LEARNT:])
 
@@ -226,9 +227,9 @@ def _redact(text: str, *, guess: bool) -> str:
 
 
 def _holds(value: object) -> bool:
-    """Nearly always there is none, and one look at all texts tells."""
-    text = "\0".join(_texts(value))
-    return len(text) >= LEAST and _redact(text, guess=False) != text
+    """Nearly always there is none, and one look at all texts tells; of a few each is looked at, for a limit may have cut it in a secret."""
+    texts = list(_texts(value))
+    return any(_redact(text, guess=False) != text for text in (texts if len(texts) <= FEW else ["\0".join(texts)]) if len(text) >= LEAST)
 
 
 def _texts(value: object) -> Iterator[str]:

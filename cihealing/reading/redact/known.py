@@ -7,7 +7,7 @@ import html
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from urllib.parse import quote, quote_plus
@@ -19,6 +19,8 @@ MIN_KNOWN = 8
 """Known values shorter than this are not masked: they would blank half of a log."""
 KEPT_FORMS = 8
 """Lists of known values whose forms are remembered: a process has one, and makes a new one when it learns a secret."""
+MAX_LEFT = 256
+"""Characters of what a limit left of a value that are looked at; longer values are known by their lines."""
 LEFT_OUT = re.compile(r"\[[a-z. ]{3,12}:? ?\d{1,18} bytes of [a-z ]{1,20}left out[^\]\n]{0,10}\]")
 """Where the middle of a long text was taken out, as those who do so say."""
 
@@ -31,7 +33,7 @@ def known_spans(text: str, known: Sequence[str]) -> Iterator[Span]:
     flat = text.replace("\n", "")
     present = [value for value in values if value in flat]
     spans = [match.span() for match in re.finditer("|".join(map(re.escape, present)), flat)] if present else []
-    spans += cut_spans(flat, known)
+    spans += cut_spans(flat, tuple(known))
     if not spans:
         return
     starts = list(accumulate((len(line) for line in text.split("\n")), initial=0))[1:-1]
@@ -45,27 +47,40 @@ def forms_of(known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({form for value in known for form in forms(value)}, key=lambda form: (-len(form), form)))
 
 
-def cut_spans(flat: str, known: Sequence[str]) -> Iterator[tuple[int, int]]:
+def cut_spans(flat: str, known: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     """What a limit of length left of a value: its first characters at the end of the text, its last ones at the start."""
     gaps = [match.span() for match in LEFT_OUT.finditer(flat)] if "left out" in flat else []
-    ends, starts = [len(flat), *(start for start, _ in gaps)], [0, *(end for _, end in gaps)]
-    for value in ("".join(one.splitlines()) for one in known):
-        # An address or a pair begins with what is no secret.
-        if len(value) <= MIN_KNOWN or ":" in value or "/" in value:
-            continue
-        yield from ((end - size, end) for end in ends if (size := left_of(value, flat[max(0, end - len(value) + 1) : end])))
-        back = value[::-1]
-        yield from ((start, start + size) for start in starts if (size := left_of(back, flat[start : start + len(value) - 1][::-1])))
+    first, last = beginnings(known)
+    for end in (len(flat), *(start for start, _ in gaps)):
+        if size := left_of(flat[max(0, end - MAX_LEFT) : end], first):
+            yield end - size, end
+    for start in (0, *(end for _, end in gaps)):
+        if size := left_of(flat[start : start + MAX_LEFT][::-1], last):
+            yield start, start + size
 
 
-def left_of(value: str, before: str) -> int:
-    """How many of the value's first characters `before` ends in; 0 where they are fewer than counts, or words."""
-    at = before.find(value[:MIN_KNOWN])
-    while at >= 0:
-        piece = before[at:]
-        if value.startswith(piece):
-            return 0 if prose(piece) or prose(piece[::-1]) else len(piece)
-        at = before.find(value[:MIN_KNOWN], at + 1)
+Beginnings = Mapping[str, Sequence[str]]
+"""The first characters that count -> the forms that begin so."""
+
+
+@lru_cache(maxsize=KEPT_FORMS)
+def beginnings(known: tuple[str, ...]) -> tuple[Beginnings, Beginnings]:
+    """Of the forms as they are, and of the forms read backwards."""
+    found: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
+    for form in forms_of(known):
+        for begun, one in zip(found, (form, form[::-1]), strict=True):
+            begun.setdefault(one[:MIN_KNOWN], []).append(one)
+    return found
+
+
+def left_of(before: str, begun: Beginnings) -> int:
+    """How many characters at the end of `before` are the first ones of a form; 0 where they are fewer than count, or words."""
+    for at in range(len(before) - MIN_KNOWN + 1):
+        for form in begun.get(before[at : at + MIN_KNOWN], ()):
+            piece = before[at:]
+            # Addresses and pairs of user and password begin with words that are no secret.
+            if form.startswith(piece) and not prose(piece) and not prose(piece[::-1]):
+                return len(piece)
     return 0
 
 
