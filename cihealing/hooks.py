@@ -38,8 +38,8 @@ def named(environment: Mapping[str, str], *, own: Mapping[str, str]) -> dict[str
 def hooks_for(provider: str, *, settings: Mapping[str, str], policy: Policy) -> list[Hook]:
     """The provider's hooks that have a secret, narrower ones first. `settings` are environment variables by name."""
     own = split(settings.get(f"{SETTING}_{provider.upper()}", "")) + split(settings.get(SETTING, ""))
-    narrow = [narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider]
-    return [hook for hook in (*narrow, Hook(name=provider, provider=provider, secrets=own)) if hook.secrets]
+    narrower = [narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider]
+    return [hook for hook in (*narrower, Hook(name=provider, provider=provider, secrets=own)) if hook.secrets]
 
 
 def narrow(hook: HookPolicy, *, settings: Mapping[str, str]) -> Hook:
