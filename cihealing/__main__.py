@@ -7,9 +7,11 @@ import os
 import signal
 import sys
 import tempfile
+from contextlib import redirect_stderr
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, TextIO, cast
 
 LIGHT = ("explain", "fingerprint", "notify", "rules")
 """Commands that need neither settings nor database: they start in a fraction of the time, in a CI job or a shell loop."""
@@ -22,9 +24,33 @@ OWN_DIRECTORY = "cihealing-try-"
 KEPT = tuple(f"CI_HEALING_{name}" for name in ("SANDBOX", "TOOLCHAIN", "LOG_LEVEL", "LOG_FORMAT", "MAX_ATTEMPTS", "MAX_TOTAL_DURATION"))
 
 
+class Masked:
+    """A stream to which no secret is written; whatever else is asked of it, the stream itself answers."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        from cihealing.secrecy import masked  # late: most commands write nothing here
+
+        self._stream.write(masked(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def told_masked(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    from cihealing.secrecy import last_words
+
+    last_words(kind, error, trace)
+
+
 def main() -> None:
+    sys.excepthook = told_masked
     try:
-        run(sys.argv[1:])
+        with redirect_stderr(cast("TextIO", Masked(sys.stderr))):
+            run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has seen enough (`| head`): that is no fault of anyone's, and the interpreter must not trip over it at its end.

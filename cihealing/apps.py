@@ -1,3 +1,6 @@
+import logging
+from contextlib import suppress
+
 from django.apps import AppConfig
 from django.conf import settings
 
@@ -7,11 +10,16 @@ class CihealingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Local rules hold for whatever this process reads: a web request, a worker's effect, a command."""
-        if directory := settings.CI_HEALING["RULES_DIR"]:
-            import structlog
+        """Local rules hold for whatever this process reads: a web request, a worker's effect, a command.
 
+        What policy keeps secret is masked from the start, whoever asks for the policy first.
+        """
+        from cihealing import policy_file
+
+        with suppress(policy_file.BadPolicy):  # told by whoever needs it
+            policy_file.learn(policy_file.load(settings.CI_HEALING["POLICY_FILE"]))
+        if directory := settings.CI_HEALING["RULES_DIR"]:
             from cihealing.reading.rulebook import put_in_force
 
             for refused in put_in_force(directory):
-                structlog.get_logger(__name__).warning("rule_refused", reason=str(refused))
+                logging.getLogger(__name__).warning("rule refused: %s", refused)

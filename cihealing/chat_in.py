@@ -28,6 +28,7 @@ from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
 from cihealing.problems import problem
+from cihealing.secrecy import masked
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +135,7 @@ def _answer(told: dict[str, Any], text: str) -> None:
     place = told.get("response_url")
     if not text or not isinstance(place, str) or not _of_slack(place):
         return
-    body = {"response_type": "ephemeral", "replace_original": False, "text": escaped(text)[:1_000]}
+    body = {"response_type": "ephemeral", "replace_original": False, "text": escaped(masked(text))[:1_000]}
     settings = registry.adapter_settings()
     verify = ssl.create_default_context(cafile=settings.get("CI_HEALING_CA_BUNDLE") or None)
     try:

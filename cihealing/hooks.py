@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from cihealing import secrecy
 from cihealing.domain.policy import HookPolicy, Policy
 
 SETTING = "CI_HEALING_WEBHOOK_SECRET"
@@ -37,12 +38,14 @@ def named(environment: Mapping[str, str], *, own: Mapping[str, str]) -> dict[str
 def hooks_for(provider: str, *, settings: Mapping[str, str], policy: Policy) -> list[Hook]:
     """The provider's hooks that have a secret, narrower ones first. `settings` are environment variables by name."""
     own = split(settings.get(f"{SETTING}_{provider.upper()}", "")) + split(settings.get(SETTING, ""))
-    narrow = [_narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider]
-    return [hook for hook in (*narrow, Hook(name=provider, provider=provider, secrets=own)) if hook.secrets]
+    narrower = [narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider]
+    return [hook for hook in (*narrower, Hook(name=provider, provider=provider, secrets=own)) if hook.secrets]
 
 
-def _narrow(hook: HookPolicy, *, settings: Mapping[str, str]) -> Hook:
+def narrow(hook: HookPolicy, *, settings: Mapping[str, str]) -> Hook:
+    """The hook with the secrets that its setting holds now, which are masked from here on."""
     secrets = split(settings.get(hook.secret_setting, "") or _from_file(settings.get(f"{hook.secret_setting}_FILE", "")))
+    secrecy.learn(*secrets)
     # Delivery ids are unique within a hook: the prefix keeps a hook that is named like a provider apart from the provider's own.
     return Hook(name=f"policy:{hook.name}", provider=hook.provider, secrets=secrets, repositories=hook.repositories)
 

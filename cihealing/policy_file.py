@@ -7,6 +7,7 @@ A bad file never loosens anything: the last good policy stays in force and `curr
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 from django.conf import settings
 from pydantic import ValidationError
 
+from cihealing import hooks, secrecy
 from cihealing.domain.policy import Policy
 
 logger = logging.getLogger(__name__)
@@ -100,10 +102,18 @@ class PolicyFile:
     def _reload(self) -> None:
         try:
             self._good, self._problem = load(self.path, overrides=self.overrides), None
+            learn(self._good)
         except BadPolicy as error:
             kept = "the last good policy stays in force" if self._good else "nothing is done until it is mended; deliveries are kept"
             self._problem = f"{error} ({kept})"
             logger.error("policy: %s", self._problem)
+
+
+def learn(policy: Policy) -> None:
+    """What the policy names or holds is masked from here on: secrets of hooks, credentials in clone URLs."""
+    secrecy.learn_from(policy)
+    for hook in policy.hooks:
+        hooks.narrow(hook, settings=os.environ)
 
 
 def stamp_of(path: Path) -> Stamp:

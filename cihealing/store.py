@@ -18,6 +18,7 @@ from django.db import IntegrityError, connection
 from cihealing.domain.events import ArtifactPurged, Envelope, tag_of
 from cihealing.domain.values import NAMESPACE, Actor, Digest, digest_of
 from cihealing.models import Artifact, StoredEvent
+from cihealing.secrecy import masked_in
 
 GENESIS = "0" * 64
 _decoder = msgspec.json.Decoder(Envelope)
@@ -72,7 +73,8 @@ def append(stream: UUID, envelopes: Sequence[Envelope], *, expected_version: int
 
 def _chain(stream: UUID, envelopes: Sequence[Envelope], version: int, previous: str) -> Iterator[StoredEvent]:
     for number, envelope in enumerate(envelopes, start=version + 1):
-        tag, data = tag_of(envelope.event), encode(envelope)
+        # Callers mask what they are told; this is the last gate, and what is written here stays for ever.
+        tag, data = tag_of(envelope.event), encode(masked_in(envelope))
         own = link(stream, number, tag, data, previous)
         yield StoredEvent(
             stream=stream, version=number, tag=tag, data=data, previous=previous, hash=own, at=envelope.at, run_id=envelope.run_id
@@ -124,8 +126,8 @@ def _faults(row: StoredEvent, version: int, previous: str) -> Iterator[Fault]:
 
 
 def put(content: bytes | str, *, kind: str, now: datetime) -> Digest:
-    """Store content once; a purged artifact stays purged. Returns its digest."""
-    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    """Store content once, without the secrets that are known; a purged artifact stays purged. Returns the digest of what is stored."""
+    raw = masked_in(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
     digest = digest_of(raw)
     row = Artifact(digest=digest, kind=kind, size=len(raw), content=zlib.compress(raw), created_at=now)
     Artifact.objects.bulk_create([row], ignore_conflicts=True)

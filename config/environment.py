@@ -27,12 +27,10 @@ OUTSIDE = (
     "circleci_url", "buildkite_url", "fetch_hosts", "fetches_per_minute", "ca_bundle", "https_proxy", "no_proxy", "ai_provider",
     "anthropic_base_url", "anthropic_default_model", "openai_base_url", "openai_default_model", "gemini_base_url", "gemini_default_model",
     "grok_base_url", "grok_default_model", "daily_cost_limit_usd", "language", "slack_channel", "slack_api_url",
-)  # fmt: skip
-"""Settings about other sides, handed to adapters by name."""
-OUTSIDE_SECRETS = (
     "github_token", "github_app_private_key", "gitlab_token", "jenkins_token", "circleci_token", "buildkite_token", "anthropic_api_key",
     "openai_api_key", "gemini_api_key", "grok_api_key", "slack_webhook_url", "slack_bot_token", "slack_signing_secret",
 )  # fmt: skip
+"""Settings about other sides, handed to adapters by name. What of them is secret is said by their type (`cihealing/secrecy.py`)."""
 
 ALSO_IN_FILES = ("github_app_id",)
 """No secrets, but kept beside one by `cihealing connect`."""
@@ -173,6 +171,8 @@ class Environment(BaseSettings):
     max_total_duration: Annotated[float, Field(gt=0)] = 7200.0
     max_body: Annotated[int, Field(ge=1024)] = 20 * 1024 * 1024
     metrics_token: SecretStr = SecretStr("")
+    admin_password: SecretStr = SecretStr("")
+    """Of the first admin; read at first start alone, and masked ever after."""
     metrics_allow: CommaSeparated = ["127.0.0.1", "::1"]
     database_pool: Annotated[int, Field(ge=1, le=200)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=lambda: max(2, min(4, os.cpu_count() or 2)))
@@ -205,6 +205,11 @@ class Environment(BaseSettings):
         """Comma-separated secrets by provider; the key "" holds those that serve every provider."""
         own = {name.lower(): getattr(self, f"webhook_secret_{name.lower()}").get_secret_value() for name in PROVIDERS}
         return {"": self.webhook_secret.get_secret_value(), **{name: value for name, value in own.items() if value}}
+
+    def plain(self, name: str) -> Any:
+        """A field's value as those that use it take it."""
+        value = getattr(self, name)
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
 
     def policy_overrides(self) -> dict[str, Any]:
         """What the environment itself says about policy; what it leaves unsaid is the policy file's to say."""

@@ -40,8 +40,7 @@ CI_HEALING: dict[str, Any] = {
     "GIT_USER": ENVIRONMENT.git_user,
     "GIT_TOKEN": ENVIRONMENT.git_token.get_secret_value(),
     "TOOLCHAIN": ENVIRONMENT.toolchain,
-    **{name.upper(): getattr(ENVIRONMENT, name) for name in environment.OUTSIDE},
-    **{name.upper(): getattr(ENVIRONMENT, name).get_secret_value() for name in environment.OUTSIDE_SECRETS},
+    **{name.upper(): ENVIRONMENT.plain(name) for name in environment.OUTSIDE},
     "MAX_BODY": ENVIRONMENT.max_body,
     "METRICS_TOKEN": ENVIRONMENT.metrics_token.get_secret_value(),
     "METRICS_ALLOW": ENVIRONMENT.metrics_allow,
@@ -211,4 +210,5 @@ else:
     CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 60
     CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 
+LOGGING_CONFIG = "config.logs.configure"
 LOGGING = logging_configuration(level=ENVIRONMENT.log_level, style=ENVIRONMENT.log_format)

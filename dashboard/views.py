@@ -19,6 +19,7 @@ from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
 from cihealing.rows import RunDetail, RunPage
+from cihealing.secrecy import masked
 from dashboard import charts, story
 from dashboard.forms import ACTIONS, FilterForm, action_form
 from dashboard.pages import operators_only, page, plain, signed_in
@@ -127,7 +128,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 def _run_page(request: HttpRequest, run_id: UUID, *, lost: str = "", status: int = 200) -> HttpResponse:
     """`lost`: why what was asked for was not done."""
-    context = {**_told(request, _existing(request, run_id)), "lost": lost, "section": "runs"}
+    context = {**_told(request, _existing(request, run_id)), "lost": masked(lost), "section": "runs"}
     return page(request, "dashboard/run.html", context, status=status)
 
 

@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 
+from cihealing import secrecy
+
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cihealing.service.outbox.poke", lambda ids: None)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test taught to be secret is none in the next."""
+    monkeypatch.setattr(secrecy, "_CURRENT", secrecy._List())
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from cihealing.adapters import process
 from cihealing.ports import PermanentError, TransientError
+from cihealing.secrecy import masked
 
 COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 MAX_ANSWER_MB = 64
@@ -176,13 +177,9 @@ def _call(argv: Sequence[str], *, environment: Mapping[str, str], data: bytes, t
     if ended.exceeded:
         raise GitFailed(f"git {verb(argv)} said {ended.exceeded}", code=-1)
     if ended.exit_code:
-        raise GitFailed(without_credentials(complaint.decode("utf-8", "replace")), code=ended.exit_code)
+        raise GitFailed(masked(complaint.decode("utf-8", "replace")).strip()[:1000], code=ended.exit_code)
     return said.decode("utf-8", "surrogateescape")
 
 
 def verb(argv: Sequence[str]) -> str:
     return next((a for a in argv[len(OPTIONS) + 1 :] if not a.startswith("-")), "")
-
-
-def without_credentials(text: str) -> str:
-    return re.sub(r"://[^/@\s]{1,300}@", "://", text).strip()[:1000]

@@ -16,6 +16,7 @@ import github
 import requests
 from jwt import PyJWTError
 
+from cihealing import secrecy
 from cihealing.ports import PermanentError, TransientError
 
 TOKEN, APP, KEY = "CI_HEALING_GITHUB_TOKEN", "CI_HEALING_GITHUB_APP_ID", "CI_HEALING_GITHUB_APP_PRIVATE_KEY"
@@ -26,6 +27,16 @@ KNOWN_FOR = 600.0
 """Seconds for which it is not asked again which installation a repository has."""
 
 _lock = threading.Lock()
+
+
+class Installed(github.Auth.AppInstallationAuth):
+    """Whoever uses one of its tokens, it is known as a secret before it is sent."""
+
+    @property
+    def token(self) -> str:
+        issued = super().token
+        secrecy.learn(issued)
+        return issued
 
 
 def installation(repository: str, settings: Mapping[str, str]) -> Any:
@@ -59,7 +70,7 @@ def permissions(settings: Mapping[str, str]) -> dict[str, str]:
 def _installation(repository: str, app: str, key: str, api: str, ca: str, period: int) -> Any:
     try:
         signing, found = _signed(app, key, api, ca)
-        return signing.get_installation_auth(found.get_repo_installation(*repository.split("/", 1)).id, requester=found.requester)
+        return Installed(signing, found.get_repo_installation(*repository.split("/", 1)).id, requester=found.requester)
     except github.UnknownObjectException:
         raise PermanentError(f"the GitHub App is not installed in {repository}: install it there") from None
     except github.GithubException as error:

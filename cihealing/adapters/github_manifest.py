@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
+from cihealing import secrecy
 from cihealing.adapters.github_app import API, CA, DEFAULT_API
 from cihealing.ports import PermanentError, TransientError
 
@@ -107,6 +108,7 @@ def _app(answer: httpx.Response) -> App:
     if not isinstance(told, dict):
         raise TransientError("GitHub's answer cannot be read")
     texts = {name: str(told.get(name) or "") for name in ("id", "slug", "html_url", "pem", "webhook_secret")}
+    secrecy.learn(texts["pem"], texts["webhook_secret"], str(told.get("client_secret") or ""))
     if not re.fullmatch(r"[0-9]{1,20}", texts["id"]) or "PRIVATE KEY-----" not in texts["pem"]:
         raise TransientError("GitHub's answer names no App with a key")
     return App(

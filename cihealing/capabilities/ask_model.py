@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from cihealing import service
+from cihealing import secrecy
 from cihealing.capabilities import asking
 from cihealing.capabilities.gathering import gather
 from cihealing.domain import effects as f
@@ -40,16 +40,17 @@ def _judged(number: int, asked: asking.Asked, context: Context, *, run: Run, pol
     )
     if answer is None:
         return spent
-    told = service.masked(answer.proposed_fix)[:500]
+    told = secrecy.masked(answer.proposed_fix)[:500]
     if wrong := asking.faults(answer, context.failure.excerpt):
         return _with(spent, proposed_fix=told, reason=f"the diagnosis is refused: {wrong}")
     spent = _with(spent, proposed_fix=told, diagnosis=asking.diagnosis_of(answer, asked.diagnoser))
     if not answer.known:
-        return _with(spent, reason=f"the model does not know: {service.masked(answer.root_cause)[:500]}")
+        return _with(spent, reason=f"the model does not know: {secrecy.masked(answer.root_cause)[:500]}")
     try:
-        patch = _patch(answer, run, policy, tools)
+        # What is stored is what the guard sees: it refuses a patch that holds the marker of a masked value.
+        patch = secrecy.masked_in(_patch(answer, run, policy, tools))
     except patching.NotApplicable as problem:
-        return _with(spent, reason=f"the patch does not apply: {service.masked(str(problem))[:500]}")
+        return _with(spent, reason=f"the patch does not apply: {secrecy.masked(str(problem))[:500]}")
     stored = tools.artifacts.put(patch, kind="patch")
     return _with(spent, patch=stored, objections=_objections(patch, stored, context, run=run, policy=policy, tools=tools), reason="")
 

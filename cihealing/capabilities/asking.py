@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 from pydantic import ValidationError
 
-from cihealing import service
+from cihealing import secrecy, service
 from cihealing.domain.commands import ModelCall
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
@@ -100,7 +100,7 @@ def ask(prompt: Prompt, *, run: Run, number: int, policy: Policy, tools: Tools) 
 
 def _masked(prompt: Prompt) -> Prompt:
     """Nothing unredacted is sent: code and diffs were not read by the redactor yet."""
-    return replace(prompt, user=service.masked(prompt.user))
+    return replace(prompt, system=secrecy.masked_in(prompt.system), user=secrecy.masked(prompt.user))
 
 
 def _one(
@@ -149,7 +149,7 @@ def _price(model: Model, choice: Choice, sent: int, came: int, cached: int, poli
 
 
 def _failed(base: ModelCall, failed: ModelFailed, before: Asked, run: Run) -> Asked:
-    told = service.masked(str(failed))[:500]
+    told = secrecy.masked(str(failed))[:500]
     call = msgspec.structs.replace(base, outcome=failed.kind, problem=told, usage=Usage(seconds=failed.seconds))
     delay = _pause(failed, run) if failed.again else None
     soonest = min((d for d in (before.delay, delay) if d is not None), default=None)
@@ -163,10 +163,10 @@ def _pause(failed: ModelFailed, run: Run) -> float:
 
 def _came(base: ModelCall, reply: ModelReply, cost: float, before: Asked, tools: Tools) -> Asked:
     answer, problem = _read(reply)
-    text = service.masked(reply.text)
+    text = secrecy.masked(reply.text)
     outcome = "malformed" if problem and reply.outcome == "answered" else reply.outcome
     call = msgspec.structs.replace(
-        base, answer=tools.artifacts.put(text, kind="answer") if text else "", outcome=outcome, problem=service.masked(problem)[:500],
+        base, answer=tools.artifacts.put(text, kind="answer") if text else "", outcome=outcome, problem=secrecy.masked(problem)[:500],
         cached_tokens=reply.cached_tokens,
         usage=Usage(seconds=reply.seconds, input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost_usd=cost),
     )  # fmt: skip
@@ -194,10 +194,10 @@ def faults(answer: Answer, excerpt: Sequence[Line]) -> str:
 
 def diagnosis_of(answer: Answer, diagnoser: str) -> Diagnosis:
     """Its citations must have been checked."""
-    cause = service.masked(answer.root_cause)[:2_000]
-    signs = tuple(Sign(rule="cited", line=c.line, text=service.masked(c.text)[:500]) for c in answer.citations)
+    cause = secrecy.masked(answer.root_cause)[:2_000]
+    signs = tuple(Sign(rule="cited", line=c.line, text=secrecy.masked(c.text)[:500]) for c in answer.citations)
     hypotheses = (Hypothesis(text=cause, signs=signs),) if signs and cause else ()
     return Diagnosis(
         root_cause=cause, failure_class=FailureClass(answer.failure_class), confidence=answer.confidence if answer.known else 0.0,
-        hypotheses=hypotheses, proposed_fix=service.masked(answer.proposed_fix)[:500], diagnoser=diagnoser,
+        hypotheses=hypotheses, proposed_fix=secrecy.masked(answer.proposed_fix)[:500], diagnoser=diagnoser,
     )  # fmt: skip

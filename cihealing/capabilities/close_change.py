@@ -7,8 +7,9 @@ from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.ports import Tools
+from cihealing.secrecy import masked
 
 
 def close_change(effect: f.CloseChange, *, run: Run, policy: Policy, tools: Tools) -> None:
-    repository = policy.repository(run.repository)
-    forge_of(run, policy, tools).close(effect.url, run_id=str(run.id), reason=effect.reason, policy=repository, settings=tools.settings)
+    repository, reason = policy.repository(run.repository), masked(effect.reason)
+    forge_of(run, policy, tools).close(effect.url, run_id=str(run.id), reason=reason, policy=repository, settings=tools.settings)

@@ -12,6 +12,7 @@ from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.run import Run
 from cihealing.failpoints import failpoint
 from cihealing.ports import FileEdit, Forge, HeadMoved, PermanentError, Proposal, Published, Tools, Tree
+from cihealing.secrecy import masked_in
 from cihealing.tree import shown
 
 
@@ -53,10 +54,11 @@ def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
 def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
     """The proven patch as the forge takes it. Raises PermanentError, TransientError."""
     repository, patch = policy.repository(run.repository), tools.artifacts.text(run.patch)
+    body = changes.body(run, failure_of(run, tools), url=page_of(run, tools))
     return Proposal(
         run_id=change_id(run), repository=run.repository, branch=run.target, head=run.head, patch=patch,
-        files=edits(run, patch, repository, tools), title=changes.title(run), message=changes.message(run),
-        body=changes.body(run, failure_of(run, tools), url=page_of(run, tools)), trailers=changes.trailers(run), draft=repository.draft,
+        files=edits(run, patch, repository, tools), title=masked_in(changes.title(run)), message=masked_in(changes.message(run)),
+        body=masked_in(body), trailers=masked_in(changes.trailers(run)), draft=repository.draft,
         actor=run.approved_by.name if run.approved_by else "",
     )  # fmt: skip
 

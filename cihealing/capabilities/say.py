@@ -9,11 +9,12 @@ from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.ports import Tools
+from cihealing.secrecy import masked_in
 
 
 def say(effect: f.Say, *, run: Run, policy: Policy, tools: Tools) -> None:
     repository, settings = policy.repository(run.repository), tools.settings
-    text = changes.comment(run, failure_of(run, tools), url=page_of(run, tools))
+    text = masked_in(changes.comment(run, failure_of(run, tools), url=page_of(run, tools)))
     forge = forge_of(run, policy, tools)
     if not text or forge.opted_out(run.repository, run.commit, policy=repository, settings=settings):
         return

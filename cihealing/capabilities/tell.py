@@ -11,6 +11,7 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure
 from cihealing.ports import Message, Tools
+from cihealing.secrecy import masked_in
 
 
 def tell(effect: f.Tell, *, run: Run, policy: Policy, tools: Tools) -> None:
@@ -21,7 +22,7 @@ def tell(effect: f.Tell, *, run: Run, policy: Policy, tools: Tools) -> None:
         if not chat.configured(settings=settings) or (effect.only_update and not posted):
             continue
         message = telling.message_of(run, url=page_of(run, tools), failure=_failure(run, tools), count=_count(run, tools))
-        handle = chat.tell(message, handle=posted or "", settings=settings)
+        handle = chat.tell(masked_in(message), handle=posted or "", settings=settings)
         service.record_message(run.id, chat=chat.name, kind=effect.kind, handle=handle)
 
 
@@ -46,5 +47,5 @@ def tell_budget(effect: f.TellBudget, *, run: Run, policy: Policy, tools: Tools)
     )  # fmt: skip
     for chat in tools.chats:
         if chat.configured(settings=tools.settings) and service.handle_of(run.id, chat.name) is None:
-            handle = chat.tell(message, handle="", settings=tools.settings)
+            handle = chat.tell(masked_in(message), handle="", settings=tools.settings)
             service.record_message(run.id, chat=chat.name, kind="budget", handle=handle)

@@ -10,6 +10,7 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure, Objection
 from cihealing.ports import FixContext, Fixer, Tools, Tree
+from cihealing.secrecy import masked_in
 
 INHERITED = "inherited"
 """The proven patch of an older commit with the same failure: the first candidate."""
@@ -44,6 +45,7 @@ def _context(failure: Failure, run: Run, tree: Tree, policy: Policy, tools: Tool
 
 
 def _found(fixer: str, told: str, patch: str, run: Run, policy: Policy, tools: Tools) -> RecordPatch:
+    patch = masked_in(patch)  # what is stored is what the guard sees: it refuses the marker of a masked value
     stored = tools.artifacts.put(patch, kind="patch")
     objections = tools.guard(patch, policy=policy, repository=policy.repository(run.repository))
     if stored in tools.history.refused_patches(run.repository, run.error_hash):

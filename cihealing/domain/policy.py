@@ -33,6 +33,7 @@ from __future__ import annotations
 import hashlib
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -201,8 +202,9 @@ class Policy(Strict):
         return hashlib.sha256(self.canonical()).hexdigest()
 
     def canonical(self) -> bytes:
-        """The exact bytes that are stored as the artifact a run pins."""
-        return self.model_dump_json().encode()
+        """The exact bytes that are stored as the artifact a run pins: credentials in clone URLs are the file's alone."""
+        bare = tuple(r.model_copy(update={"clone_url": without_credentials(r.clone_url)}) for r in self.repositories)
+        return self.model_copy(update={"repositories": bare}).model_dump_json().encode()
 
     def repository(self, name: str) -> RepositoryPolicy:
         """The first entry whose glob matches; an unknown repository gets the defaults and no clone URL."""
@@ -229,8 +231,23 @@ class Policy(Strict):
                 "max_patch_files": min(self.max_patch_files, current.max_patch_files),
                 "max_patch_lines": min(self.max_patch_lines, current.max_patch_lines),
                 "ai": _tighter_ai(self.ai, current.ai),
+                "repositories": tuple(_reachable(pinned, current.repositories) for pinned in self.repositories),
             }
         )
+
+
+def without_credentials(url: str) -> str:
+    """The URL without `user:password@`, or without a user that may be a token; who signs in by ssh is part of the address."""
+    parts = urlsplit(url)
+    info, given, host = parts.netloc.rpartition("@")
+    secret = given and (":" in info or parts.scheme in ("http", "https"))
+    return urlunsplit(parts._replace(netloc=host)) if secret else url
+
+
+def _reachable(pinned: RepositoryPolicy, now: tuple[RepositoryPolicy, ...]) -> RepositoryPolicy:
+    """The pinned entry with the credentials that the policy in force has for the same clone URL."""
+    same = (r.clone_url for r in now if r.clone_url != pinned.clone_url and without_credentials(r.clone_url) == pinned.clone_url)
+    return pinned.model_copy(update={"clone_url": next(same, pinned.clone_url)}) if pinned.clone_url else pinned
 
 
 def _tighter_ai(pinned: AIPolicy, current: AIPolicy) -> AIPolicy:

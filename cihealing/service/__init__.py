@@ -8,7 +8,6 @@ from cihealing.service.outbox import claim, due, poke_due, reclaim
 from cihealing.service.receiving import Outcome, Receipt, read_log, receive, record_expanded, record_read, weak_failure
 from cihealing.service.rehashing import Rehashed, outdated, rehash
 from cihealing.service.running import run_effect
-from cihealing.service.secrets import known_secrets, masked
 from cihealing.service.spending import Hold, OverBudget, reserve, settle
 from cihealing.service.spending import sweep as sweep_spending
 
@@ -31,8 +30,6 @@ __all__ = [
     "hear_fingerprint",
     "hurry",
     "ignore_fingerprint",
-    "known_secrets",
-    "masked",
     "outdated",
     "perform",
     "poke_due",

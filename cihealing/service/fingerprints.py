@@ -9,7 +9,7 @@ from cihealing import projections, store
 from cihealing.domain import events as e
 from cihealing.domain.values import NAMESPACE, Actor
 from cihealing.models import IgnoredFingerprint, StoredEvent
-from cihealing.service.secrets import masked
+from cihealing.secrecy import masked
 from cihealing.service.transactions import write
 
 

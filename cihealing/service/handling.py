@@ -22,8 +22,8 @@ from cihealing.domain.values import SERVICE, Actor, RunStatus
 from cihealing.failpoints import failpoint
 from cihealing.models import BaseClaim, Outbox
 from cihealing.ports import HeadMoved, Tools
+from cihealing.secrecy import masked, masked_in
 from cihealing.service import outbox, policies
-from cihealing.service.secrets import masked
 from cihealing.service.transactions import write
 
 OUTLIVING = ("release_followers", "collect_rerun", "close_change", "tell", "check_human_fix")
@@ -129,9 +129,9 @@ def _with_cluster(run: Run, command: c.RunCommand, policy: Policy, now: datetime
 
 
 def _masked(command: c.RunCommand) -> c.RunCommand:
-    """What a person notes and what an error message quotes may hold a secret; everything else was redacted where it was read."""
+    """What a person notes and what an error message quotes is free text; in everything else the secrets that are known are looked for."""
     free = {name: masked(text) for name in ("note", "reason") if isinstance(text := getattr(command, name, None), str) and text}
-    return msgspec.structs.replace(command, **free) if free else command
+    return masked_in(msgspec.structs.replace(command, **free) if free else command)
 
 
 def _refuse_irrevocable(run_id: UUID, command: c.RunCommand) -> None:

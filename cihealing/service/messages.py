@@ -9,6 +9,7 @@ from cihealing import projections, store
 from cihealing.domain import events as e
 from cihealing.domain.values import NAMESPACE, SERVICE
 from cihealing.models import ChatMessage, StoredEvent
+from cihealing.secrecy import masked_in
 from cihealing.service.transactions import write
 
 
@@ -18,7 +19,7 @@ def handle_of(run: UUID, chat: str) -> str | None:
 
 
 def record_message(run: UUID, *, chat: str, kind: str, handle: str) -> None:
-    write(lambda: _record(run, e.MessagePosted(run=run, chat=chat, kind=kind, handle=handle[:200])))
+    write(lambda: _record(run, e.MessagePosted(run=run, chat=chat, kind=kind, handle=masked_in(handle)[:200])))
 
 
 def _record(run: UUID, fact: e.MessagePosted) -> None:

@@ -19,8 +19,8 @@ from cihealing.domain.effects import HEALING, IRREVOCABLE, AnyEffect, Effect, na
 from cihealing.domain.values import NAMESPACE
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
+from cihealing.secrecy import masked
 from cihealing.service.clock import database_now
-from cihealing.service.secrets import masked
 
 logger = logging.getLogger(__name__)
 

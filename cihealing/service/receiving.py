@@ -17,9 +17,9 @@ from cihealing.domain.values import NAMESPACE, Actor, Digest, Failed, Failure, I
 from cihealing.failpoints import failpoint
 from cihealing.models import Delivery, Outbox
 from cihealing.reading import clean
+from cihealing.secrecy import known, masked
 from cihealing.service import outbox
 from cihealing.service.judging import Judged, judge_failed, judge_passed
-from cihealing.service.secrets import known_secrets, masked
 from cihealing.service.transactions import write
 
 Told = TypeVar("Told", bound=msgspec.Struct)
@@ -151,22 +151,19 @@ def _record(
 
 def read_result(result: Result) -> Read:
     """Redact a result, and read its log where it carries one. Nothing unredacted leaves this function."""
-    known = known_secrets()
     if isinstance(result, Ignored):
-        return Read(result=Ignored(reason=reading.redact(result.reason, known).text))
+        return Read(result=Ignored(reason=masked(result.reason)))
     if isinstance(result, Passed):
-        log = reading.redact(clean.plain(result.log), known).text if result.log else ""
-        return Read(result=redacted(result, known), log=log)
+        return Read(result=redacted(result), log=masked(clean.plain(result.log)) if result.log else "")
     if result.log is None:
-        return Read(result=redacted(result, known))
+        return Read(result=redacted(result))
     failure, log = read_log(result, result.log)
-    return Read(result=redacted(result, known), log=log, failure=failure)
+    return Read(result=redacted(result), log=log, failure=failure)
 
 
 def read_log(failed: Failed, log: str) -> tuple[Failure, str]:
     """(failure, redacted log). A log that names no failure gives a weak one."""
-    known = known_secrets()
-    found = reading.read(log, green=projections.green_logs(failed.repository, failed.job), known_secrets=known)
+    found = reading.read(log, green=projections.green_logs(failed.repository, failed.job), known_secrets=known())
     if found.failure is not None:
         return found.failure, found.redacted_log
     reason = (
@@ -180,15 +177,15 @@ def weak_failure(failed: Failed, reason: str) -> Failure:
     return reading.weak_failure(job=failed.job, step=failed.step, conclusion=failed.conclusion, reason=masked(reason))
 
 
-def redacted(result: Failed | Passed, known: Sequence[str]) -> Result:
+def redacted(result: Failed | Passed) -> Result:
     """The result without its log and without secrets in any of its texts: a sender may write one wherever it writes anything."""
-    bare = msgspec.structs.replace(result, log=None, execution=_without_secrets(result.execution, known))
-    return _without_secrets(bare, known)
+    bare = msgspec.structs.replace(result, log=None, execution=_without_secrets(result.execution))
+    return _without_secrets(bare)
 
 
-def _without_secrets(told: Told, known: Sequence[str]) -> Told:
+def _without_secrets(told: Told) -> Told:
     texts = {name: value for name in told.__struct_fields__ if isinstance(value := getattr(told, name), str) and value}
-    return msgspec.structs.replace(told, **{name: reading.redact(text, known).text for name, text in texts.items()})
+    return msgspec.structs.replace(told, **{name: masked(text) for name, text in texts.items()})
 
 
 # ---------------------------------------------------------------- what is read later

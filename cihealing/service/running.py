@@ -18,11 +18,11 @@ from cihealing.domain.values import Failed, RunStatus
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
 from cihealing.ports import Again, Cancelled, PermanentError, Tools, TransientError
+from cihealing.secrecy import masked
 from cihealing.service import outbox, policies
 from cihealing.service.handling import Cause, get, handle
 from cihealing.service.lease import Lease
 from cihealing.service.receiving import record_read, weak_failure
-from cihealing.service.secrets import masked
 
 logger = logging.getLogger(__name__)
 

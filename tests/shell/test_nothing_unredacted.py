@@ -20,6 +20,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.utils import timezone
+from pydantic import SecretStr
 
 from cihealing import ingest, policy_file, registry, service
 from cihealing.adapters.runner import results
@@ -72,6 +73,8 @@ def leaked(text: str) -> list[str]:
 def _own_secret(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {"WEBHOOK_SECRETS": {"": OWN}, "API_TOKEN": API_TOKEN, "METRICS_ALLOW": ["127.0.0.1"]}
     settings.CI_HEALING = {**django_settings.CI_HEALING, **own}
+    held = {"webhook_secret": SecretStr(OWN), "api_token": SecretStr(API_TOKEN)}
+    settings.ENVIRONMENT = django_settings.ENVIRONMENT.model_copy(update=held)
     settings.ALLOWED_HOSTS = ["testserver"]
     monkeypatch.setattr(policy_file, "current", lambda: (Policy(), None))
 

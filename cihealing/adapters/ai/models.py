@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from cihealing import secrecy
 from cihealing.adapters.ai import prices, worker
 from cihealing.adapters.process import flood, kill_group, supervise
 from cihealing.ports import ModelFailed, ModelReply, ModelRequest
@@ -39,7 +40,9 @@ class SubprocessModel:
     def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
         if lacking := self.configured(request.provider, settings=settings):
             raise ModelFailed(lacking, kind="not_configured", again=False)
-        told = _told(request, environment_for(request.provider, settings=settings))
+        # Servers quote the key in what they answer, and what comes back is stored and shown.
+        secrecy.learn(_setting(settings, request.provider, "API_KEY"))
+        told = secrecy.masked_in(_told(request, environment_for(request.provider, settings=settings)))
         if "reply" in told:
             return ModelReply(**told["reply"])
         failed = told["failed"]

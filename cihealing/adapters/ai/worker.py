@@ -16,8 +16,6 @@ from cihealing.ports import ModelFailed, ModelReply
 
 KEY, BASE_URL, PROXY, CA = "MODEL_API_KEY", "MODEL_BASE_URL", "MODEL_PROXY", "MODEL_CA_BUNDLE"
 """Names in the worker's environment."""
-SHORTEST_KEY = 8
-HIDDEN_KEY = "[the key]"
 
 SPEAKERS: Mapping[str, Callable[..., ModelReply]] = {
     "anthropic": anthropic.ask, "openai": openai.ask, "gemini": openai.ask, "grok": openai.ask,
@@ -31,27 +29,12 @@ def main() -> None:
 
 def answered(request: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """`{"reply": …}` or `{"failed": …}`, whatever the provider does."""
-    started, key = time.monotonic(), environment.get(KEY, "")
+    started = time.monotonic()
     try:
-        reply = _without(key, asdict(_ask(request, environment)))
-        return {"reply": {**reply, "seconds": time.monotonic() - started}}
+        return {"reply": {**asdict(_ask(request, environment)), "seconds": time.monotonic() - started}}
     except ModelFailed as failed:
         told = {"message": str(failed), "kind": failed.kind, "again": failed.again, "retry_after": failed.retry_after}
-        return {"failed": {**_without(key, told), "seconds": time.monotonic() - started}}
-
-
-def _without(key: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Servers quote the key in what they answer; what comes back from here is stored and shown."""
-    return {name: _blacked_out(key, value) if isinstance(value, str) else value for name, value in told.items()}
-
-
-def _blacked_out(key: str, text: str) -> str:
-    """Also where a limit of length cut the key off at the end. A key so short that it may be a word is left alone."""
-    if len(key) < SHORTEST_KEY:
-        return text
-    text = text.replace(key, HIDDEN_KEY)
-    cut = next((size for size in range(len(key) - 1, SHORTEST_KEY - 1, -1) if text.endswith(key[:size])), 0)
-    return text[: len(text) - cut] + HIDDEN_KEY if cut else text
+        return {"failed": {**told, "seconds": time.monotonic() - started}}
 
 
 def _ask(request: Mapping[str, Any], environment: Mapping[str, str]) -> ModelReply:

@@ -20,6 +20,7 @@ from cihealing.adapters.trees import GitTrees
 from cihealing.domain.policy import Project, RepositoryPolicy
 from cihealing.domain.values import Colour, Failure, Observation
 from cihealing.ports import Ran, Tree
+from cihealing.secrecy import known
 from cihealing.tree import scratch, shown
 
 TAIL = 2000
@@ -191,7 +192,7 @@ class ProjectRunner:
 
     def _observation(self, visit: Visit, plan: Plan, seen: Seen) -> tuple[Observation, str]:
         reading = self._reading(seen.output)
-        hidden = masker(known_secrets(self.settings))
+        hidden = masker(known())
         failure = reading.failure if seen.colour is not Colour.GREEN else None
         tests, log = (seen.tests or Tests()).renamed(hidden), reading.redacted_log
         observation = Observation(
@@ -212,7 +213,7 @@ class ProjectRunner:
             from cihealing.reading import read
 
             self._read = read
-        return self._read(output, known_secrets=known_secrets(self.settings))
+        return self._read(output, known_secrets=known())
 
 
 def plan_of(project: Project, *, variant: str, tests: Sequence[str]) -> Plan:
@@ -296,16 +297,11 @@ def rule_of(command: str, failure: Failure) -> str:
     return f"{tool}:{failure.error_type}:{failure.frames[0].file}" if failure.frames else ""
 
 
-def masker(known: Sequence[str]) -> Callable[[Sequence[str]], Sequence[str]]:
+def masker(secrets: Sequence[str]) -> Callable[[Sequence[str]], Sequence[str]]:
     """Texts without secrets. Nearly always there is none, and one look at all of them tells."""
     from cihealing.reading import redact
 
     def hidden(texts: Sequence[str]) -> Sequence[str]:
-        return [redact(text, known).text for text in texts] if redact("\n".join(texts), known).count else texts
+        return [redact(text, secrets).text for text in texts] if redact("\n".join(texts), secrets).count else texts
 
     return hidden
-
-
-def known_secrets(settings: Mapping[str, str]) -> list[str]:
-    """Values of settings that must never be seen in a log."""
-    return [value for name, value in settings.items() if value and re.search(r"TOKEN|SECRET|KEY|PASSWORD|CREDENTIAL", name)]

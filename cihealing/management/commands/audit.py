@@ -15,7 +15,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.db.models import QuerySet
 
-from cihealing import contract, service, store
+from cihealing import contract, secrecy, store
 from cihealing.management.database import MISUSED, DatabaseCommand, person, run_named
 from cihealing.models import Artifact, StoredEvent
 
@@ -77,7 +77,7 @@ class Command(DatabaseCommand):
         if Artifact.objects.filter(digest=digest, kind__in=KEPT).exists():
             raise CommandError(f"{digest} is a policy that runs pin: rows are rebuilt from it, so it is never purged")
         with transaction.atomic():
-            purged = store.purge(digest, reason=service.masked(reason), actor=person(), now=datetime.now(UTC))
+            purged = store.purge(digest, reason=secrecy.masked(reason), actor=person(), now=datetime.now(UTC))
         if not purged:
             raise CommandError(f"there is no artifact {digest}, or it was purged before")
         self.stdout.write(f"{digest} is purged")
@@ -118,14 +118,19 @@ def told(faults: Sequence[store.Fault], damaged: Sequence[str], *, events: int) 
 
 
 def exported(row: StoredEvent) -> dict[str, Any]:
-    """`data` is the exact text that was hashed, so that a reader can check the chain without this program."""
+    """`data` is the exact text that was hashed, so that a reader can check the chain without this program.
+
+    Where it holds what became a secret after it was written, that is masked and `masked` is true: such a line's hash cannot be checked.
+    """
+    data = secrecy.masked_in(row.data)
     return {
         "stream": str(row.stream),
         "version": row.version,
         "tag": row.tag,
         "at": contract.plain(row.at),
         "runId": str(row.run_id) if row.run_id else None,
-        "data": row.data,
+        "data": data,
+        **({"masked": True} if data != row.data else {}),
         "previous": row.previous,
         "hash": row.hash,
     }

@@ -7,7 +7,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,6 +21,7 @@ from cihealing.adapters.git import version
 from cihealing.first_start import SECRETS
 from cihealing.management import outside, signing
 from cihealing.management.findings import Finding, bad, note, ok
+from cihealing.secrecy import masked
 
 
 def python() -> Finding:
@@ -122,7 +123,8 @@ class Command(BaseCommand):
         parser.add_argument("--data", help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = [check() for check in (*CHECKS, *(outside.ONLINE if options["online"] else ()))]
+        found = [check() for check in (*CHECKS, *(outside.ONLINE if options["online"] else ()))]
+        findings = [replace(finding, told=masked(finding.told)) for finding in found]
         if options["json"]:
             self.stdout.write(json.dumps({"findings": [asdict(finding) for finding in findings]}))
         else:

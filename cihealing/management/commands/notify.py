@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -21,7 +21,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cihealing.adapters.ci import _signing, _wire
 from cihealing.ports import BadPayload
-from cihealing.reading import clean, redact
+from cihealing.reading import clean
+from cihealing.secrecy import learn, learn_from, masked
 
 PATH = "/api/v1/ci-healing/webhook"
 MAX_LOG = 10 * 1024 * 1024
@@ -77,7 +78,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         url = _endpoint(options["url"] or os.environ.get("CI_HEALING_URL", ""))
         secrets = _secrets(options["secret"] or os.environ.get("CI_HEALING_WEBHOOK_SECRET", ""))
-        body = _encoded(_fields(options, environment=os.environ), log=options["log"], secrets=secrets)
+        learn(*secrets)
+        learn_from(url)
+        body = _encoded(_fields(options, environment=os.environ), log=options["log"])
         answer = _deliver(url, body, secrets=secrets, transport=self.transport, sleep=self.sleep)
         self.stdout.write(json.dumps(answer) if options["json"] else _told(answer))
 
@@ -112,13 +115,13 @@ def _fields(options: Mapping[str, Any], *, environment: Mapping[str, str]) -> di
     return {"conclusion": "failed"} | {field: value for field, value in found.items() if value}
 
 
-def _encoded(fields: Mapping[str, str], *, log: str | None, secrets: Sequence[str]) -> bytes:
+def _encoded(fields: Mapping[str, str], *, log: str | None) -> bytes:
     """The body; the log is cut once more where escaping makes it too long (a log of control characters grows sixfold).
 
     It holds no secrets: the service masks them too, but what never leaves the CI cannot be lost on the way.
     """
-    raw = redact(clean.plain(_read(log).decode("utf-8", "replace")), secrets).text.encode() if log else b""
-    told = {name: redact(text, secrets).text for name, text in fields.items()}
+    raw = masked(clean.plain(_read(log).decode("utf-8", "replace"))).encode() if log else b""
+    told = {name: masked(text) for name, text in fields.items()}
     limit = MAX_LOG
     while True:
         text = _wire.head_and_tail([raw], limit=limit).decode("utf-8", "replace")
@@ -264,7 +267,7 @@ def _deliver(
                 problem, pause = f"it answered {response.status_code}", _pause(response, number=number)
             if number < TRIES - 1:
                 sleep(pause)
-    raise CommandError(f"{url} was not reached in {TRIES} tries ({problem}): the result was not delivered", returncode=UNREACHED)
+    raise CommandError(masked(f"{url} was not reached in {TRIES} tries ({problem}): the result was not delivered"), returncode=UNREACHED)
 
 
 def _signed(body: bytes, *, message_id: str, secrets: list[str]) -> dict[str, str]:
@@ -292,7 +295,7 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
     if response.is_success:
         return answer
     said = " ".join(str(answer.get(part, "")) for part in ("title", "detail")).strip() or "is CI_HEALING_URL the service's base URL?"
-    raise CommandError(f"the service refused the result ({response.status_code}): {said}", returncode=REFUSED)
+    raise CommandError(masked(f"the service refused the result ({response.status_code}): {said}"), returncode=REFUSED)
 
 
 def _told(answer: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from cihealing import registry, service
 from cihealing.capabilities.publish import forge_of, proposal_of
 from cihealing.ports import Call, PermanentError, TransientError
+from cihealing.secrecy import masked_in
 from cihealing.service import policies
 
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "a fix is published by a person who approves it, on the run's page or by the API; --dry-run prints the calls"
             )
-        for call in self.calls(options["run"]):
+        for call in masked_in(self.calls(options["run"])):
             told = {"method": call.method, "url": call.url, "body": dict(call.body)}
             if options["json"]:
                 self.stdout.write(json.dumps(told, ensure_ascii=False))

@@ -35,23 +35,23 @@ class Redacted:
     """How many places were masked."""
 
 
-def redact(text: str, known: Sequence[str] = ()) -> Redacted:
-    """Mask tokens, keys, secrets by their place or name, and the `known` values of at least 8 characters in every form."""
+def redact(text: str, known: Sequence[str] = (), *, guess: bool = True) -> Redacted:
+    """Mask the `known` values of at least 8 characters in every form; and, with `guess`, tokens, keys, secrets by their place or name."""
     count = 0
     for _ in range(ROUNDS):
-        spans = found(text, known)
+        spans = found(text, known, guess=guess)
         if not spans:
             break
         text = replaced(text, spans)
         count += len(spans)
-        if not found("\n".join(line for line in text.split("\n") if OPENING in line), known):
+        if not found("\n".join(line for line in text.split("\n") if OPENING in line), known, guess=guess):
             break
     return Redacted(text, count)
 
 
-def found(text: str, known: Sequence[str]) -> list[Span]:
+def found(text: str, known: Sequence[str], *, guess: bool) -> list[Span]:
     """All secrets of the text, in order and disjoint; none where a marker stands already."""
-    spans = disjoint(candidates(text, known))
+    spans = disjoint(candidates(text, known) if guess else known_spans(text, known))
     if not spans or OPENING not in text:
         return spans
     markers = [match.span() for match in MARKER.finditer(text)]

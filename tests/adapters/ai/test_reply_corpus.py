@@ -21,6 +21,7 @@ import openai
 import pytest
 import yaml
 
+from cihealing import secrecy
 from cihealing.adapters.ai import worker
 from cihealing.ports import ModelReply, ModelRequest
 from tests.model_server import Step, envelope
@@ -130,8 +131,9 @@ def told() -> Iterator[dict[str, dict[str, Any]]]:
         request = ModelRequest(
             provider=entry["wire"], model="scripted", system="be good", prompt="mend it", timeout=float(entry.get("timeout", 10.0))
         )
-        return worker.answered(asdict(request), {worker.KEY: KEY, worker.BASE_URL: base})
+        return secrecy.masked_in(worker.answered(asdict(request), {worker.KEY: KEY, worker.BASE_URL: base}))
 
+    secrecy.learn(KEY)  # as the parent of the subprocess does
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
         for client in (anthropic._base_client.BaseClient, openai._base_client.BaseClient):
             patch.setattr(client, "_calculate_retry_timeout", lambda *_, **__: 0.01)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cihealing import secrecy
 from cihealing.adapters.runner import ProjectRunner
 from cihealing.adapters.runner.canary import mark_of
 from cihealing.adapters.sandbox import Room
@@ -195,15 +196,15 @@ def test_a_run_that_takes_too_long_is_told_from_a_red_one(observe: Observe) -> N
     assert (seen.colour, seen.exit_code, seen.log_tail) == (Colour.TIMED_OUT, None, "begun\n")
 
 
-def test_secrets_of_the_settings_are_masked(runner: ProjectRunner, origin: Origin) -> None:
-    runner.settings["CI_HEALING_GIT_TOKEN"] = "a-very-private-token"
+def test_secrets_of_the_service_are_masked(runner: ProjectRunner, origin: Origin) -> None:
+    secrecy.learn("a-very-private-token")
     project = Project(command="echo a-very-private-token; false")
     seen, log = runner.observe(REPOSITORY, origin.first, project=project, policy=origin.policy())
     assert "a-very-private-token" not in log + seen.log_tail
 
 
 def test_names_of_tests_and_what_is_missing_hold_no_secret(runner: ProjectRunner, origin: Origin) -> None:
-    runner.settings["CI_HEALING_GIT_TOKEN"] = "a-very-private-token"
+    secrecy.learn("a-very-private-token")
     commit = origin.commit({"late.xml": '<testsuite><testcase classname="calc" name="adds[a-very-private-token]"/></testsuite>'})
     project = Project(command="mkdir -p out; cp late.xml out/r.xml; false", junit="out/*.xml")
     seen, _ = runner.observe(REPOSITORY, commit, project=project, policy=origin.policy())
