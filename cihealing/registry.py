@@ -131,6 +131,11 @@ def sandbox_trouble() -> str | None:
     return trouble(adapter_settings())
 
 
+def sandbox_trouble_here() -> str | None:
+    """The same for pages: None also where other processes than this one run the code (production), whose machines may be others."""
+    return sandbox_trouble() if settings.CI_HEALING["ENV"] == "embedded" and settings.CI_HEALING["SANDBOX"] != "plain" else None
+
+
 def sandbox_given_up() -> list[str]:
     """What it means that walls are missing which the operator accepted to be without."""
     return [f"{ACCEPTABLE[name]} ({why})" for name, why in Bubblewrap().lacking().items()]

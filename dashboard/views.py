@@ -68,6 +68,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "policy": policy,
         "policy_problem": problem,
         "origin": request.build_absolute_uri("/").rstrip("/"),
+        "sandbox_trouble": registry.sandbox_trouble_here(),
     }
     return page(request, _part_or_page(request, "overview"), context)
 

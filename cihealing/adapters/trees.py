@@ -333,6 +333,8 @@ class GitTrees:
         made = Made(space=space, tracked=tracked, leaving=leaving, stamps=dict(stamps(tree, leaving)))
         if lost := [path for path, entry in tracked.items() if entry[0] != "160000" and path not in made.stamps]:
             raise PermanentError(f"names of the commit that this machine does not tell apart: {', '.join(map(shown, lost[:3]))}")
+        if found := colliding(tracked):
+            raise PermanentError(f"the commit has a link and a directory whose names differ in case only: {shown(found)}")
         # The clock of a file system ticks up to 10 ms apart: what is written from now on bears another time.
         time.sleep(0.01)
         return made
@@ -413,6 +415,13 @@ def stamps(tree: Tree, leaving: frozenset[str]) -> Iterator[tuple[str, Stamp]]:
                 yield entry.path, (entry.status.st_mode, entry.status.st_size, entry.status.st_ino, entry.status.st_ctime_ns)
     except TooLarge as error:
         raise PermanentError(f"the command left {error} in the tree") from error
+
+
+def colliding(tracked: Mapping[str, tuple[str, ...]]) -> str | None:
+    """A link with which a directory collides where case does not count (CVE-2021-21300): nobody means that."""
+    links = {path.casefold(): path for path, entry in tracked.items() if entry[0] == "120000"}
+    directories = {"/".join(parts[:n]) for path in tracked for parts in [path.split("/")] for n in range(1, len(parts))} if links else set()
+    return next((links[name.casefold()] for name in sorted(directories) if name.casefold() in links), None)
 
 
 def no_commit_holds(name: str) -> bool:

@@ -222,7 +222,7 @@ class Bubblewrap:
         wrap = [self.program, "--args", arguments, "--json-status-fd", str(report), "--", *inner]
         try:
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LAUNCH), json.dumps(self._plan(order, sources)), "--", *wrap],
+                [sys.executable, "-I", "-S", str(LAUNCH), *self._plan(order, sources), "--", *wrap],
                 env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=(*given, report),
                 start_new_session=True, cwd="/",
             )  # fmt: skip
@@ -234,14 +234,13 @@ class Bubblewrap:
         paths = tuple(dict.fromkeys([order.tree, *filter(None, [order.results]), *(p.resolve() for p in self.toolchain)]))
         return Sources(paths=paths, stage=stage() if order.uid != os.getuid() else "")
 
-    def _plan(self, order: Order, sources: Sources) -> dict[str, object]:
+    def _plan(self, order: Order, sources: Sources) -> list[str]:
         """What `launch.py` is told."""
         own = order.uid != os.getuid()
-        return {
-            "parent": os.getpid(), "mark": mark(), "cgroup": str(order.group.path) if order.group else "",
-            "uid": order.uid if own else None, "stage": sources.stage, "binds": [str(p) for p in sources.paths],
-            "limits": self._limits(order.timeout, own=own),
-        }  # fmt: skip
+        limits = self._limits(order.timeout, own=own)
+        told = [f"parent={os.getpid()}", f"mark={mark()}", *(f"limit:{name}={value}" for name, value in limits.items())]
+        told += [f"cgroup={order.group.path}"] if order.group else []
+        return [*told, f"uid={order.uid}", f"stage={sources.stage}", *(f"bind={path}" for path in sources.paths)] if own else told
 
     def _limits(self, timeout: float, *, own: bool) -> dict[str, int]:
         """Of each process. The user's processes are counted in all where nobody else is that user (a few are bubblewrap's)."""
