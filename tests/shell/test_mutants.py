@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cihealing import store
 from cihealing.models import Delivery
-from tests.adapters.ci.mutations import SAMPLES, Mutant, mutants
+from tests.adapters.ci.mutations import SAMPLES, Mutant, changed, mutants
 from tests.adapters.ci.payloads import SECRET, circle, hub, kite, standard
 
 pytestmark = pytest.mark.django_db
@@ -77,3 +77,10 @@ def test_a_share_of_all_mutants_is_answered() -> None:
 @pytest.mark.timeout(1800)
 def test_twenty_thousand_mutants_are_answered() -> None:
     check(20_000, seed=20)
+
+
+def test_true_is_no_attempt() -> None:
+    """It was counted as one, stored as `true`, and could not be read again."""
+    body = json.dumps(changed(SAMPLES["workflow_run"][1], ("workflow_run", "run_attempt"), True)).encode()
+    one = Mutant(sample="workflow_run", provider="github", event="workflow_run", body=body, told="")
+    assert post(Client(raise_request_exception=False), one) == 400

@@ -157,8 +157,9 @@ def test_it_has_a_limit_of_its_own() -> None:
 
 def test_it_is_known_for_its_own_name_alone() -> None:
     bobs = browser_of("bob")
-    assert {log_in("ann", client=bobs) for _ in range(TOGETHER - 1)} == {200}
-    assert log_in("ann", client=bobs) == 429
+    for _ in range(TOGETHER):
+        log_in("ann")
+    assert log_in("ann", RIGHT, client=bobs) == 429
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "x:y:z", "é", "e30:1:a" * 1_000])
