@@ -129,11 +129,15 @@ def set_data_directory(arguments: list[str]) -> None:
 
 def make_secrets() -> None:
     """Secrets of first start, likewise before settings are read. Production gets its own from outside and makes none."""
-    from cihealing.first_start import make_secrets as make
+    from cihealing import first_start
 
     if os.environ.get("CI_HEALING_ENV") != "production":
         checkout = Path(__file__).resolve().parent.parent
-        make(Path(os.environ.get("CI_HEALING_DATA_DIR") or checkout / "var"), environment=os.environ)
+        directory = Path(os.environ.get("CI_HEALING_DATA_DIR") or checkout / "var")
+        try:
+            first_start.make_secrets(directory, environment=os.environ)
+        except first_start.SecretsGone as error:
+            sys.exit(f"cihealing: {error}")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def web_server(application: str, *, ready: Callable[[], None]) -> Any:
             await super().startup(sockets=sockets)
             ready()
 
-    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
+    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "proxy_headers": False}
     return Server(uvicorn.Config(application, lifespan="off", ws="none", timeout_graceful_shutdown=WEB_GRACE, **quiet))
 
 

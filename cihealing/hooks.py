@@ -15,6 +15,9 @@ from cihealing import secrecy
 from cihealing.domain.policy import HookPolicy, Policy
 
 SETTING = "CI_HEALING_WEBHOOK_SECRET"
+OLD_JENKINS = "jenkins:every-provider"
+"""The hook of a Jenkins whose URL ends in the secret of every provider, as all did once."""
+NEW_JENKINS_URL = f"let it end in {SETTING}_JENKINS (webhook_secret_jenkins in the data directory), a URL shows its secret to many"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +40,14 @@ def named(environment: Mapping[str, str], *, own: Mapping[str, str]) -> dict[str
 
 def hooks_for(provider: str, *, settings: Mapping[str, str], policy: Policy) -> list[Hook]:
     """The provider's hooks that have a secret, narrower ones first. `settings` are environment variables by name."""
-    own = split(settings.get(f"{SETTING}_{provider.upper()}", "")) + split(settings.get(SETTING, ""))
+    own, everybody = split(settings.get(f"{SETTING}_{provider.upper()}", "")), split(settings.get(SETTING, ""))
     narrower = [narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider]
-    return [hook for hook in (*narrower, Hook(name=provider, provider=provider, secrets=own)) if hook.secrets]
+    if provider == "jenkins":
+        old = tuple(secret for secret in everybody if secret not in own)
+        wide = [Hook(name=provider, provider=provider, secrets=own), Hook(name=OLD_JENKINS, provider=provider, secrets=old)]
+    else:
+        wide = [Hook(name=provider, provider=provider, secrets=own + everybody)]
+    return [hook for hook in (*narrower, *wide) if hook.secrets]
 
 
 def narrow(hook: HookPolicy, *, settings: Mapping[str, str]) -> Hook:

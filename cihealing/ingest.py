@@ -6,8 +6,10 @@ most and some never try again, so nothing slow happens here.
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -17,7 +19,7 @@ from django.http.request import UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from cihealing import hooks, policy_file, registry, service
+from cihealing import hooks, policy_file, registry, secret_paths, service
 from cihealing.adapters.ci import _wire
 from cihealing.domain.values import Ignored, Result
 from cihealing.ports import BadPayload, BadSignature, CIAdapter, RawRequest
@@ -25,6 +27,9 @@ from cihealing.problems import problem
 
 if TYPE_CHECKING:
     from cihealing.service import Outcome, Receipt
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
@@ -38,12 +43,9 @@ class Refused(Exception):
 
 
 @csrf_exempt
-def webhook(request: HttpRequest, provider: str = "generic", path_token: str = "") -> HttpResponse:
-    if path_token:
-        # Django logs the path of what it refuses, and this one ends in a secret.
-        request.path = request.path.replace(path_token, "[token]")
+def webhook(request: HttpRequest, provider: str = "generic") -> HttpResponse:
     try:
-        return _answer(_receive(request, provider=provider, path_token=path_token))
+        return _answer(_receive(request, provider=provider))
     except Refused as refused:
         answer = problem(refused.kind, status=refused.status, title=refused.title, detail=refused.detail)
         if refused.status == 405:
@@ -51,16 +53,25 @@ def webhook(request: HttpRequest, provider: str = "generic", path_token: str = "
         return answer
 
 
-def _receive(request: HttpRequest, *, provider: str, path_token: str) -> Receipt:
+def _receive(request: HttpRequest, *, provider: str) -> Receipt:
     adapter = _adapter(provider)
     if request.method != "POST":
         raise Refused(405, "method-not-allowed", "Only POST is taken here")
-    raw = RawRequest(headers=_headers(request), body=_body(request), path_token=path_token, received_at=timezone.now())
+    token = request.META.get(secret_paths.TOKEN, "")
+    raw = RawRequest(headers=_headers(request), body=_body(request), path_token=token, received_at=timezone.now())
     authentic = _authentic(raw, adapter=adapter)
     results = _results(raw, adapter=adapter)
     hook, delivery_id = _spoken_for(authentic, results)
+    if hook.name == hooks.OLD_JENKINS:
+        _warn_of_old_path()
     _hurry(raw, hook)
     return service.receive(hook=hook.name, provider=provider, delivery_id=delivery_id, results=results, now=raw.received_at)
+
+
+@cache
+def _warn_of_old_path() -> None:
+    """Once in the life of the process: the results are taken all the same."""
+    logger.warning("Jenkins' URL ends in %s, which every provider signs with: %s", hooks.SETTING, hooks.NEW_JENKINS_URL)
 
 
 def _hurry(raw: RawRequest, hook: hooks.Hook) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
+from cihealing import secret_paths
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # WhiteNoise answers with small synchronous files; Django's advice to make them asynchronous would be logged for each.
@@ -55,6 +57,17 @@ def bounded(inner: Application, *, limit: int) -> Application:
     return application
 
 
+def discreet(inner: Application) -> Application:
+    """`inner`, but no path it or the server's own log gets to see holds a webhook's secret."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            secret_paths.hide_in_scope(scope)
+        await inner(scope, receive, send)
+
+    return application
+
+
 def declared_length(scope: Scope) -> int:
     values = [value for name, value in scope["headers"] if name == b"content-length"]
     return int(values[0]) if values and values[0].isdigit() and len(values[0]) < 20 else 0
@@ -70,7 +83,7 @@ def build() -> Application:
     inner = get_asgi_application()
     from django.conf import settings
 
-    return bounded(inner, limit=settings.CI_HEALING["MAX_BODY"])
+    return discreet(bounded(inner, limit=settings.CI_HEALING["MAX_BODY"]))
 
 
 application = build()

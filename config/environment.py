@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from django.core.exceptions import ImproperlyConfigured
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from cihealing import strength
+from cihealing.proxies import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "CI_HEALING_"
@@ -71,6 +74,12 @@ def comma_separated(value: Any) -> Any:
 
 
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(comma_separated)]
+
+
+def proxies(texts: list[str]) -> list[str]:
+    """Raises ValueError for what names no proxies."""
+    networks(texts)
+    return texts
 
 
 def _named(name: str) -> Any:
@@ -174,6 +183,8 @@ class Environment(BaseSettings):
     admin_password: SecretStr = SecretStr("")
     """Of the first admin; read at first start alone, and masked ever after."""
     metrics_allow: CommaSeparated = ["127.0.0.1", "::1"]
+    trusted_proxies: Annotated[CommaSeparated, AfterValidator(proxies)] = []
+    """Addresses and CIDRs of the proxies whose X-Forwarded-For, -Proto and -Host are believed."""
     database_pool: Annotated[int, Field(ge=1, le=200)] = 10
     workers: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=lambda: max(2, min(4, os.cpu_count() or 2)))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -195,11 +206,24 @@ class Environment(BaseSettings):
             self._require_secrets()
 
     def _require_secrets(self) -> None:
+        """Raises ImproperlyConfigured for secrets that are missing, can be guessed, or are one secret for several uses."""
         needed = {"SECRET_KEY": self.secret_key, "WEBHOOK_SECRET": self.webhook_secret, "API_TOKEN": self.api_token}
         missing = [PREFIX + name for name, value in needed.items() if not value.get_secret_value()]
         if missing:
             names = " and ".join(missing)
             raise ImproperlyConfigured(f"CI_HEALING_ENV=production refuses to start without secrets: set {names}, or the same with _FILE")
+        self._require_strength()
+
+    def _require_strength(self) -> None:
+        others = ("secret_key", "api_token", "metrics_token")
+        given = strength.own(
+            self.webhook_secrets(), {f"{PREFIX}{name.upper()}": getattr(self, name).get_secret_value() for name in others}
+        )  # fmt: skip
+        weak = [f"{name} {why}" for name, secret in given if (why := strength.weakness(secret))]
+        if twice := strength.shared(given):
+            weak.append(f"{twice} are one secret, who holds it holds both")
+        if weak:
+            raise ImproperlyConfigured(f"CI_HEALING_ENV=production refuses weak secrets: {'; '.join(weak)}; {strength.MAKE}")
 
     def webhook_secrets(self) -> dict[str, str]:
         """Comma-separated secrets by provider; the key "" holds those that serve every provider."""

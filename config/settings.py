@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 
+from cihealing.proxies import networks
 from config import environment
 from config.databases import database
 from config.logs import logging_configuration
@@ -44,6 +46,7 @@ CI_HEALING: dict[str, Any] = {
     "MAX_BODY": ENVIRONMENT.max_body,
     "METRICS_TOKEN": ENVIRONMENT.metrics_token.get_secret_value(),
     "METRICS_ALLOW": ENVIRONMENT.metrics_allow,
+    "TRUSTED_PROXIES": networks(ENVIRONMENT.trusted_proxies),
     "WORKERS": ENVIRONMENT.workers,
 }
 
@@ -63,6 +66,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "cihealing.secret_paths.middleware",
+    "cihealing.callers.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -121,14 +126,19 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login"
-AXES_FAILURE_LIMIT = 8
-AXES_COOLOFF_TIME = 0.25
-"""Hours."""
+AXES_HANDLER = "cihealing.tries.Handler"
+AXES_CLIENT_IP_CALLABLE = "cihealing.tries.address"
+# The handler counts by address, by name and together, and says how many of these limits are reached.
+AXES_FAILURE_LIMIT = 1
+AXES_COOLOFF_TIME = timedelta(seconds=900)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+"""What a success forgets; not what is counted."""
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+"""What is tried while one has to wait must not lengthen the wait: others could then keep one out for ever."""
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
-AXES_LOCKOUT_TEMPLATE = "locked.html"
+AXES_LOCKOUT_CALLABLE = "cihealing.tries.locked_out"
 
 SESSION_COOKIE_NAME = "cihealing_session"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
@@ -142,7 +152,8 @@ CSRF_TRUSTED_ORIGINS = [CI_HEALING["URL"]] if ENVIRONMENT.url else []
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+# Put there by cihealing.callers for a trusted proxy alone: as the name of no header looks like this, nobody else can.
+SECURE_PROXY_SSL_HEADER = ("cihealing.scheme", "https")
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.max_body
 

@@ -4,13 +4,14 @@ from django.urls import include, path
 
 from cihealing.chat_in import slack
 from cihealing.ingest import webhook
+from cihealing.secret_paths import MASK
 
 HOME = "api/v1/ci-healing/"
 
 urlpatterns = [
     path("api/v1/ci-healing/chat/slack", slack),
     path(f"{HOME}webhook", webhook, {"provider": "generic"}),
-    path(f"{HOME}webhook/jenkins/<str:path_token>", webhook, {"provider": "jenkins"}),
+    path(f"{HOME}webhook/jenkins/{MASK}", webhook, {"provider": "jenkins"}),
     path(f"{HOME}webhook/<str:provider>", webhook),
     path(HOME, include("cihealing.api.urls")),
     path("", include("cihealing.api.urls_root")),

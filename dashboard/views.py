@@ -8,12 +8,13 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth import views as auth_views
+from django.contrib.auth.forms import AuthenticationForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from cihealing import policy_file, queries, registry, service
+from cihealing import policy_file, queries, registry, service, tries
 from cihealing.access import may_act, viewer_of
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
@@ -39,6 +40,11 @@ DONE = {
 class Login(auth_views.LoginView):
     template_name = "dashboard/login.html"
     redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        answer = super().form_valid(form)
+        tries.remember_browser(self.request, answer)
+        return answer
 
 
 class Logout(auth_views.LogoutView):

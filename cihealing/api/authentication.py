@@ -9,9 +9,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from cihealing import tries
 from cihealing.domain.values import Actor
 
 REALM = 'Bearer realm="cihealing"'
@@ -39,7 +40,10 @@ class BearerToken(BaseAuthentication):
         given = bearer(request)
         if given is None:
             return None
+        if tries.tokens_refused(request):
+            raise Throttled(tries.WAIT.total_seconds(), "Too many wrong tokens came from this address.")
         if not same(given, setting("API_TOKEN")):
+            tries.count_wrong_token(request)
             raise AuthenticationFailed(
                 "The token is wrong. It lies in api_token in the data directory, or is what CI_HEALING_API_TOKEN says."
             )

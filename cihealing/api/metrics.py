@@ -12,19 +12,20 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 
-from cihealing import queries
+from cihealing import callers, queries, tries
 from cihealing.api import streams
 from cihealing.api.authentication import REALM, bearer, same, setting
 from cihealing.problems import problem
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """The Prometheus text format, for who holds the metrics or API token or calls from an allowed address."""
+    if bearer(request) is not None and tries.tokens_refused(request):
+        return _too_many()
     if not _allowed(request):
         answer = problem(
             "not-authenticated", status=401, title="Metrics need a token", detail="Send CI_HEALING_METRICS_TOKEN as bearer token."
@@ -34,18 +35,27 @@ def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE)
 
 
+def _too_many() -> HttpResponse:
+    detail = "Too many wrong tokens came from this address."
+    answer = problem("too-many-requests", status=429, title="Too many requests", detail=detail)
+    answer["Retry-After"] = str(int(tries.WAIT.total_seconds()))
+    return answer
+
+
 def _allowed(request: HttpRequest) -> bool:
     given = bearer(request)
-    if given is not None:
-        return any(same(given, setting(name)) for name in ("METRICS_TOKEN", "API_TOKEN"))
-    return _from_allowed_address(request)
+    if given is None:
+        return _from_allowed_address(request)
+    allowed = any(same(given, setting(name)) for name in ("METRICS_TOKEN", "API_TOKEN"))
+    if not allowed:
+        tries.count_wrong_token(request)
+    return allowed
 
 
 def _from_allowed_address(request: HttpRequest) -> bool:
-    """Behind a proxy on this machine everybody would come from loopback: a forwarded request is from elsewhere."""
+    """Behind a proxy that is not trusted everybody would come from its address: what it forwards is from elsewhere."""
     allowed = getattr(settings, "CI_HEALING", {}).get("METRICS_ALLOW") or ()
-    forwarded = any(name in request.META for name in FORWARDED)
-    return not forwarded and request.META.get("REMOTE_ADDR") in allowed
+    return callers.UNBELIEVED not in request.META and request.META.get("REMOTE_ADDR") in allowed
 
 
 class Numbers:

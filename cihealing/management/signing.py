@@ -5,56 +5,47 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import math
 import os
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
 
 from cihealing import hooks, policy_file, registry
 from cihealing.management.findings import Finding, bad, note, ok
+from cihealing.models import Delivery
 from cihealing.ports import BadSignature, RawRequest
+from cihealing.strength import MAKE, own, shared, weakness
 
-LEAST_BITS = 64
-"""Of a secret that others may try to guess offline: the body and its signature are all they need."""
-KNOWN = frozenset({"secret", "changeme", "change-me", "password", "webhook", "webhook-secret", "cihealing", "test", "mysecret", "admin"})
+OLD_PATHS = timedelta(days=30)
+"""For how long a delivery by an old path is told of."""
 BODY = b'{"test": true}'
 
 
 def strength() -> Finding:
     """Short, well-known or shared secrets."""
-    named = {name or "all providers": hooks.split(value) for name, value in settings.CI_HEALING["WEBHOOK_SECRETS"].items() if value}
-    weak = [f"the webhook secret of {name} {why}" for name, given in named.items() for s in given if (why := weakness(s))]
-    for name in ("SECRET_KEY", "API_TOKEN", "METRICS_TOKEN"):
-        value = str(settings.SECRET_KEY if name == "SECRET_KEY" else settings.CI_HEALING.get(name) or "")
-        if value and (why := weakness(value)):
-            weak.append(f"CI_HEALING_{name} {why}")
-    if twice := shared(named):
-        weak.append(f"{twice} have one webhook secret: who holds it speaks for both")
-    return (
-        bad("secret strength", "; ".join(weak) + "; make one with `openssl rand -hex 32`") if weak else ok("secret strength", "long enough")
-    )
+    others = {f"CI_HEALING_{name}": str(settings.CI_HEALING.get(name) or "") for name in ("API_TOKEN", "METRICS_TOKEN")}
+    found = own(settings.CI_HEALING["WEBHOOK_SECRETS"], {"CI_HEALING_SECRET_KEY": settings.SECRET_KEY, **others})
+    weak = [f"{name} {why}" for name, secret in found if (why := weakness(secret))]
+    if twice := shared(found):
+        weak.append(f"{twice} are one secret: who holds it holds both")
+    return bad("secret strength", f"{'; '.join(weak)}; {MAKE}") if weak else ok("secret strength", "long enough")
 
 
-def weakness(secret: str) -> str:
-    if secret.strip().casefold() in KNOWN:
-        return "is a word that is tried first"
-    bits = entropy(secret)
-    return f"has about {bits:.0f} bits at most; {LEAST_BITS} are needed" if bits < LEAST_BITS else ""
-
-
-def entropy(secret: str) -> float:
-    """An upper bound, in bits: what as many letters as are used could hold, were they drawn at random."""
-    counts = Counter(secret)
-    spread = -sum(n / len(secret) * math.log2(n / len(secret)) for n in counts.values()) if secret else 0.0
-    return abs(len(secret) * spread)
-
-
-def shared(named: Mapping[str, Sequence[str]]) -> str:
-    own = [(name, secret) for name, given in named.items() if name != "all providers" for secret in given]
-    return next((f"{a} and {b}" for a, s in own for b, t in own if a < b and s == t), "")
+def jenkins() -> Finding:
+    """Whether Jenkins' URL, which every log on its way may show, holds a token that opens nothing else."""
+    if not settings.CI_HEALING["WEBHOOK_SECRETS"].get("jenkins"):
+        return note("jenkins", "its webhook has no token of its own: set CI_HEALING_WEBHOOK_SECRET_JENKINS, the URL shows it to many")
+    since = timezone.now() - OLD_PATHS
+    try:
+        old = Delivery.objects.filter(hook=hooks.OLD_JENKINS, received_at__gte=since).exists()
+    except DatabaseError:
+        old = False
+    if old:
+        return note("jenkins", f"builds still come in by the old URL, which ends in {hooks.SETTING}: {hooks.NEW_JENKINS_URL}")
+    return ok("jenkins", "its URL ends in a token of its own")
 
 
 # ---------------------------------------------------------------- each provider's way

@@ -41,11 +41,11 @@ def use(settings: Settings, **given: Any) -> None:
 @pytest.mark.parametrize(
     ("secrets", "told"),
     [
-        ({"": "secret"}, "webhook secret of all providers is a word that is tried first"),
-        ({"github": "hunter2"}, "webhook secret of github has about"),
-        ({"gitlab": "a" * 100}, "webhook secret of gitlab has about 0 bits"),
-        ({"github": f"{STRONG},short"}, "webhook secret of github has about"),
-        ({"github": STRONG, "gitlab": STRONG}, "github and gitlab have one webhook secret"),
+        ({"": "secret"}, "CI_HEALING_WEBHOOK_SECRET is a word that is tried first"),
+        ({"github": "hunter2"}, "CI_HEALING_WEBHOOK_SECRET_GITHUB has 7 characters"),
+        ({"gitlab": "a" * 100}, "CI_HEALING_WEBHOOK_SECRET_GITLAB has about 0 bits"),
+        ({"github": f"{STRONG},short"}, "CI_HEALING_WEBHOOK_SECRET_GITHUB has 5 characters"),
+        ({"github": STRONG, "gitlab": STRONG}, "CI_HEALING_WEBHOOK_SECRET_GITHUB and CI_HEALING_WEBHOOK_SECRET_GITLAB are one secret"),
     ],
 )
 def test_a_weak_or_shared_secret_is_bad(settings: Settings, secrets: dict[str, str], told: str) -> None:

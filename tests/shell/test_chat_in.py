@@ -6,12 +6,13 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
@@ -171,3 +172,72 @@ def test_an_action_of_another_type_is_none(bench: Bench, name: Any) -> None:
 
 def test_a_body_without_end_is_cut(bench: Bench) -> None:
     assert send("payload=" + "x" * 300_000).status_code == 413
+
+
+# ---------------------------------------------------------------- signatures
+
+EXAMPLE = (
+    "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA"
+    "&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J"
+    "%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+)
+"""Source: Slack docs, 'Verifying requests from Slack'; its secret is SECRET."""
+AT, SIGNED = "1531420618", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"
+
+
+def example(*, body: str | bytes = EXAMPLE, **headers: str) -> int:
+    given = {"X-Slack-Request-Timestamp": AT, "X-Slack-Signature": SIGNED} | {k.replace("_", "-"): v for k, v in headers.items()}
+    named = {name: value for name, value in given.items() if value}
+    client = Client(raise_request_exception=False)
+    return client.post(PATH, data=body, content_type="application/x-www-form-urlencoded", headers=named).status_code
+
+
+@pytest.fixture
+def then() -> Iterator[time_machine.Coordinates]:
+    with time_machine.travel(int(AT), tick=False) as at:
+        yield at
+
+
+def test_the_example_of_slacks_documentation_is_taken(bench: Bench, then: time_machine.Coordinates) -> None:
+    assert example() == 200
+    assert example(body=EXAMPLE + " ") == 401
+    assert example(X_Slack_Signature=SIGNED[:-1] + "4") == 401
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(299, 200), (-299, 200), (301, 401), (-301, 401)])
+def test_a_replay_is_refused_after_five_minutes(bench: Bench, then: time_machine.Coordinates, seconds: int, status: int) -> None:
+    then.shift(seconds)
+    assert example() == status
+
+
+ODD = [
+    "",
+    " ",
+    "é♥".encode().decode("latin-1"),
+    "v0=",
+    "v0=" + "é".encode().decode("latin-1") * 64,
+    "v1=" + SIGNED[3:],
+    "v0=" + "0" * 100_000,
+]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_an_odd_signature_is_refused(bench: Bench, then: time_machine.Coordinates, value: str) -> None:
+    assert example(X_Slack_Signature=value) == 401
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "x", "-1", "1e9", "1_531_420_618", "1" * 5_000, "é".encode().decode("latin-1"), "nan", AT + "\t"]
+)
+def test_an_odd_time_is_refused(bench: Bench, then: time_machine.Coordinates, value: str) -> None:
+    assert example(X_Slack_Request_Timestamp=value) == 401
+
+
+def test_a_body_that_is_no_text_is_refused(bench: Bench, then: time_machine.Coordinates) -> None:
+    assert example(body=b"\xff\xfe") == 401
+
+
+@pytest.mark.parametrize("broken", ["\\u0000", "\\ud800"])
+def test_what_no_database_takes_is_told_and_crashes_nothing(bench: Bench, answers: Answers, broken: str) -> None:
+    body = json.dumps({"type": "block_actions", "user": {"id": "U"}, "actions": [], "response_url": HOOK}).replace('"U"', f'"U{broken}"')
+    assert send(urlencode({"payload": body})).status_code == 200

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
+import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
-from cihealing import embedded, first_start
+from cihealing import embedded, first_start, strength, tries
 from config import environment
 from config.asgi import bounded
 from config.databases import database
@@ -40,12 +44,13 @@ def test_secrets_are_made_once_and_only_this_user_reads_them(tmp_path: Path) -> 
     assert {path.stat().st_mode & 0o777 for path in data.iterdir()} == {0o600}
     assert data.stat().st_mode & 0o777 == 0o700
     assert len({*before.values()}) == len(before)
+    assert (data / first_start.RECORD).read_text().split() == sorted(first_start.SECRETS)
     assert min(map(len, before.values())) >= 20
 
 
 def test_a_secret_that_is_given_is_not_made(tmp_path: Path) -> None:
     given = {"CI_HEALING_WEBHOOK_SECRET": "given", "CI_HEALING_API_TOKEN_FILE": "/run/secrets/token"}
-    assert first_start.make_secrets(tmp_path, environment=given) == ["secret_key", "admin_password"]
+    assert first_start.make_secrets(tmp_path, environment=given) == ["secret_key", "webhook_secret_jenkins", "admin_password"]
 
 
 def test_an_empty_file_is_no_secret(tmp_path: Path) -> None:
@@ -99,8 +104,8 @@ def test_the_environment_goes_before_a_named_file_and_that_before_the_data_direc
 
 
 def test_a_provider_may_have_a_secret_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    secrets = read(monkeypatch, tmp_path, CI_HEALING_WEBHOOK_SECRET="all", CI_HEALING_WEBHOOK_SECRET_GITHUB="new,old").webhook_secrets()
-    assert secrets == {"": "all", "github": "new,old"}
+    found = read(monkeypatch, tmp_path, CI_HEALING_WEBHOOK_SECRET="all", CI_HEALING_WEBHOOK_SECRET_GITHUB="new,old").webhook_secrets()
+    assert found == {"": "all", "github": "new,old"}
 
 
 @pytest.mark.parametrize(
@@ -126,8 +131,7 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
 
 
 def test_production_starts_with_its_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    given = {f"CI_HEALING_{name}": "x" * 40 for name in ("SECRET_KEY", "WEBHOOK_SECRET", "API_TOKEN")}
-    assert read(monkeypatch, tmp_path, CI_HEALING_ENV="production", **given).env == "production"
+    assert read(monkeypatch, tmp_path, CI_HEALING_ENV="production", **STRONG).env == "production"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +187,7 @@ def test_a_name_is_locked_out_after_too_many_wrong_passwords(client: Client, set
     def log_in(password: str) -> int:
         return client.post("/login", {"username": "ann", "password": password}).status_code
 
-    assert {log_in("wrong") for _ in range(settings.AXES_FAILURE_LIMIT - 1)} == {200}
+    assert {log_in("wrong") for _ in range(tries.TOGETHER - 1)} == {200}
     log_in("wrong")
     assert log_in("the right one, really") == 429
 
@@ -311,9 +315,10 @@ def test_up_serves_and_ends_within_five_seconds(running: Running, number: int) -
     assert "Traceback" not in running.text
 
 
-def test_a_restart_after_a_kill_comes_up_again_and_prints_no_password(running: Running, tmp_path: Path) -> None:
+def test_no_start_writes_a_password_into_a_log(running: Running, tmp_path: Path) -> None:
     password = (tmp_path / "data" / "admin_password").read_text().strip()
-    assert password in running.text
+    assert password not in running.text
+    assert f"(password in {tmp_path}/data/admin_password)" in running.text
     running.end(signal.SIGKILL)
     again = Running(tmp_path / "data")
     try:
@@ -341,3 +346,161 @@ def test_doctor_tells_as_json(tmp_path: Path) -> None:
     assert findings["git"] == "ok"
     assert findings["data directory"] == "note"
     assert set(findings.values()) <= {"ok", "note", "bad"}
+
+
+# ---------------------------------------------------------------- secrets that are gone
+
+
+def used_before(data: Path, *, how: str) -> None:
+    """A data directory of an earlier start, in each way there is to know it by."""
+    first_start.make_secrets(data, environment={})
+    if how != "record":
+        (data / first_start.RECORD).unlink()
+    if how == "lock":
+        (data / "lock").touch()
+    if how == "deliveries":
+        with closing(sqlite3.connect(data / "cihealing.sqlite3")) as told, told:
+            told.execute("CREATE TABLE cihealing_delivery (id)")
+            told.execute("INSERT INTO cihealing_delivery VALUES (1)")
+
+
+@pytest.mark.parametrize("how", ["record", "lock", "deliveries"])
+@pytest.mark.parametrize("name", ["webhook_secret", "secret_key", "api_token"])
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_secret_that_was_in_use_is_never_replaced_silently(tmp_path: Path, how: str, name: str, emptied: bool) -> None:
+    used_before(tmp_path, how=how)
+    (tmp_path / name).unlink()
+    if emptied:
+        (tmp_path / name).write_text("\n")
+    left = {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix != ".sqlite3"}
+    with pytest.raises(first_start.SecretsGone, match=rf"{tmp_path}/{name} .* set CI_HEALING_{name.upper()}\."):
+        first_start.make_secrets(tmp_path, environment={})
+    assert left == {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix != ".sqlite3"}
+
+
+@pytest.mark.parametrize("how", ["record", "lock", "deliveries"])
+def test_what_it_says_helps(tmp_path: Path, how: str) -> None:
+    used_before(tmp_path, how=how)
+    (tmp_path / "webhook_secret").unlink()
+    assert first_start.make_secrets(tmp_path, environment={"CI_HEALING_WEBHOOK_SECRET": "given"}) == []
+    (tmp_path / "webhook_secret").write_text("put back\n")
+    assert first_start.make_secrets(tmp_path, environment={}) == []
+
+
+def test_what_nobody_else_holds_is_made_anew(tmp_path: Path) -> None:
+    used_before(tmp_path, how="record")
+    (tmp_path / "admin_password").unlink()
+    assert first_start.make_secrets(tmp_path, environment={}) == ["admin_password"]
+
+
+def test_an_older_directory_gets_what_is_new(tmp_path: Path) -> None:
+    used_before(tmp_path, how="lock")
+    (tmp_path / "webhook_secret_jenkins").unlink()
+    assert first_start.make_secrets(tmp_path, environment={}) == ["webhook_secret_jenkins"]
+    (tmp_path / "webhook_secret_jenkins").unlink()
+    with pytest.raises(first_start.SecretsGone):
+        first_start.make_secrets(tmp_path, environment={})
+
+
+def test_a_database_without_deliveries_is_no_use_of_it(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "cihealing.sqlite3")) as told, told:
+        told.execute("CREATE TABLE cihealing_delivery (id)")
+    assert first_start.make_secrets(tmp_path, environment={}) == list(first_start.SECRETS)
+
+
+def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
+    used_before(tmp_path, how="lock")
+    (tmp_path / "webhook_secret").unlink()
+    command = [sys.executable, "-m", "cihealing", "up", "--port", "0", "--no-demo", "--data", str(tmp_path)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CI_HEALING_")}
+    told = subprocess.run(command, cwd=BASE, env=clean, capture_output=True, text=True, check=False, timeout=60)
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"cihealing: {tmp_path}/webhook_secret was in use and is gone. Put it back")
+    assert told.stderr.count("\n") == 1
+    assert not (tmp_path / "webhook_secret").exists()
+
+
+# ---------------------------------------------------------------- weak secrets
+
+
+STRONG = {f"CI_HEALING_{name}": secrets.token_hex(32) for name in ("SECRET_KEY", "WEBHOOK_SECRET", "API_TOKEN")}
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"CI_HEALING_WEBHOOK_SECRET": "hunter2"}, "CI_HEALING_WEBHOOK_SECRET has 7 characters; 20 are needed"),
+        ({"CI_HEALING_API_TOKEN": "x" * 40}, "CI_HEALING_API_TOKEN has about 0 bits"),
+        ({"CI_HEALING_API_TOKEN": "abc123" * 10}, "CI_HEALING_API_TOKEN has about"),
+        ({"CI_HEALING_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789"}, "CI_HEALING_SECRET_KEY has about"),
+        ({"CI_HEALING_SECRET_KEY": "please-change-me-your-secret-key-here"}, "CI_HEALING_SECRET_KEY looks like a placeholder"),
+        ({"CI_HEALING_SECRET_KEY": "django-insecure-" + secrets.token_hex(25)}, "CI_HEALING_SECRET_KEY is a key Django made"),
+        ({"CI_HEALING_API_TOKEN": "ChangeMe"}, "CI_HEALING_API_TOKEN is a word that is tried first"),
+        ({"CI_HEALING_METRICS_TOKEN": "prometheus"}, "CI_HEALING_METRICS_TOKEN has 10"),
+        ({"CI_HEALING_WEBHOOK_SECRET": secrets.token_hex(32) + ",old"}, "CI_HEALING_WEBHOOK_SECRET has 3"),
+        ({"CI_HEALING_WEBHOOK_SECRET_GITLAB": "gitlab"}, "CI_HEALING_WEBHOOK_SECRET_GITLAB has 6"),
+        ({"CI_HEALING_API_TOKEN": STRONG["CI_HEALING_SECRET_KEY"]}, "CI_HEALING_SECRET_KEY and CI_HEALING_API_TOKEN are one secret"),
+        (
+            {"CI_HEALING_WEBHOOK_SECRET_JENKINS": STRONG["CI_HEALING_WEBHOOK_SECRET"]},
+            "CI_HEALING_WEBHOOK_SECRET and CI_HEALING_WEBHOOK_SECRET_JENKINS are one secret",
+        ),
+    ],
+)
+def test_production_refuses_secrets_that_can_be_guessed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match="openssl rand -hex 32") as refused:
+        read(monkeypatch, tmp_path, CI_HEALING_ENV="production", **{**STRONG, **variables})
+    assert says in str(refused.value)
+    assert not any(secret in str(refused.value) for secret in STRONG.values())
+    assert read(monkeypatch, tmp_path, **{**STRONG, **variables}).env == "embedded"
+
+
+def test_secrets_as_they_are_made_are_strong() -> None:
+    made = [secrets.token_urlsafe(size) for size in first_start.SECRETS.values() for _ in range(300)]
+    made += [secrets.token_hex(size) for size in (16, 32) for _ in range(300)] + ["whsec_" + secrets.token_urlsafe(24) for _ in range(300)]
+    assert [secret for secret in made if strength.weakness(secret)] == []
+    assert not strength.weakness("cihealing-webhook-" + secrets.token_hex(20)), "a name before it makes it no weaker"
+
+
+# ---------------------------------------------------------------- the first password
+
+
+def started_in_a_terminal(data: Path) -> tuple[str, subprocess.Popen[bytes]]:
+    """What `up` shows a person."""
+    ours, its = pty.openpty()
+    clean = {name: value for name, value in os.environ.items() if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL", name)}
+    command = [sys.executable, "-m", "cihealing", "up", "--port", "0", "--no-demo", "--data", str(data)]
+    process = subprocess.Popen(command, cwd=BASE, env=clean, stdout=its, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    os.close(its)
+    shown = b""
+    while b"login:" not in shown or not shown.endswith(b"\n"):
+        shown += os.read(ours, 4096)
+    return shown.decode(), process
+
+
+def test_a_person_at_a_terminal_is_shown_the_first_password(tmp_path: Path) -> None:
+    shown, process = started_in_a_terminal(tmp_path / "data")
+    process.kill()
+    process.wait()
+    assert f"admin / {(tmp_path / 'data' / 'admin_password').read_text().strip()}" in shown
+    assert (tmp_path / "data" / "admin_password").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("password", ["hunter2", "password123456"])
+def test_a_weak_password_of_the_first_admin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    monkeypatch.setenv("CI_HEALING_ADMIN_PASSWORD", password)
+    with pytest.raises(first_start.NoPassword, match="CI_HEALING_ADMIN_PASSWORD") as refused:
+        first_start.ensure_admin(tmp_path)
+    assert password not in str(refused.value)
+    assert not get_user_model().objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_first_password_may_lie_in_a_file_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI_HEALING_ADMIN_PASSWORD_FILE", str(tmp_path / "named"))
+    with pytest.raises(first_start.NoPassword, match="named: No such file"):
+        first_start.ensure_admin(tmp_path)
+    (tmp_path / "named").write_text("a long enough one\n")
+    assert first_start.ensure_admin(tmp_path) == "a long enough one"

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
 
-from cihealing import hooks, ingest, policy_file, registry, service
+from cihealing import hooks, ingest, policy_file, registry, secret_paths, service
 from cihealing.adapters.ci import buildkite, circleci, generic, github, gitlab, jenkins
 from cihealing.domain.policy import HookPolicy, Policy
 from cihealing.domain.values import Failed, Ignored, Passed
@@ -68,7 +68,8 @@ def post(body: bytes, *, provider: str = "generic", token: str = "", headers: Ma
     )
     request.META.update(more)
     request._stream = more.get("wsgi.input", request._stream)
-    return ingest.webhook(request, provider=provider, path_token=token)
+    request.META[secret_paths.TOKEN] = token
+    return ingest.webhook(request, provider=provider)
 
 
 def send(payload: object, *, provider: str = "generic") -> HttpResponse:
@@ -120,12 +121,6 @@ def test_jenkins_comes_with_its_token_in_the_path(told: Service) -> None:
     assert problem(post(body, provider="jenkins", token="wrong")) == (401, "bad-signature")
     assert problem(post(body, provider="jenkins")) == (401, "bad-signature")
     assert len(told.received) == 1
-
-
-def test_a_refused_jenkins_request_does_not_show_its_token_to_the_log(told: Service) -> None:
-    request = RequestFactory().post(f"/webhook/jenkins/{SECRET.replace(' ', '-')}", data=b"{", content_type="application/json")
-    ingest.webhook(request, provider="jenkins", path_token=SECRET.replace(" ", "-"))
-    assert request.path == "/webhook/jenkins/[token]"
 
 
 def test_github_may_send_a_form(told: Service) -> None:

@@ -140,7 +140,7 @@ def _said(answer: Answer | Streamed) -> str:
         words = _wire.Fields(_wire.json_object(answer.body))
     except BadPayload:
         return ""
-    found = [words.label(name, limit=200) for name in ("message", "error") if isinstance(words.value.get(name), str)]
+    found = [words.label(name, limit=200) for name in ("message", "error") if words.is_text(name)]
     return f" ({found[0]})" if found else ""
 
 

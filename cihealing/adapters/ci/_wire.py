@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeGuard, TypeVar, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import msgspec
 from msgspec import structs
 
 from cihealing.domain.values import Failed, JobFacts, Passed, Result
@@ -111,6 +112,8 @@ def _check_string(text: str) -> None:
 
 # ---------------------------------------------------------------- fields
 
+LARGEST = 10**18
+"""Of a whole number: beyond it no column holds one."""
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._~+-]*(?:/[A-Za-z0-9._~+-]+)+")
 _CONTROL = ("Cc", "Cs", "Zl", "Zp")
@@ -132,12 +135,20 @@ def has_control(text: str) -> bool:
 
 
 class Fields:
-    """One object of a payload, read together with its path, so that every complaint names the field. Methods raise BadPayload."""
+    """One object of a payload, read together with its path, so that every complaint names the field.
+
+    There is no way to a value but a method that says of which type it must be. Methods raise BadPayload.
+    """
 
     def __init__(self, value: object, *, path: str = "") -> None:
         if not isinstance(value, Mapping):
             raise BadPayload(f"{path or 'the body'}: an object is expected")
-        self.value, self.path = value, path
+        self._value, self.path = value, path
+
+    @classmethod
+    def of(cls, **parts: Fields) -> Fields:
+        """An object put together from others."""
+        return cls({name: part._value for name, part in parts.items()})
 
     def at(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -146,24 +157,38 @@ class Fields:
         return BadPayload(f"{self.at(name)}: {expected}")
 
     def __contains__(self, name: str) -> bool:
-        return self.value.get(name) is not None
+        return self._value.get(name) is not None
+
+    def null(self, name: str) -> bool:
+        """Whether the field is there and null, which some senders mean something by."""
+        return name in self._value and name not in self
+
+    def is_text(self, name: str) -> bool:
+        return isinstance(self._value.get(name), str)
 
     def child(self, name: str) -> Fields:
-        return Fields(self.value.get(name), path=self.at(name))
+        return Fields(self._value.get(name), path=self.at(name))
 
     def maybe(self, name: str) -> Fields:
         """The object, an empty one where it is missing or null."""
         return self.child(name) if name in self else Fields({}, path=self.at(name))
 
     def children(self, name: str) -> list[Fields]:
-        found = self.value[name] if name in self else []
+        found = self._value[name] if name in self else []
         if not isinstance(found, list) or len(found) > MAX_ITEMS:
             raise self.bad(name, f"a list of at most {MAX_ITEMS} objects is expected")
         return [Fields(item, path=f"{self.at(name)}[{index}]") for index, item in enumerate(found)]
 
+    def texts(self, name: str) -> list[str]:
+        """A list of texts, an empty one where it is missing or null."""
+        found = self._value[name] if name in self else []
+        if not isinstance(found, list) or len(found) > MAX_ITEMS or not all(isinstance(item, str) for item in found):
+            raise self.bad(name, f"a list of at most {MAX_ITEMS} texts is expected")
+        return found
+
     def raw(self, name: str) -> str:
         """Text of any length and characters; "" where it is missing or null."""
-        found = self.value.get(name)
+        found = self._value.get(name)
         if found is not None and not isinstance(found, str):
             raise self.bad(name, "text is expected")
         return found or ""
@@ -223,12 +248,30 @@ class Fields:
 
     def ident(self, name: str) -> str:
         """A provider's id, number or text, as text."""
-        found = self.value.get(name)
-        if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 10**30:
+        found = self._value.get(name)
+        if is_integer(found) and 0 <= found < 10**30:
             return str(found)
         if isinstance(found, str) and re.fullmatch(r"[\x21-\x7e]{1,200}", found):
             return found
         raise self.bad(name, "an id (a number, or text of 1 to 200 characters) is expected")
+
+    def maybe_ident(self, name: str) -> str:
+        """An id; "" where it is missing or null."""
+        return self.ident(name) if name in self else ""
+
+    def number(self, name: str, *, least: int = -LARGEST, most: int = LARGEST) -> int | None:
+        """A whole number, also one written as text; None where it is missing or null."""
+        found = self._value.get(name)
+        if isinstance(found, str) and re.fullmatch(r"-?[0-9]{1,18}", found):
+            found = int(found)
+        if found is not None and not (is_integer(found) and least <= found <= most):
+            raise self.bad(name, f"a whole number from {least} to {most} is expected")
+        return found
+
+    def scalar(self, name: str) -> str | int | float | None:
+        """Text, a number or a truth value, for what is only handed on; None for anything else."""
+        found = self._value.get(name)
+        return found if isinstance(found, str | int | float) else None
 
     def link(self, name: str) -> str:
         """An http(s) URL people may click; "" for anything else."""
@@ -236,16 +279,24 @@ class Fields:
         return found if web(found) and len(found) <= 2_000 and not has_control(found) else ""
 
     def moment(self, name: str) -> datetime | None:
-        """A time in ISO 8601, or as GitLab writes it (`2019-05-01 12:33:04 UTC`); None for anything else."""
-        found = self.value.get(name)
+        """A time in ISO 8601, or as GitLab writes it (`2019-05-01 12:33:04 UTC`); None where it is missing or written otherwise."""
         try:
-            moment = datetime.fromisoformat(str(found)[:60].replace(" UTC", "+00:00"))
+            moment = datetime.fromisoformat(self.raw(name)[:60].replace(" UTC", "+00:00"))
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             return None
 
     def flag(self, name: str) -> bool:
-        return self.value.get(name) is True
+        """False where it is missing or null."""
+        found = self._value.get(name)
+        if found is not None and not isinstance(found, bool):
+            raise self.bad(name, "true or false is expected")
+        return bool(found)
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether it is a JSON integer: to Python, true and false are integers too."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def web(url: str) -> bool:
@@ -313,12 +364,39 @@ def jenkins_job(job: str, *, branch: str) -> str:
 # ---------------------------------------------------------------- results
 
 
+ResultOfJob = TypeVar("ResultOfJob", Failed, Passed)
+LONGEST = {
+    "host": 255, "job_run_id": 200, "parent_id": 200, "repository": 300, "branch": 300, "base_branch": 300, "commit": 64, "job": 300,
+    "pipeline_url": 2_000,
+}  # fmt: skip
+"""Characters each fact of a job may have: the columns they are kept in hold no more."""
+
+
 def failed(facts: JobFacts, **more: Any) -> Failed:
-    return Failed(**structs.asdict(facts), **more)
+    """Raises BadPayload as `checked` does."""
+    return checked(Failed(**structs.asdict(facts), **more))
 
 
 def passed(facts: JobFacts, **more: Any) -> Passed:
-    return Passed(**structs.asdict(facts), **more)
+    """Raises BadPayload as `checked` does."""
+    return checked(Passed(**structs.asdict(facts), **more))
+
+
+def checked(result: ResultOfJob) -> ResultOfJob:
+    """The result, if every value in it is of the type it was declared with and short enough to be kept.
+
+    Python looks at neither; what slips through an adapter would be stored, and could never be read again. Raises BadPayload.
+    """
+    told = msgspec.to_builtins(result, builtin_types=(datetime,))
+    try:
+        msgspec.convert(told, type(result), strict=True)
+    except msgspec.ValidationError as error:
+        raise BadPayload(f"this result cannot be kept: {error}") from None
+    facts = {**told, **told["execution"]}
+    for name, most in LONGEST.items():
+        if len(facts.get(name, "")) > most:
+            raise BadPayload(f"{name} of the job has more than the {most} characters that are kept")
+    return result
 
 
 def facts_of(result: Result) -> JobFacts:

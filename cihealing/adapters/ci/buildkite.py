@@ -81,7 +81,7 @@ def _state(job: _wire.Fields) -> str:
     state = job.label("state").lower()
     if state != "finished":
         return state
-    return "passed" if job.value.get("exit_status") in (0, "0") else "failed"
+    return "passed" if job.number("exit_status") == 0 else "failed"
 
 
 def _facts(body: _wire.Fields, job: _wire.Fields, build: _wire.Fields) -> JobFacts:
@@ -97,7 +97,7 @@ def _facts(body: _wire.Fields, job: _wire.Fields, build: _wire.Fields) -> JobFac
         pipeline_url=job.link("web_url") or build.link("web_url"),
         base_branch=request.branch("base"),
         fork=fork or (bool(source) and source != repository),
-        parent_id=build.ident("id") if "id" in build else "",
+        parent_id=build.maybe_ident("id"),
         finished_at=job.moment("finished_at"),
     )
 
@@ -217,4 +217,4 @@ def _retries(build: _wire.Fields, job: str) -> list[str]:
 
 def _of_build(build: _wire.Fields, job: _wire.Fields) -> Result:
     """From a job of a build as the REST API shows it: the same fields as in the webhook, put together in another way."""
-    return _job(_wire.Fields({"job": job.value, "build": build.value, "pipeline": build.value.get("pipeline")}))
+    return _job(_wire.Fields.of(job=job, build=build, pipeline=build.child("pipeline")))

@@ -74,7 +74,7 @@ def _facts(body: _wire.Fields, part: _wire.Fields, *, run: str, coarse: bool) ->
         job=part.title("name"),
         pipeline_url=workflow.link("url"),
         fork=fork,
-        parent_id=workflow.ident("id") if "id" in workflow else "",
+        parent_id=workflow.maybe_ident("id"),
         coarse=coarse,
         finished_at=part.moment("stopped_at"),
     )
@@ -233,7 +233,7 @@ def _workflow_facts(conversation: Conversation, workflow: _wire.Fields, *, asked
     """Of the workflow itself, with what its pipeline says of the source."""
     pipeline = asked.fields(conversation.get(f"api/v2/pipeline/{_known(workflow.ident('pipeline_id'))}"))
     page = {"id": workflow.ident("id"), "url": f"https://app.circleci.com/pipelines/workflows/{workflow.ident('id')}"}
-    body = _wire.Fields({"workflow": page, "pipeline": pipeline.value})
+    body = _wire.Fields.of(workflow=_wire.Fields(page), pipeline=pipeline)
     return _facts(body, workflow, run=f"workflow-{workflow.ident('id')}", coarse=True)
 
 

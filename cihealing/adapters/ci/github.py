@@ -28,6 +28,7 @@ name = "github"
 TOKEN = "CI_HEALING_GITHUB_TOKEN"  # noqa: S105 - the name of the setting
 
 RED = ("failure", "timed_out", "startup_failure")
+MAX_ATTEMPT = 9_999
 
 
 # ---------------------------------------------------------------- inbound
@@ -110,7 +111,7 @@ def _check_run(body: _wire.Fields) -> Result:
         pipeline_url=check.link("details_url") or check.link("html_url"),
         base_branch=_base_branch(check),
         # GitHub: "head_branch is null for a push to a fork", see 'Check runs' in the REST docs.
-        fork="head_branch" in suite.value and "head_branch" not in suite,
+        fork=suite.null("head_branch"),
         parent_id=run,
         finished_at=check.moment("completed_at"),
     )
@@ -159,12 +160,13 @@ def _run_result(run: _wire.Fields, *, repository: str, host: str) -> Result:
 
 def _of_fork(run: _wire.Fields, repository: str) -> bool:
     """A deleted fork leaves `head_repository: null`."""
-    return "head_repository" in run.value and run.maybe("head_repository").label("full_name") != repository
+    if "head_repository" in run:
+        return run.child("head_repository").label("full_name") != repository
+    return run.null("head_repository")
 
 
 def _attempt(run: _wire.Fields) -> int:
-    found = run.value.get("run_attempt", 1)
-    return found if isinstance(found, int) and 1 <= found < 10_000 else 1
+    return run.number("run_attempt", least=1, most=MAX_ATTEMPT) or 1
 
 
 def _check_suite(body: _wire.Fields) -> Result:
@@ -333,7 +335,9 @@ def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transpor
 def _run_again(conversation: Conversation, execution: Mapping[str, str], *, asked: _outbound.Asked) -> int:
     """The attempt the failed jobs of a run are tried in again."""
     run = f"/repos/{execution['repository']}/actions/runs/{execution['jobRunId'].removeprefix('run-')}"
-    newest = _attempt(asked.fields(conversation.get(run)))
+    found = asked.fields(conversation.get(run))
+    with asked.readable():
+        newest = _attempt(found)
     first = int(execution.get("attempt") or 1) if _is_id(execution.get("attempt") or "1") else 1
     wanted = first + _outbound.asked_before(execution) + 1
     if newest >= wanted:
@@ -350,11 +354,11 @@ def _job_again(conversation: Conversation, execution: Mapping[str, str], *, aske
         run = f"{repository}/runs/{job.ident('run_id')}"
         jobs = _jobs(conversation, f"{run}/jobs", asked=asked, which="all")
         tries, before = _later_tries(jobs, job), _outbound.asked_before(execution)
-    if len(tries) > before:
-        return _attempt(tries[before])
-    newest = max((_attempt(other) for other in [*jobs, job]), default=1)
-    red = {other.label("name") for other in jobs if _attempt(other) == newest and other.label("conclusion") in RED}
-    last = [job, *tries][-1].ident("id")
+        if len(tries) > before:
+            return _attempt(tries[before])
+        newest = max((_attempt(other) for other in [*jobs, job]), default=1)
+        red = {other.label("name") for other in jobs if _attempt(other) == newest and other.label("conclusion") in RED}
+        last = [job, *tries][-1].ident("id")
     _ask(conversation, f"{run}/rerun-failed-jobs" if len(red) > 1 else f"{repository}/jobs/{last}/rerun", asked=asked)
     return newest + 1
 

@@ -61,7 +61,7 @@ def _job(body: _wire.Fields) -> Result:
         commit=body.commit("sha"),
         job=body.title("build_name"),
         pipeline_url=_page(body, job=body.ident("build_id")),
-        parent_id=body.ident("pipeline_id") if "pipeline_id" in body else "",
+        parent_id=body.maybe_ident("pipeline_id"),
         finished_at=body.moment("build_finished_at"),
     )
     status, allowed = body.label("build_status"), body.flag("build_allow_failure")
@@ -86,7 +86,7 @@ def _pipeline_job(body: _wire.Fields, pipeline: _wire.Fields, build: _wire.Field
         job=build.title("name"),
         pipeline_url=_page(body, job=build.ident("id")),
         base_branch=request.branch("target_branch"),
-        fork=request.value.get("source_project_id") != request.value.get("target_project_id"),
+        fork=request.maybe_ident("source_project_id") != request.maybe_ident("target_project_id"),
         parent_id=pipeline.ident("id"),
         finished_at=build.moment("finished_at"),
     )

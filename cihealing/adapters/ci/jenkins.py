@@ -140,7 +140,7 @@ def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.B
         asked = _asked(f"the builds of {job}", "Job/Read")
         with asked.readable():
             key = "queueId" if mark.startswith("q") else "number"
-            found = [build for build in _builds(conversation, job, asked=asked) if build.value.get(key) == int(mark[1:])]
+            found = [build for build in _builds(conversation, job, asked=asked) if build.number(key) == int(mark[1:])]
             over = [build for build in found if not build.flag("building") and build.label("result")]
             page = f"{conversation.side.base.url}/{job}"
             return _outbound.ended(_built(over[0], job=job, page=page, host=host) if over else None)
@@ -191,8 +191,7 @@ def _revision(build: _wire.Fields, repository: str) -> _wire.Fields | None:
 
 
 def _repositories(action: _wire.Fields) -> list[str]:
-    urls = action.value.get("remoteUrls")
-    return [_wire.repository_of(url) for url in urls[:20] if isinstance(url, str)] if isinstance(urls, list) else []
+    return [_wire.repository_of(url) for url in action.texts("remoteUrls")[:20]]
 
 
 def _build_again(conversation: Conversation, job: str, *, number: int, asked: _outbound.Asked) -> str:
@@ -211,8 +210,8 @@ def _build_again(conversation: Conversation, job: str, *, number: int, asked: _o
 
 def _parameter(one: _wire.Fields) -> tuple[str, str]:
     """Raises PermanentError for a secret or a file: what it was is not told."""
-    value = one.value.get("value")
-    if not isinstance(value, str | int | float):
+    value = one.scalar("value")
+    if value is None:
         raise PermanentError(f"the build's parameter {one.label('name')!r} is not told by Jenkins: build it again there")
     return one.raw("name"), str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -18,7 +18,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from cihealing import policy_file, registry
 from cihealing.adapters.git import version
-from cihealing.first_start import SECRETS
+from cihealing.first_start import SECRETS, SecretsGone, gone
 from cihealing.management import outside, signing
 from cihealing.management.findings import Finding, bad, note, ok
 from cihealing.secrecy import masked
@@ -52,6 +52,8 @@ def data_directory() -> Finding:
         return note("data directory", f"{path} does not exist yet; `cihealing up` makes it")
     if not os.access(path, os.W_OK):
         return bad("data directory", f"{path} is not writable")
+    if lost := gone(path, environment=os.environ):
+        return bad("data directory", str(SecretsGone(path, lost)))
     exposed = [name for name in SECRETS if readable_by_others(path / name)]
     if exposed:
         return bad("data directory", f"{', '.join(exposed)} in {path} can be read by others: chmod 600")
@@ -107,8 +109,18 @@ def webhook_secret() -> Finding:
     return note("webhook secret", "none: every webhook is refused; `cihealing up` makes one, or set CI_HEALING_WEBHOOK_SECRET")
 
 
+def proxies() -> Finding:
+    named = settings.CI_HEALING["TRUSTED_PROXIES"]
+    if named:
+        return ok("proxies", f"forwarded headers are believed of {', '.join(map(str, named))}")
+    if settings.CI_HEALING["URL"].startswith("https://"):
+        return note("proxies", "none: everybody counts as the proxy in front of this; name it in CI_HEALING_TRUSTED_PROXIES")
+    return ok("proxies", "none: forwarded headers are not believed")
+
+
 CHECKS: tuple[Callable[[], Finding], ...] = (
     python, git, sandbox, data_directory, database, broker, policy, switch, webhook_secret, signing.strength, signing.signatures,
+    signing.jenkins, proxies,
     *outside.LOCAL,
 )  # fmt: skip
 

@@ -47,7 +47,10 @@ class Command(BaseCommand):
         settings.CI_HEALING["URL"] = settings.CI_HEALING["URL"] or url_of(host, port=sock.getsockname()[1])
         self.check()
         call_command("migrate", verbosity=0, interactive=False)
-        password = first_start.ensure_admin(data)
+        try:
+            password = first_start.ensure_admin(data)
+        except first_start.NoPassword as error:
+            raise CommandError(str(error)) from None
         day = self.day(data, sock_port=sock.getsockname()[1], host=host) if demo and demo_wanted(data) else None
 
         def ready() -> None:
@@ -81,9 +84,11 @@ class Command(BaseCommand):
         problem = None if settings.CI_HEALING["SANDBOX"] == "plain" else registry.sandbox_trouble()
         if problem:
             self.tell(f"{problem}: repository code is not run, failures are diagnosed only (see `cihealing doctor`)")
-        self.tell(f"secrets:  {data}/webhook_secret, {data}/api_token")
+        self.tell(f"secrets:  {data}/webhook_secret, {data}/webhook_secret_jenkins, {data}/api_token")
         self.tell(f"cihealing is up: {settings.CI_HEALING['URL']}")
-        self.tell(f"login:    {first_start.ADMIN} {f'/ {password}' if password else f'(password in {data}/admin_password)'}")
+        # What is no terminal is a log, or may become one.
+        shown = f"/ {password}" if password and self.stdout.isatty() else f"(password in {data}/admin_password)"
+        self.tell(f"login:    {first_start.ADMIN} {shown}")
 
 
 def url_of(host: str, *, port: int) -> str:

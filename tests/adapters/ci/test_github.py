@@ -112,7 +112,13 @@ def test_pull_requests_name_their_base_and_forks_are_seen() -> None:
 
 def test_a_workflow_run_keeps_its_attempt() -> None:
     assert parse("workflow_run", workflow_run()).execution.attempt == 2  # type: ignore[union-attr]
-    assert parse("workflow_run", workflow_run(run_attempt="x")).execution.attempt == 1  # type: ignore[union-attr]
+    assert parse("workflow_run", workflow_run(run_attempt=None)).execution.attempt == 1  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("attempt", [True, False, 0, -1, 10_000, 1.0, "x", [], {}])
+def test_an_attempt_is_a_number(attempt: Any) -> None:
+    with pytest.raises(BadPayload, match=r"^workflow_run\.run_attempt"):
+        parse("workflow_run", workflow_run(run_attempt=attempt))
 
 
 @pytest.mark.parametrize("event", ["ping", "push", "pull_request", "installation", "deployment_status", "é\x00"])

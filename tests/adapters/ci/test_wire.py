@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cihealing.adapters.ci import _wire
+from cihealing.domain.values import ExecutionRef, JobFacts
 from cihealing.ports import BadPayload
 
 
@@ -177,14 +183,78 @@ def test_and_nothing_else(value: object) -> None:
         ("2026-05-04T11:59:30", "2026-05-04T11:59:30+00:00"),
         ("yesterday", None),
         ("0001-01-01T00:00:00+14:00", None),
-        (17, None),
         (None, None),
-        ({}, None),
     ],
 )
 def test_times_are_utc_or_none(value: object, found: str | None) -> None:
     moment = _wire.Fields({"at": value}).moment("at")
     assert (moment.isoformat() if moment else None) == found
+
+
+NO_INTEGERS: list[Any] = [True, False, 1.0, 1.5, "x", "1.0", "", "\u0663", 10**19, -(10**19), "9" * 30, [], {}, [1]]
+
+
+@pytest.mark.parametrize("value", NO_INTEGERS)
+def test_a_whole_number_is_one_and_true_is_none(value: Any) -> None:
+    with pytest.raises(BadPayload, match=r"^a: a whole number"):
+        _wire.Fields({"a": value}).number("a")
+
+
+def test_a_whole_number_may_be_text_or_missing() -> None:
+    fields = _wire.Fields({"a": 7, "b": "-1", "c": None})
+    assert [fields.number(name) for name in "abcd"] == [7, -1, None, None]
+    with pytest.raises(BadPayload, match="from 1 to 6"):
+        fields.number("a", least=1, most=6)
+
+
+@pytest.mark.parametrize(
+    ("method", "value"),
+    [
+        *[("ident", value) for value in (True, False, None, 1.0, -1, [], {})],
+        *[("maybe_ident", value) for value in (True, 1.0, [], {})],
+        *[("flag", value) for value in (0, 1, "true", "", [], {})],
+        *[("moment", value) for value in (True, 17, 17.5, [], {})],
+        *[("raw", value) for value in (True, 0, 1.5, [], {})],
+        *[("texts", value) for value in (True, 0, "x", {}, [1], [None], ["x", True])],
+        *[("children", value) for value in (True, 0, "x", {}, [1], [None], [[]])],
+        *[("child", value) for value in (True, 0, "x", None, [], [{}])],
+        *[("maybe", value) for value in (True, 0, "x", [], [{}])],
+    ],
+)
+def test_a_value_of_another_type_is_refused_and_its_field_named(method: str, value: Any) -> None:
+    with pytest.raises(BadPayload, match=r"^a"):
+        getattr(_wire.Fields({"a": value}), method)("a")
+
+
+def test_there_is_no_way_to_a_value_around_its_type() -> None:
+    """An adapter that reads a payload's values untyped brings back the fault this class is there against."""
+    places = Path(_wire.__file__).parent
+    around = [f"{path.name}: {line.strip()}" for path in sorted(places.glob("*.py")) if path.name != "_wire.py"
+              for line in path.read_text().splitlines() if re.search(r"\._?value\b|payload\[|payload\.get", line)]  # fmt: skip
+    assert around == []
+
+
+FACTS = JobFacts(execution=ExecutionRef(provider="x", host="", job_run_id="1"), repository="a/b", branch="", commit="1" * 40, job="j")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        structs.replace(FACTS, execution=structs.replace(FACTS.execution, attempt=True)),
+        structs.replace(FACTS, execution=structs.replace(FACTS.execution, attempt=None)),  # type: ignore[arg-type]
+        structs.replace(FACTS, execution=structs.replace(FACTS.execution, job_run_id=7)),  # type: ignore[arg-type]
+        structs.replace(FACTS, execution=structs.replace(FACTS.execution, job_run_id="1" * 201)),
+        structs.replace(FACTS, execution=structs.replace(FACTS.execution, host="h" * 256)),
+        structs.replace(FACTS, fork=1),  # type: ignore[arg-type]
+        structs.replace(FACTS, branch=None),  # type: ignore[arg-type]
+        structs.replace(FACTS, finished_at=datetime(2026, 5, 4)),
+        structs.replace(FACTS, parent_id="1" * 201),
+    ],
+)
+def test_what_slips_through_an_adapter_is_kept_by_nobody(facts: JobFacts) -> None:
+    for make in (_wire.failed, _wire.passed):
+        with pytest.raises(BadPayload):
+            make(facts)
 
 
 @pytest.mark.parametrize(
