@@ -70,7 +70,9 @@ def build() -> Application:
     inner = get_asgi_application()
     from django.conf import settings
 
-    return bounded(inner, limit=settings.CI_HEALING["MAX_BODY"])
+    from config.failures import answered
+
+    return answered(bounded(inner, limit=settings.CI_HEALING["MAX_BODY"]))
 
 
 application = build()

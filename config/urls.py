@@ -16,3 +16,5 @@ urlpatterns = [
     path("", include("cihealing.api.urls_root")),
     path("", include("dashboard.urls")),
 ]
+
+handler500 = "config.failures.server_error"

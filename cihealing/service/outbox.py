@@ -19,7 +19,7 @@ from cihealing.domain.effects import HEALING, IRREVOCABLE, AnyEffect, Effect, na
 from cihealing.domain.values import NAMESPACE
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
-from cihealing.service.clock import database_now
+from cihealing.service import jumps
 from cihealing.service.secrets import masked
 
 logger = logging.getLogger(__name__)
@@ -44,17 +44,23 @@ def effect_id(stream: UUID, version: int, name: str, ordinal: int) -> UUID:
 
 
 def enqueue(stream: UUID, called: Iterable[tuple[int, Effect]], *, run_id: UUID | None, now: datetime) -> None:
-    """Write a row for each (version, effect) and tell the broker of those due once the transaction commits."""
-    rows = [_row(stream, version, i, effect, run_id, now) for i, (version, effect) in enumerate(called)]
+    """Write a row for each (version, effect) and tell the broker of those due once the transaction commits.
+
+    `now` is what their `not_before` was reckoned from, by the caller's clock; they wait as long by the database's.
+    """
+    effects = list(called)
+    at = jumps.now() if effects else now
+    rows = [_row(stream, version, i, effect, run_id, at, ahead=at - now) for i, (version, effect) in enumerate(effects)]
     Outbox.objects.bulk_create(rows)
-    poke_on_commit([row.id for row in rows if row.not_before <= now])
+    poke_on_commit([row.id for row in rows if row.not_before <= at])
 
 
-def _row(stream: UUID, version: int, ordinal: int, effect: Effect, run_id: UUID | None, now: datetime) -> Outbox:
+def _row(stream: UUID, version: int, ordinal: int, effect: Effect, run_id: UUID | None, at: datetime, *, ahead: timedelta) -> Outbox:
     name = name_of(effect)
     return Outbox(
         id=effect_id(stream, version, name, ordinal), stream=stream, version=version, ordinal=ordinal, name=name,
-        payload=_encoder.encode(effect).decode(), run_id=run_id, not_before=effect.not_before or now, created_at=now, state="pending",
+        payload=_encoder.encode(effect).decode(), run_id=run_id, not_before=effect.not_before + ahead if effect.not_before else at,
+        created_at=at, state="pending",
     )  # fmt: skip
 
 
@@ -71,8 +77,8 @@ def decode(row: Outbox) -> AnyEffect:
 
 def claim(effect: UUID) -> Outbox | None:
     """Take a due row under a lease; None where it is done, dropped, not due or another's. Its `claims` counts this one."""
+    now = jumps.now()
     with transaction.atomic():
-        now = database_now()
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         mine = Outbox.objects.filter(free, id=effect, state="pending", not_before__lte=now)
         if not mine.update(claims=F("claims") + 1, fence=F("fence") + 1, lease_until=now + LEASE):
@@ -85,11 +91,11 @@ def claim(effect: UUID) -> Outbox | None:
 def renew(row: Outbox) -> bool:
     """Hold the lease for another 60 s; False where it was lost or the effect was dropped."""
     mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
-    return bool(mine.update(lease_until=database_now() + LEASE))
+    return bool(mine.update(lease_until=jumps.now() + LEASE))
 
 
 def held(row: Outbox) -> bool:
-    return Outbox.objects.filter(id=row.id, fence=row.fence, state="pending", lease_until__gt=database_now()).exists()
+    return Outbox.objects.filter(id=row.id, fence=row.fence, state="pending", lease_until__gt=jumps.now()).exists()
 
 
 def finish(row: Outbox, *, state: str = "done") -> None:
@@ -103,12 +109,13 @@ def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> N
     """Give the row back, to be tried again in `delay` seconds; uncounted where trying says nothing about the effect."""
     claims = F("claims") if counted else F("claims") - 1
     mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
-    later = database_now() + timedelta(seconds=delay)
+    later = jumps.now() + timedelta(seconds=delay)
     mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=masked(error)[:1000])
 
 
-def hurry(stream: UUID, name: str, *, now: datetime) -> int:
+def hurry(stream: UUID, name: str) -> int:
     """What waits for a later look is due now; returns how many rows."""
+    now = jumps.now()
     waiting = Outbox.objects.filter(stream=stream, name=name, state="pending", lease_until=None, not_before__gt=now)
     ids = list(waiting.values_list("id", flat=True))
     Outbox.objects.filter(id__in=ids).update(not_before=now, poked_at=None)
@@ -118,7 +125,7 @@ def hurry(stream: UUID, name: str, *, now: datetime) -> int:
 
 def others_at_it(row: Outbox) -> bool:
     """Whether another effect of the same name and stream, older than this one, is being carried out."""
-    same = Outbox.objects.filter(stream=row.stream, name=row.name, state="pending", lease_until__gt=database_now())
+    same = Outbox.objects.filter(stream=row.stream, name=row.name, state="pending", lease_until__gt=jumps.now())
     return same.exclude(id=row.id).filter(Q(version__lt=row.version) | Q(version=row.version, ordinal__lt=row.ordinal)).exists()
 
 
@@ -152,7 +159,7 @@ def _drop(rows: QuerySet[Outbox], but: UUID | None) -> None:
 
 def irrevocable(stream: UUID) -> str | None:
     """The name of an effect on its way that cannot be taken back."""
-    now = database_now()
+    now = jumps.now()
     claimed = Outbox.objects.filter(stream=stream, state="pending", name__in=IRREVOCABLE, lease_until__gt=now)
     return claimed.values_list("name", flat=True).first()
 
@@ -177,8 +184,8 @@ def poke(ids: Sequence[UUID]) -> None:
 
 def due(limit: int = 50) -> list[UUID]:
     """Rows that wait and were not told of lately, oldest first; marks them as told."""
+    now = jumps.now()
     with transaction.atomic():
-        now = database_now()
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         untold = Q(poked_at=None) | Q(poked_at__lte=now - REPOKE)
         rows = Outbox.objects.filter(free, untold, state="pending", not_before__lte=now).order_by("not_before")
