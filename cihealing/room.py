@@ -1,4 +1,7 @@
-"""Whether there is room, and leave to write, wherever the service puts something. Found out by writing: a figure of free bytes is no leave."""
+"""Whether there is room, and leave to write, wherever the service puts something.
+
+Found out by writing: a figure of free bytes is no leave.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,11 @@ The broker is told which rows are due; what it forgets, the sweep finds again.
 from __future__ import annotations
 
 import logging
+import queue
+import threading
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -19,6 +23,7 @@ from cihealing.domain.effects import HEALING, IRREVOCABLE, AnyEffect, Effect, na
 from cihealing.domain.values import NAMESPACE
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
+from cihealing.outages import QUIET
 from cihealing.service import jumps
 from cihealing.service.secrets import masked
 
@@ -27,6 +32,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 MAX_CLAIMS = 5
 REPOKE = timedelta(seconds=30)
+MOST_UNTOLD = 10_000
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyEffect] = msgspec.json.Decoder(AnyEffect)
 
@@ -173,13 +179,53 @@ def poke_on_commit(ids: Sequence[UUID]) -> None:
 
 
 def poke(ids: Sequence[UUID]) -> None:
-    """Tell the broker; a lost broker delays work, it loses none."""
-    for effect in ids:
+    """Tell the broker, beside the caller: one that is away takes seconds to say so, and a delivery must not wait for that."""
+    teller.tell(ids)
+
+
+class Teller:
+    """One thread a process that tells the broker. A lost broker delays work, it loses none: what is not told is dropped here."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[UUID] = queue.Queue(MOST_UNTOLD)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._quiet_until = 0.0
+
+    def tell(self, ids: Sequence[UUID]) -> None:
+        with suppress(queue.Full):
+            for effect in ids:
+                self._waiting.put_nowait(effect)
+        with self._lock:
+            # A fork has the object and not the thread.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._send(self._waiting.get())
+
+    def _send(self, effect: UUID) -> None:
         try:
             current_app.send_task("cihealing.run_effect", kwargs={"effect_id": str(effect)}, retry=False)
         except Exception as error:  # every broker raises its own kind
-            logger.warning("the broker was not told of %s (%s): the sweep will find it", effect, error)
-            return
+            dropped = 1 + self._drop()
+            if time.monotonic() >= self._quiet_until:
+                self._quiet_until = time.monotonic() + QUIET
+                logger.warning("the broker was not told of %d effects (%s): the sweep will find them", dropped, error)
+
+    def _drop(self) -> int:
+        """It would be asked in vain for each, for seconds."""
+        dropped = 0
+        with suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
+                dropped += 1
+        return dropped
+
+
+teller = Teller()
 
 
 def due(limit: int = 50) -> list[UUID]:

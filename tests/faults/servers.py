@@ -93,9 +93,9 @@ def small_disk(directory: Path, *, megabytes: int) -> Iterator[Path]:
 def can_mount() -> bool:
     if os.getuid() != 0:
         return False
-    with tempfile.TemporaryDirectory() as directory, suppress(subprocess.CalledProcessError):
-        with small_disk(Path(directory) / "disk", megabytes=1):
-            return True
+    failing = (subprocess.CalledProcessError, OSError)
+    with tempfile.TemporaryDirectory() as directory, suppress(*failing), small_disk(Path(directory) / "disk", megabytes=1):
+        return True
     return False
 
 

@@ -34,7 +34,7 @@ from cihealing.circuit import Circuit
 from cihealing.models import Artifact, Delivery, Outbox, Run, StoredEvent
 from cihealing.service import lease, outbox
 from config import failures
-from tests.api.conftest import TOKEN, _append_only_again, committed  # noqa: F401
+from tests.api.conftest import TOKEN
 from tests.shell.fakes import LOG, Bench, failed, receive
 
 SECRET = "a-webhook-secret-for-these-tests"
@@ -139,8 +139,9 @@ def every_question_meets(error: Exception) -> Iterator[None]:
 def post(client: Client, number: int = 1) -> Any:
     body = json.dumps(
         {
-            "provider": "generic", "repository": "acme/shop", "branch": "main", "commitSha": f"{number:040x}", "job": "test", "errorLog": LOG,
-            "pipelineUrl": "https://ci.example.org/1", "errorType": "AssertionError", "executionId": f"e{number}", "deliveryId": f"d{number}",
+            "provider": "generic", "repository": "acme/shop", "branch": "main", "commitSha": f"{number:040x}", "job": "test",
+            "errorLog": LOG, "pipelineUrl": "https://ci.example.org/1", "errorType": "AssertionError", "executionId": f"e{number}",
+            "deliveryId": f"d{number}",
         }
     )  # fmt: skip
     return client.post(WEBHOOK, body, content_type="application/json", headers={"X-Hub-Signature-256": signed(body)})
@@ -301,7 +302,7 @@ def test_sqlite_says_itself_that_it_is_full_or_read_only(
     before = counts()
     with pragma(name, value=value, back=back):
         # What is full takes as much as its last page holds: sent until it says no.
-        answers = [post(sender, number) for number in range(2, 60)]
+        answers = [post(sender, number) for number in range(2, 8)]
     refused = [answer for answer in answers if answer.status_code != 202]
     assert refused
     assert {(answer.status_code, answer.json()["type"]) for answer in refused} == {(status, f"urn:cihealing:problem:{kind}")}
@@ -358,12 +359,13 @@ def test_readiness_asks_the_disk_and_names_it(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     health.probe.forget()
+    monkeypatch.setattr(health, "PATIENCE", 60.0)
     monkeypatch.setattr(room, "write_for_trial", full)
     answer = sender.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["detail"] == "missing: storage"
     assert answer["Retry-After"]
-    monkeypatch.undo()
+    monkeypatch.setattr(room, "write_for_trial", lambda directory: None)
     health.probe.forget()
     assert sender.get("/readyz").status_code == 200
     assert "Traceback" not in caplog.text
@@ -560,3 +562,27 @@ def test_a_policy_that_cannot_be_read_keeps_deliveries_and_does_nothing(settings
     policy, problem = policy_file.current()
     assert not policy.enabled
     assert "Is a directory" in str(problem)
+
+
+# ---------------------------------------------------------------- the broker
+
+
+def test_a_broker_that_is_away_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    asked, away = list[str](), threading.Event()
+
+    def send_task(name: str, *, kwargs: dict[str, str], retry: bool) -> None:
+        asked.append(kwargs["effect_id"])
+        away.wait(30)
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(outbox, "current_app", type("App", (), {"send_task": staticmethod(send_task)}))
+    teller = outbox.Teller()
+    teller.tell([uuid4() for _ in range(outbox.MOST_UNTOLD + 50)])
+    teller.tell([uuid4()])
+    wait_until(lambda: bool(asked))
+    away.set()
+    wait_until(teller._waiting.empty)
+    teller.tell([last := uuid4()])
+    wait_until(lambda: str(last) in asked)
+    assert len(asked) == 2, "what waited is dropped, not asked for one by one"
+    assert len(caplog.records) == 1

@@ -16,7 +16,6 @@ from cihealing.domain.effects import DeadlineTimer, WatchChange
 from cihealing.models import Clock, Outbox
 from cihealing.service import jumps, outbox
 from cihealing.service.jumps import NOTE, SLOW, TOLERANCE, Watch
-from tests.api.conftest import _append_only_again, committed  # noqa: F401
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 DAYS = timedelta(days=2)
