@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 BINARIES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
@@ -31,6 +32,7 @@ class Server:
 
     directory: Path
     port: int
+    environment: dict[str, str]
 
     @property
     def url(self) -> str:
@@ -40,7 +42,8 @@ class Server:
         assert BINARIES is not None
         log = ["-l", str(self.directory / "log"), "-w"]
         command = [*as_postgres(), str(BINARIES / "pg_ctl"), "-D", str(self.directory / "data"), *log, *words]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.directory)
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(command, check=True, cwd=self.directory, env={**os.environ, **self.environment}, **quiet)
 
     def start(self) -> None:
         self.control("-o", f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory}", "start")
@@ -58,15 +61,15 @@ class Server:
 
 
 @contextmanager
-def postgresql() -> Iterator[Server]:
-    """An empty server, stopped and removed at the end."""
+def postgresql(**environment: str) -> Iterator[Server]:
+    """An empty server, stopped and removed at the end; it is started with `environment` besides."""
     assert BINARIES is not None
     directory = Path(tempfile.mkdtemp(prefix="cihealing-pg-"))
     if as_postgres():
         shutil.chown(directory, "postgres", "postgres")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        server = Server(directory, free.getsockname()[1])
+        server = Server(directory, free.getsockname()[1], environment)
     made = [*as_postgres(), str(BINARIES / "initdb"), "-D", str(directory / "data"), "-U", "postgres", "-A", "trust", "--no-sync"]
     try:
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=directory)

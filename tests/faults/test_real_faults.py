@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import psycopg
@@ -248,3 +249,50 @@ def test_a_start_without_its_database_says_one_line(tmp_path: Path) -> None:
     with postgresql() as server:
         server.stop("fast")
         check_one_line(start(tmp_path, DATABASE_URL=server.url), "does not answer", "DATABASE_URL")
+
+
+# ---------------------------------------------------------------- the clock
+
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+
+
+@needs_server
+@pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed")
+@pytest.mark.parametrize("set_by", ["-2d", "+2d"])
+def test_what_waits_is_carried_out_though_the_clock_is_set_by_two_days(tmp_path: Path, set_by: str) -> None:
+    offset = tmp_path / "offset"
+    offset.write_text("+0\n")
+    for place in (offset, *offset.parents):
+        place.chmod(place.stat().st_mode | 0o055)
+    faked = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1"}
+    with (
+        postgresql(**faked, FAKETIME_DONT_FAKE_MONOTONIC="1") as server,
+        running(tmp_path / "data", database=server.url) as app,
+        told(app) as lines,
+    ):
+        assert app.post(body(1)).status_code == 202
+        with psycopg.connect(server.url, autocommit=True) as database:
+            wait_until(lambda: database.execute("SELECT count(*) FROM cihealing_clock").fetchone() == (1,))
+            soon, late = put(database, seconds=20), put(database, seconds=3 * 3600)
+            offset.write_text(f"{set_by}\n")
+            wait_until(lambda: any("clock was set" in line for line in lines))
+            wait_until(lambda: tried(database, soon))
+            assert not tried(database, late)
+        assert app.post(body(2)).status_code == 202
+    assert sum("clock was set" in line for line in lines) == 1
+
+
+def put(database: psycopg.Connection[Any], *, seconds: int) -> UUID:
+    """An effect that waits, of a kind that this release does not know: it is tried, and handed back."""
+    effect = uuid4()
+    database.execute(
+        "INSERT INTO cihealing_outbox (id, stream, version, ordinal, name, payload, state, claims, fence, last_error, created_at,"
+        " not_before)"
+        " VALUES (%s, %s, 1, 0, 'unknown', '{}', 'pending', 0, 0, '', clock_timestamp(), clock_timestamp() + %s * interval '1 s')",
+        (effect, uuid4(), seconds),
+    )
+    return effect
+
+
+def tried(database: psycopg.Connection[Any], effect: UUID) -> bool:
+    return database.execute("SELECT fence > 0 FROM cihealing_outbox WHERE id = %s", (effect,)).fetchone() == (True,)

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import time_machine
+from celery.beat import ScheduleEntry
 from django.db import connection, transaction
 
 from cihealing import clock, queries
@@ -16,6 +18,7 @@ from cihealing.domain.effects import DeadlineTimer, WatchChange
 from cihealing.models import Clock, Outbox
 from cihealing.service import jumps, outbox
 from cihealing.service.jumps import NOTE, SLOW, TOLERANCE, Watch
+from config.celery import app
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 DAYS = timedelta(days=2)
@@ -248,3 +251,14 @@ def test_a_host_whose_clock_differs_from_the_databases_delays_nothing(world: Wor
     waits = {row.name: (row.not_before - world.wall).total_seconds() for row in Outbox.objects.filter(stream=stream)}
     assert waits == {"watch_change": 60.0, "deadline_timer": 0.0}
     assert queries.backlog().oldest_due_seconds == 0.0
+
+
+def test_the_beat_does_not_look_at_a_clock_that_can_be_set() -> None:
+    """Celery's own schedules do, and would send no sweep for two days."""
+    settings = app.conf.beat_schedule["sweep"]
+    entry = ScheduleEntry(name="sweep", task=settings["task"], schedule=settings["schedule"], app=app)
+    at, most = datetime.now(UTC), settings["schedule"].run_every.total_seconds()
+    with time_machine.travel(at - DAYS):
+        assert 0 < entry.is_due().next <= most
+    with time_machine.travel(at + DAYS):
+        assert not entry.is_due().is_due
