@@ -51,6 +51,11 @@ class Server:
     def stop(self, mode: str) -> None:
         self.control("-m", mode, "stop")
 
+    def set_clock(self, offset: str) -> None:
+        """`-2d` puts it back by two days."""
+        (self.directory / "clock").write_text(f"{offset}\n")
+        (self.directory / "clock").chmod(0o644)
+
     def signal(self, number: int) -> None:
         """To the server and all of its processes."""
         main = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
@@ -61,18 +66,22 @@ class Server:
 
 
 @contextmanager
-def postgresql(**environment: str) -> Iterator[Server]:
-    """An empty server, stopped and removed at the end; it is started with `environment` besides."""
+def postgresql(*, faketime: Path | None = None) -> Iterator[Server]:
+    """An empty server, stopped and removed at the end. With faketime's library its clock can be set."""
     assert BINARIES is not None
     directory = Path(tempfile.mkdtemp(prefix="cihealing-pg-"))
     if as_postgres():
         shutil.chown(directory, "postgres", "postgres")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        server = Server(directory, free.getsockname()[1], environment)
+        server = Server(directory, free.getsockname()[1], {})
     made = [*as_postgres(), str(BINARIES / "initdb"), "-D", str(directory / "data"), "-U", "postgres", "-A", "trust", "--no-sync"]
     try:
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=directory)
+        if faketime:
+            server.set_clock("+0")
+            server.environment |= {"LD_PRELOAD": str(faketime), "FAKETIME_TIMESTAMP_FILE": str(directory / "clock")}
+            server.environment |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         server.start()
         yield server
     finally:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -134,13 +135,11 @@ def test_a_start_on_a_full_or_read_only_disk_says_one_line(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a second user")
-def test_a_start_in_a_directory_of_somebody_else_says_one_line(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for above in tmp_path.parents:
-        above.chmod(above.stat().st_mode | 0o011)
-    (tmp_path / "data").mkdir(mode=0o755)
+def test_a_start_in_a_directory_of_somebody_else_says_one_line() -> None:
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    check_one_line(start(tmp_path / "data", prefix=nobody), "give it to the user")
+    with tempfile.TemporaryDirectory() as data:
+        Path(data).chmod(0o755)
+        check_one_line(start(Path(data), prefix=nobody), "give it to the user")
 
 
 def test_a_start_over_a_damaged_database_says_one_line(tmp_path: Path) -> None:
@@ -260,21 +259,12 @@ FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), No
 @pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed")
 @pytest.mark.parametrize("set_by", ["-2d", "+2d"])
 def test_what_waits_is_carried_out_though_the_clock_is_set_by_two_days(tmp_path: Path, set_by: str) -> None:
-    offset = tmp_path / "offset"
-    offset.write_text("+0\n")
-    for place in (offset, *offset.parents):
-        place.chmod(place.stat().st_mode | 0o055)
-    faked = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1"}
-    with (
-        postgresql(**faked, FAKETIME_DONT_FAKE_MONOTONIC="1") as server,
-        running(tmp_path / "data", database=server.url) as app,
-        told(app) as lines,
-    ):
+    with postgresql(faketime=FAKETIME) as server, running(tmp_path, database=server.url) as app, told(app) as lines:
         assert app.post(body(1)).status_code == 202
         with psycopg.connect(server.url, autocommit=True) as database:
             wait_until(lambda: database.execute("SELECT count(*) FROM cihealing_clock").fetchone() == (1,))
             soon, late = put(database, seconds=20), put(database, seconds=3 * 3600)
-            offset.write_text(f"{set_by}\n")
+            server.set_clock(set_by)
             wait_until(lambda: any("clock was set" in line for line in lines))
             wait_until(lambda: tried(database, soon))
             assert not tried(database, late)
