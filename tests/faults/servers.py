@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 BINARIES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 
@@ -41,9 +40,10 @@ class Server:
     def control(self, *words: str) -> None:
         assert BINARIES is not None
         log = ["-l", str(self.directory / "log"), "-w"]
-        command = [*as_postgres(), str(BINARIES / "pg_ctl"), "-D", str(self.directory / "data"), *log, *words]
-        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(command, check=True, cwd=self.directory, env={**os.environ, **self.environment}, **quiet)
+        # Set behind the change of user: faketime makes what only the first user may open.
+        environment = ["env", *(f"{name}={value}" for name, value in self.environment.items())]
+        command = [*as_postgres(), *environment, str(BINARIES / "pg_ctl"), "-D", str(self.directory / "data"), *log, *words]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.directory)
 
     def start(self) -> None:
         self.control("-o", f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory}", "start")
