@@ -56,6 +56,21 @@ def main() -> None:
         # Whoever read has seen enough (`| head`): that is no fault of anyone's, and the interpreter must not trip over it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+    except Exception as error:
+        line = expected(error)
+        if not line:
+            raise
+        sys.stderr.write(f"cihealing: {line}\n")
+        sys.exit(1)
+
+
+def expected(error: Exception) -> str:
+    """What is wrong and what to do, in one line, for what is no fault of the code: disk, directories, database, settings. Else empty."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    from cihealing import outages
+
+    return " ".join(str(error).split()) if isinstance(error, ImproperlyConfigured) else outages.line(error)
 
 
 def run(arguments: list[str]) -> None:

@@ -78,7 +78,7 @@ def _hurry(raw: RawRequest, hook: hooks.Hook) -> None:
     """A forge that tells of our own change brings the next look at it forward; what it tells is not believed, it is looked at."""
     told = _wire.own_change(_wire.json_object(_json(raw)))
     if told and hook.speaks_for(told[0]):
-        service.hurry(*told, now=raw.received_at)
+        service.hurry(*told)
 
 
 def _adapter(provider: str) -> CIAdapter:

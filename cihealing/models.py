@@ -312,3 +312,17 @@ class Outbox(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} for {self.stream}"
+
+
+class Clock(models.Model):
+    """What time it was last, by the database and by the machine of whoever looked; one row."""
+
+    seen = models.DateTimeField()
+    boot = models.CharField(max_length=40)
+    """Which start of which machine `uptime` counts from; empty where that cannot be told."""
+    uptime = models.FloatField()
+    moved = models.FloatField()
+    """Seconds by which everything that waits was moved, in all: after jumps of the database's clock."""
+
+    def __str__(self) -> str:
+        return f"{self.seen:%Y-%m-%d %H:%M:%S}"

@@ -23,6 +23,7 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils import timezone
 
 from cihealing import models, store
+from cihealing.clock import database_now
 from cihealing.domain import events as e
 from cihealing.domain import run as core
 from cihealing.domain.policy import MERGING_FORGES
@@ -718,7 +719,7 @@ def ignored_fingerprints(viewer: Viewer) -> tuple[IgnoredRow, ...]:
 
 def backlog(*, now: datetime | None = None) -> Backlog:
     """How much waits: for health checks and metrics, so it names no repository."""
-    at = now or timezone.now()
+    at = now or database_now()
     pending = models.Outbox.objects.filter(state="pending")
     due = pending.filter(not_before__lte=at)
     oldest = due.order_by("not_before").values_list("not_before", flat=True).first()

@@ -83,7 +83,9 @@ def build() -> Application:
     inner = get_asgi_application()
     from django.conf import settings
 
-    return discreet(bounded(inner, limit=settings.CI_HEALING["MAX_BODY"]))
+    from config.failures import answered
+
+    return discreet(answered(bounded(inner, limit=settings.CI_HEALING["MAX_BODY"])))
 
 
 application = build()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery, Task
 
+from cihealing import outages
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
@@ -17,7 +19,10 @@ else:
 
 
 class ContainedTask(AnyTask):
-    """A task whose SystemExit or MemoryError is an ordinary failure: in a pool thread either would cost that slot for good."""
+    """A task whose SystemExit or MemoryError is an ordinary failure: in a pool thread either would cost that slot for good.
+
+    One that met an outage ends quietly: what it was to do stands in the outbox still, and the sweep finds it.
+    """
 
     abstract = True
 
@@ -26,6 +31,10 @@ class ContainedTask(AnyTask):
             return super().__call__(*args, **kwargs)
         except (SystemExit, MemoryError) as error:
             raise RuntimeError(f"{self.name} ended with {error!r}") from error
+        except Exception as error:
+            if not outages.meet(error):
+                raise
+            return None
 
 
 app = Celery("cihealing", task_cls=ContainedTask)

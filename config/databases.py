@@ -12,6 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 BUSY_TIMEOUT = 20
 """Seconds a writer waits for SQLite's lock; without it, six of ten concurrent deliveries failed."""
+PATIENCE = {"connect_timeout": "5", "tcp_user_timeout": "10000", "keepalives_idle": "30"}
+"""Of PostgreSQL's client, in s, ms and s: a server behind a broken network would else be waited for by the kernel's 15 minutes."""
 
 
 def database(url: str, *, data_directory: Path, pool: int) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def sqlite(path: Path) -> dict[str, Any]:
 def postgresql(url: str, *, pool: int) -> dict[str, Any]:
     parts = urlsplit(url)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "cihealing.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -54,10 +56,12 @@ def postgresql(url: str, *, pool: int) -> dict[str, Any]:
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
+            **PATIENCE,
             **dict(parse_qsl(parts.query)),
             "server_side_binding": True,
             "prepare_threshold": 5,
             # A pool, not CONN_MAX_AGE: under ASGI every thread would keep a connection of its own and leak it.
+            # Its time-out is for a busy server; a server that is away is told at once (cihealing/postgresql).
             "pool": {"min_size": 1, "max_size": pool, "timeout": 10},
         },
     }

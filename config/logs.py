@@ -76,6 +76,8 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
             "dashboard": {"level": level},
             "celery": {"level": "WARNING"},
             "uvicorn": {"level": "WARNING"},
+            # It warns of every try to connect; that the database is away is told once a minute (cihealing/outages.py).
+            "psycopg.pool": {"level": "ERROR"},
             # Axes tells every failed login; the lockout itself is what an operator must see.
             "axes": {"level": "WARNING"},
         },

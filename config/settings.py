@@ -12,6 +12,7 @@ from csp.constants import NONCE, NONE, SELF
 
 from cihealing.proxies import networks
 from config import environment
+from config.beat import every
 from config.databases import database
 from config.logs import logging_configuration
 
@@ -202,7 +203,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "cihealing.sweep", "schedule": 1.0 if EMBEDDED_BROKER else 30.0, "options": {"expires": 30.0}}}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "cihealing.sweep", "schedule": every(1.0 if EMBEDDED_BROKER else 30.0), "options": {"expires": 30.0}},
+}
 
 if EMBEDDED_BROKER:
     # 10 ms costs 3 % of an idle CPU and answers in 11 ms; Celery's own pace of 1 s would show on every page.

@@ -17,3 +17,5 @@ urlpatterns = [
     path("", include("cihealing.api.urls_root")),
     path("", include("dashboard.urls")),
 ]
+
+handler500 = "config.failures.server_error"

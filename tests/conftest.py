@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from cihealing import secrecy
 
@@ -34,3 +37,23 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+APPEND_ONLY = import_module("cihealing.migrations.0002_append_only")
+
+
+@pytest.fixture
+def _append_only_again(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    yield
+    with django_db_blocker.unblock():
+        with connection.schema_editor() as editor:
+            APPEND_ONLY.forwards(None, editor)
+        connection.close()
+
+
+@pytest.fixture
+def committed(_append_only_again: None, transactional_db: None) -> Iterator[None]:
+    """A database whose rows other threads see. It is emptied afterwards, which its triggers refuse as long as they are there."""
+    yield
+    with connection.schema_editor() as editor:
+        APPEND_ONLY.backwards(None, editor)

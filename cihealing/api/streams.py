@@ -21,7 +21,7 @@ from asgiref.sync import sync_to_async
 from django.db import close_old_connections, connections
 from django.http import StreamingHttpResponse
 
-from cihealing import contract, embedded, queries
+from cihealing import contract, embedded, outages, queries
 from cihealing.queries import GlobalEntry, Viewer
 
 log = logging.getLogger(__name__)
@@ -98,8 +98,9 @@ class Hub:
         while not self._over():
             try:
                 self.pass_on()
-            except Exception:
-                log.exception("reading new facts for streams failed; trying again")
+            except Exception as error:
+                if not outages.meet(error):
+                    log.exception("reading new facts for streams failed; trying again")
             close_old_connections()
             embedded.stopping.wait(POLL)
 
@@ -224,6 +225,12 @@ def _step(work: Callable[[], list[str]]) -> list[str]:
                 connection.close_if_unusable_or_obsolete()
 
 
+def _end(error: Exception) -> None:
+    """A stream ends at an outage: its client comes back and resumes. Anything else is raised again."""
+    if not outages.meet(error):
+        raise error
+
+
 def synchronously(feed: Feed) -> Iterator[str]:
     woken = threading.Event()
     listener = hub.listen(feed.viewer, wake=woken.set)
@@ -238,6 +245,8 @@ def synchronously(feed: Feed) -> Iterator[str]:
             news = listener.take()
             if text := pace.say(_step(partial(feed.go_on, news)) if news else []):
                 yield text
+    except Exception as error:
+        _end(error)
     finally:
         hub.leave(listener)
 
@@ -255,6 +264,8 @@ async def asynchronously(feed: Feed) -> AsyncIterator[str]:
             news = listener.take()
             if text := pace.say(await sync_to_async(_step)(partial(feed.go_on, news)) if news else []):
                 yield text
+    except Exception as error:
+        _end(error)
     finally:
         hub.leave(listener)
 

@@ -18,6 +18,7 @@ from cihealing.domain.values import (
     Owner,
     Purpose,
     Sign,
+    Time,
     Usage,
 )
 
@@ -70,7 +71,9 @@ class EndWithLeader(Command, frozen=True, kw_only=True):
 
 
 class PassDeadline(Command, frozen=True, kw_only=True):
-    """The timer over `max_total_duration` rang."""
+    """The timer over `max_total_duration` rang. `promised`: for when it was set; a clock that was set back meanwhile says less."""
+
+    promised: Time | None = None
 
 
 class ExpireReview(Command, frozen=True, kw_only=True):

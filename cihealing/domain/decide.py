@@ -86,8 +86,8 @@ def _life(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> Ev
             return [e.ClusterClosed()] if run.leads_cluster else []
         case c.EndWithLeader():
             return _end_with(run, command)
-        case c.PassDeadline():
-            return _deadline(run, policy, now)
+        case c.PassDeadline(promised=promised):
+            return _deadline(run, policy, max(now, promised or now))
         case c.ExpireReview(version=version):
             unanswered = run.status is RunStatus.FIXED and run.proven_at == version and not run.approved_by
             return [e.RunEscalated(reason="the review went unanswered", owner=run.owner)] if unanswered else []

@@ -259,7 +259,7 @@ class Run(Value, frozen=True, kw_only=True):
 
     def seconds_running(self, now: datetime) -> float:
         extra = (now - self.running_since).total_seconds() if self.running_since else 0.0
-        return self.ran_seconds + extra
+        return self.ran_seconds + max(0.0, extra)  # the clock may have been set back
 
     def at_head(self, *purposes: Purpose) -> tuple[Observation, ...]:
         """What was seen, outside attempts, on the commit work goes on with."""

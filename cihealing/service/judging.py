@@ -49,7 +49,7 @@ def judge_failed(failed: Failed, failure: Failure | None, *, log: Digest, now: d
     if told:
         return told
     if failed.branch.startswith(OURS):
-        hurry(failed.repository, failed.branch, now=now)
+        hurry(failed.repository, failed.branch)
         return ignored("builds of the service's own branches begin no run")
     if policies.current().repository(failed.repository).mode is Mode.OFF:
         return ignored(f"policy has {failed.repository} switched off")
@@ -60,11 +60,11 @@ def judge_failed(failed: Failed, failure: Failure | None, *, log: Digest, now: d
     return _admit(failed, failure, log, now)
 
 
-def hurry(repository: str, branch: str, *, now: datetime) -> None:
+def hurry(repository: str, branch: str) -> None:
     """A build of our own change ended: look at the change now instead of at the next time."""
     match = OWN_RUN.match(branch)
     if match and Run.objects.filter(id=UUID(match[1]), repository=repository).exists():
-        outbox.hurry(UUID(match[1]), "watch_change", now=now)
+        outbox.hurry(UUID(match[1]), "watch_change")
 
 
 def _told(failed: Failed) -> Judged | None:
@@ -172,7 +172,7 @@ def judge_passed(passed: Passed, *, now: datetime) -> Judged:
     """A green execution is a fact in any case; it ends the runs that waited for it."""
     one_at_a_time(passed.repository, passed.job)
     if passed.branch.startswith(OURS):
-        hurry(passed.repository, passed.branch, now=now)
+        hurry(passed.repository, passed.branch)
     same_job = Run.objects.filter(repository=passed.repository, job=passed.job)
     for run in same_job.filter(commit=passed.commit, awaiting_rerun=True):
         finished = c.RecordRerunFinished(outcome="green", execution=passed.execution)

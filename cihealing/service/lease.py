@@ -7,8 +7,9 @@ import threading
 import time
 from types import TracebackType
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
+from cihealing import outages
 from cihealing.models import Outbox
 from cihealing.service import outbox, policies
 
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 LOOK = 2.0
 """Seconds between looks: an abort or the kill switch ends a running command within 5 s."""
 RENEW = 20.0
+LASTS = outbox.LEASE.total_seconds() - 5 * LOOK
+"""Seconds after which a lease that could not be renewed counts as lost: before it is."""
 
 
 class Lease:
@@ -26,6 +29,7 @@ class Lease:
         self.lost = threading.Event()
         self._row = row
         self._over = threading.Event()
+        self._renewed = time.monotonic()
         self._thread = threading.Thread(target=self._watch, name=f"lease-{row.name}", daemon=True)
 
     def __enter__(self) -> Lease:
@@ -37,20 +41,28 @@ class Lease:
         self._thread.join()
 
     def _watch(self) -> None:
-        renewed = time.monotonic()
         try:
             while not self._over.wait(LOOK):
-                if time.monotonic() - renewed >= RENEW:
-                    renewed = time.monotonic()
-                    kept = outbox.renew(self._row)
-                else:
-                    kept = outbox.held(self._row)
-                if not kept or not policies.current().enabled:
+                if not self._kept() or not policies.current().enabled:
                     self.lost.set()
                     return
         except Exception:
-            # Without the database nobody can tell whether the lease still holds: stop, another claim will do it again.
             logger.exception("lease of %s %s could not be looked after", self._row.name, self._row.id)
             self.lost.set()
         finally:
             connection.close()
+
+    def _kept(self) -> bool:
+        """Without the database nobody else can have taken it, as long as it lasts; then it must be given up: another will do it again."""
+        try:
+            if time.monotonic() - self._renewed < RENEW:
+                return outbox.held(self._row)
+            begun = time.monotonic()
+            kept = outbox.renew(self._row)
+            self._renewed = begun
+            return kept
+        except (DatabaseError, InterfaceError) as error:
+            if not outages.meet(error):
+                raise
+            connection.close()
+            return time.monotonic() - self._renewed < LASTS

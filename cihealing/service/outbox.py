@@ -6,7 +6,11 @@ The broker is told which rows are due; what it forgets, the sweep finds again.
 from __future__ import annotations
 
 import logging
+import queue
+import threading
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
@@ -19,14 +23,16 @@ from cihealing.domain.effects import HEALING, IRREVOCABLE, AnyEffect, Effect, na
 from cihealing.domain.values import NAMESPACE
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
+from cihealing.outages import QUIET
 from cihealing.secrecy import masked
-from cihealing.service.clock import database_now
+from cihealing.service import jumps
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
 MAX_CLAIMS = 5
 REPOKE = timedelta(seconds=30)
+MOST_UNTOLD = 10_000
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyEffect] = msgspec.json.Decoder(AnyEffect)
 
@@ -44,17 +50,23 @@ def effect_id(stream: UUID, version: int, name: str, ordinal: int) -> UUID:
 
 
 def enqueue(stream: UUID, called: Iterable[tuple[int, Effect]], *, run_id: UUID | None, now: datetime) -> None:
-    """Write a row for each (version, effect) and tell the broker of those due once the transaction commits."""
-    rows = [_row(stream, version, i, effect, run_id, now) for i, (version, effect) in enumerate(called)]
+    """Write a row for each (version, effect) and tell the broker of those due once the transaction commits.
+
+    `now` is what their `not_before` was reckoned from, by the caller's clock; they wait as long by the database's.
+    """
+    effects = list(called)
+    at = jumps.now() if effects else now
+    rows = [_row(stream, version, i, effect, run_id, at, ahead=at - now) for i, (version, effect) in enumerate(effects)]
     Outbox.objects.bulk_create(rows)
-    poke_on_commit([row.id for row in rows if row.not_before <= now])
+    poke_on_commit([row.id for row in rows if row.not_before <= at])
 
 
-def _row(stream: UUID, version: int, ordinal: int, effect: Effect, run_id: UUID | None, now: datetime) -> Outbox:
+def _row(stream: UUID, version: int, ordinal: int, effect: Effect, run_id: UUID | None, at: datetime, *, ahead: timedelta) -> Outbox:
     name = name_of(effect)
     return Outbox(
         id=effect_id(stream, version, name, ordinal), stream=stream, version=version, ordinal=ordinal, name=name,
-        payload=_encoder.encode(effect).decode(), run_id=run_id, not_before=effect.not_before or now, created_at=now, state="pending",
+        payload=_encoder.encode(effect).decode(), run_id=run_id, not_before=effect.not_before + ahead if effect.not_before else at,
+        created_at=at, state="pending",
     )  # fmt: skip
 
 
@@ -71,8 +83,8 @@ def decode(row: Outbox) -> AnyEffect:
 
 def claim(effect: UUID) -> Outbox | None:
     """Take a due row under a lease; None where it is done, dropped, not due or another's. Its `claims` counts this one."""
+    now = jumps.now()
     with transaction.atomic():
-        now = database_now()
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         mine = Outbox.objects.filter(free, id=effect, state="pending", not_before__lte=now)
         if not mine.update(claims=F("claims") + 1, fence=F("fence") + 1, lease_until=now + LEASE):
@@ -85,11 +97,11 @@ def claim(effect: UUID) -> Outbox | None:
 def renew(row: Outbox) -> bool:
     """Hold the lease for another 60 s; False where it was lost or the effect was dropped."""
     mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
-    return bool(mine.update(lease_until=database_now() + LEASE))
+    return bool(mine.update(lease_until=jumps.now() + LEASE))
 
 
 def held(row: Outbox) -> bool:
-    return Outbox.objects.filter(id=row.id, fence=row.fence, state="pending", lease_until__gt=database_now()).exists()
+    return Outbox.objects.filter(id=row.id, fence=row.fence, state="pending", lease_until__gt=jumps.now()).exists()
 
 
 def finish(row: Outbox, *, state: str = "done") -> None:
@@ -103,12 +115,13 @@ def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> N
     """Give the row back, to be tried again in `delay` seconds; uncounted where trying says nothing about the effect."""
     claims = F("claims") if counted else F("claims") - 1
     mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
-    later = database_now() + timedelta(seconds=delay)
+    later = jumps.now() + timedelta(seconds=delay)
     mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=masked(error)[:1000])
 
 
-def hurry(stream: UUID, name: str, *, now: datetime) -> int:
+def hurry(stream: UUID, name: str) -> int:
     """What waits for a later look is due now; returns how many rows."""
+    now = jumps.now()
     waiting = Outbox.objects.filter(stream=stream, name=name, state="pending", lease_until=None, not_before__gt=now)
     ids = list(waiting.values_list("id", flat=True))
     Outbox.objects.filter(id__in=ids).update(not_before=now, poked_at=None)
@@ -118,7 +131,7 @@ def hurry(stream: UUID, name: str, *, now: datetime) -> int:
 
 def others_at_it(row: Outbox) -> bool:
     """Whether another effect of the same name and stream, older than this one, is being carried out."""
-    same = Outbox.objects.filter(stream=row.stream, name=row.name, state="pending", lease_until__gt=database_now())
+    same = Outbox.objects.filter(stream=row.stream, name=row.name, state="pending", lease_until__gt=jumps.now())
     return same.exclude(id=row.id).filter(Q(version__lt=row.version) | Q(version=row.version, ordinal__lt=row.ordinal)).exists()
 
 
@@ -152,7 +165,7 @@ def _drop(rows: QuerySet[Outbox], but: UUID | None) -> None:
 
 def irrevocable(stream: UUID) -> str | None:
     """The name of an effect on its way that cannot be taken back."""
-    now = database_now()
+    now = jumps.now()
     claimed = Outbox.objects.filter(stream=stream, state="pending", name__in=IRREVOCABLE, lease_until__gt=now)
     return claimed.values_list("name", flat=True).first()
 
@@ -166,19 +179,59 @@ def poke_on_commit(ids: Sequence[UUID]) -> None:
 
 
 def poke(ids: Sequence[UUID]) -> None:
-    """Tell the broker; a lost broker delays work, it loses none."""
-    for effect in ids:
+    """Tell the broker, beside the caller: one that is away takes seconds to say so, and a delivery must not wait for that."""
+    teller.tell(ids)
+
+
+class Teller:
+    """One thread a process that tells the broker. A lost broker delays work, it loses none: what is not told is dropped here."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[UUID] = queue.Queue(MOST_UNTOLD)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._quiet_until = 0.0
+
+    def tell(self, ids: Sequence[UUID]) -> None:
+        with suppress(queue.Full):
+            for effect in ids:
+                self._waiting.put_nowait(effect)
+        with self._lock:
+            # A fork has the object and not the thread.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._send(self._waiting.get())
+
+    def _send(self, effect: UUID) -> None:
         try:
             current_app.send_task("cihealing.run_effect", kwargs={"effect_id": str(effect)}, retry=False)
         except Exception as error:  # every broker raises its own kind
-            logger.warning("the broker was not told of %s (%s): the sweep will find it", effect, error)
-            return
+            dropped = 1 + self._drop()
+            if time.monotonic() >= self._quiet_until:
+                self._quiet_until = time.monotonic() + QUIET
+                logger.warning("the broker was not told of %d effects (%s): the sweep will find them", dropped, error)
+
+    def _drop(self) -> int:
+        """It would be asked in vain for each, for seconds."""
+        dropped = 0
+        with suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
+                dropped += 1
+        return dropped
+
+
+teller = Teller()
 
 
 def due(limit: int = 50) -> list[UUID]:
     """Rows that wait and were not told of lately, oldest first; marks them as told."""
+    now = jumps.now()
     with transaction.atomic():
-        now = database_now()
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         untold = Q(poked_at=None) | Q(poked_at__lte=now - REPOKE)
         rows = Outbox.objects.filter(free, untold, state="pending", not_before__lte=now).order_by("not_before")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from cihealing import projections, store
+from django.db import DatabaseError, InterfaceError, connection
+
+from cihealing import embedded, outages, projections, store
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
@@ -17,9 +20,10 @@ from cihealing.domain.run import Run
 from cihealing.domain.values import Failed, RunStatus
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
+from cihealing.outages import Outage
 from cihealing.ports import Again, Cancelled, PermanentError, Tools, TransientError
 from cihealing.secrecy import masked
-from cihealing.service import outbox, policies
+from cihealing.service import jumps, outbox, policies
 from cihealing.service.handling import Cause, get, handle
 from cihealing.service.lease import Lease
 from cihealing.service.receiving import record_read, weak_failure
@@ -30,6 +34,8 @@ PATIENCE = timedelta(hours=6)
 """How long an effect may wait for what another side said will come."""
 BLIND = 900.0
 """Seconds until a change that cannot be looked at is looked at again: the review's own timer ends the waiting."""
+PAUSE = 1.0
+"""Seconds between two tries to give a row back."""
 NOW = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
@@ -73,8 +79,7 @@ def run_effect(effect_id: UUID, *, tools: Tools, capabilities: Capabilities, rea
     except PermanentError as error:
         _give_up(row, str(error))
     except Exception as error:
-        logger.exception("%s %s crashed", row.name, row.id)
-        outbox.release(row, delay=_backoff(row.claims), error=f"{type(error).__name__}: {error}")
+        _broke_off(row, error)
     return True
 
 
@@ -124,8 +129,8 @@ def wanted(run: Run, effect: f.AnyEffect) -> bool:
 
 def _timer(effect: f.AnyEffect) -> c.RunCommand | None:
     match effect:
-        case f.DeadlineTimer():
-            return c.PassDeadline()
+        case f.DeadlineTimer(not_before=promised):
+            return c.PassDeadline(promised=promised)
         case f.ReviewTimer(version=version):
             return c.ExpireReview(version=version)
         case f.RerunTimer(number=number):
@@ -166,9 +171,37 @@ def _backoff(claims: int) -> float:
     return float(2**claims * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, guards nothing
 
 
+def _broke_off(row: Outbox, error: Exception) -> None:
+    """An outage says nothing about the effect: it is tried again uncounted, whoever's fault anything else is."""
+    outage = outages.meet(error)
+    if outage and not isinstance(error, PermissionError):
+        _hand_back(row, outage, error)
+        return
+    logger.exception("%s %s crashed", row.name, row.id)
+    outbox.release(row, delay=_backoff(row.claims), error=f"{type(error).__name__}: {error}")
+
+
+def _hand_back(row: Outbox, outage: Outage, met: Exception) -> None:
+    """Give the row back as soon as there is a database to say so; where that takes longer than the lease, another has it by then."""
+    until = time.monotonic() + outbox.LEASE.total_seconds()
+    while time.monotonic() < until and not embedded.stopping.is_set():
+        try:
+            outbox.release(row, delay=outage.retry_after, error=outages.reason(met), counted=not _fresh(row))
+            return
+        except (DatabaseError, InterfaceError) as error:
+            if not outages.meet(error):
+                raise
+            connection.close()
+            embedded.stopping.wait(PAUSE)
+
+
+def _fresh(row: Outbox) -> bool:
+    return jumps.now() - row.created_at < PATIENCE
+
+
 def _later(row: Outbox, error: TransientError) -> None:
     """Where the other side said when, waiting costs no claim, for 6 hours; else it is a try of five."""
-    patient = error.retry_after is not None and datetime.now(UTC) - row.created_at < PATIENCE
+    patient = error.retry_after is not None and _fresh(row)
     delay = error.retry_after if patient and error.retry_after is not None else _backoff(row.claims)
     logger.info("%s %s again in %.0f s: %s", row.name, row.id, delay, error)
     outbox.release(row, delay=delay, error=str(error), counted=not patient)

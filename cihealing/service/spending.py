@@ -98,7 +98,7 @@ def _refused(run: Run, number: int, usd: float, policy: Policy, day: str, now: d
 
 def _calls(run: Run, day: str) -> int:
     """Calls today for this failure on this branch; those that came to nothing do not count."""
-    mine = Spend.objects.filter(repository=run.repository, branch=run.branch, error_hash=run.error_hash, day=day)
+    mine = Spend.objects.filter(repository=run.repository, branch=run.branch, error_hash=run.error_hash, day__gte=day)
     return mine.exclude(settled=UNPAID).count()
 
 
@@ -111,7 +111,8 @@ def _explained(run: Run, policy: Policy, now: datetime) -> bool:
 
 
 def _budgets(run: Run, policy: Policy, day: str) -> list[Budget]:
-    today = Spend.objects.filter(day=day)
+    # A day that is still to come was spent on before the clock was set back: that money is not there a second time.
+    today = Spend.objects.filter(day__gte=day)
     daily = min(policy.ai.daily_usd, float(settings.CI_HEALING["DAILY_COST_LIMIT_USD"]))
     return [
         Budget(scope="run", limit=policy.ai.run_usd, spent=_sum(Spend.objects.filter(run_id=run.id)), told="the run's budget is used up"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
 from cihealing.domain import commands as c
+from cihealing.domain import effects as f
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Refused, Stale
@@ -226,6 +228,20 @@ def test_time_counts_while_running_only_and_ends_the_attempt() -> None:
     world.handle(c.PassDeadline())
     assert world.run.status is RunStatus.ESCALATED
     assert world.run.escalation_reason.startswith("time is used up")
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=4), timedelta(days=2)])
+def test_a_deadline_counts_from_what_it_was_set_for_where_the_clock_was_set_back(back: timedelta) -> None:
+    world = World(policy=Policy(max_total_duration=5))
+    world.handle(c.QueueRun(queued=world.queued))
+    for _ in range(3):
+        world.step(world.pending.pop(0))
+    timer = next(effect for effect in world.timers if isinstance(effect, f.DeadlineTimer))
+    assert world.run.running_since is not None
+    world.now = world.run.running_since - back
+    assert world.run.seconds_running(world.now) == 0
+    world.handle(c.PassDeadline(promised=timer.not_before))
+    assert world.run.status is RunStatus.ESCALATED
 
 
 @pytest.mark.parametrize("odds", [0.1, 0.5, 0.9])

@@ -161,7 +161,7 @@ def test_hosts_are_a_list_and_default_to_this_machine(monkeypatch: pytest.Monkey
         ("sqlite:////tmp/x.sqlite3", {"ENGINE": "django.db.backends.sqlite3", "NAME": "//tmp/x.sqlite3"}),
         (
             "postgresql://a%40b:p%2Fw@db:6543/heal?sslmode=require",
-            {"ENGINE": "django.db.backends.postgresql", "NAME": "heal", "USER": "a@b", "PASSWORD": "p/w", "HOST": "db", "PORT": "6543"},
+            {"ENGINE": "cihealing.postgresql", "NAME": "heal", "USER": "a@b", "PASSWORD": "p/w", "HOST": "db", "PORT": "6543"},
         ),
         ("postgres://%2Fvar%2Frun%2Fpg/heal", {"HOST": "/var/run/pg", "NAME": "heal", "CONN_MAX_AGE": 0}),
     ],

@@ -56,6 +56,16 @@ def test_a_new_day_has_a_budget_of_its_own() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("limits", [{"repository_usd": 2}, {"daily_usd": 2}, {"attempts_per_day": 2}])
+def test_a_clock_that_was_set_back_gives_no_budget_twice(limits: dict[str, float]) -> None:
+    same = run()
+    for _ in range(2):
+        reserve(ai(**limits), of=same)
+    with pytest.raises(OverBudget):
+        reserve(ai(**limits), of=same, at=NOW - timedelta(days=2))
+
+
+@pytest.mark.django_db
 def test_what_a_call_cost_less_than_was_set_aside_is_free_again() -> None:
     hold = reserve(ai(daily_usd=1))
     service.settle(hold, usd=0.25, how="answered")

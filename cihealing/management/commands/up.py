@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from cihealing import embedded, first_start, registry, service
+from cihealing import embedded, first_start, registry, room, service
 from cihealing.demo import builds
 from cihealing.models import Delivery
 
@@ -44,6 +44,7 @@ class Command(BaseCommand):
 
     def run(self, data: Path, *, host: str, port: int, demo: bool) -> None:
         sock = embedded.listen(host, port=port)
+        room.require()
         settings.CI_HEALING["URL"] = settings.CI_HEALING["URL"] or url_of(host, port=sock.getsockname()[1])
         self.check()
         call_command("migrate", verbosity=0, interactive=False)
