@@ -262,7 +262,7 @@ def _screened(run: Run, command: c.RecordObservation, ran: e.CommandRan) -> Even
     if candidate is None or candidate.patch != command.patch:
         return []
     if command.seen.colour is not Colour.GREEN:
-        reason = f"not green with it: {command.seen.colour}, exit {command.seen.exit_code}"
+        reason = _not_green(command.seen)
         return [ran, e.PatchDropped(fixer=candidate.fixer, patch=candidate.patch, reason=reason)]
     number = len(run.attempts) + 1
     started = e.AttemptStarted(number=number, diagnoser=candidate.fixer, patch=candidate.patch, proposed_fix=candidate.told)
@@ -275,7 +275,14 @@ def _attempt_screened(command: c.RecordObservation, ran: e.CommandRan) -> Events
     if seen.colour is Colour.GREEN:
         return [ran]
     tests = f": {', '.join(seen.failed_tests[:3])}" if seen.failed_tests else ""
-    return [ran, e.AttemptFailed(number=command.attempt, reason=f"not green with it: {seen.colour}, exit {seen.exit_code}{tests}")]
+    return [ran, e.AttemptFailed(number=command.attempt, reason=f"{_not_green(seen)}{tests}")]
+
+
+def _not_green(seen: Observation) -> str:
+    """A command that could not run, or was ended for what it took, says nothing about the code: then why stands in place of its exit."""
+    if seen.colour is Colour.UNAVAILABLE and seen.missing:
+        return f"not green with it: {seen.missing}"
+    return f"not green with it: {seen.colour}, exit {seen.exit_code}"
 
 
 # ---------------------------------------------------------------- models

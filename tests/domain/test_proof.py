@@ -65,6 +65,7 @@ def test_a_perfect_proof_has_no_faults() -> None:
         (but(Purpose.RED_AFTER, colour=Colour.GREEN), "red_after was green"),
         (but(Purpose.RED_AFTER, error_hash="v1:0", error_type="OSError"), "red for another reason"),
         (but(Purpose.RED_BEFORE, colour=Colour.UNAVAILABLE), "red_before was unavailable"),
+        (but(Purpose.GREEN, colour=Colour.UNAVAILABLE, missing="it took 3 GB"), "green was unavailable: it took 3 GB"),
         (but(Purpose.CANARY, canary_red=False), "a planted failing test was not reported"),
         (but(Purpose.CANARY, passed_tests=(OTHER,)), "a test that the patch is to heal failed beside the planted one"),
         (perfect()[1:], "red_before: 1 of 2 runs"),
