@@ -46,6 +46,7 @@ CI_HEALING: dict[str, Any] = {
     "METRICS_TOKEN": ENVIRONMENT.metrics_token.get_secret_value(),
     "METRICS_ALLOW": ENVIRONMENT.metrics_allow,
     "WORKERS": ENVIRONMENT.workers,
+    **{name.upper(): getattr(ENVIRONMENT, name) for name in environment.EDGE},
 }
 
 INSTALLED_APPS = [
@@ -66,6 +67,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cihealing.nostore.middleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -146,6 +148,8 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.max_body
+# A body is never put on a disk before it is redacted or sealed; `max_bodies` bounds them all.
+FILE_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.max_body
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -211,4 +215,4 @@ else:
     CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 60
     CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 
-LOGGING = logging_configuration(level=ENVIRONMENT.log_level, style=ENVIRONMENT.log_format)
+LOGGING = logging_configuration(level=ENVIRONMENT.log_level, style=ENVIRONMENT.log_format, per_minute=ENVIRONMENT.log_per_minute)
