@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 
+from cihealing.rates import Rate
+
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cihealing.service.outbox.poke", lambda ids: None)
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests posted a moment ago does not count."""
+    monkeypatch.setattr("cihealing.ingest.rate", Rate())
 
 
 @pytest.fixture(autouse=True)
