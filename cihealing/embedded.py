@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import os
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from celery import Celery
+
+    from cihealing.connections import Bounds
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ def listen(host: str, *, port: int) -> socket.socket:
     return sock
 
 
-def serve(application: str, *, sock: socket.socket, celery: Celery | None, workers: int, ready: Callable[[], None]) -> None:
+def serve(application: str, *, sock: socket.socket, celery: Celery | None, workers: int, ready: Callable[[], None], bounds: Bounds) -> None:
     """Serve until SIGTERM or SIGINT; call `ready` once requests are answered. `celery` None: web alone. Returns after a clean stop."""
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises its signal again once it has served; this is what it then meets.
@@ -77,15 +80,17 @@ def serve(application: str, *, sock: socket.socket, celery: Celery | None, worke
     if work:
         work.start()
     try:
-        web_server(application, ready=ready).run(sockets=[sock])
+        web_server(application, ready=ready, bounds=bounds).run(sockets=[sock])
     finally:
         stopping.set()
         if work:
             work.stop()
 
 
-def web_server(application: str, *, ready: Callable[[], None]) -> Any:
+def web_server(application: str, *, ready: Callable[[], None], bounds: Bounds) -> Any:
     import uvicorn
+
+    from cihealing import connections
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: Any) -> None:
@@ -94,10 +99,16 @@ def web_server(application: str, *, ready: Callable[[], None]) -> Any:
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
+            self.watching = asyncio.create_task(connections.watch(self.server_state.connections))
             ready()
 
     quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "proxy_headers": False}
-    return Server(uvicorn.Config(application, lifespan="off", ws="none", timeout_graceful_shutdown=WEB_GRACE, **quiet))
+    bounded: dict[str, Any] = {
+        "http": connections.kind(bounds),
+        "timeout_keep_alive": bounds.idle,
+        "backlog": bounds.queue,
+    }
+    return Server(uvicorn.Config(application, lifespan="off", ws="none", timeout_graceful_shutdown=WEB_GRACE, **quiet, **bounded))
 
 
 class Work:

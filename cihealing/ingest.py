@@ -1,7 +1,7 @@
 """The webhook: raw bytes in, one service call, an answer the sender understands. Plain Django, because signatures are over raw bytes.
 
 The order is the safety: size before reading, signature before parsing, whose hook before anything is stored. Senders wait ten seconds at
-most and some never try again, so nothing slow happens here.
+most and some never try again, so nothing slow happens here: what is large is put by and read later.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cihealing.adapters.ci import _wire
 from cihealing.domain.values import Ignored, Result
 from cihealing.ports import BadPayload, BadSignature, CIAdapter, RawRequest
 from cihealing.problems import problem
+from cihealing.rates import Rate
 
 if TYPE_CHECKING:
     from cihealing.service import Outcome, Receipt
@@ -40,6 +41,8 @@ class Refused(Exception):
     kind: str
     title: str
     detail: str = ""
+    retry_after: int = 0
+    """Seconds; 0: nothing is said of it."""
 
 
 @csrf_exempt
@@ -50,6 +53,8 @@ def webhook(request: HttpRequest, provider: str = "generic") -> HttpResponse:
         answer = problem(refused.kind, status=refused.status, title=refused.title, detail=refused.detail)
         if refused.status == 405:
             answer["Allow"] = "POST"
+        if refused.retry_after:
+            answer["Retry-After"] = str(refused.retry_after)
         return answer
 
 
@@ -57,15 +62,22 @@ def _receive(request: HttpRequest, *, provider: str) -> Receipt:
     adapter = _adapter(provider)
     if request.method != "POST":
         raise Refused(405, "method-not-allowed", "Only POST is taken here")
+    _paced(f"address:{request.META.get('REMOTE_ADDR')}", setting="ADDRESS_RATE", whose="from this address")
     token = request.META.get(secret_paths.TOKEN, "")
     raw = RawRequest(headers=_headers(request), body=_body(request), path_token=token, received_at=timezone.now())
     authentic = _authentic(raw, adapter=adapter)
-    results = _results(raw, adapter=adapter)
+    for hook, _ in authentic:
+        _paced(f"hook:{hook.name}", setting="HOOK_RATE", whose="on this hook")
+    payload = _payload(raw)
+    results = _results(raw, payload, adapter=adapter)
     hook, delivery_id = _spoken_for(authentic, results)
     if hook.name == hooks.OLD_JENKINS:
         _warn_of_old_path()
-    _hurry(raw, hook)
-    return service.receive(hook=hook.name, provider=provider, delivery_id=delivery_id, results=results, now=raw.received_at)
+    _hurry(payload, hook)
+    try:
+        return service.receive(hook=hook.name, provider=provider, delivery_id=delivery_id, results=results, now=raw.received_at)
+    except service.NoRoom as full:
+        raise Refused(503, "no-room", "Too many large logs wait to be read", str(full), retry_after=60) from None
 
 
 @cache
@@ -74,9 +86,20 @@ def _warn_of_old_path() -> None:
     logger.warning("Jenkins' URL ends in %s, which every provider signs with: %s", hooks.SETTING, hooks.NEW_JENKINS_URL)
 
 
-def _hurry(raw: RawRequest, hook: hooks.Hook) -> None:
+rate = Rate()
+
+
+def _paced(key: str, *, setting: str, whose: str) -> None:
+    """Before anything of the body is looked at. Raises Refused."""
+    per_minute: int = settings.CI_HEALING[setting]
+    if wait := rate.wait(key, per_minute=per_minute):
+        told = f"{per_minute} a minute are taken {whose}; CI_HEALING_{setting} says how many."
+        raise Refused(429, "too-many-requests", "Too many requests", told, retry_after=wait)
+
+
+def _hurry(payload: dict[str, Any], hook: hooks.Hook) -> None:
     """A forge that tells of our own change brings the next look at it forward; what it tells is not believed, it is looked at."""
-    told = _wire.own_change(_wire.json_object(_json(raw)))
+    told = _wire.own_change(payload)
     if told and hook.speaks_for(told[0]):
         service.hurry(*told)
 
@@ -152,11 +175,22 @@ def _spoken_for(authentic: list[tuple[hooks.Hook, str]], results: list[Result]) 
 # ---------------------------------------------------------------- what is said
 
 
-def _results(raw: RawRequest, *, adapter: CIAdapter) -> list[Result]:
+def _payload(raw: RawRequest) -> dict[str, Any]:
     try:
-        return adapter.parse(raw, _wire.json_object(_json(raw))) or [Ignored(reason="nothing in it is the result of a job")]
+        return _wire.json_object(_json(raw))
     except BadPayload as error:
-        raise Refused(400, "bad-payload", "The body cannot be read", str(error)) from None
+        raise _unreadable(error) from None
+
+
+def _results(raw: RawRequest, payload: dict[str, Any], *, adapter: CIAdapter) -> list[Result]:
+    try:
+        return adapter.parse(raw, payload) or [Ignored(reason="nothing in it is the result of a job")]
+    except BadPayload as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: BadPayload) -> Refused:
+    return Refused(400, "bad-payload", "The body cannot be read", str(error))
 
 
 def _json(raw: RawRequest) -> bytes:

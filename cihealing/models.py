@@ -70,6 +70,23 @@ class Delivery(models.Model):
         return f"{self.provider} {self.key}"
 
 
+class WaitingLog(models.Model):
+    """A large log that came in a body and was not read yet: sealed (`service.waiting`), gone once it is read."""
+
+    delivery = models.UUIDField()
+    position = models.PositiveIntegerField()
+    """Whose log it is: a result of the delivery."""
+    size = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+    content = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["delivery", "position"], name="waiting_log_once")]
+
+    def __str__(self) -> str:
+        return f"log {self.position} of {self.delivery}"
+
+
 class Execution(models.Model):
     """One CI job run and its result, red or green."""
 

@@ -8,14 +8,16 @@ from uuid import UUID
 
 import msgspec
 from django.db import transaction
+from django.db.models import Sum
 
 from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.evolve import fold
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run as RunState
-from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed
+from cihealing.domain.values import Digest, ExecutionRef, Failed, Ignored, Passed
 from cihealing.models import (
+    Artifact,
     Attempt,
     BaseClaim,
     ChatMessage,
@@ -202,9 +204,26 @@ def jobs_reported(coarse: Failed) -> bool:
 
 def green_logs(repository: str, job: str, *, most: int = 3) -> list[str]:
     """The newest passing logs of a job, redacted: what also stands on green says nothing about red."""
-    rows = Execution.objects.filter(repository=repository, job=job, outcome="passed").exclude(log="").order_by("-at")
-    found = [store.artifact_bytes(digest) for digest in rows.values_list("log", flat=True)[:most]]
+    found = [store.artifact_bytes(digest) for digest in _green(repository, job, most)]
     return [raw.decode("utf-8", "replace") for raw in found if raw]
+
+
+def packed_green_logs(repository: str, job: str, *, most: int = 3) -> list[bytes]:
+    """The same as they are stored."""
+    digests = _green(repository, job, most)
+    kept = Artifact.objects.filter(digest__in=digests, content__isnull=False).values_list("digest", "content")
+    found = {digest: bytes(content) for digest, content in kept if content is not None}
+    return [found[digest] for digest in digests if digest in found]
+
+
+def green_size(repository: str, job: str, *, most: int = 3) -> int:
+    """Bytes of these logs."""
+    return Artifact.objects.filter(digest__in=_green(repository, job, most), content__isnull=False).aggregate(all=Sum("size"))["all"] or 0
+
+
+def _green(repository: str, job: str, most: int) -> list[Digest]:
+    rows = Execution.objects.filter(repository=repository, job=job, outcome="passed").exclude(log="").order_by("-at")
+    return list(rows.values_list("log", flat=True)[:most])
 
 
 # ---------------------------------------------------------------- small streams

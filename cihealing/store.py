@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -125,13 +125,30 @@ def _faults(row: StoredEvent, version: int, previous: str) -> Iterator[Fault]:
 # ---------------------------------------------------------------- artifacts
 
 
-def put(content: bytes | str, *, kind: str, now: datetime) -> Digest:
-    """Store content once, without the secrets that are known; a purged artifact stays purged. Returns the digest of what is stored."""
-    raw = masked_in(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
-    digest = digest_of(raw)
-    row = Artifact(digest=digest, kind=kind, size=len(raw), content=zlib.compress(raw), created_at=now)
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Content as it is stored. Packing a large one takes a while: it is done before the transaction that stores it."""
+
+    digest: Digest
+    size: int
+    content: bytes = field(repr=False)
+    """zlib-compressed."""
+
+
+def pack(content: bytes | str) -> Packed:
+    raw = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return Packed(digest=digest_of(raw), size=len(raw), content=zlib.compress(raw))
+
+
+def put(content: bytes | str | Packed, *, kind: str, now: datetime) -> Digest:
+    """Store content once, without the secrets that are known; a purged artifact stays purged. Returns the digest of what is stored.
+
+    What is packed was masked by whoever packed it.
+    """
+    packed = content if isinstance(content, Packed) else pack(masked_in(content))
+    row = Artifact(digest=packed.digest, kind=kind, size=packed.size, content=packed.content, created_at=now)
     Artifact.objects.bulk_create([row], ignore_conflicts=True)
-    return digest
+    return packed.digest
 
 
 def artifact_bytes(digest: Digest) -> bytes | None:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.asgi import get_asgi_application
 
 from cihealing import secret_paths
+from config.gate import Application, Gate, Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 # WhiteNoise answers with small synchronous files; Django's advice to make them asynchronous would be logged for each.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-TOO_LARGE = b'{"type":"about:blank","title":"Request body too large","status":413}'
+TOO_LARGE = (
+    b'{"type":"urn:cihealing:problem:too-large","title":"The body is too large","status":413,'
+    b'"detail":"CI_HEALING_MAX_BODY says how much is taken; send the end of the log."}'
+)
 
 
 class BodyTooLarge(Exception):
@@ -74,7 +73,7 @@ def declared_length(scope: Scope) -> int:
 
 
 async def refuse(send: Send) -> None:
-    headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+    headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": TOO_LARGE})
 
@@ -85,7 +84,9 @@ def build() -> Application:
 
     from config.failures import answered
 
-    return discreet(answered(bounded(inner, limit=settings.CI_HEALING["MAX_BODY"])))
+    told = settings.CI_HEALING
+    gate = Gate(requests=told["MAX_REQUESTS"], size=told["MAX_BODIES"])
+    return discreet(gate.application(answered(bounded(inner, limit=told["MAX_BODY"]))))
 
 
 application = build()

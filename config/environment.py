@@ -35,6 +35,12 @@ OUTSIDE = (
 )  # fmt: skip
 """Settings about other sides, handed to adapters by name. What of them is secret is said by their type (`cihealing/secrecy.py`)."""
 
+EDGE = (
+    "header_timeout", "idle_timeout", "body_timeout", "write_timeout", "max_connections", "max_requests", "max_streams", "max_bodies",
+    "max_waiting_logs", "hook_rate", "address_rate",
+)  # fmt: skip
+"""Bounds of what comes in from outside."""
+
 ALSO_IN_FILES = ("github_app_id",)
 """No secrets, but kept beside one by `cihealing connect`."""
 
@@ -179,6 +185,27 @@ class Environment(BaseSettings):
     max_auto_reruns: Annotated[int, Field(ge=0, le=10)] = 2
     max_total_duration: Annotated[float, Field(gt=0)] = 7200.0
     max_body: Annotated[int, Field(ge=1024)] = 20 * 1024 * 1024
+    max_bodies: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024
+    """Of all bodies that are being taken at once, in one process."""
+    max_waiting_logs: Annotated[int, Field(ge=1024)] = 1024**3
+    """Of the large logs that came in bodies and were not read yet."""
+    header_timeout: Annotated[float, Field(gt=0)] = 10.0
+    """From the connection, or from the end of the last answer, until a request's headers are there."""
+    idle_timeout: Annotated[float, Field(gt=0)] = 5.0
+    """A connection may stay without a byte after an answer."""
+    body_timeout: Annotated[float, Field(gt=0)] = 20.0
+    """Within which a body must come; each 8 KB of it that came give it another second."""
+    write_timeout: Annotated[float, Field(gt=0)] = 60.0
+    """A client may take nothing of what is sent to it."""
+    max_connections: Annotated[int, Field(ge=8)] = 512
+    """To one process; never more than three eighths of its file descriptors."""
+    max_requests: Annotated[int, Field(ge=2)] = 32
+    """Worked on at once in one process, each on a thread; the others wait. Streams do not count."""
+    max_streams: Annotated[int, Field(ge=1)] = 200
+    hook_rate: Annotated[int, Field(ge=1)] = 3_000
+    """Deliveries a minute of one hook, and as many at once."""
+    address_rate: Annotated[int, Field(ge=1)] = 3_000
+    """Requests a minute of one address to webhooks, and as many at once."""
     metrics_token: SecretStr = SecretStr("")
     admin_password: SecretStr = SecretStr("")
     """Of the first admin; read at first start alone, and masked ever after."""
@@ -189,6 +216,8 @@ class Environment(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = Field(default_factory=lambda: max(2, min(4, os.cpu_count() or 2)))
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
+    log_per_minute: Annotated[int, Field(ge=1)] = 60
+    """Lines of one kind."""
 
     @classmethod
     def settings_customise_sources(

@@ -1,6 +1,8 @@
 """Logs go to stderr: one readable line for people, or one JSON object a line for machines. No secret is in any of them.
 
 Records are masked where they are made, so that handlers of others (of a server, of whatever collects errors) get no more than ours.
+Of lines of one kind (those that one place in the code writes) only so many a minute are written: what happens very often must neither
+fill a disk nor hide what happens once. How many were left out is said.
 """
 
 from __future__ import annotations
@@ -9,10 +11,19 @@ import logging
 import logging.config
 import sys
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cihealing.secrecy import last_words, masked
+
+MINUTE = 60.0
+KINDS = 1_000
+"""Kinds that are counted at once; there are as many as places that log, so that more of them would be a fault."""
+LONGEST = 16_000
+"""Characters of a line with its traceback; what is longer loses its middle."""
 
 _formatter = logging.Formatter()
 
@@ -61,7 +72,53 @@ def masked_event(_logger: Any, _method: str, event: Any) -> Any:
     return event if isinstance(event, int | float | None) else masked(str(event))
 
 
-def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
+@dataclass(slots=True)
+class Window:
+    """A minute of one kind."""
+
+    since: float
+    written: int = 0
+    left_out: int = 0
+
+
+class Bounded(logging.StreamHandler[Any]):
+    """A handler that writes at most `per_minute` records of one kind a minute, each of bounded length."""
+
+    def __init__(self, per_minute: int) -> None:
+        super().__init__()
+        self.per_minute = per_minute
+        self.windows: OrderedDict[tuple[str, int, str, int], Window] = OrderedDict()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = time.monotonic()
+        self.tell(now)
+        kind = (record.name, record.levelno, record.pathname, record.lineno)
+        window = self.windows.setdefault(kind, Window(now))
+        if window.written < self.per_minute:
+            window.written += 1
+            super().emit(record)
+        else:
+            window.left_out += 1
+
+    def tell(self, now: float) -> None:
+        """Begin new minutes, and say what was left out in those that are over. The oldest are first."""
+        while self.windows and (self.over(next(iter(self.windows.values())), now) or len(self.windows) > KINDS):
+            (name, level, path, line), window = self.windows.popitem(last=False)
+            if window.left_out:
+                said = f"{window.left_out} more like that were left out (of one kind {self.per_minute} a minute are written)"
+                super().emit(logging.LogRecord(name, level, path, line, said, None, None))
+
+    def over(self, window: Window, now: float) -> bool:
+        return now - window.since >= MINUTE
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        cut = len(text) - LONGEST
+        half = LONGEST // 2
+        return text if cut <= 0 else f"{text[:half]} … {cut} characters … {text[-half:]}"
+
+
+def logging_configuration(*, level: str, style: str, per_minute: int) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -69,7 +126,7 @@ def logging_configuration(*, level: str, style: str) -> dict[str, Any]:
             "text": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{", "datefmt": "%H:%M:%S"},
             "json": {"()": "config.logs.json_formatter"},
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": style}},
+        "handlers": {"stderr": {"()": "config.logs.Bounded", "per_minute": per_minute, "formatter": style}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "cihealing": {"level": level},

@@ -49,6 +49,7 @@ CI_HEALING: dict[str, Any] = {
     "METRICS_ALLOW": ENVIRONMENT.metrics_allow,
     "TRUSTED_PROXIES": networks(ENVIRONMENT.trusted_proxies),
     "WORKERS": ENVIRONMENT.workers,
+    **{name.upper(): getattr(ENVIRONMENT, name) for name in environment.EDGE},
 }
 
 INSTALLED_APPS = [
@@ -71,6 +72,7 @@ MIDDLEWARE = [
     "cihealing.callers.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cihealing.nostore.middleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -157,6 +159,8 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("cihealing.scheme", "https")
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.max_body
+# A body is never put on a disk before it is redacted or sealed; `max_bodies` bounds them all.
+FILE_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.max_body
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -225,4 +229,4 @@ else:
     CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 
 LOGGING_CONFIG = "config.logs.configure"
-LOGGING = logging_configuration(level=ENVIRONMENT.log_level, style=ENVIRONMENT.log_format)
+LOGGING = logging_configuration(level=ENVIRONMENT.log_level, style=ENVIRONMENT.log_format, per_minute=ENVIRONMENT.log_per_minute)

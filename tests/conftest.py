@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from cihealing import secrecy
+from cihealing.rates import Rate
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
@@ -24,6 +25,11 @@ def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 def _nothing_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test taught to be secret is none in the next."""
     monkeypatch.setattr(secrecy, "_CURRENT", secrecy._List())
+
+
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests posted a moment ago does not count."""
+    monkeypatch.setattr("cihealing.ingest.rate", Rate())
 
 
 @pytest.fixture(autouse=True)

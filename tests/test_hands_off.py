@@ -24,6 +24,7 @@ MAY_START = {
     "adapters/sandbox/launch.py": "bubblewrap",
     "adapters/ai/models.py": "the model's own process",
     "adapters/ci/local.py": "the demo's builds",
+    "apart.py": "the process that reads a large log",
 }
 GIT = {"adapters/git.py"}
 

@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import close_old_connections, connections
 from django.http import StreamingHttpResponse
 
@@ -34,7 +36,6 @@ HEARTBEAT = 15.0
 LONGEST = 900.0
 LONGEST_SYNC = 60.0
 """Seconds a stream lives. Under WSGI it holds a worker's thread, so that it must give it back soon."""
-LISTENERS = 200
 QUEUE = 500
 BATCH = 500
 RETRY = "retry: 2000\n\n"
@@ -45,10 +46,11 @@ class TooManyListeners(Exception):
 
 
 class Listener:
-    """One client's queue. Filled by the poller's thread, emptied by the stream's; `wake` is called after either."""
+    """One client's queue. Filled by the poller's thread, emptied by the stream's, which sets `wake` to be called when there is news."""
 
-    def __init__(self, viewer: Viewer, *, wake: Callable[[], None]) -> None:
-        self.viewer, self.wake = viewer, wake
+    def __init__(self, viewer: Viewer) -> None:
+        self.viewer = viewer
+        self.wake: Callable[[], None] = lambda: None
         self.waiting: deque[GlobalEntry] = deque()
         self.cut_off = False
 
@@ -68,25 +70,22 @@ class Hub:
     """The one poller of a process. It runs while somebody listens."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # Reentrant: an answer that nobody wants any more may be collected, and leave, while its thread is in here.
+        self.lock = threading.RLock()
         self.listeners: set[Listener] = set()
         self.thread: threading.Thread | None = None
         self.cursor = ""
 
-    @property
-    def full(self) -> bool:
-        return len(self.listeners) >= LISTENERS
-
-    def listen(self, viewer: Viewer, *, wake: Callable[[], None]) -> Listener:
+    def listen(self, viewer: Viewer) -> Listener:
         """A listener that gets every fact committed from now on. Raises TooManyListeners."""
         with self.lock:
-            if self.full:
+            if len(self.listeners) >= settings.CI_HEALING["MAX_STREAMS"]:
                 raise TooManyListeners
             if self.thread is None:
                 self.cursor = queries.global_cursor()  # read before the caller reads what was: nothing falls between the two
                 self.thread = threading.Thread(target=self._poll, name="cihealing-streams", daemon=True)
                 self.thread.start()
-            listener = Listener(viewer, wake=wake)
+            listener = Listener(viewer)
             self.listeners.add(listener)
             return listener
 
@@ -186,12 +185,13 @@ def frame(event_id: str, data: dict[str, Any]) -> str:
 
 
 def response(feed: Feed, *, asynchronous: bool) -> StreamingHttpResponse:
-    """Raises TooManyListeners."""
-    if hub.full:
-        raise TooManyListeners
-    content: AsyncIterator[str] | Iterator[str] = asynchronously(feed) if asynchronous else synchronously(feed)
+    """Raises TooManyListeners: the place is taken before anything is answered, for later a client could not be told."""
+    listener = hub.listen(feed.viewer)
+    content: AsyncIterator[str] | Iterator[str] = asynchronously(feed, listener) if asynchronous else synchronously(feed, listener)
     answer = StreamingHttpResponse(content, content_type="text/event-stream")
-    answer["Cache-Control"] = "no-cache, no-transform"
+    # A client that is gone before its stream began would else keep its place for ever.
+    weakref.finalize(answer, hub.leave, listener)
+    answer["Cache-Control"] = "no-store, no-transform"
     answer["X-Accel-Buffering"] = "no"  # nginx would hold frames back
     return answer
 
@@ -231,9 +231,9 @@ def _end(error: Exception) -> None:
         raise error
 
 
-def synchronously(feed: Feed) -> Iterator[str]:
+def synchronously(feed: Feed, listener: Listener) -> Iterator[str]:
     woken = threading.Event()
-    listener = hub.listen(feed.viewer, wake=woken.set)
+    listener.wake = woken.set
     pace = Pace(LONGEST_SYNC)
     try:
         yield RETRY
@@ -251,9 +251,9 @@ def synchronously(feed: Feed) -> Iterator[str]:
         hub.leave(listener)
 
 
-async def asynchronously(feed: Feed) -> AsyncIterator[str]:
+async def asynchronously(feed: Feed, listener: Listener) -> AsyncIterator[str]:
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
-    listener = await sync_to_async(hub.listen)(feed.viewer, wake=lambda: _call(loop, woken.set))
+    listener.wake = lambda: _call(loop, woken.set)
     pace = Pace(LONGEST)
     try:
         yield RETRY

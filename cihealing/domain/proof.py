@@ -79,7 +79,9 @@ def _missing_runs(seen: Sequence[Seen], policy: Policy) -> Iterable[str]:
 def _wrong_colours(seen: Sequence[Seen]) -> Iterable[str]:
     for s in seen:
         if s.seen.colour is not EXPECTED[s.purpose]:
-            yield f"{s.purpose} was {s.seen.colour}" + (f": {s.seen.missing}" if s.seen.missing and s.seen.colour is Colour.UNAVAILABLE else "")
+            yield f"{s.purpose} was {s.seen.colour}" + (
+                f": {s.seen.missing}" if s.seen.missing and s.seen.colour is Colour.UNAVAILABLE else ""
+            )
         yield from (f"{s.purpose}: {v}" for v in s.seen.violations)
 
 

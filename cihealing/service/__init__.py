@@ -5,17 +5,19 @@ from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, N
 from cihealing.service.judging import hurry
 from cihealing.service.messages import handle_of, record_message
 from cihealing.service.outbox import claim, due, poke_due, reclaim
-from cihealing.service.receiving import Outcome, Receipt, read_log, receive, record_expanded, record_read, weak_failure
+from cihealing.service.receiving import Outcome, Receipt, read_log, read_waiting, receive, record_expanded, record_read, weak_failure
 from cihealing.service.rehashing import Rehashed, outdated, rehash
 from cihealing.service.running import run_effect
 from cihealing.service.spending import Hold, OverBudget, reserve, settle
 from cihealing.service.spending import sweep as sweep_spending
+from cihealing.service.waiting import NoRoom
 
 __all__ = [
     "ACTIONS",
     "Cause",
     "Hold",
     "Irrevocable",
+    "NoRoom",
     "NoSuchRun",
     "NotAllowed",
     "Outcome",
@@ -34,6 +36,7 @@ __all__ = [
     "perform",
     "poke_due",
     "read_log",
+    "read_waiting",
     "receive",
     "reclaim",
     "record_expanded",

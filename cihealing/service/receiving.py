@@ -9,8 +9,9 @@ from typing import TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
+from django.conf import settings
 
-from cihealing import projections, reading, store
+from cihealing import apart, projections, reading, store
 from cihealing.domain import events as e
 from cihealing.domain.effects import Effect, ExpandResult, ReadFailure
 from cihealing.domain.values import NAMESPACE, Actor, Digest, Failed, Failure, Ignored, Passed, Result
@@ -18,14 +19,19 @@ from cihealing.failpoints import failpoint
 from cihealing.models import Delivery, Outbox
 from cihealing.reading import clean
 from cihealing.secrecy import known, masked
-from cihealing.service import outbox
+from cihealing.service import outbox, waiting
 from cihealing.service.judging import Judged, judge_failed, judge_passed
 from cihealing.service.transactions import write
+from cihealing.store import Packed
 
 Told = TypeVar("Told", bound=msgspec.Struct)
 
 COARSE_WAIT = timedelta(seconds=20)
 """How long a result of a whole workflow waits for its jobs to report themselves."""
+LARGE = 1_000_000
+"""Characters of logs in one body up to which they are read in the request, which then knows what became of them."""
+LARGE_GREEN = 3 * LARGE
+"""Bytes of the passing logs they are compared with, likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +57,11 @@ class Read:
     """One result, redacted and read where it carries its log."""
 
     result: Result
-    log: str = ""
+    log: Packed | None = None
+    """Redacted."""
     failure: Failure | None = None
+    sealed: waiting.Sealed | None = None
+    """A log that is read later."""
 
 
 def delivery_id_of(hook: str, key: str) -> UUID:
@@ -60,12 +69,12 @@ def delivery_id_of(hook: str, key: str) -> UUID:
 
 
 def receive(*, hook: str, provider: str, delivery_id: str, results: Sequence[Result], now: datetime) -> Receipt:
-    """Store a delivery and what follows from it. The same delivery again gets the answer of the first."""
+    """Store a delivery and what follows from it. The same delivery again gets the answer of the first. Raises waiting.NoRoom."""
     stream = delivery_id_of(hook, delivery_id)
     known = _receipt(stream, repeated=True)
     if known:
         return known
-    read = [read_result(result) for result in results]
+    read = [put_by(result, stream, i) for i, result in enumerate(results)] if large(results) else [read_result(r) for r in results]
     receipt = write(lambda: _receive(stream, hook, provider, delivery_id, read, now))
     failpoint("receive.after_commit")
     return receipt
@@ -92,7 +101,8 @@ def _receive(stream: UUID, hook: str, provider: str, key: str, read: Sequence[Re
     known = _receipt(stream, repeated=True)
     if known:
         return known
-    logs = tuple(store.put(r.log, kind="log", now=now) if r.log else "" for r in read)
+    logs = tuple(_kept(r.log, now) for r in read)
+    waiting.put(stream, [r.sealed for r in read if r.sealed], now=now)
     received = e.DeliveryReceived(hook=hook, key=masked(key), provider=provider, results=tuple(r.result for r in read), logs=logs)
     judged, effects = _judge_all(read, logs, now)
     _record(stream, [received, *judged], effects, version=0, source=f"webhook:{provider}", now=now)
@@ -115,7 +125,9 @@ def _judge_all(read: Sequence[Read], logs: Sequence[Digest], now: datetime, *, f
 
 
 def _judge(read: Read, log: Digest, now: datetime) -> Judged | None:
-    """What becomes of a result; None where its log must be fetched first."""
+    """What becomes of a result; None where its log must be fetched or read first."""
+    if read.sealed:
+        return None
     match read.result:
         case Ignored(reason=reason):
             return Judged(status="ignored", ignored=reason)
@@ -146,7 +158,26 @@ def _record(
     outbox.enqueue(stream, [(version + len(events), effect) for effect in effects], run_id=None, now=now)
 
 
+def _kept(log: Packed | None, now: datetime) -> Digest:
+    return store.put(log, kind="log", now=now) if log else ""
+
+
 # ---------------------------------------------------------------- reading
+
+
+def large(results: Sequence[Result]) -> bool:
+    """Whether reading the logs they carry takes longer than a request may: then it is an effect."""
+    logs = [(result, result.log) for result in results if not isinstance(result, Ignored) and result.log]
+    if sum(len(log) for _, log in logs) > LARGE:
+        return True
+    return any(projections.green_size(r.repository, r.job) > LARGE_GREEN for r, _ in logs if isinstance(r, Failed))
+
+
+def put_by(result: Result, delivery: UUID, position: int) -> Read:
+    """A result whose log, where it carries one, is sealed and read later. Nothing unredacted and open leaves this function."""
+    if isinstance(result, Ignored) or not result.log:
+        return read_result(result)
+    return Read(result=redacted(result), sealed=waiting.seal(delivery, position, result.log))
 
 
 def read_result(result: Result) -> Read:
@@ -154,22 +185,43 @@ def read_result(result: Result) -> Read:
     if isinstance(result, Ignored):
         return Read(result=Ignored(reason=masked(result.reason)))
     if isinstance(result, Passed):
-        return Read(result=redacted(result), log=masked(clean.plain(result.log)) if result.log else "")
+        return Read(result=redacted(result), log=store.pack(masked(clean.plain(result.log))) if result.log else None)
     if result.log is None:
         return Read(result=redacted(result))
     failure, log = read_log(result, result.log)
     return Read(result=redacted(result), log=log, failure=failure)
 
 
-def read_log(failed: Failed, log: str) -> tuple[Failure, str]:
-    """(failure, redacted log). A log that names no failure gives a weak one."""
+def read_log(failed: Failed, log: str) -> tuple[Failure, Packed | None]:
+    """(failure, redacted log). A log that names no failure gives a weak one. Raises what `apart.read` raises, for a large log."""
+    if len(log) > LARGE or projections.green_size(failed.repository, failed.job) > LARGE_GREEN:
+        failure, redacted_log = read_apart(failed, log.encode("utf-8", "replace"))
+        assert failure is not None
+        return failure, redacted_log
     found = reading.read(log, green=projections.green_logs(failed.repository, failed.job), known_secrets=known())
-    if found.failure is not None:
-        return found.failure, found.redacted_log
-    reason = (
-        "The log was sent, but no line of it says what failed." if log.strip() else "No log was sent: `cihealing notify --log` sends it."
-    )
-    return weak_failure(failed, reason), found.redacted_log
+    kept = store.pack(found.redacted_log) if found.redacted_log else None
+    return found.failure or _silent(failed, blank=not log.strip()), kept
+
+
+def read_waiting(result: Failed | Passed, *, delivery: UUID, position: int) -> tuple[Failure | None, Packed | None] | None:
+    """What `read_apart` gives of the log that came with the delivery; None where none waits."""
+    log = waiting.get(delivery, position)
+    return None if log is None else read_apart(result, log)
+
+
+def read_apart(result: Failed | Passed, log: bytes) -> tuple[Failure | None, Packed | None]:
+    """(failure, redacted log), of a log in UTF-8; of a passing one there is no failure. Raises what `apart.read` raises."""
+    failed = isinstance(result, Failed)
+    green = projections.packed_green_logs(result.repository, result.job) if failed else []
+    read = apart.read(log, green=green, known=known(), failed=failed, rules=settings.CI_HEALING["RULES_DIR"])
+    kept = Packed(digest=read.digest, size=read.size, content=read.log) if read.size else None
+    return (read.failure or _silent(result, blank=read.blank)) if isinstance(result, Failed) else None, kept
+
+
+def _silent(failed: Failed, *, blank: bool) -> Failure:
+    """The failure of a log that names none."""
+    reason = "No log was sent: `cihealing notify --log` sends it." if blank else "The log was sent, but no line of it says what failed."
+    return weak_failure(failed, reason)
 
 
 def weak_failure(failed: Failed, reason: str) -> Failure:
@@ -191,19 +243,20 @@ def _without_secrets(told: Told) -> Told:
 # ---------------------------------------------------------------- what is read later
 
 
-def record_read(delivery: UUID, position: int, failure: Failure | None, log: str, *, row: Outbox, now: datetime) -> None:
-    """The log of a result was fetched and read (`failure` None: its execution was judged meanwhile)."""
+def record_read(delivery: UUID, position: int, failure: Failure | None, log: Packed | None, *, row: Outbox, now: datetime) -> None:
+    """The log of a result was had and read (`failure` None: its execution was judged meanwhile, or it passed)."""
     write(lambda: _record_read(delivery, position, failure, log, row, now))
 
 
-def _record_read(delivery: UUID, position: int, failure: Failure | None, log: str, row: Outbox, now: datetime) -> None:
+def _record_read(delivery: UUID, position: int, failure: Failure | None, log: Packed | None, row: Outbox, now: datetime) -> None:
     outbox.finish(row)
+    waiting.drop(delivery, position)
     envelopes = store.load(delivery)
     result, _ = projections.results(envelopes)[position]
-    if projections.outcomes(envelopes)[position] is not None or not isinstance(result, Failed):
+    if projections.outcomes(envelopes)[position] is not None or isinstance(result, Ignored):
         return
-    digest = store.put(log, kind="log", now=now) if log else ""
-    judged = judge_failed(result, failure, log=digest, now=now)
+    digest = _kept(log, now)
+    judged = judge_passed(result, now=now) if isinstance(result, Passed) else judge_failed(result, failure, log=digest, now=now)
     _record(delivery, [_event(position, judged, log=digest)], [], version=len(envelopes), source="read_failure", now=now)
 
 
@@ -219,7 +272,7 @@ def _record_expanded(delivery: UUID, position: int, read: Sequence[Read], ignore
     if projections.outcomes(envelopes)[position] is not None:
         return
     first = len(projections.results(envelopes))
-    logs = [store.put(r.log, kind="log", now=now) if r.log else "" for r in read]
+    logs = [_kept(r.log, now) for r in read]
     judged, effects = _judge_all(read, logs, now, first=first)
     noted = e.ResultJudged(position=position, status="ignored", ignored=ignored)
     expanded = [e.ResultExpanded(position=position, results=tuple(r.result for r in read))] if read else []

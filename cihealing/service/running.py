@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -17,7 +17,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
-from cihealing.domain.values import Failed, RunStatus
+from cihealing.domain.values import Failed, Ignored, RunStatus
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
 from cihealing.outages import Outage
@@ -46,9 +46,9 @@ class Capability(Protocol):
 
 
 class Reader(Protocol):
-    """Code that reads or expands one result of a delivery, and records it with the end of `row`."""
+    """Code that reads or expands one result of a delivery, and records it with the end of `row`. Only reading meets passed ones."""
 
-    def __call__(self, failed: Failed, *, position: int, delivery: UUID, row: Outbox, tools: Tools) -> None: ...
+    def __call__(self, result: Any, /, *, position: int, delivery: UUID, row: Outbox, tools: Tools) -> None: ...
 
 
 Capabilities = Mapping[str, Capability]
@@ -147,7 +147,7 @@ def _read(row: Outbox, effect: f.AnyEffect, tools: Tools, readers: Readers) -> N
         raise PermanentError(f"{row.name} belongs to a run, and this row names none")
     envelopes = store.load(row.stream)
     result, _ = projections.results(envelopes)[effect.position]
-    if not isinstance(result, Failed) or projections.outcomes(envelopes)[effect.position] is not None:
+    if isinstance(result, Ignored) or projections.outcomes(envelopes)[effect.position] is not None:
         outbox.finish(row, state="dropped")
         return
     failpoint("capability.before")
@@ -160,7 +160,7 @@ def _read_weakly(row: Outbox, reason: str) -> None:
     if isinstance(effect, f.DeliveryEffect):
         result, _ = projections.results(store.load(row.stream))[effect.position]
         failure = weak_failure(result, f"No log: {reason}") if isinstance(result, Failed) else None
-        record_read(row.stream, effect.position, failure, "", row=row, now=datetime.now(UTC))
+        record_read(row.stream, effect.position, failure, None, row=row, now=datetime.now(UTC))
 
 
 # ---------------------------------------------------------------- what did not work

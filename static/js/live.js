@@ -32,6 +32,22 @@
     if (document.hidden || streaming || ended()) event.preventDefault();
   });
 
+  // More pages are open than the service streams to: this one waits its turn as long as it is told, and polls meanwhile. Only the first
+  // connection comes here; later ones htmx tries again by itself, ever more seldom.
+  let turn = 0;
+  const connect = () => {
+    turn = 0;
+    const element = stream();
+    if (!element || element._htmx?.sse || ended()) return;
+    if (document.hidden) document.addEventListener("visibilitychange", connect, { once: true });
+    else htmx.ajax("GET", element.getAttribute("hx-sse:connect"), { source: element });
+  };
+  const wait = (seconds) => { turn ||= setTimeout(connect, 1000 * seconds * (1 + Math.random())); };
+  document.addEventListener("htmx:response:error", (event) => {
+    const { ctx } = event.detail;
+    if (ctx.sourceElement === stream() && ctx.response.status === 503) wait(Number(ctx.response.headers.get("Retry-After")) || 60);
+  });
+
   // A refresh keeps what the reader opened, and unticks a confirmation of something that has changed meanwhile.
   let opened = [];
   let seen = "";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 import time
@@ -113,17 +114,30 @@ def test_a_wrong_cursor_is_400(api: Client, cursor: str) -> None:
 
 
 @pytest.mark.django_db
-def test_too_many_listeners_are_told_to_come_back(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "LISTENERS", 0)
+def test_too_many_listeners_are_told_to_come_back(api: Client, settings: Any) -> None:
+    settings.CI_HEALING = {**settings.CI_HEALING, "MAX_STREAMS": 0}
     answer = api.get(f"{HOME}/stream")
     problem(answer, 503, "too-many-listeners")
     assert answer["Retry-After"] == "60"
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_a_client_that_is_gone_before_its_stream_began_gives_its_place_back(asynchronous: bool, settings: Any) -> None:
+    settings.CI_HEALING = {**settings.CI_HEALING, "MAX_STREAMS": 1}
+    answer = streams.response(streams.AllFeed(ALL, after=""), asynchronous=asynchronous)
+    with pytest.raises(streams.TooManyListeners):
+        streams.response(streams.AllFeed(ALL, after=""), asynchronous=asynchronous)
+    del answer
+    gc.collect()
+    assert streams.hub.listeners == set()
+
+
 def test_a_listener_gets_its_own_repositories_only_and_is_cut_off_when_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "QUEUE", 2)
     woken: list[str] = []
-    shop, everything = streams.Listener(SHOP, wake=lambda: woken.append("shop")), streams.Listener(ALL, wake=lambda: None)
+    shop, everything = streams.Listener(SHOP), streams.Listener(ALL)
+    shop.wake = lambda: woken.append("shop")
     for n, repository in enumerate(["acme/shop", "secret/vault", "acme/till"]):
         for listener in (shop, everything):
             listener.offer([entry(n, repository)])

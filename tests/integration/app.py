@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +62,11 @@ class App:
 
 
 @contextmanager
-def running(data: Path, *, database: str = "", **settings: str) -> Iterator[App]:
-    """`cihealing up --no-demo` on a free port, with this data directory."""
+def running(data: Path, *, database: str = "", below: Sequence[str] = (), **settings: str) -> Iterator[App]:
+    """`cihealing up --no-demo` on a free port, with this data directory; `below` is a command that starts the one behind it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment = {**kept, **settings, **({"DATABASE_URL": database} if database else {})}
-    command = [sys.executable, "-m", "cihealing", "up", "--no-demo", "--port", "0", "--data", str(data)]
+    command = [*below, sys.executable, "-m", "cihealing", "up", "--no-demo", "--port", "0", "--data", str(data)]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield App(data=data, url=url_of(process), process=process)

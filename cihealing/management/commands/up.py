@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from cihealing import embedded, first_start, registry, room, service
+from cihealing.connections import QUEUE, Bounds, at_most
 from cihealing.demo import builds
 from cihealing.models import Delivery
 
@@ -65,7 +66,9 @@ class Command(BaseCommand):
         enabled = settings.CI_HEALING["ENABLED"]
         celery = app_or_default() if enabled else None
         clear_up_after_a_crash()
-        embedded.serve("config.asgi:application", sock=sock, celery=celery, workers=settings.CI_HEALING["WORKERS"], ready=ready)
+        embedded.serve(
+            "config.asgi:application", sock=sock, celery=celery, workers=settings.CI_HEALING["WORKERS"], ready=ready, bounds=bounds()
+        )
         if connection.vendor == "sqlite":
             service.reclaim(counted=False)
 
@@ -90,6 +93,18 @@ class Command(BaseCommand):
         # What is no terminal is a log, or may become one.
         shown = f"/ {password}" if password and self.stdout.isatty() else f"(password in {data}/admin_password)"
         self.tell(f"login:    {first_start.ADMIN} {shown}")
+
+
+def bounds() -> Bounds:
+    """Of connections, as the settings say. Requests and streams must find room among what there is, so these get smaller with it."""
+    told = settings.CI_HEALING
+    most = at_most(told["MAX_CONNECTIONS"], share=3 / 8)
+    told["MAX_REQUESTS"] = at_most(told["MAX_REQUESTS"], share=1 / 32)
+    told["MAX_STREAMS"] = min(told["MAX_STREAMS"], most // 2)
+    return Bounds(
+        header=told["HEADER_TIMEOUT"], idle=told["IDLE_TIMEOUT"], body=told["BODY_TIMEOUT"], write=told["WRITE_TIMEOUT"],
+        connections=most, queue=at_most(QUEUE, share=1 / 8),
+    )  # fmt: skip
 
 
 def url_of(host: str, *, port: int) -> str:
