@@ -1,0 +1,278 @@
+"""Stand-alone: `python field.py [UID]` carries out attempts, one a line of standard input, as that user; without one as who it is.
+
+Everything is loaded before the user is given up, so that it runs from an installation that user cannot read. One line in,
+`{"id": …, "hole": bool}`; one line out, a `Report` as JSON.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import tempfile
+import termios
+import traceback
+import tty
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from cihealing.adapters import process
+from cihealing.adapters.sandbox import Room, bubblewrap
+from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
+from cihealing.adapters.sandbox.plain import Plain
+from cihealing.adapters.sandbox.walls import WALLS, Walls, without
+from cihealing.domain.policy import Limits
+from cihealing.ports import PermanentError, Ran
+from tests.escape import corpus, outside
+from tests.escape.corpus import Attempt
+from tests.escape.outside import PYTHON, Outside
+
+INSIDE = Path(__file__).with_name("inside.py")
+TIMEOUT = 12.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """`signs`: how it was seen to get through, none where it was held. `trouble`: why it proves nothing at all."""
+
+    began: bool
+    signs: Sequence[str] = ()
+    exceeded: str = ""
+    said: str = ""
+    trouble: str = ""
+
+
+@dataclass(kw_only=True)
+class Field:
+    """One user with everything that lies around the sandbox."""
+
+    place: Path
+    outside: Outside
+
+    def tree(self) -> Path:
+        root = Path(tempfile.mkdtemp(dir=self.place, prefix="tree-")) / "tree"
+        root.mkdir()
+        (root.parent / "beside").write_text(self.outside.secret)
+        return root
+
+    def prepared(self, attempt: Attempt) -> Path:
+        """A tree with the attempt in it."""
+        tree = self.tree()
+        shutil.copyfile(INSIDE, tree / "inside.py")
+        (tree / "outside.json").write_text(self.outside.known())
+        (tree / "attempt.py").write_text(f"from inside import *\n\n{attempt.run}")
+        exec(attempt.before, {"tree": tree, "outside": self.outside.folder, "directory": self.outside.directory})  # noqa: S102
+        return tree
+
+    def command(self, attempt: Attempt, *, holes: Sequence[str]) -> Report:
+        tree, results = self.prepared(attempt), self.place / "results"
+        results.mkdir(exist_ok=True)
+        said, exceeded, signs = "", "", set[str]()
+        try:
+            with planted(attempt, holes) as run:
+                for _ in range(2 if attempt.twice else 1):
+                    ran = run(tree=tree, results=results if attempt.results else None, field=self)
+                    said, exceeded = said + ran.output, ran.exceeded
+        except PermanentError as error:
+            said += f">>> began\n>>> refused by the service: {error}"
+        finally:
+            signs |= set(self.outside.signs(tree, said))
+            for used in (tree.parent, results):
+                subprocess.run(["/bin/sh", "-c", 'chmod -R u+rwX "$0"; rm -rf "$0"', str(used)], check=False, capture_output=True)
+        return report(said, sorted(signs), exceeded)
+
+
+def report(said: str, signs: Sequence[str], exceeded: str = "") -> Report:
+    trouble = "" if ">>> broken" not in said else "the attempt itself is faulty"
+    began = ">>> began" in said or "bwrap: execvp" in said
+    return Report(began=began, signs=signs, exceeded=exceeded, said=said[:2000] + said[-2000:] if len(said) > 4000 else said, trouble=trouble)
+
+
+# ---------------------------------------------------------------- holes
+
+
+class Holed(Bubblewrap):
+    """With more taken away than any operator can."""
+
+    holes: frozenset[str] = frozenset()
+    place = ""
+
+    def options(self, *args: Any, **keywords: Any) -> list[str]:
+        words = super().options(*args, **keywords)
+        own = ("/usr", "/proc", "/dev")
+        if "readonly" in self.holes:
+            words = ["--bind" if w == "--ro-bind" and not words[n + 1].startswith(own) else w for n, w in enumerate(words)]
+        if "readonly" in self.holes or {"files", "device-nodes"} & self.holes:
+            words = [w for n, w in enumerate(words) if not (w == "--remount-ro" or words[n - 1] == "--remount-ro")]
+        if "files" in self.holes:
+            words[(at := words.index("--chdir")) : at] = ["--dev-bind", self.place, self.place]
+        if "device-nodes" in self.holes:
+            words[(at := words.index("--chdir")) : at] = ["--dev-bind", "/dev", "/dev", "--tmpfs", "/dev/shm"]
+        if "capabilities" in self.holes:
+            words[(at := words.index("--cap-drop")) : at + 2] = ["--cap-add", "ALL"]
+        return words
+
+
+@contextlib.contextmanager
+def planted(attempt: Attempt, holes: Sequence[str]) -> Iterator[Any]:
+    """How the attempt is run where these are taken away; with none, by the sandbox as it is."""
+
+    def run(*, tree: Path, results: Path | None, field: Field) -> Ran:
+        given = {name: value.format(tree=tree, outside=field.outside.folder) for name, value in attempt.environment.items()}
+        sandbox = room(attempt, holes, field)
+        command = f"{PYTHON} attempt.py" if attempt.workdir == "." else f"{PYTHON} /build/attempt.py"
+        with leaky(holes, given):
+            return sandbox.run(command, tree=tree, workdir=attempt.workdir, environment=given, timeout=TIMEOUT, results=results)
+
+    with contextlib.ExitStack() as stack:
+        if "workdir" in holes:
+            stack.enter_context(mock.patch.object(process, "require_workdir", lambda tree, workdir: None))
+        yield run
+
+
+def room(attempt: Attempt, holes: Sequence[str], field: Field) -> Room:
+    limits = Limits(**attempt.limits)
+    if "everything" in holes:
+        return Plain(trusted=True, toolchain=(), limits=limits)
+    walls = without(Walls(), [name for name in holes if name in WALLS and name != "files"])
+    made = Holed(toolchain=(field.outside.tools,), program=str(field.outside.program), walls=walls, limits=limits)
+    made.holes, made.place = frozenset(holes), str(field.place)
+    return made
+
+
+@contextlib.contextmanager
+def leaky(holes: Sequence[str], given: dict[str, str]) -> Iterator[None]:
+    """What is handed to the first process outside, of descriptors, terminal and environment."""
+    changes: dict[str, Any] = {}
+    if "descriptors" in holes:
+        changes |= {"close_fds": False, "pass_fds": ()}
+    if "session" in holes:
+        changes |= {"start_new_session": False}
+    if "environment" in holes:
+        changes |= {"env": {**os.environ, **given}}
+    popen = subprocess.Popen
+
+    class Leaky(popen):  # type: ignore[type-arg,misc,valid-type]
+        def __init__(self, argv: Any, **keywords: Any) -> None:
+            if "pass_fds" in changes:
+                for number in keywords.get("pass_fds", ()):
+                    os.set_inheritable(number, True)
+            super().__init__(argv, **{**keywords, **changes})
+
+    with mock.patch.object(subprocess, "Popen", Leaky), launcher("environment" in holes):
+        yield
+
+
+@contextlib.contextmanager
+def launcher(changed: bool) -> Iterator[None]:
+    """With what starts the sandbox as it is, or made to hand its whole environment on."""
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        text = LAUNCH
+        if changed:
+            text = text.replace('{"PATH": "/usr/bin:/bin", MARK', "{**os.environ, MARK")
+            assert text != LAUNCH, "the launcher is not what this hole was made for"
+        file.write(text)
+        file.flush()
+        with mock.patch.object(bubblewrap, "LAUNCH", Path(file.name)):
+            yield
+
+
+LAUNCH = bubblewrap.LAUNCH.read_text()
+
+
+# ---------------------------------------------------------------- one attempt
+
+
+def carry_out(field: Field, attempt: Attempt, *, hole: bool) -> Report:
+    holes = attempt.hole if hole else ()
+    try:
+        if attempt.kind == "repository":
+            from tests.escape import host
+
+            return host.carry_out(field, attempt, hole=hole)
+        if attempt.terminal:
+            return on_a_terminal(lambda: field.command(attempt, holes=holes))
+        return field.command(attempt, holes=holes)
+    except Exception:
+        return Report(began=False, trouble=traceback.format_exc()[-1500:])
+
+
+def on_a_terminal(what: Any) -> Report:
+    """In a process that has one; what is typed into it is a sign."""
+    read, write = os.pipe()
+    pid, master = pty.fork()
+    if pid == 0:
+        os.close(read)
+        terminal = os.open("/dev/tty", os.O_RDWR)
+        tty.setraw(terminal)
+        told = what()
+        if fcntl.ioctl(terminal, termios.FIONREAD, b"\0\0\0\0") != b"\0\0\0\0":
+            told = dataclasses.replace(told, signs=[*told.signs, "terminal"])
+        os.write(write, json.dumps(dataclasses.asdict(told)).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        told = Report(**json.loads(answer.read()))
+    os.close(master)
+    os.waitpid(pid, 0)
+    return told
+
+
+# ---------------------------------------------------------------- as whom
+
+
+def load() -> None:
+    """What is imported late by what is used here: afterwards it may not be readable."""
+    from tests.escape import host
+
+    for name in ("ascii", "idna", "latin_1", "utf_8"):
+        codecs.lookup(name)
+    Bubblewrap(toolchain=()).available()
+    host.load()
+
+
+def give_up(uid: int) -> None:
+    """Become this user for good. What cannot be read any more is used through a copy."""
+    place = Path(tempfile.mkdtemp(prefix="escape-copy-"))
+    place.chmod(0o755)
+    process.REAPER = Path(shutil.copy(process.REAPER, place / "reaper.py"))
+    process.REAPER.chmod(0o644)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    sys.executable = PYTHON
+
+
+def main(argv: Sequence[str]) -> None:
+    attempts = {one.id: one for one in corpus.read()}
+    load()
+    if argv:
+        give_up(int(argv[0]))
+    os.environ["PATH"] = "/usr/local/bin:/usr/bin:/bin"
+    with tempfile.TemporaryDirectory(prefix="escape-", ignore_cleanup_errors=True) as name:
+        place = Path(name).resolve()
+        os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = name
+        field = Field(place=place, outside=Outside(place))
+        try:
+            for line in sys.stdin:
+                asked = json.loads(line)
+                told = carry_out(field, attempts[asked["id"]], hole=asked["hole"])
+                print(json.dumps(dataclasses.asdict(told)), flush=True)
+        finally:
+            field.outside.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
