@@ -97,7 +97,9 @@ class Field:
 def report(said: str, signs: Sequence[str], exceeded: str = "") -> Report:
     trouble = "" if ">>> broken" not in said else "the attempt itself is faulty"
     began = ">>> began" in said or "bwrap: execvp" in said
-    return Report(began=began, signs=signs, exceeded=exceeded, said=said[:2000] + said[-2000:] if len(said) > 4000 else said, trouble=trouble)
+    return Report(
+        began=began, signs=signs, exceeded=exceeded, said=said[:2000] + said[-2000:] if len(said) > 4000 else said, trouble=trouble
+    )
 
 
 # ---------------------------------------------------------------- holes
