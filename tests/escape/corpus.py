@@ -1,7 +1,7 @@
-"""The corpus as values. One attempt is one entry of a file in `attempts/`; the README there is the head of each file.
+"""The corpus as values. One attempt is one entry of a file in `attempts/`.
 
-`command`: a Python script that runs inside the sandbox, over a tree of its own. `repository`: a commit, a command that runs over its tree in
-the sandbox, and what the service does with the tree afterwards.
+`command`: a Python script that runs inside the sandbox, over a tree of its own. `repository`: a commit, a command that runs over its
+tree in the sandbox, and what the service does with the tree afterwards.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Attempt:
     environment: dict[str, str] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
     exceeded: str = ""
+    """A pattern for what the service says was exceeded, in an attempt that is held."""
     results: bool = False
     terminal: bool = False
     twice: bool = False

@@ -21,7 +21,7 @@ import termios
 import traceback
 import tty
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,12 +34,14 @@ from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
 from cihealing.adapters.sandbox.plain import Plain
 from cihealing.adapters.sandbox.walls import WALLS, Walls, without
 from cihealing.domain.policy import Limits
-from cihealing.ports import PermanentError, Ran
-from tests.escape import corpus, outside
+from cihealing.ports import PermanentError, Ran, TransientError
+from tests.escape import corpus
 from tests.escape.corpus import Attempt
 from tests.escape.outside import PYTHON, Outside
 
-INSIDE = Path(__file__).with_name("inside.py")
+INSIDE, ROUNDS = (Path(__file__).with_name(name) for name in ("inside.py", "rounds.py"))
+OWN_SIGNS = ("said", "secret")
+"""Signs in what an attempt printed, which is known for each of many."""
 TIMEOUT = 12.0
 
 
@@ -60,6 +62,10 @@ class Field:
 
     place: Path
     outside: Outside
+    corpus: Sequence[Attempt] = ()
+    repositories: Any = None
+    """What attempts by repository share, made by `host` when there is a first one."""
+    rounds: dict[tuple[str, ...], dict[str, Report]] = field(default_factory=dict)
 
     def tree(self) -> Path:
         root = Path(tempfile.mkdtemp(dir=self.place, prefix="tree-")) / "tree"
@@ -67,31 +73,68 @@ class Field:
         (root.parent / "beside").write_text(self.outside.secret)
         return root
 
-    def prepared(self, attempt: Attempt) -> Path:
-        """A tree with the attempt in it."""
+    def prepared(self, *attempts: Attempt) -> Path:
+        """A tree with the attempts in it."""
         tree = self.tree()
-        shutil.copyfile(INSIDE, tree / "inside.py")
+        for program in (INSIDE, ROUNDS):
+            shutil.copyfile(program, tree / program.name)
         (tree / "outside.json").write_text(self.outside.known())
-        (tree / "attempt.py").write_text(f"from inside import *\n\n{attempt.run}")
-        exec(attempt.before, {"tree": tree, "outside": self.outside.folder, "directory": self.outside.directory})  # noqa: S102
+        for attempt in attempts:
+            (tree / f"{attempt.id}.py").write_text(f"from inside import *\n\n{attempt.run}")
+            exec(attempt.before, {"tree": tree, "outside": self.outside.folder, "directory": self.outside.directory})
         return tree
 
     def command(self, attempt: Attempt, *, holes: Sequence[str]) -> Report:
-        tree, results = self.prepared(attempt), self.place / "results"
+        """One attempt in a sandbox of its own."""
+        results = self.place / "results"
         results.mkdir(exist_ok=True)
-        said, exceeded, signs = "", "", set[str]()
-        try:
-            with planted(attempt, holes) as run:
+        said, exceeded = "", ""
+        with self.seen(self.prepared(attempt), results) as (tree, signs):
+            try:
                 for _ in range(2 if attempt.twice else 1):
-                    ran = run(tree=tree, results=results if attempt.results else None, field=self)
+                    ran = run(self, attempt, holes, tree=tree, results=results if attempt.results else None)
                     said, exceeded = said + ran.output, ran.exceeded
-        except PermanentError as error:
-            said += f">>> began\n>>> refused by the service: {error}"
+            except PermanentError as error:
+                said += f">>> began\n>>> refused by the service: {error}"
+            except TransientError as error:
+                if "was ended" not in str(error):
+                    raise
+                said, exceeded = f"{said}>>> began\n", str(error)
+            signs += self.outside.signs(tree, said)
+        return report(said, sorted(set(signs)), exceeded)
+
+    def together(self, holes: tuple[str, ...]) -> dict[str, Report]:
+        """All attempts that can share a sandbox with these holes, by id: those about which one run of all of them tells enough."""
+        if holes not in self.rounds:
+            attempts = [one for one in self.corpus if shares(one) and (not holes or (one.hole == holes and one.sign in OWN_SIGNS))]
+            self.rounds[holes] = self._together(attempts, holes) if len(attempts) > 1 else {}
+        return self.rounds[holes]
+
+    def _together(self, attempts: Sequence[Attempt], holes: tuple[str, ...]) -> dict[str, Report]:
+        with self.seen(self.prepared(*attempts), self.place / "results") as (tree, signs):
+            command = " ".join([PYTHON, ROUNDS.name, *(one.id for one in attempts)])
+            ran = room(Limits(), holes, self).run(command, tree=tree, workdir=".", environment={}, timeout=30)
+            signs += self.outside.signs(tree, "")
+        if signs and not holes:
+            return {}
+        parts = (part.partition("\n") for part in ran.output.split("=== ")[1:])
+        return {name: report(said, list(self.outside.told(said))) for name, _, said in parts}
+
+    @contextlib.contextmanager
+    def seen(self, tree: Path, results: Path) -> Iterator[tuple[Path, list[str]]]:
+        """The tree, and a list for the signs; nothing is left of the tree afterwards."""
+        try:
+            yield tree, []
         finally:
-            signs |= set(self.outside.signs(tree, said))
             for used in (tree.parent, results):
                 subprocess.run(["/bin/sh", "-c", 'chmod -R u+rwX "$0"; rm -rf "$0"', str(used)], check=False, capture_output=True)
-        return report(said, sorted(signs), exceeded)
+
+
+def shares(attempt: Attempt) -> bool:
+    """Whether it wants nothing of its sandbox that others would not."""
+    plain = Attempt(id="", technique="", reaches="", source="", sign="said", hole=("everything",))
+    wants = ("before", "workdir", "environment", "limits", "results", "terminal", "twice", "slow", "kind")
+    return all(getattr(attempt, name) == getattr(plain, name) for name in wants)
 
 
 def report(said: str, signs: Sequence[str], exceeded: str = "") -> Report:
@@ -111,6 +154,10 @@ class Holed(Bubblewrap):
     holes: frozenset[str] = frozenset()
     place = ""
 
+    def _limits(self, timeout: float, *, own: bool) -> dict[str, int]:
+        limits = super()._limits(timeout, own=own)
+        return {**limits, "RLIMIT_CORE": 0} if "core" in self.holes else limits
+
     def options(self, *args: Any, **keywords: Any) -> list[str]:
         words = super().options(*args, **keywords)
         own = ("/usr", "/proc", "/dev")
@@ -127,25 +174,17 @@ class Holed(Bubblewrap):
         return words
 
 
-@contextlib.contextmanager
-def planted(attempt: Attempt, holes: Sequence[str]) -> Iterator[Any]:
-    """How the attempt is run where these are taken away; with none, by the sandbox as it is."""
-
-    def run(*, tree: Path, results: Path | None, field: Field) -> Ran:
-        given = {name: value.format(tree=tree, outside=field.outside.folder) for name, value in attempt.environment.items()}
-        sandbox = room(attempt, holes, field)
-        command = f"{PYTHON} attempt.py" if attempt.workdir == "." else f"{PYTHON} /build/attempt.py"
-        with leaky(holes, given):
-            return sandbox.run(command, tree=tree, workdir=attempt.workdir, environment=given, timeout=TIMEOUT, results=results)
-
-    with contextlib.ExitStack() as stack:
-        if "workdir" in holes:
-            stack.enter_context(mock.patch.object(process, "require_workdir", lambda tree, workdir: None))
-        yield run
+def run(field: Field, attempt: Attempt, holes: Sequence[str], *, tree: Path, results: Path | None) -> Ran:
+    """The attempt where these are taken away; with none, in the sandbox as it is."""
+    given = {name: value.format(tree=tree, outside=field.outside.folder) for name, value in attempt.environment.items()}
+    program = f"{attempt.id}.py" if attempt.workdir == "." else f"/build/{attempt.id}.py"
+    sandbox = room(Limits(**attempt.limits), holes, field)
+    anywhere = mock.patch.object(process, "require_workdir") if "workdir" in holes else contextlib.nullcontext()
+    with leaky(holes, given), anywhere:
+        return sandbox.run(f"{PYTHON} {program}", tree=tree, workdir=attempt.workdir, environment=given, timeout=TIMEOUT, results=results)
 
 
-def room(attempt: Attempt, holes: Sequence[str], field: Field) -> Room:
-    limits = Limits(**attempt.limits)
+def room(limits: Limits, holes: Sequence[str], field: Field) -> Room:
     if "everything" in holes:
         return Plain(trusted=True, toolchain=(), limits=limits)
     walls = without(Walls(), [name for name in holes if name in WALLS and name != "files"])
@@ -173,24 +212,25 @@ def leaky(holes: Sequence[str], given: dict[str, str]) -> Iterator[None]:
                     os.set_inheritable(number, True)
             super().__init__(argv, **{**keywords, **changes})
 
-    with mock.patch.object(subprocess, "Popen", Leaky), launcher("environment" in holes):
+    with mock.patch.object(subprocess, "Popen", Leaky), launcher(holes):
         yield
 
 
 @contextlib.contextmanager
-def launcher(changed: bool) -> Iterator[None]:
-    """With what starts the sandbox as it is, or made to hand its whole environment on."""
+def launcher(holes: Sequence[str]) -> Iterator[None]:
+    """With what starts the sandbox as it is, but for these."""
+    text = LAUNCH
+    for name, (sound, rotten) in LAUNCHER_HOLES.items():
+        assert sound in LAUNCH, f"the launcher is not what the hole {name!r} was made for"
+        text = text.replace(sound, rotten) if name in holes else text
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-        text = LAUNCH
-        if changed:
-            text = text.replace('{"PATH": "/usr/bin:/bin", MARK', "{**os.environ, MARK")
-            assert text != LAUNCH, "the launcher is not what this hole was made for"
         file.write(text)
         file.flush()
         with mock.patch.object(bubblewrap, "LAUNCH", Path(file.name)):
             yield
 
 
+LAUNCHER_HOLES = {"environment": ('{"PATH": "/usr/bin:/bin", MARK', "{**os.environ, MARK"), "program": ("sealed(argv[0])", "argv[0]")}
 LAUNCH = bubblewrap.LAUNCH.read_text()
 
 
@@ -206,7 +246,9 @@ def carry_out(field: Field, attempt: Attempt, *, hole: bool) -> Report:
             return host.carry_out(field, attempt, hole=hole)
         if attempt.terminal:
             return on_a_terminal(lambda: field.command(attempt, holes=holes))
-        return field.command(attempt, holes=holes)
+        told = field.together(holes).get(attempt.id) if shares(attempt) else None
+        enough = told is not None and told.began and not told.trouble and (attempt.sign in told.signs if hole else not told.signs)
+        return told if told is not None and enough else field.command(attempt, holes=holes)
     except Exception:
         return Report(began=False, trouble=traceback.format_exc()[-1500:])
 
@@ -266,7 +308,7 @@ def main(argv: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="escape-", ignore_cleanup_errors=True) as name:
         place = Path(name).resolve()
         os.environ["HOME"] = os.environ["TMPDIR"] = tempfile.tempdir = name
-        field = Field(place=place, outside=Outside(place))
+        field = Field(place=place, outside=Outside(place), corpus=tuple(attempts.values()))
         try:
             for line in sys.stdin:
                 asked = json.loads(line)

@@ -9,11 +9,12 @@ import contextlib
 import ctypes
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from cihealing.domain.policy import Project, RepositoryPolicy
 from cihealing.domain.values import Failure, Line
 from cihealing.fixers import ruff
 from cihealing.ports import FixContext, PermanentError, Ran, TransientError
-from cihealing.tree import Tree as SafeTree
+from cihealing.tree import Tree
 from tests.adapters.repositories import Origin
 from tests.escape.corpus import Attempt
 from tests.escape.outside import PYTHON
@@ -49,6 +50,12 @@ RENAME_EXCHANGE, AT_FDCWD, RENAMEAT2 = 2, -100, 316
 
 class Hostile(Origin):
     """An origin with commits no git client would make."""
+
+    def copied(self, root: Path) -> Hostile:
+        shutil.copytree(self.root, root, symlinks=True)
+        copy = object.__new__(Hostile)
+        copy.root, copy.first = root, self.first
+        return copy
 
     def blob(self, content: str) -> str:
         done = subprocess.run(
@@ -97,19 +104,19 @@ class Visit:
 
     @property
     def given(self) -> dict[str, str]:
-        names = {"outside": self.field.outside.folder, "commit": self.commit, "python": PYTHON}
+        names = {"outside": self.field.outside.folder, "python": PYTHON, "attempt": script(self.attempt)}
         return {name: value.format(**names) for name, value in self.attempt.given.items()}
 
     @property
     def project(self) -> Project:
         fields = {name: value for name, value in self.given.items() if name in ("junit", "setup", "path")}
-        return Project(command=self.given.get("command", f"{PYTHON} attempt.py"), timeout=30, **fields)
+        return Project(command=self.given.get("command", f"{PYTHON} {script(self.attempt)}"), timeout=30, **fields)
 
-    def ran(self, tree: Any, *, results: Path | None = None) -> str:
+    def ran(self, tree: Tree, *, results: Path | None = None) -> str:
         """The attempt's own part, in the sandbox, over the tree."""
         if not self.attempt.run:
             return ">>> began\n"
-        command = f"{PYTHON} attempt.py"
+        command = f"{PYTHON} {script(self.attempt)}"
         return self.sandbox.run(command, tree=tree.root, workdir=".", environment={}, timeout=15, results=results).output
 
     def naively(self, place: Path) -> str:
@@ -210,17 +217,13 @@ def look(visit: Visit, naive: bool) -> str:
         said = visit.ran(tree)
         if naive and "race" not in visit.given:
             return said + visit.naively(tree.root)
-        path, read = visit.given["path"], careless(tree.root) if naive else reader(tree)
+        path, read = visit.given["path"], careless(tree.root) if naive else tree.read
         with exchanging(tree.root, visit.given.get("race", ""), visit.field.outside.folder):
             for _ in range(3000 if "race" in visit.given else 1):
                 content = read(path)
                 if content and visit.field.outside.secret.encode() in content:
                     return said + content.decode()
         return said + repr(content)[:300]
-
-
-def reader(tree: Any) -> Callable[[str], bytes | None]:
-    return tree.read if hasattr(tree, "read") else SafeTree(root=tree.root).read
 
 
 def careless(root: Path) -> Callable[[str], bytes | None]:
@@ -270,15 +273,10 @@ def fix(visit: Visit, naive: bool) -> str:
         failure = Failure(error_hash="v2:0", strong=True, error_type="F401", summary=text, excerpt=(Line(line=1, text=text),))
         context = FixContext(
             failure=failure, repository=REPOSITORY, commit=visit.commit, project=visit.project, sandbox=Recording(visit),
-            tree=fixers_tree(tree),
+            tree=tree,
         )  # fmt: skip
         told = ruff.fix(context)
         return f"{Recording.said}\n{told}\n" + "\n".join(visit.trees.changed(tree)) + visit.trees.diff(tree)
-
-
-def fixers_tree(tree: Any) -> Any:
-    """What a fixer is given: the tree itself, or (before there was one door) its path."""
-    return tree if FixContext.__annotations__["tree"] == "Tree" else tree.root
 
 
 class Recording:
@@ -334,12 +332,11 @@ def notes(visit: Visit, naive: bool) -> str:
     with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy) as tree:
         if naive:
             return ">>> began\n" + visit.naively(tree.root)
-        place = fixers_tree(tree)
         text = "app.py:1: error"
         failure = Failure(
             error_hash="v2:0", strong=True, error_type="E", summary=text, failed_tests=("linked/secret", "linked.py::test"),
         )  # fmt: skip
-        return f">>> began\n{gathering._notes(place)}\n{list(gathering._snippets(failure, place))}"
+        return f">>> began\n{gathering._notes(tree)}\n{list(gathering._snippets(failure, tree))}"
 
 
 @act
@@ -382,18 +379,41 @@ def carry_out(field: Field, attempt: Attempt, *, hole: bool) -> Report:
     return report(said, sorted(signs))
 
 
+HEAD = "import os, sys\nsys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))\nfrom inside import *\n\n"
+
+
+def script(attempt: Attempt) -> str:
+    return f"attempts/{attempt.id}.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repositories:
+    """An origin that holds every attempt's command, and a mirror of it, for all that need no commit of their own."""
+
+    origin: Hostile
+    trees: GitTrees
+
+
+def repositories(field: Field) -> Repositories:
+    if field.repositories is None:
+        scripts = {script(one): f"{HEAD}{one.run}" for one in field.corpus if one.kind == "repository"}
+        files = {"attempts/inside.py": INSIDE.read_text(), "attempts/outside.json": field.outside.known(), **scripts}
+        origin = Hostile(field.place / "origin", {**files, "app.py": "import os\n", "tests/test_app.py": "def test():\n    pass\n"})
+        origin.git("repack", "--quiet", "-a", "-d")
+        field.repositories = Repositories(origin=origin, trees=GitTrees(field.place / "mirrors"))
+    return field.repositories  # type: ignore[no-any-return]
+
+
 def prepared(field: Field, attempt: Attempt, scratch: Path) -> Visit:
-    """The origin with the attempt committed, then whatever `make` does to it."""
-    files = {"inside.py": INSIDE.read_text(), "outside.json": field.outside.known(), "attempt.py": f"from inside import *\n\n{attempt.run}"}
-    origin = Hostile(scratch / "origin", {**files, "app.py": "import os\n", "tests/test_app.py": "def test():\n    pass\n"})
-    exec(attempt.make, {"origin": origin, "outside": field.outside, "python": PYTHON, "Path": Path, "os": os})  # noqa: S102
-    trees = GitTrees(scratch / "mirrors")
-    visit = Visit(
-        attempt=attempt, field=field, origin=origin, commit=origin.git("rev-parse", attempt.given.get("at", "main")), trees=trees,
-        scratch=scratch / "host",
-    )  # fmt: skip
-    visit.scratch.mkdir()
-    return visit
+    """The origin with the attempt committed, and whatever `make` does to it."""
+    shared = repositories(field)
+    origin, trees = shared.origin, shared.trees
+    if attempt.make:
+        origin, trees = origin.copied(scratch / "origin"), GitTrees(scratch / "mirrors")
+        exec(attempt.make, {"origin": origin, "outside": field.outside, "python": PYTHON})
+    commit = origin.git("rev-parse", attempt.given.get("at", "main"))
+    (scratch / "host").mkdir()
+    return Visit(attempt=attempt, field=field, origin=origin, commit=commit, trees=trees, scratch=scratch / "host")
 
 
 @contextlib.contextmanager

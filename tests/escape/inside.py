@@ -1,7 +1,10 @@
 """What every attempt imports inside the sandbox: system calls by name, the addresses outside, and how an attempt says what it reached.
 
-Standard library only; copied beside the attempt. An OSError that an attempt does not catch is its refusal; any other error is a dud.
+Standard library only; copied beside the attempt, which imports all of it. An OSError that an attempt does not catch is its refusal;
+any other error is a dud.
 """
+
+# ruff: noqa: F401
 
 from __future__ import annotations
 

@@ -142,14 +142,18 @@ class Outside:
 
     def signs(self, tree: Path, said: str) -> Iterator[str]:
         """Each sign by which an attempt is known to have got through. Sets everything back."""
-        if self.secret in said:
-            yield "secret"
-        if ">>> escaped" in said:
-            yield "said"
+        yield from self.told(said)
         yield from self._touched()
         yield from self._contacts()
         yield from self._leftovers()
         yield from self._in_tree(tree)
+
+    def told(self, said: str) -> Iterator[str]:
+        """The signs in what an attempt printed."""
+        if self.secret in said:
+            yield "secret"
+        if ">>> escaped" in said:
+            yield "said"
 
     def _touched(self) -> Iterator[str]:
         if self.snapshot() != self.before:
