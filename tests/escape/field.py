@@ -287,23 +287,24 @@ def load() -> None:
     host.load()
 
 
-def give_up(uid: int) -> None:
-    """Become this user for good. What cannot be read any more is used through a copy."""
+def give_up(uid: int) -> Path:
+    """Become this user for good. What cannot be read any more is used through a copy, in the directory returned."""
     place = Path(tempfile.mkdtemp(prefix="escape-copy-"))
     place.chmod(0o755)
     process.REAPER = Path(shutil.copy(process.REAPER, place / "reaper.py"))
     process.REAPER.chmod(0o644)
+    os.chown(place, uid, uid)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
     sys.executable = PYTHON
+    return place
 
 
 def main(argv: Sequence[str]) -> None:
     attempts = {one.id: one for one in corpus.read()}
     load()
-    if argv:
-        give_up(int(argv[0]))
+    copy = give_up(int(argv[0])) if argv else None
     os.environ["PATH"] = "/usr/local/bin:/usr/bin:/bin"
     with tempfile.TemporaryDirectory(prefix="escape-", ignore_cleanup_errors=True) as name:
         place = Path(name).resolve()
@@ -316,6 +317,8 @@ def main(argv: Sequence[str]) -> None:
                 print(json.dumps(dataclasses.asdict(told)), flush=True)
         finally:
             field.outside.close()
+            if copy is not None:
+                shutil.rmtree(copy)
 
 
 if __name__ == "__main__":
