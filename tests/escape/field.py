@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import dataclasses
+import encodings.aliases
 import fcntl
 import json
 import os
@@ -281,8 +282,9 @@ def load() -> None:
     """What is imported late by what is used here: afterwards it may not be readable."""
     from tests.escape import host
 
-    for name in ("ascii", "idna", "latin_1", "utf_8"):
-        codecs.lookup(name)
+    for name in {*encodings.aliases.aliases.values(), "idna", "raw_unicode_escape", "unicode_escape"}:
+        with contextlib.suppress(LookupError):
+            codecs.lookup(name)
     Bubblewrap(toolchain=()).available()
     host.load()
 
