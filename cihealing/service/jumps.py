@@ -28,7 +28,7 @@ TOLERANCE = 30.0
 SLOW = 5.0
 """Seconds a question for the time may take: a longer one says nothing about clocks."""
 NOTE = 30.0
-"""Seconds between two notes of what time it is."""
+"""Seconds between two notes of what time it is. What a clock loses to being corrected bit by bit never adds up to a jump in that time."""
 
 
 def uptime() -> float:
@@ -82,9 +82,6 @@ class Watch:
             return at - timedelta(seconds=self._jump(Clock.objects.get(id=1), at, asked)) if jumped else at
         if mark is None or jumped or asked - self.noted > NOTE:
             self._look(at, asked, patient=jumped or mark is None)
-        else:
-            # Slid along: what a clock loses to being corrected bit by bit never adds up to a jump.
-            self.mark = Mark(at=at, uptime=asked, moved=mark.moved)
         return at
 
     def _look(self, at: datetime, asked: float, *, patient: bool) -> None:
@@ -102,7 +99,7 @@ class Watch:
         row = Clock.objects.select_for_update().get_or_create(id=1, defaults=fresh)[0]
         jump = self._jump(row, at, asked)
         if abs(jump) > TOLERANCE:
-            move(jump, now=at)
+            move(jump)
             row.moved += jump
         row.seen, row.boot, row.uptime = at, self.boot(), asked
         row.save()
@@ -120,17 +117,14 @@ class Watch:
         return min(0.0, (at - row.seen).total_seconds())
 
 
-def move(jump: float, *, now: datetime) -> None:
+def move(jump: float) -> None:
     """Move what waits by `jump` seconds, so that it waits as long as before; leases, so that who holds one still does."""
     by = timedelta(seconds=jump)
     pending = Outbox.objects.filter(state="pending")
-    waiting = pending.filter(not_before__gt=min(now, now - by))
-    leased = pending.filter(lease_until__isnull=False)
-    pending.update(created_at=F("created_at") + by, poked_at=None)
-    moved = waiting.update(not_before=F("not_before") + by)
-    held = leased.update(lease_until=F("lease_until") + by)
+    moved = pending.update(created_at=F("created_at") + by, not_before=F("not_before") + by, poked_at=None)
+    held = pending.filter(lease_until__isnull=False).update(lease_until=F("lease_until") + by)
     way = f"{'ahead' if jump > 0 else 'back'} by {abs(jump):.0f} s"
-    logger.warning("the database's clock was set %s: %d effects that wait and %d leases were moved along", way, moved, held)
+    logger.warning("the database's clock was set %s: %d effects and %d leases were moved along", way, moved, held)
 
 
 watch = Watch()

@@ -224,6 +224,17 @@ def test_the_next_line_says_how_many_there_were() -> None:
 
 
 @pytest.mark.django_db
+def test_a_delivery_that_lost_every_race_is_sent_again(sender: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(**_: Any) -> None:
+        raise store.StreamMoved("lost the race 12 times")
+
+    monkeypatch.setattr(service, "receive", lost)
+    answer = post(sender)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:cihealing:problem:overloaded")
+    assert answer["Retry-After"]
+
+
+@pytest.mark.django_db
 def test_a_fault_of_ours_is_500_as_a_problem_and_its_traceback_is_logged(
     sender: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -76,6 +76,7 @@ def test_what_is_due_is_due_and_what_waits_waits_as_long(world: World, set_clock
     set_clock(world)
     world.pass_(1)
     assert outbox.due() == [due]
+    assert queries.backlog().oldest_due_seconds == 6
     assert outbox.claim(soon) is None
     world.pass_(100)
     assert set(outbox.due()) == {due, soon}
@@ -124,7 +125,7 @@ def test_a_jump_is_told_once_and_moved_once_whoever_sees_it(world: World, caplog
         world.pass_(1)
     assert Outbox.objects.get(id=later).not_before == START - DAYS + timedelta(seconds=7200)
     assert [record.getMessage() for record in caplog.records] == [
-        "the database's clock was set back by 172800 s: 1 effects that wait and 0 leases were moved along"
+        "the database's clock was set back by 172800 s: 1 effects and 0 leases were moved along"
     ]
 
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('cihealing', '0003_models_and_money'),
+        ('cihealing', '0004_waiting_logs'),
     ]
 
     operations = [
