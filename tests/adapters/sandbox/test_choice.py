@@ -7,6 +7,7 @@ import pytest
 from cihealing.adapters.sandbox import choose
 from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
 from cihealing.adapters.sandbox.plain import Plain
+from cihealing.adapters.sandbox.walls import Walls
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import PermanentError
 
@@ -46,3 +47,36 @@ def test_the_plain_runner_takes_trusted_repositories_only() -> None:
 def test_the_probe_of_this_machine_says_why() -> None:
     answer = Bubblewrap().available()
     assert answer is None or "bubblewrap" in answer
+
+
+LACKING = {"own_uid": "no spare user ids here"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "name"), [("", "none"), ("syscalls", "none"), ("own_uid", "bubblewrap"), (" syscalls , own_uid ", "bubblewrap")]
+)
+def test_a_wall_that_is_missing_is_accepted_by_name_or_nothing_runs(monkeypatch: pytest.MonkeyPatch, accept: str, name: str) -> None:
+    monkeypatch.setattr("cihealing.adapters.sandbox.choice.trouble_with", lambda _paths: None)
+    monkeypatch.setattr(Bubblewrap, "lacking", lambda _self: LACKING)
+    sandbox = choose({"CI_HEALING_SANDBOX_ACCEPT": accept}, policy=RepositoryPolicy(match="*"))
+    assert sandbox.name == name
+    if isinstance(sandbox, Bubblewrap):
+        assert sandbox.walls == Walls(own_uid=False)
+    else:
+        with pytest.raises(PermanentError, match=r"own_uid: no spare user ids here.*CI_HEALING_SANDBOX_ACCEPT"):
+            sandbox.run("true", tree=None)  # type: ignore[call-arg, arg-type]
+
+
+def test_only_walls_some_machines_cannot_have_can_be_accepted() -> None:
+    with pytest.raises(PermanentError, match=r"network.*cannot be done without.*own_uid, syscalls"):
+        choose({"CI_HEALING_SANDBOX_ACCEPT": "network"}, policy=RepositoryPolicy(match="*"))
+
+
+def test_limits_come_from_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cihealing.adapters.sandbox.choice.trouble_with", lambda _paths: None)
+    sandbox = choose({"CI_HEALING_SANDBOX_ACCEPT": "own_uid,syscalls"}, policy=RepositoryPolicy.model_validate(POLICY))
+    assert isinstance(sandbox, Bubblewrap)
+    assert (sandbox.limits.memory_mb, sandbox.limits.processes) == (4096, 512)
+
+
+POLICY = {"match": "*", "limits": {"memory_mb": 4096}}
