@@ -6,9 +6,10 @@ import threading
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_ready
+from celery.signals import worker_process_init, worker_ready
 
 from cihealing import registry, service
+from cihealing.adapters import trees
 
 
 @worker_ready.connect
@@ -22,6 +23,13 @@ def look_at_credentials(**_: object) -> None:
     threading.Thread(target=registry.warn_of_excess, name="credentials", daemon=True).start()
 
 
+@worker_ready.connect
+@worker_process_init.connect
+def remove_abandoned_trees(**_: object) -> None:
+    """A worker, or one process of its pool, that was killed leaves its tree; whoever takes its place removes it, beside the work."""
+    threading.Thread(target=trees.sweep, name="trees", daemon=True).start()
+
+
 @shared_task(name="cihealing.run_effect", ignore_result=True)
 def run_effect(*, effect_id: str) -> None:
     service.run_effect(UUID(effect_id), tools=registry.tools(), capabilities=registry.CAPABILITIES, readers=registry.READERS)
@@ -29,6 +37,8 @@ def run_effect(*, effect_id: str) -> None:
 
 @shared_task(name="cihealing.sweep", ignore_result=True)
 def sweep() -> None:
-    """Tell the broker of what is due: timers, and whatever it forgot; settle money that nobody will settle any more."""
+    """Tell the broker of what is due: timers, and whatever it forgot; settle money that nobody will settle any more; let nobody wait
+    for a leader that stopped."""
     service.poke_due()
     service.sweep_spending()
+    service.release_followers()
