@@ -9,7 +9,6 @@ from celery import shared_task
 from celery.signals import worker_process_init, worker_ready
 
 from cihealing import registry, service
-from cihealing.adapters import trees
 
 
 @worker_ready.connect
@@ -23,11 +22,10 @@ def look_at_credentials(**_: object) -> None:
     threading.Thread(target=registry.warn_of_excess, name="credentials", daemon=True).start()
 
 
-@worker_ready.connect
 @worker_process_init.connect
-def remove_abandoned_trees(**_: object) -> None:
-    """A worker, or one process of its pool, that was killed leaves its tree; whoever takes its place removes it, beside the work."""
-    threading.Thread(target=trees.sweep, name="trees", daemon=True).start()
+def clear_up_after_a_killed_process(**_: object) -> None:
+    """A process of the pool takes the place of one that was killed; beside the work, for it may not take long to start."""
+    threading.Thread(target=registry.end_leftovers, name="leftovers", daemon=True).start()
 
 
 @shared_task(name="cihealing.run_effect", ignore_result=True)

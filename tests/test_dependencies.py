@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"cihealing", "config", "dashboard"}
 NAMED = {"whitenoise", "axes", "csp", "django_htmx", "psycopg"}
 """Named in settings instead of imported: middleware, applications, the database's driver."""
-BROUGHT = {"httpx2": "openai", "asgiref": "django", "requests": "PyGithub"}
+BROUGHT = {"httpx2": "openai", "asgiref": "django", "requests": "PyGithub", "psycopg_pool": "psycopg"}
 """Part of what another one is used through (its clients, its errors), which decides which version it is."""
 
 

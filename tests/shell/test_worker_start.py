@@ -8,14 +8,13 @@ import pytest
 from celery.signals import worker_process_init, worker_ready
 
 from cihealing import registry, tasks
-from cihealing.adapters import trees
 
 
 @pytest.mark.parametrize("signal", [worker_ready, worker_process_init], ids=["worker", "process of its pool"])
-def test_trees_of_killed_workers_are_removed(signal, monkeypatch: pytest.MonkeyPatch) -> None:
-    swept = threading.Event()
-    monkeypatch.setattr(trees, "sweep", lambda: swept.set() or 0)
+def test_what_killed_workers_left_is_cleared_up(signal, monkeypatch: pytest.MonkeyPatch) -> None:
+    cleared = threading.Event()
+    monkeypatch.setattr(registry, "end_leftovers", lambda: cleared.set() or 0)
     monkeypatch.setattr(registry, "warn_of_excess", lambda: None)
-    assert tasks.remove_abandoned_trees
+    assert tasks.sweep
     signal.send(sender=None)
-    assert swept.wait(30)
+    assert cleared.wait(30)
