@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[0] = str(ROOT)  # not this directory: its `secrets` is not the standard library's
 LOG = 'Traceback (most recent call last):\n  File "app.py", line 3, in <module>\nValueError: {0} went wrong\n'
 
 
