@@ -183,6 +183,7 @@ class Run(models.Model):
             models.Index(fields=["repository", "branch", "error_hash"], name="run_same_on_branch"),
             models.Index(fields=["repository", "job", "branch"], name="run_job_branch"),
             models.Index(fields=["pr_url"], condition=~Q(pr_url=""), name="run_change"),
+            models.Index(fields=["attached_to"], condition=Q(attached_to__isnull=False), name="run_attached"),
         ]
 
     def __str__(self) -> str:

@@ -8,14 +8,14 @@ from uuid import UUID
 
 import msgspec
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Exists, OuterRef, Q, Sum
 
 from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.evolve import fold
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run as RunState
-from cihealing.domain.values import Digest, ExecutionRef, Failed, Ignored, Passed
+from cihealing.domain.values import Digest, ExecutionRef, Failed, Ignored, Passed, RunStatus
 from cihealing.models import (
     Artifact,
     Attempt,
@@ -32,6 +32,7 @@ from cihealing.models import (
 
 SMALL = ("fingerprint.", "spend.", "message.")
 """Streams of a few facts each, by how the tag of the first begins."""
+ENDED = (RunStatus.RESOLVED, RunStatus.ABORTED)
 EPOCH = datetime.fromtimestamp(0, UTC)
 _state = msgspec.json.Encoder(order="deterministic")
 
@@ -96,10 +97,13 @@ def cluster(error_hash: str) -> tuple[UUID, datetime] | None:
     return ClusterClaim.objects.filter(error_hash=error_hash).values_list("run_id", "opened_at").first()
 
 
-def followers(run_id: UUID) -> list[UUID]:
-    """The open runs attached to this one."""
-    rows = Run.objects.filter(attached_to=run_id).exclude(status__in=["resolved", "aborted"])
-    return list(rows.values_list("id", flat=True))
+def left_behind(leader: UUID | None = None) -> list[tuple[UUID, UUID]]:
+    """(run, its leader) for each attached run that goes on though its leader stopped; of one leader, or of all."""
+    leaders = Run.objects.filter(id=OuterRef("attached_to"))
+    behind = Q(Exists(leaders.filter(status__in=ENDED))) | Q(Exists(leaders.filter(status=RunStatus.ESCALATED)), status=RunStatus.RUNNING)
+    attached = Run.objects.filter(attached_to__isnull=False) if leader is None else Run.objects.filter(attached_to=leader)
+    rows = attached.exclude(status__in=ENDED).filter(behind).order_by("created_at").values_list("id", "attached_to")
+    return [(run_id, led_by) for run_id, led_by in rows if led_by]
 
 
 # ---------------------------------------------------------------- deliveries

@@ -17,6 +17,7 @@ from cihealing.domain.values import (
     Observation,
     Owner,
     Purpose,
+    RunStatus,
     Sign,
     Time,
     Usage,
@@ -63,11 +64,11 @@ class CloseCluster(Command, frozen=True, kw_only=True):
     """Another run gathers those who meet this failure of the machines from now on."""
 
 
-class EndWithLeader(Command, frozen=True, kw_only=True):
-    """The run this one is attached to has ended."""
+class FollowLeader(Command, frozen=True, kw_only=True):
+    """Go the way of the run this one is attached to. `status`: where that one is, known inside the transaction alone."""
 
     leader: UUID
-    how: str
+    status: RunStatus | None = None
 
 
 class PassDeadline(Command, frozen=True, kw_only=True):
@@ -119,7 +120,8 @@ class RecordObservation(Command, frozen=True, kw_only=True):
 class RecordBlame(Command, frozen=True, kw_only=True):
     """What was seen on the base. `seen` None: nothing could be run there, `reason` says why.
 
-    `target` and `head`: the base branch and where it is now. `leader`: who stands for this base failure already.
+    `target` and `head`: the base branch and where it is now. `leader`: who stands for this base failure already,
+    `leader_status`: where that one is.
     """
 
     seen: Observation | None
@@ -128,6 +130,7 @@ class RecordBlame(Command, frozen=True, kw_only=True):
     head: str = ""
     owner: Owner | None = None
     leader: UUID | None = None
+    leader_status: RunStatus | None = None
 
 
 class RecordRerun(Command, frozen=True, kw_only=True):
@@ -292,7 +295,7 @@ class FixByHand(Command, frozen=True, kw_only=True):
     commit: str = ""
 
 
-LifeCommand = QueueRun | Recur | Rehash | Supersede | GreenLater | CloseCluster | EndWithLeader | PassDeadline | ExpireReview | GiveUp
+LifeCommand = QueueRun | Recur | Rehash | Supersede | GreenLater | CloseCluster | FollowLeader | PassDeadline | ExpireReview | GiveUp
 OutcomeCommand = (
     RecordClass | RecordProject | RecordObservation | RecordBlame | RecordRerun | RecordRerunFinished | LoseRerun | RecordPatch
     | RecordAnswer | RecordNoAnswer | RecordExplanation | SkipStep | RecordProof | RecordReport

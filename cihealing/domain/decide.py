@@ -84,8 +84,8 @@ def _life(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> Ev
             return [e.RunResolved(how="green_later", by=SERVICE, note=note)] if run.status is RunStatus.ESCALATED else []
         case c.CloseCluster():
             return [e.ClusterClosed()] if run.leads_cluster else []
-        case c.EndWithLeader():
-            return _end_with(run, command)
+        case c.FollowLeader():
+            return _follow(run, command)
         case c.PassDeadline(promised=promised):
             return _deadline(run, policy, max(now, promised or now))
         case c.ExpireReview(version=version):
@@ -97,12 +97,25 @@ def _life(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> Ev
             assert_never(command)
 
 
-def _end_with(run: Run, command: c.EndWithLeader) -> Events:
+def _follow(run: Run, command: c.FollowLeader) -> Events:
+    """Where the leader stopped, its followers stop: nobody else works on what broke them."""
     if run.attached_to != command.leader or not run.open:
         return []
-    if command.how == "resolved":
-        return [e.RunResolved(how="base_healed", by=SERVICE, note="the base branch was healed")]
-    return [e.RunAborted(reason="leader", by=SERVICE, successor=command.leader, note="the run it was attached to was aborted")]
+    match command.status:
+        case RunStatus.RESOLVED:
+            return [e.RunResolved(how="base_healed", by=SERVICE, note="the base branch was healed")]
+        case RunStatus.ABORTED:
+            note = "the run it was attached to was aborted"
+            return [e.RunAborted(reason="leader", by=SERVICE, successor=command.leader, note=note)]
+        case RunStatus.ESCALATED:
+            return _escalated_with_leader(run) if run.status is RunStatus.RUNNING else []
+        case _:
+            return []
+
+
+def _escalated_with_leader(run: Run) -> Events:
+    reason = "the base branch is broken in the same way, and the run that stands for it needs a person"
+    return [e.RunEscalated(reason=reason, owner=run.owner)]
 
 
 def _deadline(run: Run, policy: Policy, now: datetime) -> Events:
@@ -355,7 +368,8 @@ def _blame_of(run: Run, seen: Observation | None) -> Blame:
 
 def _claim(run: Run, command: c.RecordBlame) -> Events:
     if command.leader and command.leader != run.id:
-        return [e.AttachedToBase(leader=command.leader)]
+        stopped = command.leader_status is RunStatus.ESCALATED
+        return [e.AttachedToBase(leader=command.leader), *(_escalated_with_leader(run) if stopped else [])]
     return [e.BaseClaimed(branch=command.target, head=command.head)] if command.target and command.head else []
 
 

@@ -109,9 +109,7 @@ class Publish(Effect, frozen=True, kw_only=True, tag="publish"):
 
 
 class ReleaseFollowers(Effect, frozen=True, kw_only=True, tag="release_followers"):
-    """End the runs that are attached to this one, the way it ended."""
-
-    how: str
+    """Let the runs that are attached to this one go the way it went."""
 
 
 # ---------------------------------------------------------------- timers

@@ -51,7 +51,8 @@ def _work(run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: i
         case e.Approved(act=act):
             return [f.Publish(act=act, patch=run.patch, head=run.head, target=run.target)]
         case e.RunEscalated():
-            return [f.Explain() if explainable(run, policy) else f.WriteReport(), *_close(run, "it went unanswered")]
+            told = f.Explain() if explainable(run, policy) else f.WriteReport()
+            return [told, *_close(run, "it went unanswered"), *_followers(run)]
         case e.FailureExplained():
             return [f.WriteReport()]
         case e.ReportWritten() if _may_say(run, policy):
@@ -75,9 +76,13 @@ def _of_change(run: Run, event: e.RunEvent, policy: Policy, now: datetime) -> li
 
 
 def _ended(run: Run, event: e.RunResolved | e.RunAborted) -> list[f.RunEffect]:
-    followers = [f.ReleaseFollowers(how=str(run.status))] if run.claimed_base else []
     left = isinstance(event, e.RunAborted) or event.how != "merged"
-    return [*followers, *([f.CloseChange(url=run.pr_url, reason=_why(event))] if left and _change_left(run) else [])]
+    return [*_followers(run), *([f.CloseChange(url=run.pr_url, reason=_why(event))] if left and _change_left(run) else [])]
+
+
+def _followers(run: Run) -> list[f.RunEffect]:
+    """Who may stand for others: by a claim of this generation, or of one before it, whose followers are still attached."""
+    return [f.ReleaseFollowers()] if run.claimed_base or run.generation > 1 else []
 
 
 def _why(event: e.RunResolved | e.RunAborted) -> str:
@@ -101,7 +106,7 @@ def explainable(run: Run, policy: Policy) -> bool:
 
 def _may_say(run: Run, policy: Policy) -> bool:
     """Safe mode writes nothing at the forge without a person."""
-    return policy.repository(run.repository).say != "nothing" and not policy.safe_mode and not run.cluster_leader
+    return policy.repository(run.repository).say != "nothing" and not policy.safe_mode and not (run.cluster_leader or run.attached_to)
 
 
 # ---------------------------------------------------------------- telling people

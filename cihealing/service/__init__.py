@@ -1,6 +1,7 @@
 """The only write side: receive deliveries, handle commands, claim and finish effects, each in one transaction."""
 
 from cihealing.service.fingerprints import hear_fingerprint, ignore_fingerprint
+from cihealing.service.following import release_followers
 from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, NotAllowed, get, handle, perform
 from cihealing.service.judging import hurry
 from cihealing.service.messages import handle_of, record_message
@@ -43,6 +44,7 @@ __all__ = [
     "record_message",
     "record_read",
     "rehash",
+    "release_followers",
     "reserve",
     "run_effect",
     "settle",

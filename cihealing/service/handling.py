@@ -21,6 +21,7 @@ from cihealing.domain.run import Refused, Run
 from cihealing.domain.values import SERVICE, Actor, RunStatus
 from cihealing.failpoints import failpoint
 from cihealing.models import BaseClaim, Outbox
+from cihealing.models import Run as RunRow
 from cihealing.ports import HeadMoved, Tools
 from cihealing.secrecy import masked, masked_in
 from cihealing.service import outbox, policies
@@ -110,11 +111,21 @@ def _drop_what_is_over(before: Run, after: Run, but: UUID | None) -> None:
 
 
 def _with_leader(run: Run, command: c.RunCommand) -> c.RunCommand:
-    """Who stands for the failure of the base already is known only here, inside the transaction."""
+    """Who stands for the failure of the base already, and where that run is, is known only here, inside the transaction."""
+    if isinstance(command, c.FollowLeader):
+        # Read after our own stream: the leader is then seen as it was when we attached, or later.
+        return msgspec.structs.replace(command, status=_status(command.leader))
     if not isinstance(command, c.RecordBlame):
         return command
     claims = BaseClaim.objects.filter(repository=run.repository, branch=command.target, error_hash=run.error_hash)
-    return msgspec.structs.replace(command, leader=claims.values_list("run_id", flat=True).first())
+    # Locked: a leader that ends, escalates or is retried writes this row, so it does so before we look or after we are attached.
+    leader = claims.select_for_update().values_list("run_id", flat=True).first()
+    return msgspec.structs.replace(command, leader=leader, leader_status=_status(leader))
+
+
+def _status(run_id: UUID | None) -> RunStatus | None:
+    found = RunRow.objects.filter(id=run_id).values_list("status", flat=True).first() if run_id else None
+    return RunStatus(found) if found else None
 
 
 def _with_cluster(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> c.RunCommand:

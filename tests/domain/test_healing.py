@@ -180,7 +180,7 @@ def test_a_second_branch_attaches_to_the_run_that_stands_for_the_base() -> None:
     world = World(run_command=red_everywhere, queued=queued(branch="feature"), leader=leader)
     run = world.heal()
     assert (run.status, run.attached_to, run.attempts) == (RunStatus.RUNNING, leader, ())
-    world.handle(c.EndWithLeader(leader=leader, how="resolved"))
+    world.handle(c.FollowLeader(leader=leader, status=RunStatus.RESOLVED))
     assert world.run.resolution == "base_healed"
 
 

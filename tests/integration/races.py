@@ -1,6 +1,6 @@
-"""Many at once over a database of one's own: `python -m tests.integration.races budget|approvals NUMBER`, with CI_HEALING_DATA_DIR set.
+"""Many at once over a database of one's own: `python -m tests.integration.races KIND NUMBER`, with CI_HEALING_DATA_DIR set.
 
-Prints what came of it as one JSON object.
+KIND is budget, approvals or followers. Prints what came of it as one JSON object.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
     kind, number = sys.argv[1], int(sys.argv[2])
-    print(json.dumps({"budget": budget, "approvals": approvals}[kind](number)))
+    print(json.dumps({"budget": budget, "approvals": approvals, "followers": followers}[kind](number)))
 
 
 # ---------------------------------------------------------------- money
@@ -176,6 +176,43 @@ def opened(number: int, forge: Any) -> UUID:
         projections.project_run(fold(run_id, own), max_attempts=3)
     forge.states[URL] = Change(url=URL, state="open", head="9" * 40)
     return run_id
+
+
+# ---------------------------------------------------------------- attached runs
+
+
+def followers(races: int) -> dict[str, Any]:
+    """A run attaches while the one it would attach to ends, and the notice of that end is carried out at once; never swept."""
+    from cihealing import projections, service
+    from cihealing.domain import commands as c
+    from tests.domain.world import ANN
+    from tests.shell.test_followers import CAUSE, begin, blame_base
+
+    found: dict[str, Any] = {"races": races, "left behind": 0, "attached": 0, "claimed": 0}
+    for number in range(races):
+        leader, late = begin(2 * number), begin(2 * number + 1)
+        blame_base(leader)
+        end = (c.Abort(by=ANN), c.GiveUp(effect="run_command", reason="lost"))[number % 2]
+
+        def stop(leader: UUID = leader, end: c.RunCommand = end) -> bool:
+            service.handle(leader, end, cause=CAUSE)
+            service.release_followers(leader)
+            return True
+
+        def attach(late: UUID = late) -> bool:
+            blame_base(late)
+            return True
+
+        _at_once([stop, attach])
+        found["left behind"] += len(projections.left_behind())
+        state = service.get(late)
+        found["attached"] += state.attached_to == leader
+        found["claimed"] += bool(state.claimed_base)
+        for run_id in (leader, late):
+            if service.get(run_id).open:
+                service.handle(run_id, c.Abort(by=ANN), cause=CAUSE)
+        service.release_followers()
+    return found
 
 
 def _at_once(rivals: list[Callable[[], bool]]) -> list[bool]:

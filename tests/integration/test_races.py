@@ -36,3 +36,10 @@ def test_every_race_for_a_decision_has_one_winner_and_one_merge_at_most(tmp_path
     found = raced("approvals", number, data=tmp_path)
     assert found["wrong"] == []
     assert 0 < found["merges"] <= number
+
+
+@pytest.mark.parametrize("number", [20, pytest.param(150, marks=pytest.mark.slow)])
+def test_a_run_that_attaches_while_its_leader_ends_is_not_left_behind(tmp_path: Path, number: int) -> None:
+    found = raced("followers", number, data=tmp_path)
+    assert found["left behind"] == 0
+    assert found["attached"] + found["claimed"] == number

@@ -35,6 +35,7 @@ KEYS = {
     "steps",
     "junit",
     "secretsMasked",
+    "cut",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,9 +16,12 @@ from cihealing.adapters.outside.refusal import Refusal
 from cihealing.adapters.outside.urls import Base
 from cihealing.domain.values import Ignored, Result
 from cihealing.ports import BadPayload, NoLog, PermanentError, TransientError
+from cihealing.reading.bounded import Bound
 
 MAX_LOG = 64 * 1024 * 1024
 """Bytes of a log that are kept: its head and its tail."""
+MAX_READ = 512 * 1024 * 1024
+"""Bytes, unpacked, from which a log is taken as far as it was read: to ask once more would bring no other."""
 MAX_PAGES = 20
 PER_PAGE = 100
 MAX_HANDLE = 200
@@ -145,10 +148,17 @@ def _said(answer: Answer | Streamed) -> str:
 
 
 def whole_log(conversation: Conversation, path: str, *, asked: Asked, accept: str = "") -> str:
-    """The log at `path`: all of it, or its head and tail."""
+    """The log at `path`: all of it, or its head and tail, or those of what was read before it became too much."""
     with conversation.stream(path, accept=accept) as streamed:
         asked.check(streamed)
-        return _wire.head_and_tail(streamed.chunks, limit=MAX_LOG).decode("utf-8-sig", errors="replace")
+        return kept(streamed.chunks)
+
+
+def kept(chunks: Iterable[bytes]) -> str:
+    """What is kept of a log; where it goes on beyond MAX_READ its last line says so."""
+    within = Bound(MAX_READ)
+    log = _wire.head_and_tail(within.over(chunks), limit=MAX_LOG).decode("utf-8-sig", errors="replace")
+    return f"{log}\n[cihealing: the log goes on: {within.cut}]\n" if within.cut else log
 
 
 def asked_before(execution: Mapping[str, str]) -> int:

@@ -123,7 +123,7 @@ def fetch_log(failed: Result, *, settings: Mapping[str, str], transport: httpx.B
             path = f"api/v1.1/project/{_slug(found[0])}/{found[0].ident('job_number')}"
             actions = _actions(asked.fields(conversation.get(path)))
         chunks = (chunk for action in actions for chunk in _output(conversation, action, asked=asked))
-        return _wire.head_and_tail(chunks, limit=_outbound.MAX_LOG).decode("utf-8", errors="replace")
+        return _outbound.kept(chunks)
 
 
 def expand(coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> list[Result]:

@@ -265,7 +265,7 @@ def _logs_of_run(conversation: Conversation, path: str, *, asked: _outbound.Aske
     asked.check(answer)
     logs = [(name, text) for name, text in archives.read(answer.body) if "/" not in name]
     chunks = (f"==> {name}\n{text}\n".encode() for name, text in logs)
-    return _wire.head_and_tail(chunks, limit=_outbound.MAX_LOG).decode("utf-8", errors="replace")
+    return _outbound.kept(chunks)
 
 
 def expand(coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> list[Result]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from cihealing.domain.values import Failure, Line
-from cihealing.management.logs import Source, Unreadable, sources
+from cihealing.management.logs import MAX_SECONDS, MAX_SIZE, Source, Unreadable, bound, sources
 from cihealing.reading import Reading, read_chunks
-from cihealing.reading.junit import FailedTest, NoReport, failed_tests, merged
+from cihealing.reading.junit import MAX_BYTES, FailedTest, NoReport, failed_tests, merged
 from cihealing.reading.rulebook import put_in_force
 from cihealing.reading.structure import Step
 
@@ -34,6 +34,8 @@ class Explained:
     name: str
     reading: Reading
     reports: tuple[FailedTest, ...] = ()
+    cut: str = ""
+    """Why the log was not read to its end; empty where it was."""
 
 
 def as_json(told: Explained) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def as_json(told: Explained) -> dict[str, Any]:
         "steps": [step_as_json(step) for step in reading.steps],
         "junit": [{"test": r.name, "type": r.error_type, "message": r.message, "file": r.file, "line": r.line} for r in told.reports],
         "secretsMasked": failure.secrets_masked if failure else 0,
+        "cut": told.cut or None,
     }
 
 
@@ -77,10 +80,14 @@ class Command(BaseCommand):
         parser.add_argument("--green", action="append", default=[], metavar="PASS.log", help="log of a passing run of the job (repeatable)")
         parser.add_argument("--junit", action="append", default=[], metavar="REPORT.xml", help="JUnit XML of the job (may be repeated)")
         parser.add_argument("--rules", default=os.environ.get("CI_HEALING_RULES_DIR", ""), metavar="DIR", help="a directory of local rules")
+        for name, kind, most, what in (("bytes", int, MAX_SIZE, "read, unpacked"), ("seconds", float, MAX_SECONDS, "worked on a file")):
+            text = f"{name} {what} at most (%(default)s; 0: no bound)"
+            parser.add_argument(f"--max-{name}", type=kind, default=most, metavar="N", help=text)
         parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.unreadable: list[str] = []
+        self.bounds = {"size": max(0, options["max_bytes"]), "seconds": max(0.0, options["max_seconds"])}
         for refused in put_in_force(Path(options["rules"]).expanduser()) if options["rules"] else ():
             self.stderr.write(str(refused))
         reports = tuple(test for path in options["junit"] for test in report_of(path))
@@ -106,7 +113,7 @@ class Command(BaseCommand):
 
     def found(self, path: str) -> list[Source]:
         try:
-            return sources(path)
+            return sources(path, bound(**self.bounds))
         except Unreadable as error:
             self.unreadable.append(str(error))
             return []
@@ -119,17 +126,22 @@ def opened(path: str) -> list[Source]:
         raise CommandError(str(error)) from error
 
 
-def text_of(path: str) -> bytes:
-    """The whole content of one file; `-` is standard input."""
-    try:
-        return b"".join(piece for source in opened(path) for piece in source.pieces())
-    except Unreadable as error:
-        raise CommandError(str(error)) from error
+def content_of(source: Source) -> bytes:
+    """Of a report; one byte more than a report may have is not read."""
+    content = bytearray()
+    for piece in source.pieces():
+        content += piece
+        if len(content) > MAX_BYTES:
+            break
+    return bytes(content)
 
 
 def report_of(path: str) -> tuple[FailedTest, ...]:
+    """`-` is standard input."""
     try:
-        return failed_tests(text_of(path))
+        return failed_tests(b"".join(map(content_of, opened(path))))
+    except Unreadable as error:
+        raise CommandError(str(error)) from error
     except NoReport as error:
         raise CommandError(f"Cannot read {path} as a JUnit report: {error}") from error
 
@@ -140,14 +152,15 @@ def explain(source: Source, *, greens: Sequence[str], reports: tuple[FailedTest,
     passing = [green.pieces() for path in greens for green in sources(path)]
     reading = read_chunks(counted(source, bar), green=passing)
     if not reports:
-        return Explained(source.name, reading)
+        return Explained(source.name, reading, cut=source.bound.cut)
     status = "failed" if reading.status == "unknown" else reading.status
-    return Explained(source.name, replace(reading, status=status, failed_tests=merged(reading.failed_tests, reports)), reports)
+    reading = replace(reading, status=status, failed_tests=merged(reading.failed_tests, reports))
+    return Explained(source.name, reading, reports, cut=source.bound.cut)
 
 
 def of_report(source: Source) -> Explained:
     try:
-        found = failed_tests(b"".join(source.pieces()))
+        found = failed_tests(content_of(source))
     except NoReport as error:
         raise NoReport(f"Cannot read {source.name} as a JUnit report: {error}") from error
     status = "failed" if found else "passed"
@@ -213,6 +226,8 @@ class Printed:
     def show(self, told: Explained) -> None:
         reading, failure = told.reading, told.reading.failure
         self.line(f"{self.SIGNS.get(reading.status, '?')} {told.name}: {reading.status}", style=self.COLOURS.get(reading.status, "bold"))
+        if told.cut:
+            self.fact("cut", f"{told.cut}: what failed may stand behind it (--max-bytes, --max-seconds)", style="yellow")
         if failure:
             self.line(f"  {failure.summary}", style="bold")
             self.verdict(failure)

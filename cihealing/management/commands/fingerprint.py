@@ -5,12 +5,24 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from cihealing.management.commands.explain import text_of
+from cihealing.management.logs import Unreadable, bound, sources
 from cihealing.reading import read
 from cihealing.reading.clean import decoded
 from cihealing.reading.fingerprint import line_hash
+
+
+def content_of(path: str) -> bytes:
+    """All of a file, for a part has another hash. Raises CommandError, also for one that unpacks to more than may be read."""
+    within = bound()
+    try:
+        content = b"".join(piece for source in sources(path, within) for piece in source.pieces())
+    except Unreadable as error:
+        raise CommandError(str(error)) from error
+    if within.cut:
+        raise CommandError(f"{path} was {within.cut}: it has no fingerprint")
+    return content
 
 
 def lines_in(text: str) -> list[str]:
@@ -30,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         for path in options["files"]:
-            text = decoded(text_of(path))
+            text = decoded(content_of(path))
             if options["each_line"]:
                 self.stdout.write("\n".join(map(line_hash, lines_in(text))))
             else:
