@@ -22,7 +22,7 @@ from cihealing.adapters.runner import ProjectRunner
 from cihealing.adapters.sandbox import cgroup, choose, leftovers, trouble
 from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
 from cihealing.adapters.sandbox.walls import ACCEPTABLE
-from cihealing.adapters.trees import GitTrees, sweep
+from cihealing.adapters.trees import GitTrees
 from cihealing.capabilities.ask_model import ask_model
 from cihealing.capabilities.ask_rerun import ask_rerun
 from cihealing.capabilities.check_human_fix import check_human_fix
@@ -47,6 +47,7 @@ from cihealing.fixers import formatter, missing_import, ruff
 from cihealing.history import JobHistory, StoredArtifacts
 from cihealing.ports import Chat, CIAdapter, Fixer, Forge, PermanentError, Tools, TransientError
 from cihealing.service.running import Capability, Reader
+from cihealing.tree import sweep
 
 log = logging.getLogger(__name__)
 

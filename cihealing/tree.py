@@ -15,12 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from cihealing.marks import lives, mark
+
 MAX_READ = 32 * 1024 * 1024
 """Bytes of one file."""
 MAX_ENTRIES = 1_000_000
 MAX_DEPTH = 256
 """Directories below each other; each is reached anew from the root, so that depth costs its square."""
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+SCRATCH = "cihealing-"
+ABANDONED = re.compile(r"cihealing-[a-z]+-(?P<mark>\d+-\d+)-\w+(?:\.\d+)?")
 FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
@@ -254,14 +258,33 @@ def shown(name: str) -> str:
 
 
 @contextlib.contextmanager
-def scratch(prefix: str) -> Iterator[Path]:
-    """A private directory in the one for temporary files; gone at the end whatever was left in it."""
-    place = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
+def scratch(kind: str) -> Iterator[Path]:
+    """A private directory in the one for temporary files; gone at the end whatever was left in it, or (`sweep`) once its process is."""
+    place = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{kind}-{mark()}-")).resolve()
     try:
         yield place
     finally:
         with contextlib.suppress(OSError):
             remove(place)
+
+
+def sweep() -> int:
+    """Remove what processes that are gone left in the directory for temporary files; how many. To be called at start."""
+    found = [p for p in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*") if _abandoned(p)]
+    for path in found:
+        with contextlib.suppress(OSError):
+            remove(path)
+    return len(found)
+
+
+def _abandoned(path: Path) -> bool:
+    """True for a directory of this user's whose process is gone."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    named = ABANDONED.fullmatch(path.name)
+    return named is not None and stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not lives(named["mark"])
 
 
 def remove(root: Path) -> None:

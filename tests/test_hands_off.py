@@ -38,11 +38,8 @@ BY_PATH = {
 ALLOWED = {
     ("adapters/trees.py", "_mirror"): "the mirror",
     ("adapters/trees.py", "__init__"): "the directory of the mirrors",
-    ("adapters/trees.py", "_tree"): "the lock beside the tree",
     ("adapters/trees.py", "_own_repository"): "before anything ran in the tree",
     ("adapters/trees.py", "locked"): "the mirror's lock",
-    ("adapters/trees.py", "sweep"): "our own directories, by name",
-    ("adapters/trees.py", "_abandoned"): "our own directories: their lock",
 }
 
 

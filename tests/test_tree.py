@@ -162,7 +162,7 @@ def test_everything_is_given_to_a_user_and_nothing_behind_a_link(tree: Tree, out
 
 
 def test_whatever_was_left_is_removed(tmp_path: Path, outside: Path) -> None:
-    with scratch("cihealing-test-") as place:
+    with scratch("test") as place:
         descriptor = os.open(place, os.O_RDONLY)
         for _ in range(1500):
             os.mkdir("d" * 20, dir_fd=descriptor)

@@ -15,8 +15,6 @@ import hashlib
 import os
 import re
 import shutil
-import stat
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,19 +28,16 @@ from cihealing.adapters.sandbox import users
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
 from cihealing.ports import PermanentError, TransientError, Tree
-from cihealing.tree import TooLarge, remove, scratch, shown
+from cihealing.tree import TooLarge, scratch, shown
 
 MAX_PATCH = 2 * 1024 * 1024
 MAX_FILE = 1024 * 1024
 LOCK_TIMEOUT = 300.0
-PREFIX, LOCK = "cihealing-tree-", "lock"
-ABANDONED = 86_400.0
-"""Seconds after which scratch without a lock is nobody's: twelve times the longest command."""
 MAX_CHANGED, MAX_STORED = 2_000, 8 * 1024 * 1024
 """Files of a change, and bytes of one of them."""
 UNTRACKED = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", "node_modules"})
 """What tools leave behind; never part of a change unless the commit has such files itself."""
-RULES = (".gitattributes", ".gitignore")
+RULES, REGULAR = (".gitattributes", ".gitignore"), ("100644", "100755")
 IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 """Characters HFS+ does not count in a name."""
 
@@ -196,7 +191,7 @@ class GitTrees:
         if resolved is None or unsafe(path):
             return None
         mirror, commit = resolved
-        entry = self._ask(mirror, "ls-tree", "-l", "--full-tree", commit, "--", f":(literal){path}") or ""
+        entry = self._ask(mirror, "ls-tree", "-l", "--full-tree", commit, "--", path) or ""
         mode, kind, blob, size = (*entry.partition("\t")[0].split(), "", "", "", "")[:4]
         if kind != "blob" or mode == "120000" or not size.isdigit() or int(size) > MAX_FILE:
             return None
@@ -231,7 +226,7 @@ class GitTrees:
 
     def _author(self, mirror: Path, commit: str, files: Sequence[str]) -> Owner | None:
         for file in files:
-            if name := self._last_author(mirror, commit, "--", f":(literal){file}"):
+            if name := self._last_author(mirror, commit, "--", file):
                 return Owner(name=name, source=f"last author of {file}")
         name = self._last_author(mirror, commit)
         return Owner(name=name, source="commit author") if name else None
@@ -264,23 +259,18 @@ class GitTrees:
 
     @contextlib.contextmanager
     def _tree(self, mirror: Path, *, source: str, commit: str, patch: str) -> Iterator[Tree]:
-        with scratch(PREFIX) as place, users.lease() as uid:
+        with scratch("tree") as place, users.lease() as uid:
             space = Workspace(place=place, mirror=mirror)
-            held = (space.place / LOCK).open("w")
-            fcntl.flock(held, fcntl.LOCK_EX)
             try:
                 tree = self._made_of(space, source=source, commit=commit, patch=patch, uid=uid)
                 yield tree
             finally:
                 self._open.pop(space.root, None)
-                held.close()
 
     def _made_of(self, space: Workspace, *, source: str, commit: str, patch: str, uid: int) -> Tree:
-        try:
+        with told("the commit holds what git does not write to a disk"):
             tree = Tree(root=space.root, commit=commit, tree=self._fill(space, source=source, patch=patch))
             self._open[space.root] = self._as_made(space, tree, uid=uid)
-        except GitFailed as error:
-            raise PermanentError(f"the commit holds what git does not write to a disk: {shown(error.text[:500])}") from error
         return tree
 
     def _fill(self, space: Workspace, *, source: str, patch: str) -> str:
@@ -324,7 +314,7 @@ class GitTrees:
         """What a later look is compared with, and git's own rules as the commit has them, out of reach of what will run."""
         listed = (line.partition("\t") for line in self.git("ls-files", "--stage", "-z", variables=space.variables).split("\0") if line)
         tracked = {path: tuple(entry.split()[:2]) for entry, _, path in listed}
-        rules = "".join(f"{path}\0" for path in tracked if path.rpartition("/")[2] in RULES)
+        rules = "".join(f"{path}\0" for path, entry in tracked.items() if path.rpartition("/")[2] in RULES and entry[0] in REGULAR)
         checkout = ("checkout-index", "--quiet", "--force", "-z", "--stdin", f"--prefix={space.rules}/")
         self.git(*checkout, data=rules, variables=space.variables)
         if uid != os.getuid():
@@ -342,8 +332,11 @@ class GitTrees:
     # ------------------------------------------------------------ what became of a worktree
 
     def diff(self, tree: Tree) -> str:
-        """Raises PermanentError where more was changed than anybody could review."""
-        made = self._made(tree)
+        """Raises PermanentError where more was changed than anybody could review, or what no commit can hold."""
+        with told("what was changed cannot be told"):
+            return self._diff(tree, self._made(tree))
+
+    def _diff(self, tree: Tree, made: Made) -> str:
         changes = self._changes(tree, made)
         self.git("read-tree", tree.tree, variables=made.space.variables)
         self.git("update-index", "-z", "--index-info", data="".join(map(str, changes)), variables=made.space.variables)
@@ -353,8 +346,9 @@ class GitTrees:
     def changed(self, tree: Tree) -> tuple[str, ...]:
         """Paths that were changed, added or removed below the tree since it was yielded (ignored files aside)."""
         made = self._made(tree)
-        touched, added, removed = self._compared(tree, made)
-        changed = [path for path in touched if self._stored(tree, made, path) != made.tracked[path]]
+        with told("what was changed cannot be told"):
+            touched, added, removed = self._compared(tree, made)
+            changed = [path for path in touched if self._stored(tree, made, path) != made.tracked[path]]
         return tuple(sorted([*changed, *added, *removed]))
 
     def _compared(self, tree: Tree, made: Made) -> tuple[list[str], list[str], list[str]]:
@@ -401,6 +395,15 @@ class GitTrees:
         if made is None:
             raise PermanentError("this worktree was given back already")
         return made
+
+
+@contextlib.contextmanager
+def told(what: str) -> Iterator[None]:
+    """git's no to something about a tree is for a person: trying again would not help."""
+    try:
+        yield
+    except GitFailed as error:
+        raise PermanentError(f"{what}: {shown(error.text[:500])}") from error
 
 
 Stamp = tuple[int, int, int, int]
@@ -492,26 +495,3 @@ def _taken(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def sweep(place: Path | None = None) -> int:
-    """Remove what killed workers left in the directory for temporary files; returns how many. To be called at start."""
-    found = [p for p in (place or Path(tempfile.gettempdir())).glob("cihealing-*-*") if _abandoned(p)]
-    for path in found:
-        with contextlib.suppress(OSError):
-            remove(path)
-    return len(found)
-
-
-def _abandoned(path: Path) -> bool:
-    """True for our own directory that no living worker holds: its lock is free, or it has none and is a day old."""
-    try:
-        status = path.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            return False
-        if not path.name.startswith(PREFIX) or not (path / LOCK).is_file():
-            return time.time() - status.st_mtime > ABANDONED
-        with (path / LOCK).open("r") as file:
-            return _taken(file.fileno())
-    except OSError:
-        return False

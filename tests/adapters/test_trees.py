@@ -9,10 +9,12 @@ import pytest
 
 from cihealing.adapters.owners import matches, owner_of
 from cihealing.adapters.process import cancelling
-from cihealing.adapters.trees import GitTrees, sweep
+from cihealing.adapters.trees import GitTrees
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
+from cihealing.marks import mark
 from cihealing.ports import Cancelled, PermanentError, TransientError
+from cihealing.tree import sweep
 from tests.adapters.repositories import Origin
 
 REPOSITORY = "acme/shop"
@@ -263,19 +265,37 @@ def test_what_a_killed_worker_left_is_swept_and_what_is_in_use_is_not(
     trees: GitTrees, origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
-    left, old, young = (scratch / name for name in ("cihealing-tree-left", "cihealing-etc-old", "cihealing-etc-young"))
-    for place in (left, old, young):
-        place.mkdir(parents=True)
-    (left / "lock").touch()
-    (scratch / "cihealing-tree-link").symlink_to(tmp_path)
-    os.utime(old, (0, 0))
+    left = (scratch / name for name in ("cihealing-tree-999999-1-abc", "cihealing-results-999999-1-abc", "cihealing-tree-999999-1-abc.2"))
+    kept = {"cihealing-tree-mine", "cihealing-users", f"cihealing-ai-{mark()}-abc", "cihealing-tree-999999-1-link"}
+    for place in (*left, *(scratch / name for name in kept if not name.endswith("link"))):
+        (place / "deep").mkdir(parents=True)
+    (scratch / "cihealing-tree-999999-1-link").symlink_to(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     with trees.at(REPOSITORY, origin.first, policy=origin.policy()) as tree:
-        assert sweep() == 2
+        assert sweep() == 3
         assert tree.root.parent.parent == scratch
         assert (tree.root / "app.py").exists()
-    assert sorted(p.name for p in scratch.iterdir()) == ["cihealing-etc-young", "cihealing-tree-link"]
+    assert {p.name for p in scratch.iterdir()} == kept
     assert origin.root.exists()
+
+
+@pytest.mark.parametrize("name", [":!x", ":(bogus)y", ":/", "*", "-x", "--", " "])
+def test_names_are_names_and_no_patterns(trees: GitTrees, origin: Origin, name: str) -> None:
+    with trees.at(REPOSITORY, origin.first, policy=origin.policy()) as tree:
+        (tree.root / name).write_text("x")
+        assert trees.changed(tree) == (name,)
+        assert name in trees.diff(tree)
+
+
+def test_rules_that_are_links_are_no_rules(trees: GitTrees, origin: Origin, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (origin.root / ".gitignore").symlink_to(tmp_path / "outside")
+    commit = origin.commit({"other": "x"})
+    with trees.at(REPOSITORY, commit, policy=origin.policy()) as tree:
+        (tree.root / ".gitignore").unlink()
+        (tree.root / ".gitignore").mkdir()
+        (tree.root / ".gitignore/test_x.py").write_text("x")
+        assert trees.changed(tree) == (".gitignore", ".gitignore/test_x.py")
 
 
 def test_the_environment_of_the_worker_does_not_steer_git(trees: GitTrees, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:

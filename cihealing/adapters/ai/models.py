@@ -18,6 +18,7 @@ from cihealing import secrecy
 from cihealing.adapters.ai import prices, worker
 from cihealing.adapters.process import flood, kill_group, supervise
 from cihealing.ports import ModelFailed, ModelReply, ModelRequest
+from cihealing.tree import scratch
 
 BASE_URLS: Mapping[str, str] = {
     "anthropic": "", "openai": "", "gemini": "https://generativelanguage.googleapis.com/v1beta/openai/", "grok": "https://api.x.ai/v1",
@@ -93,7 +94,7 @@ def _told(request: ModelRequest, environment: Mapping[str, str]) -> dict[str, An
     with (
         tempfile.TemporaryFile() as question,
         tempfile.TemporaryFile() as output,
-        tempfile.TemporaryDirectory(prefix="cihealing-ai-") as home,
+        scratch("ai") as home,
     ):
         question.write(json.dumps(asdict(request)).encode())
         question.seek(0)

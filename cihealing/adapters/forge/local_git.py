@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from cihealing.guard import paths
 from cihealing.guard.change import FileChange
 from cihealing.ports import Call, HeadMoved, PermanentError, Proposal, Published, TransientError
 from cihealing.ports import Change as ForgeChange
+from cihealing.tree import scratch
 
 name = "local_git"
 
@@ -135,7 +135,7 @@ def leave(repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, s
 @contextmanager
 def origin_of(repository: str, policy: RepositoryPolicy) -> Iterator[Origin]:
     path = path_of(repository, policy)
-    with tempfile.TemporaryDirectory(prefix="cihealing-git-") as home:
+    with scratch("git") as home:
         prepare_home(Path(home))
         origin = Origin(path=path, git=Git(home=Path(home)))
         if origin.quiet("rev-parse", "--git-dir") is None:
@@ -216,7 +216,7 @@ def move(origin: Origin, change: Change) -> str:
 
 def build(origin: Origin, change: Change) -> str:
     """A commit of `head` plus the patch that no branch points at yet. The patch meets an index of its own, never a file."""
-    with tempfile.TemporaryDirectory(prefix="cihealing-index-") as directory:
+    with scratch("index") as directory:
         index = Path(directory) / "index"
         origin("read-tree", change.head, index=index)
         apply(origin, change.patch, index)
@@ -301,7 +301,7 @@ def require_clean(worktree: Origin) -> None:
 
 def require_room(worktree: Origin, head: str, commit: str) -> None:
     """Raises PermanentError where the refresh would overwrite an untracked file."""
-    with tempfile.TemporaryDirectory(prefix="cihealing-index-") as directory:
+    with scratch("index") as directory:
         # A copy: the index of the worktree is not locked before it has to be, so that workers do not stop each other.
         index = Path(directory) / "index"
         shutil.copyfile(worktree.path / worktree("rev-parse", "--git-path", "index").rstrip("\n"), index)

@@ -149,7 +149,7 @@ class ProjectRunner:
         sandbox = self.sandbox_for(policy)
         with (
             self.trees.at(repository, commit, policy=policy, patch=patch) as tree,
-            scratch("cihealing-results-") as results,
+            scratch("results") as results,
         ):
             visit = Visit(tree=tree, project=project, sandbox=sandbox, results=Tree(root=results))
             plan = plan_of(project, variant=variant, tests=tests)

@@ -25,14 +25,14 @@ from typing import BinaryIO
 
 from cihealing.adapters import process
 from cihealing.adapters.sandbox import cgroup, users
-from cihealing.adapters.sandbox.leftovers import mark
 from cihealing.adapters.sandbox.syscalls import filter_program
 from cihealing.adapters.sandbox.toolchain import default_toolchain, variables
 from cihealing.adapters.sandbox.walls import Walls
 from cihealing.adapters.sandbox.watch import Watch
 from cihealing.domain.policy import Limits
+from cihealing.marks import mark
 from cihealing.ports import Ran, TransientError
-from cihealing.tree import Tree
+from cihealing.tree import Tree, scratch
 
 BUILD, RESULTS, HOME = "/build", "/results", "/tmp/home"  # noqa: S108  (paths inside the sandbox, fresh for each run)
 USER = "1000"
@@ -118,9 +118,9 @@ class Bubblewrap:
 
     def available(self) -> str | None:
         """None where it works here, else why not (not installed, namespaces forbidden)."""
-        with tempfile.TemporaryDirectory(prefix="cihealing-probe-") as tree:
+        with scratch("probe") as tree:
             try:
-                ran = self.run("echo alive", tree=Path(tree), workdir=".", environment={}, timeout=START_TIMEOUT)
+                ran = self.run("echo alive", tree=tree, workdir=".", environment={}, timeout=START_TIMEOUT)
             except TransientError as error:
                 return str(error)
         return None if ran.output == "alive\n" and ran.exit_code == 0 else f"bubblewrap does not work here: {ran.output.strip()[:300]}"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from cihealing.adapters.sandbox.leftovers import lives, mark
 from cihealing.domain.policy import Limits
+from cihealing.marks import lives, mark
 
 MOUNTS = Path("/proc/self/mounts")
 WANTED = ("pids", "memory")

@@ -9,30 +9,10 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 from cihealing.adapters.sandbox.launch import MARK
-
-
-def mark() -> str:
-    """This process by pid and start time: a pid alone is used again."""
-    return _mark_of(os.getpid())
-
-
-@cache
-def _mark_of(pid: int) -> str:
-    return f"{pid}:{started(pid)}"
-
-
-def started(pid: int) -> str:
-    """Ticks since boot at which a process began; empty where there is none."""
-    try:
-        # The command name may hold spaces and parentheses: the fields that count come after the last one.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in ("Z", "X") else fields[19]
+from cihealing.marks import lives
 
 
 def end_leftovers() -> int:
@@ -52,8 +32,3 @@ def marked() -> Iterator[tuple[int, str]]:
             with contextlib.suppress(OSError):
                 words = (entry / "environ").read_bytes().split(b"\0")
                 yield from ((int(entry.name), w[len(prefix) :].decode("ascii", "replace")) for w in words if w.startswith(prefix))
-
-
-def lives(owner: str) -> bool:
-    pid, _, began = owner.partition(":")
-    return pid.isdigit() and began != "" and started(int(pid)) == began

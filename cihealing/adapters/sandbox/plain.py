@@ -32,7 +32,7 @@ class Plain:
     ) -> Ran:  # fmt: skip
         process.require_workdir(tree, workdir)
         argv = ["/bin/sh", "-c", command]
-        with scratch("cihealing-home-") as home:
+        with scratch("home") as home:
             values = {**self.environment(home), **environment}
             try:
                 return process.run(argv, cwd=tree / workdir, environment=values, timeout=timeout, output_mb=self.limits.output_mb)

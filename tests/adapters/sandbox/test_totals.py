@@ -16,6 +16,7 @@ from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
 from cihealing.adapters.sandbox.launch import MARK
 from cihealing.adapters.sandbox.walls import Walls, without
 from cihealing.domain.policy import Limits
+from cihealing.marks import mark
 from cihealing.ports import Ran
 
 SMALL = Limits(processes=64, memory_mb=200, growth_mb=50, files=2000, tmp_mb=64, shm_mb=32, output_mb=1)
@@ -103,8 +104,8 @@ def marked_sleep(owner: str) -> subprocess.Popen[bytes]:
 
 
 def test_what_has_no_living_owner_is_ended(bubblewrap: Bubblewrap) -> None:
-    orphan, kept = marked_sleep("999999:1"), marked_sleep(leftovers.mark())
-    reused = marked_sleep(f"{os.getpid()}:1")
+    orphan, kept = marked_sleep("999999-1"), marked_sleep(mark())
+    reused = marked_sleep(f"{os.getpid()}-1")
     try:
         assert leftovers.end_leftovers() >= 2
         assert (orphan.wait(5), reused.wait(5), kept.poll()) == (-9, -9, None)
@@ -117,7 +118,7 @@ def test_what_has_no_living_owner_is_ended(bubblewrap: Bubblewrap) -> None:
 def test_a_sandbox_that_missed_the_end_of_its_service_is_ended(tree: Path, bubblewrap: Bubblewrap) -> None:
     """As after a kill in the instant of its start: nothing ties it to a parent."""
     command = [bubblewrap.program, "--ro-bind", "/", "/", "--unshare-all", "--clearenv", "--", "/bin/sleep", "4321"]
-    child = subprocess.Popen(command, env={MARK: "999999:1"}, start_new_session=True)
+    child = subprocess.Popen(command, env={MARK: "999999-1"}, start_new_session=True)
     deadline = time.monotonic() + 10
     while b"4321" not in everything() and time.monotonic() < deadline:
         time.sleep(0.05)
