@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 T = TypeVar("T")
@@ -89,9 +90,16 @@ def of_settings() -> Iterator[str]:
 
 
 def of_django() -> Iterator[str]:
-    if settings.configured:
-        yield from (str(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
-        yield from (str(database.get("PASSWORD") or "") for database in settings.DATABASES.values())
+    yield from (str(key) for key in (_setting("SECRET_KEY"), *(_setting("SECRET_KEY_FALLBACKS") or ())) if key)
+    yield from (str(database.get("PASSWORD") or "") for database in (_setting("DATABASES") or {}).values())
+
+
+def _setting(name: str) -> Any:
+    """None where there are no settings, or not this one: a light command has no key, and Django lets nobody look at an empty one."""
+    try:
+        return getattr(settings, name, None) if settings.configured else None
+    except ImproperlyConfigured:
+        return None
 
 
 def of_environment() -> Iterator[str]:
@@ -210,7 +218,7 @@ _CURRENT = _List()
 
 def _in_force() -> tuple[object, ...]:
     names = ("ENVIRONMENT", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASES", "CI_HEALING")
-    return tuple(getattr(settings, name, None) for name in names) if settings.configured else (None,) * len(names)
+    return tuple(_setting(name) for name in names)
 
 
 def _counts(value: str) -> bool:

@@ -16,7 +16,8 @@ from django.http import HttpRequest
 from django.utils.decorators import sync_and_async_middleware
 
 MASK = "[token]"
-PLACE = "/api/v1/ci-healing/webhook/jenkins/"
+HOME = "/api/v1/ci-healing/"
+PLACE = f"{HOME}webhook/jenkins/"
 TOKEN = "cihealing.path_token"  # noqa: S105 - the key the token is carried under, in an ASGI scope or a WSGI environment
 URIS = ("RAW_URI", "REQUEST_URI")
 """Where WSGI servers keep the request line for their own logs."""
@@ -46,7 +47,8 @@ def hidden(path: str) -> tuple[str, str]:
 def masked(path: str) -> str:
     """The path, with all of it masked that may be a secret."""
     if len(path) > LONGEST:
-        return f"/{MASK}"
+        # Whose answer it gets, a page's or the API's, still shows.
+        return f"{HOME}{MASK}" if path.startswith(HOME) else f"/{MASK}"
     plain = _decoded(path)
     still = _ENCODED.search(plain)
     found = _SECRET.match(plain, 0, still.start() if still else len(plain))

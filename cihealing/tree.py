@@ -21,7 +21,7 @@ MAX_READ = 32 * 1024 * 1024
 """Bytes of one file."""
 MAX_ENTRIES = 1_000_000
 MAX_DEPTH = 256
-"""Directories below each other; each is reached anew from the root, so that depth costs its square."""
+"""Directories below each other; those on the way down are open at once."""
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 SCRATCH = "cihealing-"
 ABANDONED = re.compile(r"cihealing-[a-z]+-(?P<mark>\d+-\d+)-\w+(?:\.\d+)?")
@@ -113,20 +113,46 @@ class Tree:
         return found is not None and found.is_directory
 
     def walk(self, place: str = ".", *, leave_out: Callable[[str], bool] = lambda _name: False) -> Iterator[Entry]:
-        """Everything below `place`, directories before what they hold, names in order. Raises TooLarge."""
-        count = 0
-        waiting = [_parts(place)]
-        while waiting:
-            parts = waiting.pop()
-            found = self._listed(parts)
-            count += len(found)
-            if count > MAX_ENTRIES:
-                raise TooLarge(f"more than {MAX_ENTRIES:,} files")
-            entries = [e for e in found if not leave_out(e.path.rpartition("/")[2])]
-            yield from entries
-            if len(parts) >= MAX_DEPTH - 1:
-                raise TooLarge(f"more than {MAX_DEPTH:,} directories below each other")
-            waiting += [tuple(e.path.split("/")) for e in reversed(entries) if e.is_directory]
+        """Everything below `place`, directories before what they hold, names in order. Raises TooLarge.
+
+        The directories on the way down stay open, so that depth costs nothing.
+        """
+        way: list[tuple[int, str, Iterator[str]]] = []
+        left = MAX_ENTRIES
+        try:
+            opened = self._opened(place)
+            prefix = "" if place in ("", ".") else f"{'/'.join(_parts(place))}/"
+            while opened is not None or way:
+                if opened is not None:
+                    entries = _listed(opened, prefix, limit=left, leave_out=leave_out)
+                    way.append((opened, prefix, iter([e.path[len(prefix) :] for e in entries if e.is_directory])))
+                    left -= len(entries)
+                    yield from entries
+                opened, prefix = self._next(way)
+        finally:
+            for descriptor, _, _ in way:
+                os.close(descriptor)
+
+    def _opened(self, place: str) -> int | None:
+        try:
+            with self._directory(_parts(place)) as directory:
+                return os.dup(directory)
+        except OSError:
+            return None
+
+    def _next(self, way: list[tuple[int, str, Iterator[str]]]) -> tuple[int | None, str]:
+        """The next directory on the way, opened; the one that has no further is closed. Raises TooLarge."""
+        directory, prefix, names = way[-1]
+        name = next(names, None)
+        if name is None:
+            os.close(way.pop()[0])
+            return None, ""
+        if len(way) >= MAX_DEPTH:
+            raise TooLarge(f"more than {MAX_DEPTH:,} directories below each other")
+        try:
+            return os.open(name, DIRECTORY, dir_fd=directory), f"{prefix}{name}/"
+        except OSError:
+            return None, ""
 
     def glob(self, pattern: str, *, place: str = ".") -> Iterator[str]:
         """Regular files below `place` that a pattern names (`*`, `?` within one directory, `**` over several)."""
@@ -137,14 +163,6 @@ class Tree:
         for entry in self.walk(place):
             if entry.is_file and fits.fullmatch(entry.path.removeprefix(prefix)):
                 yield entry.path
-
-    def _listed(self, parts: Sequence[str]) -> list[Entry]:
-        try:
-            with self._directory(parts) as directory:
-                names = sorted(os.listdir(directory))
-                return [e for name in names if (e := _entry("/".join((*parts, name)), name, directory)) is not None]
-        except OSError:
-            return []
 
     # ------------------------------------------------------------ writing
 
@@ -224,9 +242,18 @@ def _status(name: str, directory: int) -> os.stat_result | None:
         return None
 
 
-def _entry(path: str, name: str, directory: int) -> Entry | None:
-    status = _status(name, directory)
-    return None if status is None else Entry(path=path, status=status)
+def _listed(directory: int, prefix: str, *, limit: int, leave_out: Callable[[str], bool]) -> list[Entry]:
+    """What a directory holds, by name. Raises TooLarge."""
+    found: list[Entry] = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if leave_out(entry.name):
+                continue
+            if len(found) >= limit:
+                raise TooLarge(f"more than {MAX_ENTRIES:,} files")
+            with contextlib.suppress(FileNotFoundError):
+                found.append(Entry(path=f"{prefix}{entry.name}", status=entry.stat(follow_symlinks=False)))
+    return sorted(found, key=lambda e: e.path)
 
 
 def _content(descriptor: int, *, limit: int) -> bytes | None:

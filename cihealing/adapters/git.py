@@ -7,8 +7,10 @@ the caller says so); every call has a time-out and dies with the worker.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import resource
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,7 +23,9 @@ from cihealing.ports import PermanentError, TransientError
 from cihealing.secrecy import masked
 
 COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-MAX_ANSWER_MB = 64
+MAX_ANSWER_MB = 128
+MAX_MEMORY = 2 * 1024**3
+"""Bytes of one git."""
 LOCAL_TIMEOUT, REMOTE_TIMEOUT = 120.0, 600.0
 
 OPTIONS = (
@@ -102,7 +106,7 @@ def base_environment(home: Path) -> dict[str, str]:
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(home), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
         "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(home / "gitconfig"), "GIT_TERMINAL_PROMPT": "0",
         "GIT_LFS_SKIP_SMUDGE": "1", "GIT_ATTR_NOSYSTEM": "1", "GIT_ALLOW_PROTOCOL": "https:ssh", "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1", "GIT_LITERAL_PATHSPECS": "1", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=20",
+        "GIT_NO_REPLACE_OBJECTS": "1", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=20",
     }  # fmt: skip
 
 
@@ -164,9 +168,10 @@ def _call(argv: Sequence[str], *, environment: Mapping[str, str], data: bytes, t
         given.write(data)
         given.seek(0)
         child = subprocess.Popen(
-            process.reaped(argv, limits={"RLIMIT_CORE": 1}) if timeout > LOCAL_TIMEOUT else list(argv),
+            process.reaped(argv, limits={"RLIMIT_CORE": 1, "RLIMIT_DATA": MAX_MEMORY}) if timeout > LOCAL_TIMEOUT else list(argv),
             env=dict(environment), stdin=given, stdout=answer, stderr=trouble, start_new_session=True, cwd="/",
         )  # fmt: skip
+        bounded(child)
         stop = process.stop_reaper if timeout > LOCAL_TIMEOUT else process.kill_group
         ended = process.supervise(child, timeout=timeout, stop=lambda: stop(child), exceeded=process.flood(answer, limit_mb=MAX_ANSWER_MB))
         answer.seek(0)
@@ -179,6 +184,12 @@ def _call(argv: Sequence[str], *, environment: Mapping[str, str], data: bytes, t
     if ended.exit_code:
         raise GitFailed(masked(complaint.decode("utf-8", "replace")).strip()[:1000], code=ended.exit_code)
     return said.decode("utf-8", "surrogateescape")
+
+
+def bounded(child: subprocess.Popen[bytes]) -> None:
+    """What git reads of a hostile repository may unfold without end. A reaper takes next to nothing, its limits are for what it starts."""
+    with contextlib.suppress(OSError):
+        resource.prlimit(child.pid, resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
 
 
 def verb(argv: Sequence[str]) -> str:

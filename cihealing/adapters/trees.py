@@ -33,6 +33,8 @@ from cihealing.tree import TooLarge, scratch, shown
 MAX_PATCH = 2 * 1024 * 1024
 MAX_FILE = 1024 * 1024
 LOCK_TIMEOUT = 300.0
+MAX_ENTRIES, MAX_TREE = 500_000, 8 * 1024**3
+"""Files of a commit that is checked out, and bytes of all."""
 MAX_CHANGED, MAX_STORED = 2_000, 8 * 1024 * 1024
 """Files of a change, and bytes of one of them."""
 UNTRACKED = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", "node_modules"})
@@ -191,7 +193,7 @@ class GitTrees:
         if resolved is None or unsafe(path):
             return None
         mirror, commit = resolved
-        entry = self._ask(mirror, "ls-tree", "-l", "--full-tree", commit, "--", path) or ""
+        entry = self._ask(mirror, "ls-tree", "-l", "--full-tree", commit, "--", f":(literal){path}") or ""
         mode, kind, blob, size = (*entry.partition("\t")[0].split(), "", "", "", "")[:4]
         if kind != "blob" or mode == "120000" or not size.isdigit() or int(size) > MAX_FILE:
             return None
@@ -226,7 +228,7 @@ class GitTrees:
 
     def _author(self, mirror: Path, commit: str, files: Sequence[str]) -> Owner | None:
         for file in files:
-            if name := self._last_author(mirror, commit, "--", file):
+            if name := self._last_author(mirror, commit, "--", f":(literal){file}"):
                 return Owner(name=name, source=f"last author of {file}")
         name = self._last_author(mirror, commit)
         return Owner(name=name, source="commit author") if name else None
@@ -269,9 +271,17 @@ class GitTrees:
 
     def _made_of(self, space: Workspace, *, source: str, commit: str, patch: str, uid: int) -> Tree:
         with told("the commit holds what git does not write to a disk"):
+            self._require_size(mirror=space.mirror, source=source)
             tree = Tree(root=space.root, commit=commit, tree=self._fill(space, source=source, patch=patch))
             self._open[space.root] = self._as_made(space, tree, uid=uid)
         return tree
+
+    def _require_size(self, *, mirror: Path, source: str) -> None:
+        """A few kilobytes of trees that name each other can unfold to any number of files. Raises PermanentError, GitFailed."""
+        listed = self.git("--git-dir", str(mirror), "ls-tree", "-r", "-l", "-z", "--full-tree", source).split("\0")
+        sizes = [int(size) for entry in listed if entry and (size := entry.split(None, 4)[3]).isdigit()]
+        if len(listed) > MAX_ENTRIES or sum(sizes) > MAX_TREE:
+            raise PermanentError(f"the commit has {len(listed) - 1:,} files of {sum(sizes) // 1024**2:,} MB: more than is checked out here")
 
     def _fill(self, space: Workspace, *, source: str, patch: str) -> str:
         """Write the files and the one-commit repository; returns the tree hash.
@@ -348,8 +358,20 @@ class GitTrees:
         made = self._made(tree)
         with told("what was changed cannot be told"):
             touched, added, removed = self._compared(tree, made)
-            changed = [path for path in touched if self._stored(tree, made, path) != made.tracked[path]]
+            different = [path for path in touched if not self._same(tree, made, path)]
+            # git knows of line ends and the like; beyond what anybody changes on purpose it is not asked.
+            changed = [p for n, p in enumerate(different) if n >= MAX_CHANGED or self._stored(tree, made, p) != made.tracked[p]]
         return tuple(sorted([*changed, *added, *removed]))
+
+    def _same(self, tree: Tree, made: Made, path: str) -> bool:
+        """Whether a file that was touched is, byte by byte and by its mode, what git has of it."""
+        check_cancelled()
+        mode, blob = made.tracked[path]
+        content, found = tree.read(path, limit=MAX_STORED), tree.entry(path)
+        if content is None or found is None or mode not in REGULAR or (mode == "100755") != bool(found.status.st_mode & 0o100):
+            return False
+        digest = hashlib.sha1 if len(blob) == 40 else hashlib.sha256
+        return digest(b"blob %d\0" % len(content) + content).hexdigest() == blob
 
     def _compared(self, tree: Tree, made: Made) -> tuple[list[str], list[str], list[str]]:
         """(tracked files that were touched, files that are new and not ignored, tracked files that are gone)."""
@@ -361,7 +383,8 @@ class GitTrees:
     def _not_ignored(self, made: Made, paths: Sequence[str]) -> list[str]:
         if not paths:
             return []
-        asked = "".join(f"{path}\0" for path in paths)
+        # With `./` before it no name is taken for a pattern.
+        asked = "".join(f"./{path}\0" for path in paths)
         try:
             answer = self.git("check-ignore", "--no-index", "-z", "--stdin", data=asked, variables=made.space.variables)
         except GitFailed as error:
@@ -369,7 +392,7 @@ class GitTrees:
                 raise
             answer = ""
         ignored = set(answer.split("\0"))
-        return [path for path in paths if path not in ignored]
+        return [path for path in paths if f"./{path}" not in ignored]
 
     def _changes(self, tree: Tree, made: Made) -> list[Change]:
         touched, added, removed = self._compared(tree, made)
@@ -386,6 +409,7 @@ class GitTrees:
         found = tree.entry(path)
         if content is None or found is None:
             return None
+        check_cancelled()
         how = ("--no-filters",) if target is not None else (f"--path={path}",)
         blob = self.git("hash-object", "-w", "--stdin", *how, content=content, variables=made.space.variables).strip()
         return ("120000" if target is not None else "100755" if found.status.st_mode & 0o100 else "100644", blob)

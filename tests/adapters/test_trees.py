@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cihealing.adapters.git import Git
 from cihealing.adapters.owners import matches, owner_of
 from cihealing.adapters.process import cancelling
 from cihealing.adapters.trees import GitTrees
@@ -279,12 +280,37 @@ def test_what_a_killed_worker_left_is_swept_and_what_is_in_use_is_not(
     assert origin.root.exists()
 
 
-@pytest.mark.parametrize("name", [":!x", ":(bogus)y", ":/", "*", "-x", "--", " "])
+@pytest.mark.parametrize("name", [":!x", ":(bogus)y", ":^x", "*", "-x", "--", " "])
 def test_names_are_names_and_no_patterns(trees: GitTrees, origin: Origin, name: str) -> None:
     with trees.at(REPOSITORY, origin.first, policy=origin.policy()) as tree:
         (tree.root / name).write_text("x")
         assert trees.changed(tree) == (name,)
         assert name in trees.diff(tree)
+
+
+def test_trees_that_name_each_other_do_not_unfold_without_end(trees: GitTrees, origin: Origin) -> None:
+    """Seven levels of ten entries each are ten million files in a few kilobytes."""
+    entry = f"100644 blob {origin.git('hash-object', '-w', 'app.py')}"
+    for level in range(7):
+        lines = "".join(f"{entry}\t{n}{'' if level else '.txt'}\n" for n in range(10))
+        made = subprocess.run(["git", "-C", str(origin.root), "mktree"], input=lines, capture_output=True, text=True, check=True)
+        entry = f"040000 tree {made.stdout.strip()}"
+    commit = origin.git("commit-tree", "-m", "a bomb", made.stdout.strip())
+    origin.git("update-ref", "refs/heads/bomb", commit)
+    with pytest.raises(PermanentError, match="the commit"), trees.at(REPOSITORY, commit, policy=origin.policy()):
+        pass
+
+
+def test_many_files_that_were_only_touched_are_no_change(trees: GitTrees, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = origin.commit({f"many/{n}.txt": f"{n}\n" for n in range(300)})
+    with trees.at(REPOSITORY, commit, policy=origin.policy()) as tree:
+        for n in range(300):
+            (tree.root / f"many/{n}.txt").touch()
+        asked: list[tuple[str, ...]] = []
+        git = Git.__call__
+        monkeypatch.setattr(Git, "__call__", lambda self, *args, **options: asked.append(args) or git(self, *args, **options))
+        assert trees.changed(tree) == ()
+        assert asked == []
 
 
 def test_rules_that_are_links_are_no_rules(trees: GitTrees, origin: Origin, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.test import AsyncRequestFactory, Client, RequestFactory
 
 from cihealing import callers, embedded
+from cihealing.connections import Bounds
 from cihealing.proxies import caller, neighbourhood, networks
 from config import environment
 
@@ -145,7 +146,7 @@ def test_uvicorn_itself_believes_nobody() -> None:
     async def ask() -> None:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
-            server = embedded.web_server(application, ready=lambda: None)  # type: ignore[arg-type]
+            server = embedded.web_server(application, ready=lambda: None, bounds=Bounds())  # type: ignore[arg-type]
             serving = asyncio.create_task(server.serve(sockets=[sock]))
             while not server.started:
                 await asyncio.sleep(0.01)

@@ -19,6 +19,8 @@ from cihealing.adapters.runner.results import Tests
 from cihealing.tree import Tree
 
 MAX_WALK = 20_000
+MAX_PARSED = 128 * 1024
+MAIN = re.compile(r"if\b[^\n#]{0,200}\b__name__\b")
 SKIPPED_DIRECTORIES = frozenset({".git", "node_modules", ".venv", "venv", "target", "build", "dist", "__pycache__", "vendor", ".tox"})
 
 
@@ -108,16 +110,27 @@ class Ground:
 
 
 def before_main(source: str, addition: str) -> str | None:
-    """`source` with `addition` at its end, but before a final `if __name__ …` that would run the tests without it."""
+    """`source` with `addition` at its end, but before a final `if __name__ …` that would run the tests without it.
+
+    None where it is no Python; of a long one that is not found out, for a parser takes a kilobyte for each character.
+    """
+    lines = source.splitlines(keepends=True)
+    guards = _guards(source) if len(source) <= MAX_PARSED else [n for n, line in enumerate(lines, 1) if MAIN.match(line)]
+    if guards is None:
+        return None
+    at = min(guards, default=len(lines) + 1) - 1
+    head = "".join(lines[:at])
+    return f"{head.rstrip()}\n\n\n{addition}\n\n" + "".join(lines[at:])
+
+
+def _guards(source: str) -> list[int] | None:
+    """Lines on which an `if __name__ …` of the module itself begins; None where it is no Python."""
     try:
         module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    lines = source.splitlines(keepends=True)
-    guards = [node.lineno for node in module.body if isinstance(node, ast.If) and "__name__" in ast.dump(node.test)]
-    at = min(guards, default=len(lines) + 1) - 1
-    head = "".join(lines[:at])
-    return f"{head.rstrip()}\n\n\n{addition}\n\n" + "".join(lines[at:])
+    found = (node for node in module.body if isinstance(node, ast.If))
+    return [node.lineno for node in found if any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(node.test))]
 
 
 def base_name(tests: Sequence[str], *, usual: str) -> str:

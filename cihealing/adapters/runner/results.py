@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from cihealing.tree import Tree
+from cihealing.adapters.process import check_cancelled
+from cihealing.tree import MAX_READ, Tree
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -62,15 +64,17 @@ def remove_stale(tree: Tree, pattern: str, *, place: str) -> None:
 
 
 def read_junit(files: Iterable[str], *, tree: Tree, name: Callable[[Element], str]) -> Tests | None:
-    """The tests of all `files` of the tree; None where there is no file, or one of them is not to be trusted."""
+    """The tests of all `files` of the tree; None where there is no file, or one of them is not to be trusted, or all are too large."""
     outcomes: list[tuple[str, str]] = []
-    read = 0
+    read, left = 0, MAX_READ
     for path in files:
-        case = cases(tree.read(path))
-        if case is None:
+        check_cancelled()
+        content = tree.read(path, limit=left)
+        case = cases(content)
+        if content is None or case is None:
             return None
-        read += 1
-        outcomes += ((name(element), outcome(element)) for element in case)
+        read, left = read + 1, left - len(content)
+        outcomes += ((name(element), outcome(element)) for element in islice(case, MAX_TESTS - len(outcomes)))
     return told(outcomes) if read else None
 
 

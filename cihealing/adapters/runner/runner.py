@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from cihealing.adapters.runner import projects
@@ -241,14 +242,21 @@ def plant(visit: Visit, tool: Tool, *, tests: Sequence[str]) -> Planted | None:
 def results_of(visit: Visit, tool: Tool, output: str) -> Tests | None:
     """Per-test results: pytest's file outside the tree, else the policy's JUnit files, else what the tool says."""
 
+    modules = python_files(visit.tree)
+
     def exists(path: str) -> bool:
-        return any(visit.tree.has_file(below(place, path)) for place in (visit.project.path, "."))
+        return any(below(place, path) in modules() for place in (visit.project.path, "."))
 
     found = pytest.read_results(visit.results, exists=exists)
     if found is None and visit.project.junit:
         files = junit_files(visit.tree, visit.project.junit, place=visit.project.path)
         found = read_junit(files, tree=visit.tree, name=lambda c: pytest_name(c, exists=exists) if tool is pytest else plain_name(c))
     return found if found is not None else tool.read(output, tree=visit.tree, place=visit.project.path)
+
+
+def python_files(tree: Tree) -> Callable[[], frozenset[str]]:
+    """The tree's Python files, looked for once, when they are asked for: names of tests ask for them very often."""
+    return cache(lambda: frozenset(e.path for e in tree.walk(leave_out=".git".__eq__) if e.is_file and e.path.endswith(".py")))
 
 
 def below(place: str, path: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cihealing.adapters.sandbox.leftovers import marked
 from cihealing.domain.policy import Limits
+from cihealing.marks import lives
 from cihealing.tree import TooLarge, Tree
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -27,6 +28,8 @@ INODE = 1024
 """Bytes of memory a file takes on a tmpfs besides what it holds."""
 RECOUNT = 5.0
 """Seconds between counts of the files, where free space gives no reason; at least twenty times what a count takes."""
+LONGEST_COUNT = 2.0
+"""Seconds of one count; what was found by then is counted. Nothing else is looked at meanwhile, the time-out neither."""
 FLOOR_MEMORY, FLOOR_DISK = 0.04, 0.02
 """Shares of the machine that stay free whatever takes them."""
 SCRATCH = ("tmp", "dev/shm")
@@ -114,11 +117,13 @@ class Watch:
         """(bytes, files) written since the sandbox began, with those that are open or mapped and have no name any more."""
         self.free = {place: free(place) for place in self.places}
         found: dict[tuple[int, int], int] = {}
+        end = self.now() + LONGEST_COUNT
         try:
-            for place in self.places:
-                for entry in Tree(root=place).walk():
-                    if entry.status.st_ctime >= self.began - 1:
-                        found[entry.status.st_dev, entry.status.st_ino] = entry.status.st_blocks * BLOCK
+            for entry in (e for place in self.places for e in Tree(root=place).walk()):
+                if entry.status.st_ctime >= self.began - 1:
+                    found[entry.status.st_dev, entry.status.st_ino] = entry.status.st_blocks * BLOCK
+                if len(found) > self.limits.files or self.now() > end:
+                    break
         except TooLarge:
             return 0, self.limits.files + 1
         devices = {place.lstat().st_dev for place in self.places}
@@ -137,8 +142,12 @@ class Watch:
 
 
 def others() -> int:
-    """How many times one sandbox's bound may be missing before it is no longer explained: two for each sandbox there is."""
-    return max(2, sum(1 for _ in marked()))
+    """How many times one sandbox's bound may be missing before it is no longer explained: two for each sandbox of this machine.
+
+    Those are told by bubblewrap's process outside: one that a command starts, under whatever name, lives in another namespace.
+    """
+    here = namespace(os.getpid())
+    return 2 * max(1, sum(1 for pid, owner in marked() if lives(owner) and namespace(pid) == here))
 
 
 # ---------------------------------------------------------------- what the kernel tells

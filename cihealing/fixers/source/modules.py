@@ -14,6 +14,8 @@ from cihealing.tree import Tree
 
 MAX_TOTAL = 32 * 1024 * 1024
 """Bytes of source read for one question."""
+MAX_PARSED = 2 * 1024 * 1024
+"""Characters of source parsed for one question: they take a thousand times as much memory."""
 
 
 def parse(text: str) -> ast.Module | None:
@@ -49,7 +51,8 @@ class Index:
     def module(self, path: str) -> ast.Module | None:
         if path not in self._parsed:
             text = self.texts.get(path)
-            self._parsed[path] = None if text is None else parse(text)
+            left = MAX_PARSED - sum(len(self.texts[p]) for p in self._parsed if p in self.texts)
+            self._parsed[path] = None if text is None or len(text) > left else parse(text)
         return self._parsed[path]
 
     def defining(self, name: str) -> Iterator[str]:

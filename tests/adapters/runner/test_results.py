@@ -6,7 +6,9 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from cihealing.adapters.runner.canary import before_main
 from cihealing.adapters.runner.results import (
+    MAX_TESTS,
     junit_files,
     plain_name,
     pytest_name,
@@ -304,3 +306,27 @@ def test_a_command_is_asked_to_name_its_tests(command: str, planned: str) -> Non
 def test_the_line_our_own_option_adds_is_taken_out_again() -> None:
     output = "1 failed\n-------- generated xml file: /results/pytest.xml --------\n== short summary ==\n"
     assert pytest_tool.without_note(output) == "1 failed\n== short summary ==\n"
+
+
+def test_what_a_hostile_report_asks_for_is_bounded(tmp_path: Path) -> None:
+    """Names of forty parts each, whose every front might be a file; and more tests than anybody has."""
+    case = f'<testcase classname="{".".join("a" * 40)}" name="x"/>'
+    (tmp_path / "r.xml").write_text(f"<testsuite>{case * 60_000}</testsuite>")
+    asked: list[str] = []
+    tests = read_junit(["r.xml"], tree=Tree(root=tmp_path), name=lambda c: asked.append("") or f"{len(asked)}")
+    assert tests is not None
+    assert (tests.collected, len(asked)) == (MAX_TESTS, MAX_TESTS)
+
+
+def test_all_reports_together_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cihealing.adapters.runner.results.MAX_READ", 2 * len(SUITE) + 1)
+    for name in ("a.xml", "b.xml", "c.xml"):
+        (tmp_path / name).write_text(SUITE)
+    assert read_junit(["a.xml", "b.xml"], tree=Tree(root=tmp_path), name=plain_name) is not None
+    assert read_junit(["a.xml", "b.xml", "c.xml"], tree=Tree(root=tmp_path), name=plain_name) is None
+
+
+@pytest.mark.parametrize("source", ["x = 1\n" * 30_000, "if " + "+".join("a" * 2500) + ":\n    pass\n", "(" * 10_000])
+def test_a_long_or_hostile_test_file_costs_little(source: str) -> None:
+    planted = before_main(source + "\nif __name__ == '__main__':\n    main()\n", "def test_m(): ...")
+    assert planted is None or planted.index("def test_m") < planted.index("if __name__")
