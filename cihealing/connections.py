@@ -20,6 +20,8 @@ LOOK = 0.5
 """Seconds between two looks at who is late."""
 PACE = 8 * 1024
 """Bytes of a body that give it another second."""
+SLOWEST = PACE // 4
+"""Bytes a second, of any stretch of a body as long as its time-out."""
 QUEUE = 128
 """Connections the kernel may hold that were not accepted yet; as many may be accepted before one of them is counted."""
 PROBLEMS = {
@@ -57,6 +59,8 @@ class Connection(H11Protocol):
     bounds = Bounds()
     came = 0
     """Bytes of the request's body."""
+    lately = (0.0, 0)
+    """When the present stretch of a body began, and how much had come by then."""
     stuck: float | None = None
     """Since when the client takes nothing."""
 
@@ -67,7 +71,8 @@ class Connection(H11Protocol):
             self.make_room()
 
     def make_room(self) -> None:
-        others = (other for other in connections(self.connections) if other is not self and other.waits)
+        """At the cost of the one that is longest without a request, or with an answer that it does not take."""
+        others = (other for other in connections(self.connections) if other is not self and (other.waits or other.stuck is not None))
         waiting = [other for other in others if not other.transport.is_closing()]
         if waiting:
             min(waiting, key=lambda other: other.since).transport.abort()
@@ -91,6 +96,7 @@ class Connection(H11Protocol):
         super().data_received(data)
         if self.cycle is not before:
             self.since, self.came = self.loop.time(), 0
+            self.lately = (self.since, 0)
         self.came += len(data)
 
     def on_response_complete(self) -> None:
@@ -116,8 +122,18 @@ class Connection(H11Protocol):
         elif self.waits:
             if not self.idle and now - self.since > self.bounds.header:
                 self.transport.abort()
-        elif self.cycle.more_body and not self.flow.read_paused and now - self.since > self.bounds.body + self.came / PACE:
+        elif self.cycle.more_body and not self.flow.read_paused and self.dawdles(now):
             self.refuse(408)
+
+    def dawdles(self, now: float) -> bool:
+        """Whether the body takes too long in all, or came to a stop: a fast start earns no long wait."""
+        if now - self.since > self.bounds.body + self.came / PACE:
+            return True
+        began, before = self.lately
+        if now - began < self.bounds.body:
+            return False
+        self.lately = (now, self.came)
+        return bool(self.came - before < SLOWEST * self.bounds.body)
 
     def refuse(self, status: int) -> None:
         """Say why and hang up; where an answer has begun, hang up alone."""

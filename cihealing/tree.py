@@ -7,6 +7,7 @@ in size and count. No program of this machine is ever started on such a director
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -24,7 +25,7 @@ MAX_DEPTH = 256
 """Directories below each other; those on the way down are open at once."""
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 SCRATCH = "cihealing-"
-ABANDONED = re.compile(r"cihealing-[a-z]+-(?P<mark>\d+-\d+)-\w+(?:\.\d+)?")
+ABANDONED = re.compile(r"cihealing-[a-z]+-(?P<mark>\d+-\d+)-\w+")
 FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
@@ -286,10 +287,15 @@ def shown(name: str) -> str:
 
 @contextlib.contextmanager
 def scratch(kind: str) -> Iterator[Path]:
-    """A private directory in the one for temporary files; gone at the end whatever was left in it, or (`sweep`) once its process is."""
+    """A directory in the one for temporary files; gone at the end whatever was left in it, or (`sweep`) once its process is.
+
+    It lies in a private one: whatever it is given to, and whatever is put there (a set-uid program), nobody else gets to it.
+    """
     place = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{kind}-{mark()}-")).resolve()
     try:
-        yield place
+        inside = place / "in"
+        inside.mkdir()
+        yield inside
     finally:
         with contextlib.suppress(OSError):
             remove(place)
@@ -315,33 +321,54 @@ def _abandoned(path: Path) -> bool:
 
 
 def remove(root: Path) -> None:
-    """Delete a directory with all it holds, whatever it holds: no permissions, any depth. Nobody else may be writing there.
+    """Delete a private directory with all it holds, whatever it holds: links, no permissions, any depth. Raises OSError.
 
-    What lies deeper is first moved up beside `root`, so that neither path lengths nor recursion grow. Raises OSError.
+    By descriptor. What lies deeper is first moved up into `root`, where only this user gets to, so that neither paths nor recursion grow.
     """
-    if root.is_symlink() or not root.is_dir():
+    try:
+        top = os.open(root, DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
         return
-    waiting, count = [root], 0
-    while waiting:
-        place = waiting.pop()
-        place.chmod(0o700)
-        for name in _emptied(place):
-            count += 1
-            beside = root.with_name(f"{root.name}.{count}")
-            # A directory that may not be written to cannot be moved either.
-            (place / name).chmod(0o700)
-            (place / name).rename(beside)
-            waiting.append(beside)
-        place.rmdir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return
+        raise
+    try:
+        os.fchmod(top, 0o700)
+        while names := _emptied(top):
+            for name in names:
+                _flattened(name, top)
+    finally:
+        os.close(top)
+    os.rmdir(root)
 
 
-def _emptied(place: Path) -> list[str]:
-    """The directories in `place`; everything else in it is gone."""
-    directories = []
-    with os.scandir(place) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                directories.append(entry.name)
-            else:
-                os.unlink(entry.path)
-    return directories
+def _emptied(directory: int) -> list[str]:
+    """The directories in it; everything else in it is gone."""
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in found:
+        if not is_directory:
+            os.unlink(name, dir_fd=directory)
+    return [name for name, is_directory in found if is_directory]
+
+
+def _flattened(name: str, top: int) -> None:
+    """Take a directory of `top` away; the directories in it come to lie in `top` themselves."""
+    _permit(name, top)
+    directory = os.open(name, DIRECTORY, dir_fd=top)
+    try:
+        for deeper in _emptied(directory):
+            _permit(deeper, directory)  # one that may not be written to cannot be moved either
+            os.rename(deeper, f"{os.urandom(8).hex()}", src_dir_fd=directory, dst_dir_fd=top)
+    finally:
+        os.close(directory)
+    os.rmdir(name, dir_fd=top)
+
+
+def _permit(name: str, directory: int) -> None:
+    descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
+    finally:
+        os.close(descriptor)

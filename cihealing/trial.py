@@ -76,8 +76,10 @@ def git(place: Path, *args: str) -> str:
 
     Raises GitFailed.
     """
-    theirs = Path.home() / ".gitconfig"
-    return Git(environment={"HOME": str(Path.home()), "GIT_CONFIG_GLOBAL": str(theirs)})("-C", str(place), *args)
+    theirs = {"HOME": str(Path.home()), "GIT_CONFIG_GLOBAL": str(Path.home() / ".gitconfig")}
+    # No protocol: a repository's configuration may name a server for what it lacks. And git's own refusal of other people's repositories
+    # stands, which the service's own mirrors lift.
+    return Git(environment={**theirs, "GIT_ALLOW_PROTOCOL": "none"}, anybodys=False)("-C", str(place), *args)
 
 
 def quiet(place: Path, *args: str) -> str:

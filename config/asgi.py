@@ -23,12 +23,16 @@ TOO_LARGE = (
 )
 
 
+WEBHOOKS, ELSEWHERE = "/api/v1/ci-healing/webhook", 1024 * 1024
+"""Where logs come in, and bytes of a body anywhere else."""
+
+
 class BodyTooLarge(Exception):
     pass
 
 
 def bounded(inner: Application, *, limit: int) -> Application:
-    """`inner`, but a request body above `limit` bytes is answered 413 while it arrives.
+    """`inner`, but a request body above `limit` bytes, away from the webhooks above a megabyte, is answered 413 while it arrives.
 
     Django's ASGI handler would first spool a body of any size to disk and only then ask a view whether it wants it.
     """
@@ -36,7 +40,8 @@ def bounded(inner: Application, *, limit: int) -> Application:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await inner(scope, receive, send)
-        if declared_length(scope) > limit:
+        most = limit if scope["path"].startswith(WEBHOOKS) else min(limit, ELSEWHERE)
+        if declared_length(scope) > most:
             return await refuse(send)
         seen = 0
 
@@ -44,7 +49,7 @@ def bounded(inner: Application, *, limit: int) -> Application:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > limit:
+            if seen > most:
                 raise BodyTooLarge
             return message
 

@@ -17,6 +17,8 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 FREE = ("/healthz", "/readyz")
+SMALL = 64 * 1024
+"""Bytes of a body that need no room: large ones hold up no sign-in and no ordinary delivery."""
 PATIENCE = 30.0
 """Seconds a request waits for its turn."""
 
@@ -52,7 +54,7 @@ class Visit:
 
     def __init__(self, gate: Gate, receive: Receive, send: Send) -> None:
         self.gate, self._receive, self._send = gate, receive, send
-        self.size = 0
+        self.came = self.size = 0
         self.turn = self.asked = self.begun = False
 
     async def receive(self) -> Mapping[str, Any]:
@@ -60,11 +62,12 @@ class Visit:
         message = await self._receive()
         if message["type"] != "http.request":
             return message
-        size = len(message.get("body", b""))
-        if size > self.gate.left:
+        self.came += len(message.get("body", b""))
+        more = max(0, self.came - SMALL) - self.size
+        if more > self.gate.left:
             raise Busy("Too many large bodies are being taken")
-        self.gate.left -= size
-        self.size += size
+        self.gate.left -= more
+        self.size += more
         if not message.get("more_body", False) and not self.asked:
             self.asked = True
             await self.wait()
@@ -80,8 +83,8 @@ class Visit:
     async def send(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.begun = True
-            if dict(message.get("headers", ())).get(b"Content-Type", b"").startswith(b"text/event-stream"):
-                self.leave()
+            # The work is done; a client that takes no answer holds up nobody but itself.
+            self.leave()
         await self._send(message)
 
     def leave(self) -> None:

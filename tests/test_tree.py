@@ -174,9 +174,15 @@ def test_whatever_was_left_is_removed(tmp_path: Path, outside: Path) -> None:
         os.mkfifo(place / "pipe")
         (place / "shut/in").mkdir(parents=True)
         (place / "shut").chmod(0)
-    assert not place.exists()
-    assert list(place.parent.glob(f"{place.name}*")) == []
+    assert not place.parent.exists()
+    assert list(place.parent.parent.glob(f"{place.parent.name}*")) == []
     assert (outside / "secret").exists()
+
+
+def test_nobody_else_gets_to_scratch() -> None:
+    with scratch("test") as place:
+        assert place.parent.stat().st_mode & 0o777 == 0o700
+        assert place.parent.stat().st_uid == os.getuid()
 
 
 def test_a_link_in_place_of_the_directory_is_left_alone(tmp_path: Path, outside: Path) -> None:

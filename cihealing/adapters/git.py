@@ -35,7 +35,7 @@ OPTIONS = (
     "-c", "maintenance.auto=false", "-c", "credential.helper=", "-c", "core.symlinks=true", "-c", "init.defaultBranch=main",
     "-c", "core.protectHFS=true", "-c", "core.protectNTFS=true",
     "-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60", "-c", "fetch.fsckObjects=false", "-c", "core.autocrlf=false",
-    "-c", "advice.detachedHead=false", "-c", "safe.directory=*", "-c", "safe.bareRepository=all", "-c", "core.askPass=",
+    "-c", "advice.detachedHead=false", "-c", "safe.bareRepository=all", "-c", "core.askPass=",
     "-c", "core.editor=false", "-c", "init.templateDir=", "-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false",
     "-c", "log.showSignature=false",
 )  # fmt: skip
@@ -69,6 +69,10 @@ REFUSED = re.compile(
 NOWHERE = Path("/nonexistent")
 
 
+SECONDS = {"check-ignore": 5, "hash-object": 5, "checkout-index": 60, "apply": 20}
+"""Of processor time, for what meets patterns and attributes of a commit: those can be written so that a match takes for ever."""
+
+
 class GitFailed(Exception):
     """git said no; `text` is its (bounded) message without credentials."""
 
@@ -79,9 +83,13 @@ class GitFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Git:
-    """`home` holds the askpass script and the only configuration file git reads besides a repository's own; by default there is none."""
+    """`home` holds the askpass script and the only configuration file git reads besides a repository's own; by default there is none.
+
+    `anybodys`: repositories of other users of this machine are opened too, as a mounted volume often is.
+    """
 
     home: Path = NOWHERE
+    anybodys: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(
@@ -90,7 +98,8 @@ class Git:
         """Standard output as text; `data` or `content` is standard input. Raises GitFailed, TransientError on time-out, Cancelled."""
         values = {**base_environment(self.home), **self.environment, **(variables or {})}
         given = content or data.encode("utf-8", "surrogateescape")
-        return _call(["git", *OPTIONS, *args], environment=values, data=given, timeout=timeout)
+        trust = ("-c", "safe.directory=*") if self.anybodys else ()
+        return _call(["git", *OPTIONS, *trust, *args], verb(args), environment=values, data=given, timeout=timeout)
 
     def quiet(self, *args: str, variables: Mapping[str, str] | None = None) -> str | None:
         """The stripped answer, or None where git says no."""
@@ -106,7 +115,7 @@ def base_environment(home: Path) -> dict[str, str]:
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(home), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
         "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(home / "gitconfig"), "GIT_TERMINAL_PROMPT": "0",
         "GIT_LFS_SKIP_SMUDGE": "1", "GIT_ATTR_NOSYSTEM": "1", "GIT_ALLOW_PROTOCOL": "https:ssh", "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_NO_REPLACE_OBJECTS": "1", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=20",
+        "GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=20",
     }  # fmt: skip
 
 
@@ -162,7 +171,7 @@ def remote_error(error: GitFailed, *, what: str) -> TransientError | PermanentEr
     return TransientError(f"{what}: {error.text}")
 
 
-def _call(argv: Sequence[str], *, environment: Mapping[str, str], data: bytes, timeout: float) -> str:
+def _call(argv: Sequence[str], what: str, *, environment: Mapping[str, str], data: bytes, timeout: float) -> str:
     process.check_cancelled()
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as trouble:
         given.write(data)
@@ -171,26 +180,28 @@ def _call(argv: Sequence[str], *, environment: Mapping[str, str], data: bytes, t
             process.reaped(argv, limits={"RLIMIT_CORE": 1, "RLIMIT_DATA": MAX_MEMORY}) if timeout > LOCAL_TIMEOUT else list(argv),
             env=dict(environment), stdin=given, stdout=answer, stderr=trouble, start_new_session=True, cwd="/",
         )  # fmt: skip
-        bounded(child)
+        bounded(child, seconds=SECONDS.get(what))
         stop = process.stop_reaper if timeout > LOCAL_TIMEOUT else process.kill_group
         ended = process.supervise(child, timeout=timeout, stop=lambda: stop(child), exceeded=process.flood(answer, limit_mb=MAX_ANSWER_MB))
         answer.seek(0)
         trouble.seek(0)
         said, complaint = answer.read(), trouble.read(4000)
     if ended.timed_out:
-        raise TransientError(f"git {verb(argv)} did not end within {timeout:.0f} s")
+        raise TransientError(f"git {what} did not end within {timeout:.0f} s")
     if ended.exceeded:
-        raise GitFailed(f"git {verb(argv)} said {ended.exceeded}", code=-1)
+        raise GitFailed(f"git {what} said {ended.exceeded}", code=-1)
     if ended.exit_code:
         raise GitFailed(masked(complaint.decode("utf-8", "replace")).strip()[:1000], code=ended.exit_code)
     return said.decode("utf-8", "surrogateescape")
 
 
-def bounded(child: subprocess.Popen[bytes]) -> None:
+def bounded(child: subprocess.Popen[bytes], *, seconds: int | None) -> None:
     """What git reads of a hostile repository may unfold without end. A reaper takes next to nothing, its limits are for what it starts."""
     with contextlib.suppress(OSError):
         resource.prlimit(child.pid, resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
+        if seconds:
+            resource.prlimit(child.pid, resource.RLIMIT_CPU, (seconds, seconds))
 
 
-def verb(argv: Sequence[str]) -> str:
-    return next((a for a in argv[len(OPTIONS) + 1 :] if not a.startswith("-")), "")
+def verb(args: Sequence[str]) -> str:
+    return next((a for a in args if not a.startswith("-")), "")

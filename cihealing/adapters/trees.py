@@ -33,7 +33,7 @@ from cihealing.tree import TooLarge, scratch, shown
 MAX_PATCH = 2 * 1024 * 1024
 MAX_FILE = 1024 * 1024
 LOCK_TIMEOUT = 300.0
-MAX_ENTRIES, MAX_TREE = 500_000, 8 * 1024**3
+MAX_ENTRIES, MAX_TREE = 500_000, 4 * 1024**3
 """Files of a commit that is checked out, and bytes of all."""
 MAX_CHANGED, MAX_STORED = 2_000, 8 * 1024 * 1024
 """Files of a change, and bytes of one of them."""
@@ -280,7 +280,7 @@ class GitTrees:
         """A few kilobytes of trees that name each other can unfold to any number of files. Raises PermanentError, GitFailed."""
         listed = self.git("--git-dir", str(mirror), "ls-tree", "-r", "-l", "-z", "--full-tree", source).split("\0")
         sizes = [int(size) for entry in listed if entry and (size := entry.split(None, 4)[3]).isdigit()]
-        if len(listed) > MAX_ENTRIES or sum(sizes) > MAX_TREE:
+        if len(listed) > MAX_ENTRIES or sum(sizes) > min(MAX_TREE, shutil.disk_usage(mirror).free // 2):
             raise PermanentError(f"the commit has {len(listed) - 1:,} files of {sum(sizes) // 1024**2:,} MB: more than is checked out here")
 
     def _fill(self, space: Workspace, *, source: str, patch: str) -> str:

@@ -119,7 +119,9 @@ def refused(request: Request) -> None:
     assert json.loads(body["body"])["type"] == "urn:cihealing:problem:busy"
 
 
-def test_the_bytes_of_all_bodies_are_bounded_and_given_back() -> None:
+def test_the_bytes_of_all_bodies_are_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "SMALL", 0)
+
     async def main() -> None:
         work, bounds = Work(), Gate(requests=9, size=100)
         tasks = await begun(bounds, work, [Request(b"x" * 40, b"x" * 40)])
@@ -130,5 +132,16 @@ def test_the_bytes_of_all_bodies_are_bounded_and_given_back() -> None:
         work.open.set()
         await asyncio.gather(*tasks)
         assert (bounds.left, bounds.turns._value) == (100, 9)
+
+    asyncio.run(main())
+
+
+def test_small_bodies_need_no_room() -> None:
+    async def main() -> None:
+        work, bounds = Work(), Gate(requests=9, size=0)
+        work.open.set()
+        small = Request(b"x" * 40_000)
+        await asyncio.gather(*await begun(bounds, work, [small]))
+        assert small.status == 200
 
     asyncio.run(main())

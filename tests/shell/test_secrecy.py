@@ -139,7 +139,7 @@ def complained(text: str, _patch: pytest.MonkeyPatch) -> str:
     for start in range(0, len(text), 700):
         part = text[start : start + 1_100].encode()
         with pytest.raises(git.GitFailed) as refused:
-            git._call(["sh", "-c", "cat >&2; exit 1"], environment=dict(os.environ), data=part, timeout=20)
+            git._call(["sh", "-c", "cat >&2; exit 1"], "sh", environment=dict(os.environ), data=part, timeout=20)
         found.append(refused.value.text)
     return "\n".join(found)
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -434,7 +435,7 @@ def test_called_off_it_leaves_nothing_behind(repo: Repo, terminal: Terminal) -> 
     command = [sys.executable, "-u", "-m", "cihealing", "try", str(repo.root), "--command", endless]
     started = subprocess.Popen(command, cwd=BASE, env=terminal.environment(), stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not list(terminal.temporary.glob("cihealing-tree-*/tree/.git")) and time.monotonic() < deadline:
+    while not list(terminal.temporary.glob("cihealing-tree-*/in/tree/.git")) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
     started.send_signal(signal.SIGINT)
@@ -448,3 +449,20 @@ def test_it_does_not_run_over_the_database_of_the_service(repo: Repo, tmp_path: 
     said = subprocess.run(command, cwd=BASE, env=environment, capture_output=True, text=True, check=False)
     assert said.returncode == 1
     assert "a command of its own" in said.stderr
+
+
+def test_a_repository_that_lacks_objects_makes_nobody_connect(repo: Repo, tmp_path: Path) -> None:
+    """Its configuration may name a server for them, and a file of this machine for that server's cookies."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.git"
+        for name, value in {
+            "core.repositoryFormatVersion": "1", "extensions.partialClone": "origin", "remote.origin.promisor": "true",
+            "remote.origin.url": url, "http.cookieFile": str(tmp_path / "cookies"), "http.saveCookies": "true",
+        }.items():  # fmt: skip
+            repo.git("config", name, value)
+        (repo.root / ".git/refs/heads/main").write_text("1" * 40 + "\n")
+        with pytest.raises(trial.CannotTry):
+            copied(repo, tmp_path)
+        listener.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listener.accept()

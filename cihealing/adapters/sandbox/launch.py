@@ -49,6 +49,12 @@ def join(cgroup: str) -> None:
         file.write("0")
 
 
+def prefer_to_be_killed() -> None:
+    """Short of memory the kernel ends the sandbox first; what root has set nobody inside can take back."""
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("900")
+
+
 def mount(source: str, target: str, *, kind: str = "", flags: int = 0, data: str = "") -> None:
     if libc.mount(os.fsencode(source), os.fsencode(target), kind.encode(), flags, data.encode()):
         raise Failed(f"mount on {target}: {os.strerror(ctypes.get_errno())}")
@@ -98,6 +104,7 @@ def main(words: list[str], argv: list[str]) -> None:
     if "cgroup" in plan:
         join(plan["cgroup"])
     if "uid" in plan:
+        prefer_to_be_killed()
         stage(plan["stage"], [value for name, _, value in given if name == "bind"])
         become(int(plan["uid"]))
         bind_to(parent)  # the kernel forgets it when the user changes

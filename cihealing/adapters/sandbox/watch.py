@@ -26,8 +26,8 @@ MB = 1024 * 1024
 BLOCK = 512
 INODE = 1024
 """Bytes of memory a file takes on a tmpfs besides what it holds."""
-RECOUNT = 5.0
-"""Seconds between counts of the files, where free space gives no reason; at least twenty times what a count takes."""
+RECOUNT, RESTED = 5.0, 5
+"""Seconds between counts of the files, where free space gives no reason; and how many times what a count took it rests at least."""
 LONGEST_COUNT = 2.0
 """Seconds of one count; what was found by then is counted. Nothing else is looked at meanwhile, the time-out neither."""
 FLOOR_MEMORY, FLOOR_DISK = 0.04, 0.02
@@ -104,7 +104,7 @@ class Watch:
 
     def _due(self) -> bool:
         rested = self.now() - self.counted
-        if rested < 20 * self.cost:
+        if rested < RESTED * self.cost:
             return False
         return rested > RECOUNT or any(self._shrunk(place) for place in self.places)
 
