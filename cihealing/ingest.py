@@ -24,6 +24,7 @@ from cihealing.adapters.ci import _wire
 from cihealing.domain.values import Ignored, Result
 from cihealing.ports import BadPayload, BadSignature, CIAdapter, RawRequest
 from cihealing.problems import problem
+from cihealing.proxies import neighbourhood
 from cihealing.rates import Rate
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _receive(request: HttpRequest, *, provider: str) -> Receipt:
     adapter = _adapter(provider)
     if request.method != "POST":
         raise Refused(405, "method-not-allowed", "Only POST is taken here")
-    _paced(f"address:{request.META.get('REMOTE_ADDR')}", setting="ADDRESS_RATE", whose="from this address")
+    _paced(f"address:{neighbourhood(str(request.META.get('REMOTE_ADDR') or ''))}", setting="ADDRESS_RATE", whose="from this address")
     token = request.META.get(secret_paths.TOKEN, "")
     raw = RawRequest(headers=_headers(request), body=_body(request), path_token=token, received_at=timezone.now())
     authentic = _authentic(raw, adapter=adapter)

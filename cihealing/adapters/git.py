@@ -199,8 +199,9 @@ def bounded(child: subprocess.Popen[bytes], *, seconds: int | None) -> None:
     """What git reads of a hostile repository may unfold without end. A reaper takes next to nothing, its limits are for what it starts."""
     with contextlib.suppress(OSError):
         resource.prlimit(child.pid, resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
-        if seconds:
-            resource.prlimit(child.pid, resource.RLIMIT_CPU, (seconds, seconds))
+        # One that outlives a killed worker ends by this.
+        most = seconds or round(REMOTE_TIMEOUT)
+        resource.prlimit(child.pid, resource.RLIMIT_CPU, (most, most))
 
 
 def verb(args: Sequence[str]) -> str:

@@ -428,6 +428,8 @@ def told(what: str) -> Iterator[None]:
         yield
     except GitFailed as error:
         raise PermanentError(f"{what}: {shown(error.text[:500])}") from error
+    except TooLarge as error:
+        raise PermanentError(f"{what}: {error}") from error
 
 
 Stamp = tuple[int, int, int, int]
@@ -435,13 +437,10 @@ Stamp = tuple[int, int, int, int]
 
 
 def stamps(tree: Tree, leaving: frozenset[str]) -> Iterator[tuple[str, Stamp]]:
-    """Every file and link a commit could hold. Raises PermanentError for more than any holds."""
-    try:
-        for entry in tree.walk(leave_out=lambda name: name in leaving or no_commit_holds(name)):
-            if entry.is_file or entry.is_link:
-                yield entry.path, (entry.status.st_mode, entry.status.st_size, entry.status.st_ino, entry.status.st_ctime_ns)
-    except TooLarge as error:
-        raise PermanentError(f"the command left {error} in the tree") from error
+    """Every file and link a commit could hold. Raises TooLarge."""
+    for entry in tree.walk(leave_out=lambda name: name in leaving or no_commit_holds(name)):
+        if entry.is_file or entry.is_link:
+            yield entry.path, (entry.status.st_mode, entry.status.st_size, entry.status.st_ino, entry.status.st_ctime_ns)
 
 
 def colliding(tracked: Mapping[str, tuple[str, ...]]) -> str | None:

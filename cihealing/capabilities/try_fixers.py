@@ -9,8 +9,9 @@ from cihealing.domain.commands import RecordPatch, SkipStep
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure, Objection
-from cihealing.ports import FixContext, Fixer, Tools, Tree
+from cihealing.ports import FixContext, Fixer, PermanentError, Tools, Tree
 from cihealing.secrecy import masked_in
+from cihealing.tree import TooLarge
 
 INHERITED = "inherited"
 """The proven patch of an older commit with the same failure: the first candidate."""
@@ -33,7 +34,10 @@ def try_fixers(effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools) -
 def _ask(fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools) -> tuple[str | None, str]:
     repository = policy.repository(run.repository)
     with tools.trees.at(run.repository, run.head, policy=repository) as tree:
-        told = fixer.fix(_context(failure, run, tree, policy, tools))
+        try:
+            told = fixer.fix(_context(failure, run, tree, policy, tools))
+        except TooLarge as error:
+            raise PermanentError(f"the tree cannot be looked at: {error}") from error
         return told, tools.trees.diff(tree) if told else ""
 
 

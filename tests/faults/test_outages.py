@@ -161,7 +161,7 @@ FOR_PROGRAMS: dict[str, Callable[[Client], Any]] = {
     "stream": lambda client: client.get(f"/api/v1/ci-healing/runs/{uuid4()}/events"),
     "metrics": lambda client: client.get("/metrics"),
 }
-FOR_PEOPLE = ("/", "/runs", f"/runs/{uuid4()}", f"/runs/{uuid4()}/log")
+FOR_PEOPLE = ("/", "/runs", pytest.param(f"/runs/{uuid4()}", id="run"), pytest.param(f"/runs/{uuid4()}/log", id="run-log"))
 
 
 @pytest.mark.django_db

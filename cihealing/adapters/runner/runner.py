@@ -20,9 +20,9 @@ from cihealing.adapters.sandbox import Room, choose
 from cihealing.adapters.trees import GitTrees
 from cihealing.domain.policy import Project, RepositoryPolicy
 from cihealing.domain.values import Colour, Failure, Observation
-from cihealing.ports import Ran, Tree
+from cihealing.ports import PermanentError, Ran, Tree
 from cihealing.secrecy import known
-from cihealing.tree import scratch, shown
+from cihealing.tree import TooLarge, scratch, shown
 
 TAIL = 2000
 MISSING = (
@@ -154,7 +154,10 @@ class ProjectRunner:
         ):
             visit = Visit(tree=tree, project=project, sandbox=sandbox, results=Tree(root=results))
             plan = plan_of(project, variant=variant, tests=tests)
-            seen = self._set_up(visit) or self._run(visit, plan, canary=canary, tests=tests)
+            try:
+                seen = self._set_up(visit) or self._run(visit, plan, canary=canary, tests=tests)
+            except TooLarge as error:
+                raise PermanentError(f"what the command left in the tree cannot be looked at: {error}") from error
             return self._observation(visit, plan, seen)
 
     def _set_up(self, visit: Visit) -> Seen | None:

@@ -31,8 +31,8 @@ from cihealing.adapters.sandbox.walls import Walls
 from cihealing.adapters.sandbox.watch import Watch
 from cihealing.domain.policy import Limits
 from cihealing.marks import mark
-from cihealing.ports import Ran, TransientError
-from cihealing.tree import Tree, scratch
+from cihealing.ports import PermanentError, Ran, TransientError
+from cihealing.tree import TooLarge, Tree, scratch
 
 BUILD, RESULTS, HOME = "/build", "/results", "/tmp/home"  # noqa: S108  (paths inside the sandbox, fresh for each run)
 USER = "1000"
@@ -143,7 +143,7 @@ class Bubblewrap:
         with self._user(tree) as uid, self._group() as group, process.output_file() as output:
             for place in filter(None, (tree, results)):
                 if place.lstat().st_uid != uid:
-                    Tree(root=place).give_to(uid)
+                    give(place, uid)
             order = Order(
                 command=command, tree=tree.resolve(), workdir=workdir, environment=environment, timeout=timeout,
                 results=results and results.resolve(), uid=uid, group=group,
@@ -310,6 +310,14 @@ class Bubblewrap:
         own = {"HOME": HOME, "TMPDIR": "/tmp", **variables(self.toolchain)}  # noqa: S108
         cleared = ["--clearenv"] if self.walls.environment else []
         return [*cleared, *(part for name, value in {**own, **environment}.items() for part in ("--setenv", name, value))]
+
+
+def give(place: Path, uid: int) -> None:
+    """Raises PermanentError for a tree that nobody could look at."""
+    try:
+        Tree(root=place).give_to(uid)
+    except TooLarge as error:
+        raise PermanentError(f"the tree cannot be handed to the sandbox: {error}") from error
 
 
 @cache

@@ -373,3 +373,9 @@ def test_without_a_sandbox_nothing_is_run(origin: Origin, tmp_path: Path, monkey
     assert not witness.exists()
     runner.observe(REPOSITORY, origin.first, project=Project(command=f"touch {witness}"), policy=origin.policy(trusted=True))
     assert witness.exists()
+
+
+def test_what_nobody_could_look_at_is_for_a_person(observe: Observe) -> None:
+    deep = "/".join("d" * 300)
+    with pytest.raises(PermanentError, match="below each other"):
+        observe(PYTEST.model_copy(update={"command": f"mkdir -p {deep}; python -m pytest -q"}))
