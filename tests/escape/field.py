@@ -40,7 +40,7 @@ from tests.escape import corpus
 from tests.escape.corpus import Attempt
 from tests.escape.outside import PYTHON, Outside
 
-INSIDE, ROUNDS = (Path(__file__).with_name(name) for name in ("inside.py", "rounds.py"))
+PROGRAMS = [Path(__file__).with_name(name) for name in ("inside.py", "rounds.py")]
 OWN_SIGNS = ("said", "secret")
 """Signs in what an attempt printed, which is known for each of many."""
 TIMEOUT = 12.0
@@ -77,7 +77,7 @@ class Field:
     def prepared(self, *attempts: Attempt) -> Path:
         """A tree with the attempts in it."""
         tree = self.tree()
-        for program in (INSIDE, ROUNDS):
+        for program in PROGRAMS:
             shutil.copyfile(program, tree / program.name)
         (tree / "outside.json").write_text(self.outside.known())
         for attempt in attempts:
@@ -298,14 +298,23 @@ def give_up(uid: int) -> Path:
     """Become this user for good. What cannot be read any more is used through a copy, in the directory returned."""
     place = Path(tempfile.mkdtemp(prefix="escape-copy-"))
     place.chmod(0o755)
-    process.REAPER = Path(shutil.copy(process.REAPER, place / "reaper.py"))
-    process.REAPER.chmod(0o644)
+    from tests.escape import host
+
+    process.REAPER, bubblewrap.LAUNCH = kept(process.REAPER, place), kept(bubblewrap.LAUNCH, place)
+    PROGRAMS[:] = [kept(program, place) for program in PROGRAMS]
+    host.INSIDE = PROGRAMS[0]
     os.chown(place, uid, uid)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
     sys.executable = PYTHON
     return place
+
+
+def kept(file: Path, place: Path) -> Path:
+    copy = Path(shutil.copy(file, place / file.name))
+    copy.chmod(0o644)
+    return copy
 
 
 def main(argv: Sequence[str]) -> None:
