@@ -113,7 +113,7 @@ class Field:
 
     def _together(self, attempts: Sequence[Attempt], holes: tuple[str, ...]) -> dict[str, Report]:
         with self.seen(self.prepared(*attempts), self.place / "results") as (tree, signs):
-            command = " ".join([PYTHON, ROUNDS.name, *(one.id for one in attempts)])
+            command = " ".join([PYTHON, PROGRAMS[1].name, *(one.id for one in attempts)])
             ran = room(Limits(), holes, self).run(command, tree=tree, workdir=".", environment={}, timeout=30)
             signs += self.outside.signs(tree, "")
         if signs and not holes:
