@@ -40,7 +40,7 @@ def bounded(inner: Application, *, limit: int) -> Application:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await inner(scope, receive, send)
-        most = limit if scope["path"].startswith(WEBHOOKS) else min(limit, ELSEWHERE)
+        most = limit if scope.get("path", "").startswith(WEBHOOKS) else min(limit, ELSEWHERE)
         if declared_length(scope) > most:
             return await refuse(send)
         seen = 0

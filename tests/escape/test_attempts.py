@@ -98,6 +98,7 @@ def test_held(attempt: Attempt, who: str, asked: dict[str, Asked]) -> None:
     assert re.search(attempt.exceeded, told.exceeded), told
 
 
+@pytest.mark.slow
 @each(list(CORPUS))
 def test_hole_is_found(attempt: Attempt, asked: dict[str, Asked]) -> None:
     found_as(USERS[0], attempt, asked)
@@ -115,9 +116,13 @@ def found_as(who: str, attempt: Attempt, asked: dict[str, Asked]) -> None:
         pytest.skip("the kernel itself refuses this to an ordinary user")
     if lacking := [what for what in attempt.needs if not has(what)]:
         pytest.skip(f"this machine has no {', '.join(lacking)}")
-    told = asked_as(who, asked)(attempt, True)
-    assert told.trouble == "", told.trouble + told.said
-    assert attempt.sign in told.signs, told
+    # Some are races: those may be lost a few times.
+    for _ in range(5):
+        told = asked_as(who, asked)(attempt, True)
+        assert told.trouble == "", told.trouble + told.said
+        if attempt.sign in told.signs:
+            return
+    raise AssertionError(told)
 
 
 def has(what: str) -> bool:
