@@ -65,7 +65,7 @@ def stored(text: str, _patch: pytest.MonkeyPatch) -> str:
     """Events, rows, artifacts and exports of a healing in which everybody says it: log, names, note, crash, model, runner."""
     bench = Bench()
     short = text[:400]
-    receive(failed(log=f"{text}\n{LOG}\n{text}", step=short, command=short), key=short)
+    receive(failed(log=f"{text}\n{LOG}\n{text}", step=text[:120], command=short), key=text[:120])
     run = Run.objects.get()
     bench.runner.hash = run.error_hash
     red = lambda purpose: Colour.GREEN if purpose is Purpose.GREEN else Colour.RED  # noqa: E731
