@@ -8,14 +8,11 @@ this can believe them; every reader of an address asks for `REMOTE_ADDR`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.decorators import sync_and_async_middleware
 
+from cihealing.middleware import around
 from cihealing.proxies import Caller, caller
 
 logger = logging.getLogger(__name__)
@@ -72,18 +69,4 @@ def _warn(peer: str) -> None:
         logger.warning(told, peer or "a socket")
 
 
-@sync_and_async_middleware
-def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    if iscoroutinefunction(get_response):
-
-        async def later(request: HttpRequest) -> Any:
-            settle(request)
-            return await get_response(request)
-
-        return later
-
-    def now(request: HttpRequest) -> Any:
-        settle(request)
-        return get_response(request)
-
-    return now
+middleware = around(before=settle)

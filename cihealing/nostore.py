@@ -5,13 +5,9 @@ They are answered before this middleware is reached. A page may say something st
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
+
+from cihealing.middleware import around
 
 
 def marked(answer: HttpResponseBase) -> HttpResponseBase:
@@ -22,12 +18,4 @@ def marked(answer: HttpResponseBase) -> HttpResponseBase:
     return answer
 
 
-@sync_and_async_middleware
-def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    if iscoroutinefunction(get_response):
-
-        async def later(request: HttpRequest) -> HttpResponseBase:
-            return marked(await get_response(request))
-
-        return later
-    return lambda request: marked(get_response(request))
+middleware = around(after=marked)

@@ -7,13 +7,13 @@ whatever follows the webhook's place is taken out, however it is written.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
-from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
-from django.utils.decorators import sync_and_async_middleware
+
+from cihealing.middleware import around
 
 MASK = "[token]"
 HOME = "/api/v1/ci-healing/"
@@ -108,18 +108,4 @@ def hide_in_request(request: HttpRequest) -> None:
     request.META[TOKEN] = token or found
 
 
-@sync_and_async_middleware
-def middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    if iscoroutinefunction(get_response):
-
-        async def later(request: HttpRequest) -> Any:
-            hide_in_request(request)
-            return await get_response(request)
-
-        return later
-
-    def now(request: HttpRequest) -> Any:
-        hide_in_request(request)
-        return get_response(request)
-
-    return now
+middleware = around(before=hide_in_request)

@@ -178,11 +178,12 @@ class Bubblewrap:
 
     def _supervised(self, order: Order, output: BinaryIO) -> process.Ended | None:
         """None where the command never began."""
+        began = time.time()
         with closing_pipe() as (status, report), contextlib.ExitStack() as files:
             child = self._start(order, output=output, report=report, files=files)
             first = read_line(status, timeout=START_TIMEOUT)
             with watched(first) as inner:
-                watch = self._watch(order, first=pid_of(first))
+                watch = self._watch(order, first=pid_of(first), began=began)
                 exceeded = self._exceeded(order, watch, output=output)
                 ended = process.supervise(child, timeout=order.timeout, stop=lambda: process.kill_group(child), exceeded=exceeded)
                 wait_until_gone(inner)
@@ -193,10 +194,10 @@ class Bubblewrap:
             return ended
         return None if code is None else process.Ended(exit_code=code, seconds=ended.seconds)
 
-    def _watch(self, order: Order, *, first: int | None) -> Watch | None:
+    def _watch(self, order: Order, *, first: int | None, began: float) -> Watch | None:
         """None where nothing runs, or nothing is to be bounded."""
         places = [p for p in (order.tree, order.results) if p is not None]
-        return Watch(limits=self.limits, first=first, places=places) if first is not None and self.walls.totals else None
+        return Watch(limits=self.limits, first=first, places=places, began=began) if first is not None and self.walls.totals else None
 
     def _exceeded(self, order: Order, watch: Watch | None, *, output: BinaryIO) -> process.Exceeded:
         """Asked in turn: the output, the kernel's own counts, the watch."""

@@ -13,7 +13,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cihealing.adapters.sandbox.leftovers import marked
@@ -37,13 +37,16 @@ SCRATCH = ("tmp", "dev/shm")
 
 @dataclass(kw_only=True)
 class Watch:
-    """`first` is the sandbox's first process as this machine numbers it; `places` are the directories it writes to."""
+    """`first` is the sandbox's first process as this machine numbers it; `places` are the directories it writes to.
+
+    `began` (seconds since the epoch) lies before its start and after the last write of the service to these places.
+    """
 
     limits: Limits
     first: int
     places: Sequence[Path]
+    began: float
     now: Callable[[], float] = time.monotonic
-    began: float = field(default_factory=time.time)
     unexplained: bool = False
     """Whether what was told last may as well have been somebody else's doing."""
 
@@ -120,7 +123,7 @@ class Watch:
         end = self.now() + LONGEST_COUNT
         try:
             for entry in (e for place in self.places for e in Tree(root=place).walk()):
-                if entry.status.st_ctime >= self.began - 1:
+                if entry.status.st_ctime > self.began:
                     found[entry.status.st_dev, entry.status.st_ino] = entry.status.st_blocks * BLOCK
                 if len(found) > self.limits.files or self.now() > end:
                     break

@@ -92,7 +92,7 @@ def test_a_wide_and_deep_tree_is_counted_in_bounded_time(tmp_path: Path) -> None
     place.mkdir(parents=True)
     for n in range(3000):
         (place / str(n)).mkdir()
-    watch = Watch(limits=Limits(files=1000), first=os.getpid(), places=[tmp_path])
+    watch = Watch(limits=Limits(files=1000), first=os.getpid(), places=[tmp_path], began=0.0)
     started = time.process_time()
     assert watch._count([])[1] == 1001
     assert time.process_time() - started < 5
@@ -220,3 +220,12 @@ def test_a_group_says_what_the_kernel_refused(tmp_path: Path) -> None:
     assert group.exceeded(SMALL) == "more than 64 processes and threads"
     (tmp_path / "memory.events").write_text("low 0\noom 1\noom_kill 1\n")
     assert group.exceeded(SMALL) == "more than 200 MB of memory in total"
+
+
+def test_what_lay_there_before_is_not_written(tree: Path, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree larger than what may be written, made (and given to its user) a moment before the command starts."""
+    monkeypatch.setattr("cihealing.adapters.sandbox.watch.RECOUNT", 0.1)
+    for n in range(7):
+        (tree / f"asset{n}").write_bytes(os.urandom(10 << 20))
+    ran = run(tree, "sleep 1; echo done")
+    assert (ran.exceeded, ran.output) == ("", "done\n")
