@@ -174,7 +174,7 @@ class Environment(BaseSettings):
     rules_dir: Path | None = None
     """Local rules that classify failures, laid over the project's own; read once, at start."""
     sandbox: Literal["auto", "bubblewrap", "plain"] = "auto"
-    sandbox_accept: str = ""
+    sandbox_accept: Annotated[list[Literal["own_uid", "syscalls"]], NoDecode, BeforeValidator(comma_separated)] = []
     """Walls of the sandbox to do without where this machine cannot have them, by name with commas: `own_uid`, `syscalls`."""
     toolchain: str = ""
     """Directories, separated by colons, that repositories' commands see besides /usr."""

@@ -3,13 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from cihealing.adapters.sandbox import choose
 from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
 from cihealing.adapters.sandbox.plain import Plain
-from cihealing.adapters.sandbox.walls import Walls
+from cihealing.adapters.sandbox.walls import ACCEPTABLE, Walls
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import PermanentError
+from config.environment import Environment
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,12 @@ def test_limits_come_from_policy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 POLICY = {"match": "*", "limits": {"memory_mb": 4096}}
+
+
+def test_the_setting_knows_the_walls_that_can_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is none is refused at start, in one line, and not on the first page that looks."""
+    monkeypatch.setenv("CI_HEALING_SANDBOX_ACCEPT", ", ".join(ACCEPTABLE))
+    assert Environment().sandbox_accept == list(ACCEPTABLE)
+    monkeypatch.setenv("CI_HEALING_SANDBOX_ACCEPT", "network")
+    with pytest.raises(ValidationError, match="sandbox_accept"):
+        Environment()
