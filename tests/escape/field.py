@@ -36,25 +36,15 @@ from cihealing.adapters.sandbox.plain import Plain
 from cihealing.adapters.sandbox.walls import WALLS, Walls, without
 from cihealing.domain.policy import Limits
 from cihealing.ports import PermanentError, Ran, TransientError
-from tests.escape import corpus
+from tests.escape import corpus, host
 from tests.escape.corpus import Attempt
 from tests.escape.outside import PYTHON, Outside
+from tests.escape.report import Report, report
 
 PROGRAMS = [Path(__file__).with_name(name) for name in ("inside.py", "rounds.py")]
 OWN_SIGNS = ("said", "secret")
 """Signs in what an attempt printed, which is known for each of many."""
 TIMEOUT = 12.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """`signs`: how it was seen to get through, none where it was held. `trouble`: why it proves nothing at all."""
-
-    began: bool
-    signs: Sequence[str] = ()
-    exceeded: str = ""
-    said: str = ""
-    trouble: str = ""
 
 
 @dataclass(kw_only=True)
@@ -136,14 +126,6 @@ def shares(attempt: Attempt) -> bool:
     plain = Attempt(id="", technique="", reaches="", source="", sign="said", hole=("everything",))
     wants = ("before", "workdir", "environment", "limits", "results", "terminal", "twice", "slow", "kind")
     return all(getattr(attempt, name) == getattr(plain, name) for name in wants)
-
-
-def report(said: str, signs: Sequence[str], exceeded: str = "") -> Report:
-    trouble = "" if ">>> broken" not in said else "the attempt itself is faulty"
-    began = ">>> began" in said or "bwrap: execvp" in said
-    return Report(
-        began=began, signs=signs, exceeded=exceeded, said=said[:2000] + said[-2000:] if len(said) > 4000 else said, trouble=trouble
-    )
 
 
 # ---------------------------------------------------------------- holes
@@ -244,8 +226,6 @@ def carry_out(field: Field, attempt: Attempt, *, hole: bool) -> Report:
     holes = attempt.hole if hole else ()
     try:
         if attempt.kind == "repository":
-            from tests.escape import host
-
             return host.carry_out(field, attempt, hole=hole)
         if attempt.terminal:
             return on_a_terminal(lambda: field.command(attempt, holes=holes))
@@ -285,8 +265,6 @@ def on_a_terminal(what: Any) -> Report:
 
 def load() -> None:
     """What is imported late by what is used here: afterwards it may not be readable."""
-    from tests.escape import host
-
     for name in {*encodings.aliases.aliases.values(), "idna", "raw_unicode_escape", "unicode_escape"}:
         with contextlib.suppress(LookupError):
             codecs.lookup(name)
@@ -298,8 +276,6 @@ def give_up(uid: int) -> Path:
     """Become this user for good. What cannot be read any more is used through a copy, in the directory returned."""
     place = Path(tempfile.mkdtemp(prefix="escape-copy-"))
     place.chmod(0o755)
-    from tests.escape import host
-
     process.REAPER, bubblewrap.LAUNCH = kept(process.REAPER, place), kept(bubblewrap.LAUNCH, place)
     PROGRAMS[:] = [kept(program, place) for program in PROGRAMS]
     host.INSIDE = PROGRAMS[0]

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cihealing.adapters import process
 from cihealing.adapters.git import GitFailed
 from cihealing.adapters.runner import ProjectRunner
 from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
@@ -34,9 +35,10 @@ from cihealing.tree import Tree
 from tests.adapters.repositories import Origin
 from tests.escape.corpus import Attempt
 from tests.escape.outside import PYTHON
+from tests.escape.report import Report, report
 
 if TYPE_CHECKING:
-    from tests.escape.field import Field, Report
+    from tests.escape.field import Field
 
 REPOSITORY = "acme/shop"
 INSIDE = Path(__file__).with_name("inside.py")
@@ -342,8 +344,6 @@ def notes(visit: Visit, naive: bool) -> str:
 @act
 def helper(visit: Visit, naive: bool) -> str:
     """A program of the service starts with the tree as its directory, as below the plain runner."""
-    from cihealing.adapters import process
-
     with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy) as tree:
         if naive:
             return ">>> began\n" + visit.naively(tree.root)
@@ -359,8 +359,6 @@ class Hangs(Exception):
 
 
 def carry_out(field: Field, attempt: Attempt, *, hole: bool) -> Report:
-    from tests.escape.field import report
-
     scratch = Path(tempfile.mkdtemp(dir=field.place, prefix="scratch-"))
     said, signs = "", set[str]()
     try:
@@ -433,7 +431,6 @@ def bounded() -> Iterator[None]:
 
 def load() -> None:
     """What the acts import late."""
-    from cihealing.adapters import process  # noqa: F401
     from cihealing.reading import read, redact
 
     read("one\nE   AssertionError: two\n", known_secrets=[])

@@ -23,7 +23,7 @@ import pytest
 
 from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
 from tests.escape.corpus import Attempt, read
-from tests.escape.field import Report
+from tests.escape.report import Report
 
 CORPUS = read()
 FIELD = Path(__file__).with_name("field.py")
