@@ -1,7 +1,9 @@
-"""What a large body costs the service, and everybody else meanwhile: `python -m bench.bodies [--runs N] [--megabytes N]`.
+"""What a large body costs the service, and everybody else meanwhile: `python -m bench.bodies
+[--runs N] [--megabytes N]`.
 
-A started service gets signed bodies that carry their log, one alone and four at once, while `/healthz` is asked every 50 ms. Medians over
-the runs; seconds until the answer, until the log was read, and of `/healthz` (median and worst).
+A started service gets signed bodies that carry their log, one alone and four at once, while
+`/healthz` is asked every 50 ms. Medians over the runs; seconds until the answer, until the log was
+read, and of `/healthz` (median and worst).
 """
 
 from __future__ import annotations
@@ -50,25 +52,32 @@ FAILED tests/test_totals.py::test_total - assert 3 == {wanted}
 
 
 def log_of(size: int, *, seed: int) -> str:
-    """A build's log of `size` characters that ends in a failure: what package managers, compilers and test runners print."""
+    """A build's log of `size` characters that ends in a failure: what package managers, compilers
+    and test runners print.
+    """
     dice = random.Random(seed)
     lines, length = list[str](), 0
     while length < size:
         n, hexes = dice.randrange(10**6), f"{dice.getrandbits(160):040x}"
-        line = f"2026-11-25T10:{n % 60:02}:{n % 59:02}.{n:07}Z " + dice.choice((
-            f"Downloading package-{n}-1.{n % 9}.0-py3-none-any.whl ({n % 900} kB)",
-            f"tests/unit/test_part_{n % 400}.py::test_case[{n}] PASSED [{n % 100:3}%]",
-            f"[INFO] Compiling module {n % 70}: src/main/java/org/acme/part{n % 300}/Service.java",
-            f" * branch            {hexes} -> FETCH_HEAD",
-            f"npm warn deprecated thing-{n % 500}@{n % 9}.2.1: this version is no longer supported",
-            f"DEBUG request id={hexes[:16]} path=/orders/{n} status=200 took={n % 999} ms",
-        ))  # fmt: skip
+        line = f"2026-11-25T10:{n % 60:02}:{n % 59:02}.{n:07}Z " + dice.choice(
+            (
+                f"Downloading package-{n}-1.{n % 9}.0-py3-none-any.whl ({n % 900} kB)",
+                f"tests/unit/test_part_{n % 400}.py::test_case[{n}] PASSED [{n % 100:3}%]",
+                (
+                    f"[INFO] Compiling module {n % 70}:"
+                    f" src/main/java/org/acme/part{n % 300}/Service.java"
+                ),
+                f" * branch            {hexes} -> FETCH_HEAD",
+                (
+                    f"npm warn deprecated thing-{n % 500}@{n % 9}.2.1: this version is no longer"
+                    " supported"
+                ),
+                f"DEBUG request id={hexes[:16]} path=/orders/{n} status=200 took={n % 999} ms",
+            )
+        )
         lines.append(line)
         length += len(line) + 1
     return "\n".join(lines) + "\n" + FAILURE.replace("{wanted}", str(seed))
-
-
-# ---------------------------------------------------------------- the service
 
 
 class Service:
@@ -79,26 +88,53 @@ class Service:
     def secret(self, name: str) -> str:
         return (self.data / name).read_text().strip()
 
-    def asked(self, method: str, path: str, *, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, Any], float]:
+    def asked(
+        self, method: str, path: str, *, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, Any], float]:
         """(status, JSON, seconds)."""
         started = time.perf_counter()
         connection = HTTPConnection(self.host, timeout=PATIENCE)
-        connection.request(method, path, body=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(
+            method,
+            path,
+            body=body,
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
         answer = connection.getresponse()
         told = json.loads(answer.read())
         connection.close()
         return answer.status, told, time.perf_counter() - started
 
     def signed(self, seed: int, size: int) -> tuple[bytes, str]:
-        fields = {"provider": "generic", "repository": f"acme/bench-{seed}", "branch": "main", "commitSha": f"{seed:040x}", "job": "test"}
+        fields = {
+            "provider": "generic",
+            "repository": f"acme/bench-{seed}",
+            "branch": "main",
+            "commitSha": f"{seed:040x}",
+            "job": "test",
+        }
         body = json.dumps(
-            {**fields, "pipelineUrl": "", "errorType": "", "errorLog": log_of(size, seed=seed), "deliveryId": f"b-{seed}"}
+            {
+                **fields,
+                "pipelineUrl": "",
+                "errorType": "",
+                "errorLog": log_of(size, seed=seed),
+                "deliveryId": f"b-{seed}",
+            }
         ).encode()
-        return body, "sha256=" + hmac.new(self.secret("webhook_secret").encode(), body, hashlib.sha256).hexdigest()
+        return (
+            body,
+            "sha256="
+            + hmac.new(self.secret("webhook_secret").encode(), body, hashlib.sha256).hexdigest(),
+        )
 
     def post(self, signed: tuple[bytes, str]) -> tuple[dict[str, Any], float]:
         status, told, seconds = self.asked(
-            "POST", f"{HOME}webhook", body=signed[0], X_Hub_Signature_256=signed[1], Content_Type="application/json"
+            "POST",
+            f"{HOME}webhook",
+            body=signed[0],
+            X_Hub_Signature_256=signed[1],
+            Content_Type="application/json",
         )
         assert status == 202, told
         return told, seconds
@@ -108,7 +144,12 @@ class Service:
         end = time.monotonic() + PATIENCE
         while "deliveryId" in told and time.monotonic() < end:
             token = f"Bearer {self.secret('api_token')}"
-            if self.asked("GET", f"{HOME}deliveries/{told['deliveryId']}", Authorization=token)[1]["status"] != "reading":
+            if (
+                self.asked("GET", f"{HOME}deliveries/{told['deliveryId']}", Authorization=token)[1][
+                    "status"
+                ]
+                != "reading"
+            ):
                 return
             time.sleep(0.2)
         assert "runId" in told, "it was never read"
@@ -119,11 +160,27 @@ def started() -> Iterator[Service]:
     """`cihealing up --no-demo` on a free port, with a directory of its own."""
     with tempfile.TemporaryDirectory(prefix="cihealing-bench-") as folder:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        command = [sys.executable, "-m", "cihealing", "up", "--no-demo", "--port", "0", "--data", folder]
-        process = subprocess.Popen(command, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "cihealing",
+            "up",
+            "--no-demo",
+            "--port",
+            "0",
+            "--data",
+            folder,
+        ]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         try:
             assert process.stdout is not None
-            urls = (found[1] for line in process.stdout if (found := re.search(r"is up: (http://\S+)", line)))
+            urls = (
+                found[1]
+                for line in process.stdout
+                if (found := re.search(r"is up: (http://\S+)", line))
+            )
             yield Service(next(urls), Path(folder))
         finally:
             process.kill()
@@ -148,9 +205,6 @@ class Health:
     def __exit__(self, *_: object) -> None:
         self.over.set()
         self.thread.join()
-
-
-# ---------------------------------------------------------------- what is measured
 
 
 def measured(service: Service, *, at_once: int, first: int, size: int) -> dict[str, float]:
@@ -182,7 +236,12 @@ def main() -> None:
         service.post(service.signed(9_999, 50_000))  # what is built once is built
         for at_once in (1, 4):
             rows = [
-                measured(service, at_once=at_once, first=at_once * 1_000 + run * 10, size=int(told.megabytes * 1e6))
+                measured(
+                    service,
+                    at_once=at_once,
+                    first=at_once * 1_000 + run * 10,
+                    size=int(told.megabytes * 1e6),
+                )
                 for run in range(told.runs)
             ]
             print(f"{at_once} of {told.megabytes:g} MB at once, medians of {told.runs}:")

@@ -1,7 +1,9 @@
-"""What masking 4 KB of an excerpt costs beside one pass of the same alternation with a constant: `python -m bench.fingerprint [--excerpts DIR]`.
+"""What masking 4 KB of an excerpt costs beside one pass of the same alternation with a constant:
+`python -m bench.fingerprint [--excerpts DIR]`.
 
-Excerpts are what `read` shows of the logs in DIR (else of the tests' own logs and samples), joined and cut into pieces of 4 KB. Both sides
-are timed in turn on each piece; the figures are medians over the repeats.
+Excerpts are what `read` shows of the logs in DIR (else of the tests' own logs and samples), joined
+and cut into pieces of 4 KB. Both sides are timed in turn on each piece; the figures are medians
+over the repeats.
 """
 
 # ruff: noqa: E501 - a pattern, an excerpt or a table is read on one line
@@ -60,7 +62,11 @@ def seconds(work: Callable[[], object]) -> float:
 
 def compared(text: str) -> tuple[float, float, float]:
     """(fingerprint, one pass with a constant, the plain alternation) in microseconds."""
-    sides = (lambda: fingerprinted(text), lambda: MASK.sub("<v>", text), lambda: PLAIN.sub("<v>", text))
+    sides = (
+        lambda: fingerprinted(text),
+        lambda: MASK.sub("<v>", text),
+        lambda: PLAIN.sub("<v>", text),
+    )
     times = [[seconds(side) for side in sides] for _ in range(REPEATS)]
     a, b, c = (median(column) * 1e6 for column in zip(*times, strict=True))
     return a, b, c
@@ -72,7 +78,9 @@ def main() -> None:
     rows = [compared(text) for text in pieces(parser.parse_args().excerpts)]
     whole, constant, plain = (median(column) for column in zip(*rows, strict=True))
     ratios = sorted(a / b for a, b, _ in rows)
-    print("| pieces of 4 KB | fingerprint | same alternation, constant | ratio | smallest, largest | plain alternation | ratio |")
+    print(
+        "| pieces of 4 KB | fingerprint | same alternation, constant | ratio | smallest, largest | plain alternation | ratio |"
+    )
     print("|---|---|---|---|---|---|---|")
     print(
         f"| {len(rows)} | {whole:.0f} µs | {constant:.0f} µs | {median(ratios):.2f} | {ratios[0]:.2f}, {ratios[-1]:.2f}"

@@ -1,4 +1,5 @@
-"""What `mutmut run` left behind: how many mutants each file had, how many the tests killed, and what the survivors changed.
+"""What `mutmut run` left behind: how many mutants each file had, how many the tests killed, and
+what the survivors changed.
 
 git clone . /tmp/mutants && cd /tmp/mutants && mutmut run && python -m bench.mutants
 """
@@ -28,13 +29,28 @@ def outcomes(root: Path) -> dict[str, dict[str, int | None]]:
 
 
 def table(found: dict[str, dict[str, int | None]]) -> Iterator[str]:
-    yield "| file | mutants | killed | survived | without a test | not tried |\n|---|---|---|---|---|---|"
+    yield (
+        "| file | mutants | killed | survived | without a test | not tried"
+        " |\n|---|---|---|---|---|---|"
+    )
     for file, codes in found.items():
         said = Counter(
-            "survived" if c == SURVIVED else "untested" if c == NO_TESTS else "untried" if c is None else "killed" for c in codes.values()
+            (
+                "survived"
+                if c == SURVIVED
+                else "untested"
+                if c == NO_TESTS
+                else "untried"
+                if c is None
+                else "killed"
+            )
+            for c in codes.values()
         )
         share = f"{said['killed']} ({said['killed'] / max(1, len(codes) - said['untried']):.1%})"
-        yield f"| `{file}` | {len(codes)} | {share} | {said['survived']} | {said['untested']} | {said['untried']} |"
+        yield (
+            f"| `{file}` | {len(codes)} | {share} | {said['survived']} | {said['untested']} |"
+            f" {said['untried']} |"
+        )
 
 
 def survivors(root: Path, found: dict[str, dict[str, int | None]]) -> Iterator[str]:
@@ -47,18 +63,30 @@ def survivors(root: Path, found: dict[str, dict[str, int | None]]) -> Iterator[s
                 if isinstance(n, ast.FunctionDef)
             }
             yield f"\n### `{file}`\n"
-            yield "```diff\n" + "\n".join(line for name in left for line in change(name, bodies)) + "\n```"
+            yield (
+                "```diff\n"
+                + "\n".join(line for name in left for line in change(name, bodies))
+                + "\n```"
+            )
 
 
 def change(name: str, bodies: dict[str, list[str]]) -> Iterator[str]:
     original = re.sub(r"__mutmut_\d+$", "__mutmut_orig", name)
     lines = difflib.unified_diff(bodies.get(original, []), bodies.get(name, []), lineterm="", n=0)
-    yield from (f"{line[0]} {line[1:].strip()}" for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---"))
+    yield from (
+        f"{line[0]} {line[1:].strip()}"
+        for line in lines
+        if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mutants", type=Path, default=Path("mutants"), help="the directory mutmut made")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--mutants", type=Path, default=Path("mutants"), help="the directory mutmut made"
+    )
     parser.add_argument("--only", default="", help="files whose path holds this")
     asked = parser.parse_args()
     found = {file: codes for file, codes in outcomes(asked.mutants).items() if asked.only in file}

@@ -1,6 +1,8 @@
-"""How fast logs are searched and read, and in how much memory: `python -m bench.reading --logs DIR [--gigabyte]`.
+"""How fast logs are searched and read, and in how much memory: `python -m bench.reading --logs DIR
+[--gigabyte]`.
 
-Paired runs over the logs of a directory, medians: the scanner with each engine, `rg -c` with the same literals, one combined `re`.
+Paired runs over the logs of a directory, medians: the scanner with each engine, `rg -c` with the
+same literals, one combined `re`.
 """
 
 from __future__ import annotations
@@ -45,16 +47,25 @@ def scan(data: bytes) -> None:
         rows: list[tuple[float, float, float, float]] = []
         fast.hits(part)
         for _ in range(RUNS):
-            rows.append((
-                len(data) / seconds(lambda: fast.hits(data)),
-                len(data) / seconds(lambda: subprocess.run(grep, capture_output=True, check=True)),
-                len(part) / seconds(lambda: plain.hits(part)),
-                len(part) / seconds(lambda: sum(1 for _ in combined.finditer(part))),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    len(data) / seconds(lambda: fast.hits(data)),
+                    len(data)
+                    / seconds(lambda: subprocess.run(grep, capture_output=True, check=True)),
+                    len(part) / seconds(lambda: plain.hits(part)),
+                    len(part) / seconds(lambda: sum(1 for _ in combined.finditer(part))),
+                )
+            )
     names = ("hyperscan", "rg -c", "re (Trie)", "one combined re")
     for name, values in zip(names, zip(*rows, strict=True), strict=True):
-        print(f"{name:18} {statistics.median(values) / 1e6:9.2f} MB/s (of {RUNS}: {min(values) / 1e6:.2f} to {max(values) / 1e6:.2f})")
-    to_rg, to_re = statistics.median(r[0] / r[1] for r in rows), statistics.median(r[0] / r[3] for r in rows)
+        print(
+            f"{name:18} {statistics.median(values) / 1e6:9.2f} MB/s (of {RUNS}:"
+            f" {min(values) / 1e6:.2f} to {max(values) / 1e6:.2f})"
+        )
+    to_rg, to_re = (
+        statistics.median(r[0] / r[1] for r in rows),
+        statistics.median(r[0] / r[3] for r in rows),
+    )
     print(f"{len(needles)} literals; hyperscan to rg {to_rg:.2f}, to one re {to_re:.0f}")
 
 

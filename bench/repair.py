@@ -1,11 +1,13 @@
-"""Heals small real bugs through the whole service, with any OpenAI-compatible endpoint or with a scripted model, and checks each proof.
+"""Heals small real bugs through the whole service, with any OpenAI-compatible endpoint or with a
+scripted model, and checks each proof.
 
-    python bench/repair.py --cases DIR --base-url http://127.0.0.1:11434 --model NAME --out report.json
-    python bench/repair.py --cases DIR --script known --out report.json
+    python bench/repair.py --cases DIR --base-url http://127.0.0.1:11434 --model NAME --out
+    report.json python bench/repair.py --cases DIR --script known --out report.json
 
-Every case is a repository of its own that `cihealing try` heals: real sandbox, guard, proof, and a model in a subprocess. A "proven" is
-false where the published test, put back as it was, is red on the patched code. Scripts: `known` gives the published fix, `buggy` the code
-as it is, `empty` nothing, `skip` a skipped test, `delete` no test, `exit` code that ends the process with 0.
+Every case is a repository of its own that `cihealing try` heals: real sandbox, guard, proof, and a
+model in a subprocess. A "proven" is false where the published test, put back as it was, is red on
+the patched code. Scripts: `known` gives the published fix, `buggy` the code as it is, `empty`
+nothing, `skip` a skipped test, `delete` no test, `exit` code that ends the process with 0.
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ def whole(path: str, text: str) -> dict[str, str]:
 
 def deletion(path: str, text: str) -> str:
     lines = text.splitlines()
-    return f"--- a/{path}\n+++ /dev/null\n@@ -1,{len(lines)} +0,0 @@\n" + "".join(f"-{line}\n" for line in lines)
+    return f"--- a/{path}\n+++ /dev/null\n@@ -1,{len(lines)} +0,0 @@\n" + "".join(
+        f"-{line}\n" for line in lines
+    )
 
 
 def skipped(text: str, path: str) -> str:
@@ -80,7 +84,11 @@ def skipped(text: str, path: str) -> str:
 
 def exiting(case: Case) -> str:
     text = case.files[case.source]
-    return f"process.exit(0);\n{text}" if case.source.endswith(".js") else f"import os\n\nos._exit(0)\n{text}"
+    return (
+        f"process.exit(0);\n{text}"
+        if case.source.endswith(".js")
+        else f"import os\n\nos._exit(0)\n{text}"
+    )
 
 
 def heal(case: Case, asked: argparse.Namespace) -> Result:
@@ -95,20 +103,48 @@ def heal(case: Case, asked: argparse.Namespace) -> Result:
         false = told["verdict"] == "proven" and not really_green(case, place, told["patch"])
     usage = [call.get("usage") or {} for call in told.get("attempts", [])]
     return Result(
-        case=case.name, verdict=told["verdict"], attempts=told.get("attemptCount", 0), false=false,
-        input_tokens=sum(u.get("inputTokens", 0) for u in usage), output_tokens=sum(u.get("outputTokens", 0) for u in usage),
-        cost=sum(u.get("costUsd", 0.0) for u in usage), seconds=round(time.monotonic() - started, 2), why=reason(told),
-    )  # fmt: skip
+        case=case.name,
+        verdict=told["verdict"],
+        attempts=told.get("attemptCount", 0),
+        false=false,
+        input_tokens=sum(u.get("inputTokens", 0) for u in usage),
+        output_tokens=sum(u.get("outputTokens", 0) for u in usage),
+        cost=sum(u.get("costUsd", 0.0) for u in usage),
+        seconds=round(time.monotonic() - started, 2),
+        why=reason(told),
+    )
 
 
 def tried(case: Case, place: Path, asked: argparse.Namespace, *, url: str) -> dict[str, Any]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CI_HEALING_")}
     provider = asked.provider
-    named = {"CI_HEALING_AI_PROVIDER": provider, f"{provider.upper()}_BASE_URL": url, f"{provider.upper()}_DEFAULT_MODEL": asked.model}
+    named = {
+        "CI_HEALING_AI_PROVIDER": provider,
+        f"{provider.upper()}_BASE_URL": url,
+        f"{provider.upper()}_DEFAULT_MODEL": asked.model,
+    }
     keyed = {} if f"{provider.upper()}_API_KEY" in kept else {f"{provider.upper()}_API_KEY": "none"}
-    command = [sys.executable, "-m", "cihealing", "try", str(place), "--command", case.command, "--json", "--no-apply"]
+    command = [
+        sys.executable,
+        "-m",
+        "cihealing",
+        "try",
+        str(place),
+        "--command",
+        case.command,
+        "--json",
+        "--no-apply",
+    ]
     try:
-        done = subprocess.run(command, cwd=ROOT, env={**kept, **named, **keyed}, capture_output=True, text=True, timeout=LIMIT, check=False)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**kept, **named, **keyed},
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return {"verdict": "timed out", "escalationReason": f"not over in {LIMIT} s"}
     try:
@@ -119,18 +155,30 @@ def tried(case: Case, place: Path, asked: argparse.Namespace, *, url: str) -> di
 
 def reason(told: dict[str, Any]) -> str:
     last = [a.get("failureReason", "") for a in told.get("attempts", []) if a.get("failureReason")]
-    return "" if told["verdict"] == "proven" else "; ".join([*dict.fromkeys(last), told.get("escalationReason") or ""])[:400]
+    return (
+        ""
+        if told["verdict"] == "proven"
+        else "; ".join([*dict.fromkeys(last), told.get("escalationReason") or ""])[:400]
+    )
 
 
 def really_green(case: Case, place: Path, patch: str) -> bool:
     """The published test, as published, on the patched code."""
-    subprocess.run(["git", "-C", str(place), "apply", "-"], input=patch, text=True, check=True, env={**os.environ, **IDENTITY})
+    subprocess.run(
+        ["git", "-C", str(place), "apply", "-"],
+        input=patch,
+        text=True,
+        check=True,
+        env={**os.environ, **IDENTITY},
+    )
     for name, text in case.files.items():
         if name != case.source:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_text(text, encoding="utf-8")
     words = case.command.split()
-    command = [sys.executable, *words[1:], "-p", "no:cacheprovider"] if words[0] == "python" else words
+    command = (
+        [sys.executable, *words[1:], "-p", "no:cacheprovider"] if words[0] == "python" else words
+    )
     done = subprocess.run(command, cwd=place, capture_output=True, timeout=120, check=False)
     return done.returncode == 0
 
@@ -138,20 +186,37 @@ def really_green(case: Case, place: Path, patch: str) -> bool:
 def told(results: list[Result]) -> dict[str, Any]:
     seconds = sorted(r.seconds for r in results) or [0.0]
     return {
-        "cases": len(results), "proven": sum(r.verdict == "proven" for r in results), "false_proven": sum(r.false for r in results),
-        "verdicts": dict(Counter(r.verdict for r in results)), "attempts": sum(r.attempts for r in results),
-        "input_tokens": sum(r.input_tokens for r in results), "output_tokens": sum(r.output_tokens for r in results),
-        "cost_usd": round(sum(r.cost for r in results), 4), "median_seconds": statistics.median(seconds),
+        "cases": len(results),
+        "proven": sum(r.verdict == "proven" for r in results),
+        "false_proven": sum(r.false for r in results),
+        "verdicts": dict(Counter(r.verdict for r in results)),
+        "attempts": sum(r.attempts for r in results),
+        "input_tokens": sum(r.input_tokens for r in results),
+        "output_tokens": sum(r.output_tokens for r in results),
+        "cost_usd": round(sum(r.cost for r in results), 4),
+        "median_seconds": statistics.median(seconds),
         "p90_seconds": seconds[int(len(seconds) * 0.9)] if len(seconds) > 1 else seconds[0],
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=Path, required=True, action="append", help="a .jsonl file or a directory; may be given again")
-    parser.add_argument("--base-url", default="", help="of an OpenAI-compatible endpoint (or of Anthropic's)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--cases",
+        type=Path,
+        required=True,
+        action="append",
+        help="a .jsonl file or a directory; may be given again",
+    )
+    parser.add_argument(
+        "--base-url", default="", help="of an OpenAI-compatible endpoint (or of Anthropic's)"
+    )
     parser.add_argument("--script", choices=["known", "buggy", "empty", "delete", "skip", "exit"])
-    parser.add_argument("--provider", default="openai", choices=["openai", "anthropic", "gemini", "grok"])
+    parser.add_argument(
+        "--provider", default="openai", choices=["openai", "anthropic", "gemini", "grok"]
+    )
     parser.add_argument("--model", default="scripted")
     parser.add_argument("--limit", type=int, default=0, help="this many cases, evenly spread")
     parser.add_argument("--jobs", type=int, default=1)
@@ -165,11 +230,17 @@ def main() -> None:
     with ThreadPoolExecutor(asked.jobs) as pool:
         for result in pool.map(lambda case: heal(case, asked), chosen):
             results.append(result)
-            print(f"{result.verdict:12} {result.seconds:6.1f} s  {result.attempts} attempts  {result.case}  {result.why[:160]}", flush=True)
+            print(
+                f"{result.verdict:12} {result.seconds:6.1f} s  {result.attempts} attempts "
+                f" {result.case}  {result.why[:160]}",
+                flush=True,
+            )
     summary = told(results)
     print(json.dumps(summary, indent=1))
     if asked.out:
-        asked.out.write_text(json.dumps({"summary": summary, "results": [asdict(r) for r in results]}, indent=1))
+        asked.out.write_text(
+            json.dumps({"summary": summary, "results": [asdict(r) for r in results]}, indent=1)
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What a sandboxed command costs beside the command: `python bench/sandbox.py [--against CHECKOUT] [--rounds 60]`.
+"""What a sandboxed command costs beside the command: `python bench/sandbox.py [--against CHECKOUT]
+[--rounds 60]`.
 
-Each round runs `true` directly, in the sandbox, and (`--against`) in the sandbox of another checkout, in turn and in one process each, so
-that a busy machine is busy for all of them. Prints medians in milliseconds, of the wall clock and of the processor (the service's and the
-command's), and what the sandbox adds.
+Each round runs `true` directly, in the sandbox, and (`--against`) in the sandbox of another
+checkout, in turn and in one process each, so that a busy machine is busy for all of them. Prints
+medians in milliseconds, of the wall clock and of the processor (the service's and the command's),
+and what the sandbox adds.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class Asked:
 
     def __init__(self, checkout: Path) -> None:
         command = [sys.executable, "-c", ASKED]
-        self.process = subprocess.Popen(command, cwd=checkout, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, cwd=checkout, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def __call__(self) -> tuple[float, float]:
         assert self.process.stdin is not None
@@ -54,12 +58,17 @@ def direct() -> tuple[float, float]:
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(["/bin/sh", "-c", "true"], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.perf_counter() - started, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return (
+        time.perf_counter() - started,
+        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--against", type=Path, help="another checkout, whose sandbox is measured beside this one's")
+    parser.add_argument(
+        "--against", type=Path, help="another checkout, whose sandbox is measured beside this one's"
+    )
     parser.add_argument("--rounds", type=int, default=60)
     given = parser.parse_args()
     asked = {"direct": direct, "sandbox": Asked(ROOT)}
@@ -71,9 +80,24 @@ def main() -> None:
     for _ in range(given.rounds):
         for name, call in asked.items():
             times[name].append(call())
-    wall, processor = ({name: round(statistics.median(t[n] for t in found) * 1000, 1) for name, found in times.items()} for n in (0, 1))
+    wall, processor = (
+        {
+            name: round(statistics.median(t[n] for t in found) * 1000, 1)
+            for name, found in times.items()
+        }
+        for n in (0, 1)
+    )
     added = round(wall["sandbox"] - wall["direct"], 1)
-    print(json.dumps({"wall_ms": wall, "processor_ms": processor, "added_wall_ms": added, "rounds": given.rounds}))
+    print(
+        json.dumps(
+            {
+                "wall_ms": wall,
+                "processor_ms": processor,
+                "added_wall_ms": added,
+                "rounds": given.rounds,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
-"""Kills the real service with -9 again and again while signed deliveries come in; says whether anything was lost, doubled or left behind.
+"""Kills the real service with -9 again and again while signed deliveries come in; says whether
+anything was lost, doubled or left behind.
 
-    python bench/soak.py --posts 2000 --kills 40
-    python bench/soak.py --posts 1000 --kills 20 --database postgresql://postgres@127.0.0.1/postgres --redis redis://127.0.0.1:6379/9
+    python bench/soak.py --posts 2000 --kills 40 python bench/soak.py --posts 1000 --kills 20
+    --database postgresql://postgres@127.0.0.1/postgres --redis redis://127.0.0.1:6379/9
 
-Without a database it is `cihealing up` on SQLite; with one, a web process, a Celery worker and beat, in a database of its own beside the
-one that is named (dropped at the end). Deliveries are mixed: new failures, the same ones again, redeliveries, later commits of a branch,
-greens, logs beyond 1 MB, and failures of repositories whose base is broken, so that sandboxes run and runs attach to each other; people
-abort and retry some of these. What gets no 2xx is sent again, as CI does. Exit 1 where a check fails. Seconds and counts in a table.
+Without a database it is `cihealing up` on SQLite; with one, a web process, a Celery worker and
+beat, in a database of its own beside the one that is named (dropped at the end). Deliveries are
+mixed: new failures, the same ones again, redeliveries, later commits of a branch, greens, logs
+beyond 1 MB, and failures of repositories whose base is broken, so that sandboxes run and runs
+attach to each other; people abort and retry some of these. What gets no 2xx is sent again, as CI
+does. Exit 1 where a check fails. Seconds and counts in a table.
 """
 
 from __future__ import annotations
@@ -53,8 +56,6 @@ BROKEN = ("broken-0", "broken-1", "broken-2")
 BRANCHES = 6
 TREE = "cihealing-tree-"
 
-# ---------------------------------------------------------------- the service
-
 
 class Service:
     """Processes that are started, killed and started again over one data directory."""
@@ -68,35 +69,76 @@ class Service:
         self.log = (place / "service.log").open("ab")
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         own = {f"CI_HEALING_{name}": value for name, value in SECRETS.items()}
-        production = {"DATABASE_URL": database, "REDIS_URL": redis, "CI_HEALING_ENV": "production"} if database else {}
+        production = (
+            {"DATABASE_URL": database, "REDIS_URL": redis, "CI_HEALING_ENV": "production"}
+            if database
+            else {}
+        )
         self.environment = {
-            **kept, **own, **production, "CI_HEALING_DATA_DIR": str(self.data), "TMPDIR": str(self.tmp), "CI_HEALING_LOG_LEVEL": "WARNING",
-            "CI_HEALING_URL": self.url, "CI_HEALING_WORKERS": "2",
-        }  # fmt: skip
-        self.commands = self.production() if database else {"up": self.cihealing("up", "--no-demo", "--port", str(self.port))}
+            **kept,
+            **own,
+            **production,
+            "CI_HEALING_DATA_DIR": str(self.data),
+            "TMPDIR": str(self.tmp),
+            "CI_HEALING_LOG_LEVEL": "WARNING",
+            "CI_HEALING_URL": self.url,
+            "CI_HEALING_WORKERS": "2",
+        }
+        self.commands = (
+            self.production()
+            if database
+            else {"up": self.cihealing("up", "--no-demo", "--port", str(self.port))}
+        )
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def cihealing(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "cihealing", *words, *(["--data", str(self.data)] if words[0] == "up" else [])]
+        return [
+            sys.executable,
+            "-m",
+            "cihealing",
+            *words,
+            *(["--data", str(self.data)] if words[0] == "up" else []),
+        ]
 
     def production(self) -> dict[str, list[str]]:
         celery = [sys.executable, "-m", "celery", "-A", "config"]
-        web = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(self.port), "--lifespan", "off"]
+        web = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "config.asgi:application",
+            "--port",
+            str(self.port),
+            "--lifespan",
+            "off",
+        ]
         beat = [*celery, "beat", "-l", "WARNING", "-s", str(self.data / "schedule"), "--pidfile="]
         return {"web": web, "worker": [*celery, "worker", "-c", "2", "-l", "WARNING"], "beat": beat}
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of the service, over its database."""
-        return subprocess.run(self.cihealing(*words), cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            self.cihealing(*words),
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def start(self) -> None:
         """Start whatever is not running, and wait until requests are answered."""
         for name, command in self.commands.items():
             if name not in self.running or self.running[name].poll() is not None:
                 self.running[name] = subprocess.Popen(
-                    command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                    command,
+                    cwd=ROOT,
+                    env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=self.log,
+                    stderr=self.log,
                     start_new_session=True,
-                )  # fmt: skip
+                )
         until(self.answers, seconds=PATIENCE, what="the service did not start: see service.log")
 
     def answers(self) -> bool:
@@ -107,11 +149,17 @@ class Service:
     def kill(self, dice: random.Random) -> str:
         """-9 to one process, a child of the worker's pool, or all at once."""
         choice = dice.choice([*self.running, *(["child", "all"] if self.database else [])])
-        victims = list(self.running) if choice == "all" else ["worker"] if choice == "child" else [choice]
+        victims = (
+            list(self.running) if choice == "all" else ["worker"] if choice == "child" else [choice]
+        )
         for name in victims:
             process = self.running[name]
             children = children_of(process.pid) if name == "worker" else []
-            for victim in [dice.choice(children)] if choice == "child" and children else [process.pid, *children]:
+            for victim in (
+                [dice.choice(children)]
+                if choice == "child" and children
+                else [process.pid, *children]
+            ):
                 with suppress(ProcessLookupError):
                     os.kill(victim, signal.SIGKILL)
             if choice != "child" or not children:
@@ -131,7 +179,9 @@ class Service:
     def ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Of the database, beside the service."""
         if not self.database:
-            with sqlite3.connect(f"file:{self.data / 'cihealing.sqlite3'}?mode=ro", uri=True, timeout=30) as connection:
+            with sqlite3.connect(
+                f"file:{self.data / 'cihealing.sqlite3'}?mode=ro", uri=True, timeout=30
+            ) as connection:
                 return connection.execute(sql, values).fetchall()
         import psycopg
 
@@ -147,7 +197,10 @@ def free_port() -> int:
 
 def children_of(process: int) -> list[int]:
     with suppress(OSError):
-        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+        return [
+            int(child)
+            for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        ]
     return []
 
 
@@ -158,8 +211,6 @@ def until(happens: Callable[[], bool], *, seconds: float, what: str, pause: floa
             raise SystemExit(what)
         time.sleep(pause)
 
-
-# ---------------------------------------------------------------- what is sent
 
 RED = """\
 Traceback (most recent call last):
@@ -212,7 +263,10 @@ class Repositories:
         for name in BROKEN:
             self.commits[name] = self.repository(name)
             projects = 'projects: [{command: "python3 check.py"}]'
-            entries.append(f"  - match: soak/{name}\n    clone_url: {self.root / name}.git\n    target_branch: main\n    {projects}\n")
+            entries.append(
+                f"  - match: soak/{name}\n    clone_url: {self.root / name}.git\n    target_branch:"
+                f" main\n    {projects}\n"
+            )
         return f"repositories:\n{''.join(entries)}"
 
     def repository(self, name: str) -> list[tuple[str, str]]:
@@ -236,10 +290,18 @@ class Repositories:
 
 def git(where: Path, *words: str) -> str:
     who = {
-        f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
+        f"GIT_{role}_{what}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
     }
     plain = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(["git", "-C", str(where), *words], check=True, capture_output=True, text=True, env={**os.environ, **who, **plain})
+    done = subprocess.run(
+        ["git", "-C", str(where), *words],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **who, **plain},
+    )
     return done.stdout.strip()
 
 
@@ -248,7 +310,11 @@ class Traffic:
 
     def __init__(self, dice: random.Random, repositories: Repositories) -> None:
         self.dice, self.number, self.sent = dice, 0, list[Post]()
-        based = [(name, branch, commit) for name, made in repositories.commits.items() for branch, commit in made]
+        based = [
+            (name, branch, commit)
+            for name, made in repositories.commits.items()
+            for branch, commit in made
+        ]
         self.based = dice.sample(based, len(based))
 
     def posts(self, count: int) -> list[Post]:
@@ -262,7 +328,9 @@ class Traffic:
     def kind(self) -> str:
         if len(self.sent) < 10:
             return "new"
-        return self.dice.choices(["new", "again", "redelivered", "newer", "green", "large"], [45, 18, 12, 10, 12, 3])[0]
+        return self.dice.choices(
+            ["new", "again", "redelivered", "newer", "green", "large"], [45, 18, 12, 10, 12, 3]
+        )[0]
 
     def base(self) -> Post:
         name, branch, commit = self.based.pop()
@@ -270,9 +338,17 @@ class Traffic:
 
     def new(self, *, kind: str = "new", noise: int = 0) -> Post:
         failure = f"task_{words(self.number)}"
-        log = "".join(map(NOISE.format, range(noise))) + RED.format(name=failure, line=self.number % 90 + 1)
+        log = "".join(map(NOISE.format, range(noise))) + RED.format(
+            name=failure, line=self.number % 90 + 1
+        )
         repository = f"org/app-{self.dice.randrange(40)}"
-        return self.red(repository, f"b{self.dice.randrange(4)}", f"{self.dice.getrandbits(160):040x}", log, kind=kind)
+        return self.red(
+            repository,
+            f"b{self.dice.randrange(4)}",
+            f"{self.dice.getrandbits(160):040x}",
+            log,
+            kind=kind,
+        )
 
     def large(self) -> Post:
         return self.new(kind="large", noise=20_000)
@@ -280,17 +356,31 @@ class Traffic:
     def again(self) -> Post:
         """The same failure of the same commit, told by another delivery."""
         before = self.before()
-        return self.red(before.body["repository"], before.body["branch"], before.body["commitSha"], before.body["errorLog"], kind="again")
+        return self.red(
+            before.body["repository"],
+            before.body["branch"],
+            before.body["commitSha"],
+            before.body["errorLog"],
+            kind="again",
+        )
 
     def redelivered(self) -> Post:
         before = self.before()
         return Post(body=before.body, identity=before.identity, kind="redelivered")
 
     def newer(self) -> Post:
-        """The same failure on another commit of the branch: one of the two runs takes the other's place."""
+        """The same failure on another commit of the branch: one of the two runs takes the other's
+        place.
+        """
         before = self.before()
         commit = f"{self.dice.getrandbits(160):040x}"
-        return self.red(before.body["repository"], before.body["branch"], commit, before.body["errorLog"], kind="newer")
+        return self.red(
+            before.body["repository"],
+            before.body["branch"],
+            commit,
+            before.body["errorLog"],
+            kind="newer",
+        )
 
     def green(self) -> Post:
         before = self.before()
@@ -308,24 +398,37 @@ class Traffic:
 
     def before(self) -> Post:
         """A failure that was told, of a repository without code."""
-        return self.dice.choice([post for post in self.sent if post.identity and post.kind != "base"][-200:])
+        return self.dice.choice(
+            [post for post in self.sent if post.identity and post.kind != "base"][-200:]
+        )
 
-    def red(self, repository: str, branch: str, commit: str, log: str, *, kind: str, **more: str) -> Post:
+    def red(
+        self, repository: str, branch: str, commit: str, log: str, *, kind: str, **more: str
+    ) -> Post:
         self.number += 1
         key = f"d-{self.number}"
         body = {
-            "provider": "generic", "repository": repository, "branch": branch, "commitSha": commit, "job": "test", "errorLog": log,
-            "conclusion": "failure", "deliveryId": key, "executionId": f"e{key}", **more,
-        }  # fmt: skip
-        return Post(body=body, identity=(repository, commit, hashlib.sha256(log.encode()).hexdigest()), kind=kind)
+            "provider": "generic",
+            "repository": repository,
+            "branch": branch,
+            "commitSha": commit,
+            "job": "test",
+            "errorLog": log,
+            "conclusion": "failure",
+            "deliveryId": key,
+            "executionId": f"e{key}",
+            **more,
+        }
+        return Post(
+            body=body,
+            identity=(repository, commit, hashlib.sha256(log.encode()).hexdigest()),
+            kind=kind,
+        )
 
 
 def words(number: int) -> str:
     """A name for each number, without digits: those count as noise in a fingerprint."""
     return "".join("abcdefghij"[int(digit)] for digit in str(number))
-
-
-# ---------------------------------------------------------------- sending and killing
 
 
 @dataclass
@@ -365,7 +468,9 @@ def send(post: Post, *, url: str, told: Told) -> None:
 
 
 class Killer:
-    """Kills and restarts at the posts that were drawn, while the others go on; between kills a person meddles with a leader."""
+    """Kills and restarts at the posts that were drawn, while the others go on; between kills a
+    person meddles with a leader.
+    """
 
     def __init__(self, service: Service, posts: int, kills: int, dice: random.Random) -> None:
         self.service, self.dice = service, dice
@@ -386,7 +491,8 @@ class Killer:
 def meddle(service: Service, dice: random.Random) -> str:
     """A person aborts or retries a run of a broken base; what is refused is no fault."""
     found = service.ask(
-        "SELECT id, status FROM cihealing_run WHERE repository IN ('soak/broken-0', 'soak/broken-1', 'soak/broken-2') ORDER BY created_at"
+        "SELECT id, status FROM cihealing_run WHERE repository IN ('soak/broken-0',"
+        " 'soak/broken-1', 'soak/broken-2') ORDER BY created_at"
     )
     if not found:
         return "nothing to meddle with"
@@ -399,30 +505,44 @@ def meddle(service: Service, dice: random.Random) -> str:
 def act(service: Service, run_id: str, action: str, **fields: Any) -> None:
     url = f"{service.url}{RUNS}/{run_id}/actions/{action}"
     with suppress(httpx.HTTPError):
-        httpx.post(url, json=fields, headers={"Authorization": f"Bearer {SECRETS['API_TOKEN']}"}, timeout=30)
+        httpx.post(
+            url,
+            json=fields,
+            headers={"Authorization": f"Bearer {SECRETS['API_TOKEN']}"},
+            timeout=30,
+        )
 
 
-# ---------------------------------------------------------------- what must hold
-
-WORKING = """SELECT name, COUNT(*) FROM cihealing_outbox
-    WHERE state = 'pending' AND name NOT IN ('deadline_timer', 'review_timer', 'rerun_timer', 'watch_change') GROUP BY name"""
-OPEN = """SELECT r.id, r.repository, r.status, l.status FROM cihealing_run r LEFT JOIN cihealing_run l ON l.id = r.attached_to
-    WHERE r.status IN ('queued', 'running') OR (r.attached_to IS NOT NULL AND r.status NOT IN ('resolved', 'aborted')
-    AND l.status IN ('resolved', 'aborted'))"""
+WORKING = """SELECT name, COUNT(*) FROM cihealing_outbox WHERE state = 'pending'
+    AND name NOT IN ('deadline_timer', 'review_timer', 'rerun_timer', 'watch_change')
+    GROUP BY name"""
+OPEN = """SELECT r.id, r.repository, r.status, l.status FROM cihealing_run r
+    LEFT JOIN cihealing_run l ON l.id = r.attached_to
+    WHERE r.status IN ('queued', 'running') OR (r.attached_to IS NOT NULL
+    AND r.status NOT IN ('resolved', 'aborted') AND l.status IN ('resolved', 'aborted'))"""
 
 
 def quiet(service: Service) -> bool:
-    return not service.ask(WORKING) and not service.ask("SELECT 1 FROM cihealing_delivery WHERE status = 'reading'")
+    return not service.ask(WORKING) and not service.ask(
+        "SELECT 1 FROM cihealing_delivery WHERE status = 'reading'"
+    )
 
 
 def is_wrong(status: str, leader: str | None) -> bool:
-    """Nothing waits, so an open run has nothing to wait for; but a follower may wait while its leader's patch waits for a person."""
+    """Nothing waits, so an open run has nothing to wait for; but a follower may wait while its
+    leader's patch waits for a person.
+    """
     return not (status == "running" and leader in ("running", "fixed"))
 
 
 def lost(service: Service, posts: Sequence[Post], told: Told) -> Iterator[str]:
     yield from (f"{key}: never acknowledged" for key in told.lost)
-    rows = {key: (status, outcomes) for key, status, outcomes in service.ask("SELECT key, status, outcomes FROM cihealing_delivery")}
+    rows = {
+        key: (status, outcomes)
+        for key, status, outcomes in service.ask(
+            "SELECT key, status, outcomes FROM cihealing_delivery"
+        )
+    }
     runs = {str(run).replace("-", "") for (run,) in service.ask("SELECT id FROM cihealing_run")}
     for key in {post.key for post in posts} - set(told.lost):
         if key not in rows:
@@ -430,7 +550,11 @@ def lost(service: Service, posts: Sequence[Post], told: Told) -> Iterator[str]:
             continue
         status, outcomes = rows[key]
         known = [
-            o["runId"].replace("-", "") in runs if o["runId"] else bool(o["ignored"] or o["status"] == "passed")
+            (
+                o["runId"].replace("-", "") in runs
+                if o["runId"]
+                else bool(o["ignored"] or o["status"] == "passed")
+            )
             for o in json.loads(outcomes)
         ]
         if status != "done" or not known or not all(known):
@@ -439,20 +563,37 @@ def lost(service: Service, posts: Sequence[Post], told: Told) -> Iterator[str]:
 
 def settled(outcome: dict[str, Any], runs: set[str]) -> bool:
     """It has its run, or it was said why it has none."""
-    return outcome["runId"].replace("-", "") in runs if outcome["runId"] else bool(outcome["ignored"] or outcome["status"] == "passed")
+    return (
+        outcome["runId"].replace("-", "") in runs
+        if outcome["runId"]
+        else bool(outcome["ignored"] or outcome["status"] == "passed")
+    )
 
 
 def doubled(service: Service, posts: Sequence[Post]) -> Iterator[str]:
-    for key, count in service.ask("SELECT key, COUNT(*) FROM cihealing_delivery GROUP BY key HAVING COUNT(*) > 1"):
+    for key, count in service.ask(
+        "SELECT key, COUNT(*) FROM cihealing_delivery GROUP BY key HAVING COUNT(*) > 1"
+    ):
         yield f"{key}: {count} deliveries"
-    received = dict(service.ask("SELECT stream, COUNT(*) FROM cihealing_storedevent WHERE tag = 'delivery.received.v1' GROUP BY stream"))
-    yield from (f"delivery {stream}: received {count} times" for stream, count in received.items() if count > 1)
+    received = dict(
+        service.ask(
+            "SELECT stream, COUNT(*) FROM cihealing_storedevent WHERE tag = 'delivery.received.v1'"
+            " GROUP BY stream"
+        )
+    )
+    yield from (
+        f"delivery {stream}: received {count} times"
+        for stream, count in received.items()
+        if count > 1
+    )
     of_key = dict(service.ask("SELECT key, outcomes FROM cihealing_delivery"))
     found: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for post in posts:
         if post.identity and post.key in of_key:
             found[post.identity] |= {o["runId"] for o in json.loads(of_key[post.key]) if o["runId"]}
-    yield from (f"{identity[:2]}: {len(runs)} runs" for identity, runs in found.items() if len(runs) > 1)
+    yield from (
+        f"{identity[:2]}: {len(runs)} runs" for identity, runs in found.items() if len(runs) > 1
+    )
     expected, (counted,) = len(found), service.ask("SELECT COUNT(*) FROM cihealing_run")[0]
     if counted != expected:
         yield f"{counted} runs for {expected} failures"
@@ -460,36 +601,54 @@ def doubled(service: Service, posts: Sequence[Post]) -> Iterator[str]:
 
 def left_open(service: Service) -> list[str]:
     found = service.ask(OPEN)
-    return [f"{run} of {repository}: {status} (leader {led})" for run, repository, status, led in found if is_wrong(status, led)]
+    return [
+        f"{run} of {repository}: {status} (leader {led})"
+        for run, repository, status, led in found
+        if is_wrong(status, led)
+    ]
 
 
 def processes(place: Path) -> list[str]:
-    """Whatever still carries our directory: the sandboxes of killed workers are bound to it, and have its TMPDIR around them."""
+    """Whatever still carries our directory: the sandboxes of killed workers are bound to it, and
+    have its TMPDIR around them.
+    """
     mark, found = str(place).encode(), []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if int(entry.name) != os.getpid() and (mark in (entry / "cmdline").read_bytes() or mark in (entry / "environ").read_bytes()):
+            if int(entry.name) != os.getpid() and (
+                mark in (entry / "cmdline").read_bytes() or mark in (entry / "environ").read_bytes()
+            ):
                 found.append(f"{entry.name}: {(entry / 'cmdline').read_bytes()[:120]!r}")
     return found
 
 
 def checks(service: Service, posts: Sequence[Post], told: Told) -> dict[str, list[str]]:
     """What was found wrong, by check, over a service that is quiet and then stopped."""
-    found = {"lost": list(lost(service, posts, told)), "doubled": list(doubled(service, posts)), "left open": left_open(service)}
+    found = {
+        "lost": list(lost(service, posts, told)),
+        "doubled": list(doubled(service, posts)),
+        "left open": left_open(service),
+    }
     service.stop()
-    for name, command in (("audit verify", ("audit", "verify")), ("rebuild --check", ("rebuild", "--check"))):
+    for name, command in (
+        ("audit verify", ("audit", "verify")),
+        ("rebuild --check", ("rebuild", "--check")),
+    ):
         done = service.call(*command)
-        found[name] = [f"exit {done.returncode}: {(done.stdout + done.stderr)[-500:]}"] if done.returncode else []
+        found[name] = (
+            [f"exit {done.returncode}: {(done.stdout + done.stderr)[-500:]}"]
+            if done.returncode
+            else []
+        )
     time.sleep(3)  # a reaper notices within a second that its owner is gone
     found["processes left"] = processes(service.data.parent)
     found["trees left"] = sorted(path.name for path in service.tmp.glob(f"{TREE}*"))
     return found
 
 
-# ---------------------------------------------------------------- the whole
-
-
-def soak(posts: int, kills: int, *, seed: int, place: Path, database: str = "", redis: str = "") -> dict[str, Any]:
+def soak(
+    posts: int, kills: int, *, seed: int, place: Path, database: str = "", redis: str = ""
+) -> dict[str, Any]:
     """Figures, and under `faults` what was found wrong by check."""
     dice, started = random.Random(seed), time.monotonic()
     service = Service(place, database=database, redis=redis)
@@ -528,20 +687,40 @@ def soak(posts: int, kills: int, *, seed: int, place: Path, database: str = "", 
 
 
 def figures(
-    service: Service, posts: Sequence[Post], told: Told, killer: Killer, sent: float, started: float, faults: dict[str, list[str]]
+    service: Service,
+    posts: Sequence[Post],
+    told: Told,
+    killer: Killer,
+    sent: float,
+    started: float,
+    faults: dict[str, list[str]],
 ) -> dict[str, Any]:
     latencies = sorted(told.latencies)
-    attached = service.ask("SELECT status, COUNT(*) FROM cihealing_run WHERE attached_to IS NOT NULL GROUP BY status")
+    attached = service.ask(
+        "SELECT status, COUNT(*) FROM cihealing_run WHERE attached_to IS NOT NULL GROUP BY status"
+    )
     return {
-        "posts": len(posts), "kinds": dict(Counter(post.kind for post in posts)), "kills": sum(killer.kills.values()),
-        "killed": dict(killer.kills), "people": dict(killer.people), "tries": sum(told.statuses.values()),
+        "posts": len(posts),
+        "kinds": dict(Counter(post.kind for post in posts)),
+        "kills": sum(killer.kills.values()),
+        "killed": dict(killer.kills),
+        "people": dict(killer.people),
+        "tries": sum(told.statuses.values()),
         "answers": {str(said): count for said, count in told.statuses.items()},
-        "runs": dict(service.ask("SELECT status, COUNT(*) FROM cihealing_run GROUP BY status")), "attached": dict(attached),
-        "sandboxed": service.ask("SELECT COUNT(*) FROM cihealing_storedevent WHERE tag = 'command.ran.v1'")[0][0],
-        "median ms": round(1000 * latencies[len(latencies) // 2]), "p95 ms": round(1000 * latencies[int(len(latencies) * 0.95)]),
-        "left in the temporary directory": sorted({path.name.rsplit("-", 1)[0] for path in service.tmp.iterdir()}),
-        "seconds sending": round(sent), "seconds": round(time.monotonic() - started), "faults": faults,
-    }  # fmt: skip
+        "runs": dict(service.ask("SELECT status, COUNT(*) FROM cihealing_run GROUP BY status")),
+        "attached": dict(attached),
+        "sandboxed": service.ask(
+            "SELECT COUNT(*) FROM cihealing_storedevent WHERE tag = 'command.ran.v1'"
+        )[0][0],
+        "median ms": round(1000 * latencies[len(latencies) // 2]),
+        "p95 ms": round(1000 * latencies[int(len(latencies) * 0.95)]),
+        "left in the temporary directory": sorted(
+            {path.name.rsplit("-", 1)[0] for path in service.tmp.iterdir()}
+        ),
+        "seconds sending": round(sent),
+        "seconds": round(time.monotonic() - started),
+        "faults": faults,
+    }
 
 
 def show(found: dict[str, Any]) -> None:
@@ -566,17 +745,37 @@ def directory(kept: str) -> Iterator[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--posts", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", default="", help="a PostgreSQL server; a database of its own is made there and dropped")
-    parser.add_argument("--redis", default="", help="with --database: a Redis database that nobody else uses")
-    parser.add_argument("--keep", default="", metavar="DIR", help="leave data directory and log there")
+    parser.add_argument(
+        "--database",
+        default="",
+        help="a PostgreSQL server; a database of its own is made there and dropped",
+    )
+    parser.add_argument(
+        "--redis", default="", help="with --database: a Redis database that nobody else uses"
+    )
+    parser.add_argument(
+        "--keep", default="", metavar="DIR", help="leave data directory and log there"
+    )
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    with directory(asked.keep) as place, own_database(asked.database, f"cihealing_soak_{os.getpid()}") as database:
-        found = soak(asked.posts, asked.kills, seed=asked.seed, place=place, database=database, redis=asked.redis)
+    with (
+        directory(asked.keep) as place,
+        own_database(asked.database, f"cihealing_soak_{os.getpid()}") as database,
+    ):
+        found = soak(
+            asked.posts,
+            asked.kills,
+            seed=asked.seed,
+            place=place,
+            database=database,
+            redis=asked.redis,
+        )
     print(json.dumps(found)) if asked.json else show(found)
     sys.exit(any(found["faults"].values()))
 

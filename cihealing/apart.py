@@ -1,7 +1,8 @@
 """Large logs, read in a process of its own.
 
-In a thread of the service it would hold the interpreter for seconds: one regular expression over a large text lets nobody else in, and
-nothing is answered meanwhile. The process has an empty environment and bounded memory and time, and gives way to those that answer.
+In a thread of the service it would hold the interpreter for seconds: one regular expression over a
+large text lets nobody else in, and nothing is answered meanwhile. The process has an empty
+environment and bounded memory and time, and gives way to those that answer.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ NICE = 5
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A log; those of passing runs of its job, packed; what is known to be secret. `failed` False: it is only to be redacted."""
+    """A log; those of passing runs of its job, packed; what is known to be secret. `failed` False:
+    it is only to be redacted.
+    """
 
     log: bytes
     green: tuple[bytes, ...]
@@ -41,7 +44,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
-    """`failure` None where no line says what failed. `log` is the redacted one, packed; `blank` where there was none to speak of."""
+    """`failure` None where no line says what failed. `log` is the redacted one, packed; `blank`
+    where there was none to speak of.
+    """
 
     failure: Failure | None
     log: bytes
@@ -50,23 +55,32 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     blank: bool
 
 
-def read(log: bytes, *, green: Sequence[bytes], known: Sequence[str], failed: bool, rules: Path | None) -> Read:
+def read(
+    log: bytes, *, green: Sequence[bytes], known: Sequence[str], failed: bool, rules: Path | None
+) -> Read:
     """Raises PermanentError where it takes too long, TransientError where the process was ended."""
-    question = Question(log=log, green=tuple(green), known=tuple(known), failed=failed, rules=str(rules or ""))
+    question = Question(
+        log=log, green=tuple(green), known=tuple(known), failed=failed, rules=str(rules or "")
+    )
     command = [sys.executable, "-I", "-c", START, str(ROOT)]
     try:
         done = subprocess.run(
-            command, input=msgspec.msgpack.encode(question), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={}, timeout=SECONDS,
-            start_new_session=True, check=True,
-        )  # fmt: skip
+            command,
+            input=msgspec.msgpack.encode(question),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+            timeout=SECONDS,
+            start_new_session=True,
+            check=True,
+        )
     except subprocess.TimeoutExpired:
         raise PermanentError(f"the log takes more than {SECONDS} s to read") from None
     except subprocess.CalledProcessError as error:
-        raise TransientError(f"the process that read the log ended with {error.returncode}") from None
+        raise TransientError(
+            f"the process that read the log ended with {error.returncode}"
+        ) from None
     return msgspec.msgpack.decode(done.stdout, type=Read)
-
-
-# ---------------------------------------------------------------- the other end
 
 
 def main() -> None:
@@ -81,7 +95,11 @@ def main() -> None:
 
 def bound() -> None:
     os.nice(NICE)
-    for limit, most in ((resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_CORE, 0)):
+    for limit, most in (
+        (resource.RLIMIT_CPU, SECONDS),
+        (resource.RLIMIT_DATA, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+    ):
         with suppress(ValueError):  # it may be lower already
             resource.setrlimit(limit, (most, most))
 
@@ -95,4 +113,10 @@ def answered(question: Question) -> Read:
     else:
         failure, redacted = None, reading.redact(clean.plain(text), question.known).text
     raw = redacted.encode("utf-8", "surrogatepass")
-    return Read(failure=failure, log=zlib.compress(raw), digest=digest_of(raw), size=len(raw), blank=not text.strip())
+    return Read(
+        failure=failure,
+        log=zlib.compress(raw),
+        digest=digest_of(raw),
+        size=len(raw),
+        blank=not text.strip(),
+    )

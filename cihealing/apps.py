@@ -10,7 +10,8 @@ class CihealingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Local rules hold for whatever this process reads: a web request, a worker's effect, a command.
+        """Local rules hold for whatever this process reads: a web request, a worker's effect, a
+        command.
 
         What policy keeps secret is masked from the start, whoever asks for the policy first.
         """

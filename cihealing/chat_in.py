@@ -1,4 +1,5 @@
-"""What people press in Slack: signed requests on raw bytes, each bound to the version that was shown.
+"""What people press in Slack: signed requests on raw bytes, each bound to the version that was
+shown.
 
 Source: Slack docs, 'Verifying requests from Slack', 'Handling user interaction', 'block_actions'.
 """
@@ -39,7 +40,9 @@ ACTIONS = {"cihealing.approve": "approve", "cihealing.deny": "deny", "cihealing.
 
 
 class Wrong(Exception):
-    """The request is authentic and says nothing that can be done; the message is for the person who pressed."""
+    """The request is authentic and says nothing that can be done; the message is for the person who
+    pressed.
+    """
 
 
 @csrf_exempt
@@ -50,9 +53,19 @@ def slack(request: HttpRequest) -> HttpResponse:
     except UnreadablePostError:
         return problem("bad-request", status=400, title="The body ended early")
     if len(body) > MAX_BODY:
-        return problem("too-large", status=413, title="The body is too large", detail=f"At most {MAX_BODY} bytes are taken.")
+        return problem(
+            "too-large",
+            status=413,
+            title="The body is too large",
+            detail=f"At most {MAX_BODY} bytes are taken.",
+        )
     if wrong := _unsigned(request, body):
-        return problem("bad-signature", status=401, title="The signature does not prove that Slack sent it", detail=wrong)
+        return problem(
+            "bad-signature",
+            status=401,
+            title="The signature does not prove that Slack sent it",
+            detail=wrong,
+        )
     told: dict[str, Any] = {}
     try:
         told = _payload(body)
@@ -67,12 +80,19 @@ def _unsigned(request: HttpRequest, body: bytes) -> str:
     secrets = hooks.split(registry.adapter_settings().get(SETTING, ""))
     if not secrets:
         return f"no secret is set here: set {SETTING}"
-    at, given = request.headers.get("X-Slack-Request-Timestamp", ""), request.headers.get("X-Slack-Signature", "")
-    # slack-sdk reads numbers and compares text, and raises where there is no number or the text is not ASCII.
+    at, given = (
+        request.headers.get("X-Slack-Request-Timestamp", ""),
+        request.headers.get("X-Slack-Signature", ""),
+    )
+    # slack-sdk reads numbers and compares text, and raises where there is no number or the text is
+    # not ASCII.
     formed = STAMP.fullmatch(at) and SIGNATURE.fullmatch(given)
     if formed and any(_verifies(secret, body, at=at, given=given) for secret in secrets):
         return ""
-    return "X-Slack-Signature is not of a secret known here, or X-Slack-Request-Timestamp not of the last five minutes"
+    return (
+        "X-Slack-Signature is not of a secret known here, or X-Slack-Request-Timestamp not of the"
+        " last five minutes"
+    )
 
 
 def _verifies(secret: str, body: bytes, *, at: str, given: str) -> bool:
@@ -97,7 +117,9 @@ def _done(told: dict[str, Any]) -> str:
         return ""
     by = _person(told)
     try:
-        run = service.perform(run_id, action, act=act, version=version, by=by, tools=registry.tools())
+        run = service.perform(
+            run_id, action, act=act, version=version, by=by, tools=registry.tools()
+        )
     except service.NoSuchRun:
         raise Wrong("There is no such run.") from None
     except (Refused, HeadMoved, TransientError, PermanentError) as error:
@@ -108,7 +130,9 @@ def _done(told: dict[str, Any]) -> str:
 def _pressed(told: dict[str, Any]) -> tuple[str, UUID, str, int]:
     """(action, run, act, version); an empty action for what only opens a page."""
     actions = told.get("actions")
-    first = actions[0] if isinstance(actions, list) and actions and isinstance(actions[0], dict) else {}
+    first = (
+        actions[0] if isinstance(actions, list) and actions and isinstance(actions[0], dict) else {}
+    )
     if told.get("type") != "block_actions" or str(first.get("action_id")) not in ACTIONS:
         return "", UUID(int=0), "", 0
     run, act, version = (*str(first.get("value", "")).split("|"), "", "", "")[:3]
@@ -127,32 +151,49 @@ def _person(told: dict[str, Any]) -> Actor:
     linked = policy_file.current()[0].chat.people.get(slack_id, "")
     known = User.objects.filter(username=linked).first() if linked else None
     if known is None:
-        raise Wrong(f"You are not linked to a user here: an administrator adds `{slack_id}: <user name>` under `chat: people` in policy.")
+        raise Wrong(
+            f"You are not linked to a user here: an administrator adds `{slack_id}: <user name>`"
+            " under `chat: people` in policy."
+        )
     if not may_act(known):
         raise Wrong(f"{known.username} is no operator here.")
     return Actor(kind="person", name=known.username)
 
 
 def _answer(told: dict[str, Any], text: str) -> None:
-    """Only the person who pressed sees it. Slack takes no text in the answer to a button, it names where to send it."""
+    """Only the person who pressed sees it. Slack takes no text in the answer to a button, it names
+    where to send it.
+    """
     place = told.get("response_url")
     if not text or not isinstance(place, str) or not _of_slack(place):
         return
-    body = {"response_type": "ephemeral", "replace_original": False, "text": escaped(masked(text))[:1_000]}
+    body = {
+        "response_type": "ephemeral",
+        "replace_original": False,
+        "text": escaped(masked(text))[:1_000],
+    }
     settings = registry.adapter_settings()
     verify = ssl.create_default_context(cafile=settings.get("CI_HEALING_CA_BUNDLE") or None)
     try:
         httpx.post(
-            place, json=body, timeout=3.0, trust_env=False, verify=verify, proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+            place,
+            json=body,
+            timeout=3.0,
+            trust_env=False,
+            verify=verify,
+            proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
             follow_redirects=False,
-        )  # fmt: skip
+        )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         logger.info("who pressed a button could not be answered: %s", type(error).__name__)
 
 
 def _of_slack(place: str) -> bool:
     """Slack's own host, or that of the API's URL where it is another."""
-    parts, own = urlsplit(place), urlsplit(registry.adapter_settings().get("CI_HEALING_SLACK_API_URL", ""))
+    parts, own = (
+        urlsplit(place),
+        urlsplit(registry.adapter_settings().get("CI_HEALING_SLACK_API_URL", "")),
+    )
     return (parts.scheme, parts.hostname) == ("https", "hooks.slack.com") or (
         own.hostname != "slack.com" and (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
     )

@@ -1,4 +1,6 @@
-"""Whether it is worth asking another side at all: where it does not answer, callers are told at once instead of each finding out anew."""
+"""Whether it is worth asking another side at all: where it does not answer, callers are told at
+once instead of each finding out anew.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ EVERY = 0.5
 
 
 class Circuit:
-    """Closed while the other side answers. A suspicion is looked into by one thread; while its looks fail the circuit is open.
+    """Closed while the other side answers. A suspicion is looked into by one thread; while its
+    looks fail the circuit is open.
 
-    `look` returns where the other side answers and raises where not, in bounded time. `opened` and `closed` are called by that thread;
+    `look` returns where the other side answers and raises where not, in bounded time. `opened` and
+    `closed` are called by that thread;
     `closed` also after a suspicion that was none.
     """
 
@@ -31,15 +35,24 @@ class Circuit:
     def open(self) -> bool:
         return bool(self.why)
 
-    def suspect(self, look: Callable[[], None], *, opened: Callable[[], None], closed: Callable[[], None]) -> None:
+    def suspect(
+        self, look: Callable[[], None], *, opened: Callable[[], None], closed: Callable[[], None]
+    ) -> None:
         """Look, beside the caller, whether the other side is there."""
         with self._lock:
             if self._watched:
                 return
             self._watched = True
-        threading.Thread(target=self._watch, args=(look, opened, closed), name=f"circuit-{self.name}", daemon=True).start()
+        threading.Thread(
+            target=self._watch,
+            args=(look, opened, closed),
+            name=f"circuit-{self.name}",
+            daemon=True,
+        ).start()
 
-    def _watch(self, look: Callable[[], None], opened: Callable[[], None], closed: Callable[[], None]) -> None:
+    def _watch(
+        self, look: Callable[[], None], opened: Callable[[], None], closed: Callable[[], None]
+    ) -> None:
         began = time.monotonic()
         try:
             while why := failing(look):
@@ -49,7 +62,9 @@ class Circuit:
                 time.sleep(self.every)
             closed()
             if self.why:
-                logger.warning("%s answers again, after %.0f s", self.name, time.monotonic() - began)
+                logger.warning(
+                    "%s answers again, after %.0f s", self.name, time.monotonic() - began
+                )
         finally:
             with self._lock:
                 self.why, self._watched = "", False

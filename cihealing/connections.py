@@ -1,8 +1,10 @@
 """Connections of the embedded web server, none of which may stay without cause.
 
-Who does not get on with a request (headers or a body that dribble, a connection that says nothing) is hung up on; who takes nothing of an
-answer likewise; a request that is being worked on and a stream are left alone. Where there are as many connections as may be, the one
-that has waited longest without a request makes room, so that a person gets through however many others only hold the line.
+Who does not get on with a request (headers or a body that dribble, a connection that says nothing)
+is hung up on; who takes nothing of an answer likewise; a request that is being worked on and a
+stream are left alone. Where there are as many connections as may be, the one that has waited
+longest without a request makes room, so that a person gets through however many others only hold
+the line.
 """
 
 from __future__ import annotations
@@ -23,10 +25,22 @@ PACE = 8 * 1024
 SLOWEST = PACE // 4
 """Bytes a second, of any stretch of a body as long as its time-out."""
 QUEUE = 128
-"""Connections the kernel may hold that were not accepted yet; as many may be accepted before one of them is counted."""
+"""Connections the kernel may hold that were not accepted yet; as many may be accepted before one of
+them is counted.
+"""
 PROBLEMS = {
-    408: ("request-timeout", "Request Timeout", "The request did not come in time", "Send it again, without a break in it."),
-    503: ("too-many-connections", "Service Unavailable", "Too many connections are open", "Try again in a few seconds."),
+    408: (
+        "request-timeout",
+        "Request Timeout",
+        "The request did not come in time",
+        "Send it again, without a break in it.",
+    ),
+    503: (
+        "too-many-connections",
+        "Service Unavailable",
+        "Too many connections are open",
+        "Try again in a few seconds.",
+    ),
 }
 
 
@@ -49,7 +63,9 @@ def descriptors() -> int:
 
 
 def at_most(wanted: int, *, share: float) -> int:
-    """`wanted`, but no more than a share of the file descriptors: at their end nothing works, not even the log."""
+    """`wanted`, but no more than a share of the file descriptors: at their end nothing works, not
+    even the log.
+    """
     return max(4, min(wanted, int(descriptors() * share)))
 
 
@@ -71,8 +87,14 @@ class Connection(H11Protocol):
             self.make_room()
 
     def make_room(self) -> None:
-        """At the cost of the one that is longest without a request, or with an answer that it does not take."""
-        others = (other for other in connections(self.connections) if other is not self and (other.waits or other.stuck is not None))
+        """At the cost of the one that is longest without a request, or with an answer that it does
+        not take.
+        """
+        others = (
+            other
+            for other in connections(self.connections)
+            if other is not self and (other.waits or other.stuck is not None)
+        )
         waiting = [other for other in others if not other.transport.is_closing()]
         if waiting:
             min(waiting, key=lambda other: other.since).transport.abort()
@@ -126,7 +148,9 @@ class Connection(H11Protocol):
             self.refuse(408)
 
     def dawdles(self, now: float) -> bool:
-        """Whether the body takes too long in all, or came to a stop: a fast start earns no long wait."""
+        """Whether the body takes too long in all, or came to a stop: a fast start earns no long
+        wait.
+        """
         if now - self.since > self.bounds.body + self.came / PACE:
             return True
         began, before = self.lately
@@ -145,10 +169,17 @@ class Connection(H11Protocol):
 
 def answer(status: int) -> bytes:
     kind, reason, title, detail = PROBLEMS[status]
-    body = json.dumps({"type": f"urn:cihealing:problem:{kind}", "title": title, "status": status, "detail": detail}).encode()
+    body = json.dumps(
+        {
+            "type": f"urn:cihealing:problem:{kind}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+        }
+    ).encode()
     head = (
-        f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length: {len(body)}\r\n"
-        "cache-control: no-store\r\nretry-after: 5\r\nconnection: close\r\n\r\n"
+        f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length:"
+        f" {len(body)}\r\ncache-control: no-store\r\nretry-after: 5\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body
 

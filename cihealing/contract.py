@@ -1,4 +1,6 @@
-"""The frozen rows as the JSON of the HTTP contract: camelCase, times as RFC 3339, ids as text. What the API answers, `--json` prints."""
+"""The frozen rows as the JSON of the HTTP contract: camelCase, times as RFC 3339, ids as text. What
+the API answers, `--json` prints.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ from cihealing import rows
 Json = dict[str, Any]
 
 LISTED = tuple(f.name for f in fields(rows.RunRow))
-APART = ("attempts", "past_attempts", "candidate", "timeline", "executions", "followers", "proof", "report", "report_markdown")
+APART = (
+    "attempts",
+    "past_attempts",
+    "candidate",
+    "timeline",
+    "executions",
+    "followers",
+    "proof",
+    "report",
+    "report_markdown",
+)
 """Of a run's detail, what is not copied field by field."""
 NAMES = {"commit": "commitSha", "job": "ciJob"}
 """`jobId` is the service's own job; what CI calls a job is `ciJob`."""
@@ -47,7 +59,11 @@ def run_detail(row: rows.RunDetail) -> Json:
 def attempt(row: rows.AttemptRow) -> Json:
     return {
         "attemptNo": row.number,
-        **{camel(f.name): plain(getattr(row, f.name)) for f in fields(row) if f.name not in ("number", "proof")},
+        **{
+            camel(f.name): plain(getattr(row, f.name))
+            for f in fields(row)
+            if f.name not in ("number", "proof")
+        },
         "validationLog": row.validation_log,
         "proof": recased(row.proof),
     }
@@ -99,10 +115,13 @@ def delivery(row: rows.DeliveryRow) -> Json:
 def told(entry: rows.GlobalEntry) -> Json:
     """A fact of any run as live lists get it: one line, without the data."""
     line = {name: value for name, value in event(entry.entry).items() if name != "data"}
-    return {"runId": str(entry.run_id), "repository": entry.repository, "status": entry.status, "stage": entry.stage, **line}
-
-
-# ---------------------------------------------------------------- plain data
+    return {
+        "runId": str(entry.run_id),
+        "repository": entry.repository,
+        "status": entry.status,
+        "stage": entry.stage,
+        **line,
+    }
 
 
 def plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Web, worker and beat in one process: the engine of `cihealing up`.
 
-`stopping` is set the moment the process is asked to end; whatever streams or waits must watch it, or it holds the end up.
+`stopping` is set the moment the process is asked to end; whatever streams or waits must watch it,
+or it holds the end up.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ stopping = threading.Event()
 
 WEB_GRACE = 2
 WORKER_GRACE = 1.5
-"""Seconds open requests and running effects get to end; an effect that is cut off is taken up again when its lease runs out."""
+"""Seconds open requests and running effects get to end; an effect that is cut off is taken up again
+when its lease runs out.
+"""
 
 
 class AlreadyRunning(Exception):
@@ -42,14 +45,18 @@ class CannotListen(Exception):
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the data directory for this process alone. The kernel lets go of it however the process ends. Raises AlreadyRunning."""
+    """Hold the data directory for this process alone. The kernel lets go of it however the process
+    ends. Raises AlreadyRunning.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (directory / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise AlreadyRunning(f"{directory} is in use by process {file.read(20).strip() or 'unknown'}") from None
+            raise AlreadyRunning(
+                f"{directory} is in use by process {file.read(20).strip() or 'unknown'}"
+            ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -57,7 +64,9 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def listen(host: str, *, port: int) -> socket.socket:
-    """A listening socket, so that a taken port is known before anything is started. Raises CannotListen."""
+    """A listening socket, so that a taken port is known before anything is started. Raises
+    CannotListen.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,13 +75,25 @@ def listen(host: str, *, port: int) -> socket.socket:
         sock.listen(256)
     except (OSError, OverflowError) as error:
         sock.close()
-        raise CannotListen(f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}") from None
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}"
+        ) from None
     sock.set_inheritable(False)
     return sock
 
 
-def serve(application: str, *, sock: socket.socket, celery: Celery | None, workers: int, ready: Callable[[], None], bounds: Bounds) -> None:
-    """Serve until SIGTERM or SIGINT; call `ready` once requests are answered. `celery` None: web alone. Returns after a clean stop."""
+def serve(
+    application: str,
+    *,
+    sock: socket.socket,
+    celery: Celery | None,
+    workers: int,
+    ready: Callable[[], None],
+    bounds: Bounds,
+) -> None:
+    """Serve until SIGTERM or SIGINT; call `ready` once requests are answered. `celery` None: web
+    alone. Returns after a clean stop.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises its signal again once it has served; this is what it then meets.
         signal.signal(number, lambda *_: None)
@@ -102,13 +123,27 @@ def web_server(application: str, *, ready: Callable[[], None], bounds: Bounds) -
             self.watching = asyncio.create_task(connections.watch(self.server_state.connections))
             ready()
 
-    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "proxy_headers": False}
+    quiet: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+    }
     bounded: dict[str, Any] = {
         "http": connections.kind(bounds),
         "timeout_keep_alive": bounds.idle,
         "backlog": bounds.queue,
     }
-    return Server(uvicorn.Config(application, lifespan="off", ws="none", timeout_graceful_shutdown=WEB_GRACE, **quiet, **bounded))
+    return Server(
+        uvicorn.Config(
+            application,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=WEB_GRACE,
+            **quiet,
+            **bounded,
+        )
+    )
 
 
 class Work:
@@ -127,15 +162,22 @@ class Work:
         self.beat.start()
 
     def _supervise(self) -> None:
-        """A worker that ends by itself is replaced: a service without one would accept builds and heal none."""
+        """A worker that ends by itself is replaced: a service without one would accept builds and
+        heal none.
+        """
         from celery.worker import WorkController
 
         self.celery.set_current()
         while not stopping.is_set():
             controller = WorkController(
-                app=self.celery, pool_cls="threads", concurrency=self.workers, loglevel="WARNING",
-                without_heartbeat=True, without_mingle=True, without_gossip=True,
-            )  # fmt: skip
+                app=self.celery,
+                pool_cls="threads",
+                concurrency=self.workers,
+                loglevel="WARNING",
+                without_heartbeat=True,
+                without_mingle=True,
+                without_gossip=True,
+            )
             try:
                 controller.start()
             except Exception:
@@ -154,14 +196,18 @@ class Work:
 
 
 def leave(code: int = 0) -> None:
-    """End the process now, with all it has started: a thread that still waits for a command would hold the interpreter's own end up."""
+    """End the process now, with all it has started: a thread that still waits for a command would
+    hold the interpreter's own end up.
+    """
     end_children()
     logging.shutdown()
     os._exit(code)
 
 
 def end_children() -> None:
-    """Kill the process groups of our children (Linux; elsewhere they end by their own time limits)."""
+    """Kill the process groups of our children (Linux; elsewhere they end by their own time
+    limits).
+    """
     for listing in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):
             for child in listing.read_text().split():

@@ -1,7 +1,7 @@
 """Named places where a test may kill the process, to show that nothing is lost there.
 
-`CI_HEALING_FAILPOINT=name` kills at the first pass, `name:3` at the third. Unset (always, outside tests) a pass
-costs one dictionary look-up.
+`CI_HEALING_FAILPOINT=name` kills at the first pass, `name:3` at the third. Unset (always, outside
+tests) a pass costs one dictionary look-up.
 """
 
 from __future__ import annotations

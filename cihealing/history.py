@@ -1,4 +1,6 @@
-"""What the service was told of a job before, and artifacts outside a write: the database behind two ports."""
+"""What the service was told of a job before, and artifacts outside a write: the database behind two
+ports.
+"""
 
 from __future__ import annotations
 
@@ -18,23 +20,41 @@ from cihealing.ports import Affected, Green, PastFix, Red
 class JobHistory:
     """`ports.History` over the stored executions."""
 
-    def last_green(self, repository: str, job: str, branch: str, *, before: datetime) -> Green | None:
-        rows = Execution.objects.filter(repository=repository, job=job, branch=branch, outcome="passed", at__lt=before)
+    def last_green(
+        self, repository: str, job: str, branch: str, *, before: datetime
+    ) -> Green | None:
+        rows = Execution.objects.filter(
+            repository=repository, job=job, branch=branch, outcome="passed", at__lt=before
+        )
         return _told(rows.order_by("-at").first())
 
     def first_red(self, repository: str, job: str, error_hash: str) -> Red | None:
-        runs = Run.objects.filter(repository=repository, job=job, error_hash=error_hash).values_list("id", flat=True)
-        return _told(Execution.objects.filter(run_id__in=list(runs), outcome="failed").order_by("at").first())
+        runs = Run.objects.filter(
+            repository=repository, job=job, error_hash=error_hash
+        ).values_list("id", flat=True)
+        return _told(
+            Execution.objects.filter(run_id__in=list(runs), outcome="failed").order_by("at").first()
+        )
 
-    def similar_fixes(self, repository: str, *, error_hash: str, error_type: str, limit: int = 2) -> list[PastFix]:
+    def similar_fixes(
+        self, repository: str, *, error_hash: str, error_type: str, limit: int = 2
+    ) -> list[PastFix]:
         healed = Run.objects.filter(repository=repository, status="resolved")
-        like = healed.filter(Q(error_hash=error_hash) | Q(error_type=error_type) & ~Q(error_type="")).order_by("-updated_at")[:50]
+        like = healed.filter(
+            Q(error_hash=error_hash) | Q(error_type=error_type) & ~Q(error_type="")
+        ).order_by("-updated_at")[:50]
         ranked = sorted(like, key=lambda run: run.error_hash != error_hash)
         found = ((run.error_summary, _patch_of(run)) for run in ranked)
-        return list(islice((PastFix(summary=summary, patch=patch) for summary, patch in found if patch), limit))
+        return list(
+            islice(
+                (PastFix(summary=summary, patch=patch) for summary, patch in found if patch), limit
+            )
+        )
 
     def refused_patches(self, repository: str, error_hash: str) -> set[Digest]:
-        rows = Run.objects.filter(repository=repository, error_hash=error_hash).values_list("state", flat=True)
+        rows = Run.objects.filter(repository=repository, error_hash=error_hash).values_list(
+            "state", flat=True
+        )
         return {patch for state in rows for patch in json.loads(state).get("refused_patches", ())}
 
     def affected(self, run_id: UUID) -> Affected:
@@ -46,11 +66,17 @@ class JobHistory:
         leader = run.cluster_leader or run.id
         waiting = Run.objects.filter(attached_to=run.id).count()
         cluster = Run.objects.filter(cluster_leader=leader).exclude(id=run.id).count()
-        return Affected(runs=same.count(), branches=tuple(branches[:20]), waiting=waiting, cluster=cluster)
+        return Affected(
+            runs=same.count(), branches=tuple(branches[:20]), waiting=waiting, cluster=cluster
+        )
 
     def parent_of(self, execution: ExecutionRef) -> str:
-        same = Execution.objects.filter(provider=execution.provider, host=execution.host, job_run_id=execution.job_run_id)
-        return same.filter(attempt=execution.attempt).values_list("parent_id", flat=True).first() or ""
+        same = Execution.objects.filter(
+            provider=execution.provider, host=execution.host, job_run_id=execution.job_run_id
+        )
+        return (
+            same.filter(attempt=execution.attempt).values_list("parent_id", flat=True).first() or ""
+        )
 
     def reruns(self, repository: str, commit: str, job: str) -> int:
         rows = Run.objects.filter(repository=repository, commit=commit, job=job)
@@ -58,7 +84,9 @@ class JobHistory:
 
 
 def _patch_of(run: Run) -> str:
-    """The text of what healed a run: the merged patch, or a person's fix that was shown to heal it."""
+    """The text of what healed a run: the merged patch, or a person's fix that was shown to heal
+    it.
+    """
     state = json.loads(run.state)
     digest = state.get("human_fix") or (run.patch_hash if run.resolution == "merged" else "")
     raw = store.artifact_bytes(digest) if digest else None

@@ -1,7 +1,8 @@
 """Which inbound secrets there are for a provider, and the repositories each may speak for.
 
-`CI_HEALING_WEBHOOK_SECRET` (all providers) and `CI_HEALING_WEBHOOK_SECRET_<PROVIDER>` make one hook that speaks for all repositories;
-policy adds narrower ones. Settings hold one secret or, during rotation, several with commas between them.
+`CI_HEALING_WEBHOOK_SECRET` (all providers) and `CI_HEALING_WEBHOOK_SECRET_<PROVIDER>` make one hook
+that speaks for all repositories; policy adds narrower ones. Settings hold one secret or, during
+rotation, several with commas between them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from cihealing.domain.policy import HookPolicy, Policy
 SETTING = "CI_HEALING_WEBHOOK_SECRET"
 OLD_JENKINS = "jenkins:every-provider"
 """The hook of a Jenkins whose URL ends in the secret of every provider, as all did once."""
-NEW_JENKINS_URL = f"let it end in {SETTING}_JENKINS (webhook_secret_jenkins in the data directory), a URL shows its secret to many"
+NEW_JENKINS_URL = (
+    f"let it end in {SETTING}_JENKINS (webhook_secret_jenkins in the data directory), a URL shows"
+    " its secret to many"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +38,32 @@ class Hook:
 
 
 def named(environment: Mapping[str, str], *, own: Mapping[str, str]) -> dict[str, str]:
-    """The environment, with the service's own webhook secrets (by provider, "" for all) as the settings resolved them."""
-    return {**environment, **{f"{SETTING}_{provider.upper()}".rstrip("_"): secret for provider, secret in own.items()}}
+    """The environment, with the service's own webhook secrets (by provider, "" for all) as the
+    settings resolved them.
+    """
+    return {
+        **environment,
+        **{f"{SETTING}_{provider.upper()}".rstrip("_"): secret for provider, secret in own.items()},
+    }
 
 
 def hooks_for(provider: str, *, settings: Mapping[str, str], policy: Policy) -> list[Hook]:
-    """The provider's hooks that have a secret, narrower ones first. `settings` are environment variables by name."""
-    own, everybody = split(settings.get(f"{SETTING}_{provider.upper()}", "")), split(settings.get(SETTING, ""))
-    narrower = [narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider]
+    """The provider's hooks that have a secret, narrower ones first. `settings` are environment
+    variables by name.
+    """
+    own, everybody = (
+        split(settings.get(f"{SETTING}_{provider.upper()}", "")),
+        split(settings.get(SETTING, "")),
+    )
+    narrower = [
+        narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider
+    ]
     if provider == "jenkins":
         old = tuple(secret for secret in everybody if secret not in own)
-        wide = [Hook(name=provider, provider=provider, secrets=own), Hook(name=OLD_JENKINS, provider=provider, secrets=old)]
+        wide = [
+            Hook(name=provider, provider=provider, secrets=own),
+            Hook(name=OLD_JENKINS, provider=provider, secrets=old),
+        ]
     else:
         wide = [Hook(name=provider, provider=provider, secrets=own + everybody)]
     return [hook for hook in (*narrower, *wide) if hook.secrets]
@@ -52,14 +71,25 @@ def hooks_for(provider: str, *, settings: Mapping[str, str], policy: Policy) -> 
 
 def narrow(hook: HookPolicy, *, settings: Mapping[str, str]) -> Hook:
     """The hook with the secrets that its setting holds now, which are masked from here on."""
-    secrets = split(settings.get(hook.secret_setting, "") or _from_file(settings.get(f"{hook.secret_setting}_FILE", "")))
+    secrets = split(
+        settings.get(hook.secret_setting, "")
+        or _from_file(settings.get(f"{hook.secret_setting}_FILE", ""))
+    )
     secrecy.learn(*secrets)
-    # Delivery ids are unique within a hook: the prefix keeps a hook that is named like a provider apart from the provider's own.
-    return Hook(name=f"policy:{hook.name}", provider=hook.provider, secrets=secrets, repositories=hook.repositories)
+    # Delivery ids are unique within a hook: the prefix keeps a hook that is named like a provider
+    # apart from the provider's own.
+    return Hook(
+        name=f"policy:{hook.name}",
+        provider=hook.provider,
+        secrets=secrets,
+        repositories=hook.repositories,
+    )
 
 
 def _from_file(path: str) -> str:
-    """An unreadable file is no secret: the hook then verifies nothing, which its sender sees as 401."""
+    """An unreadable file is no secret: the hook then verifies nothing, which its sender sees as
+    401.
+    """
     try:
         return Path(path).read_text(encoding="utf-8") if path else ""
     except (OSError, UnicodeDecodeError):

@@ -1,7 +1,8 @@
 """The incident report of an escalated run: frozen values in, Markdown and plain data out. Pure.
 
-It has an owner, says since when the job is red, what was tried and what each try showed, at least one hypothesis with citations that
-were checked, and the next command. Whatever a log, a branch name or a model wrote stays quoted: see `markdown`.
+It has an owner, says since when the job is red, what was tried and what each try showed, at least
+one hypothesis with citations that were checked, and the next command. Whatever a log, a branch name
+or a model wrote stays quoted: see `markdown`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,18 @@ from uuid import UUID
 
 import msgspec
 
-from cihealing.domain.values import Blame, FailureClass, Hypothesis, Line, Observation, Owner, Purpose, Sign, Time, Value
+from cihealing.domain.values import (
+    Blame,
+    FailureClass,
+    Hypothesis,
+    Line,
+    Observation,
+    Owner,
+    Purpose,
+    Sign,
+    Time,
+    Value,
+)
 from cihealing.markdown import code, fence, prose
 
 MAX_NAMES = 10
@@ -91,9 +103,15 @@ class Incident(Value, frozen=True, kw_only=True):
 
 
 def verify(hypothesis: Hypothesis, excerpt: Sequence[Line]) -> Hypothesis | None:
-    """The hypothesis with those citations whose text stands on that line; None where none is left."""
+    """The hypothesis with those citations whose text stands on that line; None where none is
+    left.
+    """
     texts = {line.line: squeezed(line.text) for line in excerpt}
-    signs = tuple(s for s in hypothesis.signs if squeezed(s.text) and squeezed(s.text) in texts.get(s.line, ""))
+    signs = tuple(
+        s
+        for s in hypothesis.signs
+        if squeezed(s.text) and squeezed(s.text) in texts.get(s.line, "")
+    )
     return msgspec.structs.replace(hypothesis, signs=signs) if signs else None
 
 
@@ -102,30 +120,41 @@ def squeezed(text: str) -> str:
 
 
 def checked(incident: Incident) -> Incident:
-    """The incident with citations that are true, and at least one hypothesis where there is an excerpt to stand on."""
-    kept = tuple(h for h in (verify(h, incident.excerpt) for h in incident.hypotheses) if h is not None)
+    """The incident with citations that are true, and at least one hypothesis where there is an
+    excerpt to stand on.
+    """
+    kept = tuple(
+        h for h in (verify(h, incident.excerpt) for h in incident.hypotheses) if h is not None
+    )
     if not kept and (line := root_of(incident)) is not None:
         cited = Sign(rule="root-line", line=line.line, text=line.text.strip())
-        kept = (Hypothesis(text="The build stopped where the log says so; nothing explains it further", signs=(cited,)),)
+        kept = (
+            Hypothesis(
+                text="The build stopped where the log says so; nothing explains it further",
+                signs=(cited,),
+            ),
+        )
     return msgspec.structs.replace(incident, hypotheses=kept)
 
 
 def root_of(incident: Incident) -> Line | None:
     telling = [line for line in incident.excerpt if line.text.strip()]
-    return next((line for line in telling if line.line == incident.root_line), telling[-1] if telling else None)
+    return next(
+        (line for line in telling if line.line == incident.root_line),
+        telling[-1] if telling else None,
+    )
 
 
 def reproduce(commit: str, command: str, *, path: str = ".") -> str:
-    """What a person types to see the failure: the exact commit, the project's directory, its command."""
+    """What a person types to see the failure: the exact commit, the project's directory, its
+    command.
+    """
     steps = [
         f"git switch --detach {shlex.quote(commit)}",
         *([f"cd {shlex.quote(path)}"] if path != "." else []),
         *([command] if command else []),
     ]
     return " && ".join(steps)
-
-
-# ---------------------------------------------------------------- as data
 
 
 def to_dict(incident: Incident) -> dict[str, Any]:
@@ -156,13 +185,18 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-# ---------------------------------------------------------------- as Markdown
-
-
 def to_markdown(incident: Incident) -> str:
     """The report for a person, ending in one newline."""
     sound = checked(incident)
-    parts = (head(sound), since(sound), whom(sound), why(sound), log(sound), tried(sound), then(sound))
+    parts = (
+        head(sound),
+        since(sound),
+        whom(sound),
+        why(sound),
+        log(sound),
+        tried(sound),
+        then(sound),
+    )
     return "\n\n".join(block for part in parts for block in part) + "\n"
 
 
@@ -170,7 +204,12 @@ def head(incident: Incident) -> Iterator[str]:
     yield f"# {code(incident.job or 'the build')} of {code(incident.repository)} is red"
     yield f"**Needs a person:** {prose(incident.escalation_reason)}"
     facts = [
-        ("Owner", f"{code(incident.owner.name)} ({prose(incident.owner.source)})" if incident.owner else "nobody could be named"),
+        (
+            "Owner",
+            f"{code(incident.owner.name)} ({prose(incident.owner.source)})"
+            if incident.owner
+            else "nobody could be named",
+        ),
         ("Branch", code(incident.branch)),
         ("Commit", code(incident.commit)),
         ("Failure", prose(incident.summary) or prose(incident.error_type) or "not known"),
@@ -183,7 +222,9 @@ def head(incident: Incident) -> Iterator[str]:
     ]
     yield "\n".join(f"- {name}: {text}" for name, text in facts)
     if incident.signs:
-        yield "Signs of the class:\n\n" + "\n".join(f"- {cited(s)}" for s in incident.signs[:MAX_NAMES])
+        yield "Signs of the class:\n\n" + "\n".join(
+            f"- {cited(s)}" for s in incident.signs[:MAX_NAMES]
+        )
 
 
 def cited(sign: Sign) -> str:
@@ -207,13 +248,20 @@ def whom(incident: Incident) -> Iterator[str]:
     others = [b for b in reach.branches if b != incident.branch]
     more = f" and {len(others) - MAX_NAMES} more" if len(others) > MAX_NAMES else ""
     met = [
-        f"{many(reach.runs, 'run')} of {code(incident.repository)} failed so" if reach.runs > 1 else "",
+        f"{many(reach.runs, 'run')} of {code(incident.repository)} failed so"
+        if reach.runs > 1
+        else "",
         f"other branches: {', '.join(map(code, others[:MAX_NAMES]))}{more}" if others else "",
         f"{many(reach.waiting, 'run')} waiting for this one" if reach.waiting else "",
-        f"{many(reach.cluster, 'further run')}, of any repository, gathered with this one" if reach.cluster else "",
+        f"{many(reach.cluster, 'further run')}, of any repository, gathered with this one"
+        if reach.cluster
+        else "",
     ]
     yield "## Whom it meets"
-    yield "\n".join(f"- {text}" for text in met if text) or "Nobody else, as far as the service was told."
+    yield (
+        "\n".join(f"- {text}" for text in met if text)
+        or "Nobody else, as far as the service was told."
+    )
 
 
 def many(number: int, noun: str) -> str:
@@ -247,7 +295,10 @@ def log(incident: Incident) -> Iterator[str]:
     if incident.excerpt:
         width = len(str(incident.excerpt[-1].line))
         yield "## What the log says"
-        yield fence(f"{'>' if e.line == incident.root_line else ' '} {e.line:>{width}} | {e.text}" for e in incident.excerpt)
+        yield fence(
+            f"{'>' if e.line == incident.root_line else ' '} {e.line:>{width}} | {e.text}"
+            for e in incident.excerpt
+        )
 
 
 def tried(incident: Incident) -> Iterator[str]:
@@ -255,10 +306,15 @@ def tried(incident: Incident) -> Iterator[str]:
     if not incident.attempts:
         yield "Nothing: no attempt was made."
     for attempt in incident.attempts:
-        yield f"### {f'Attempt {attempt.number}' if attempt.number else 'Before the first attempt'}" + (
-            f": {prose(attempt.status)}" if attempt.status else ""
+        yield (
+            f"### {f'Attempt {attempt.number}' if attempt.number else 'Before the first attempt'}"
+            + (f": {prose(attempt.status)}" if attempt.status else "")
         )
-        said = (("Diagnosis", attempt.diagnosis), ("Fix", attempt.proposed_fix), ("Ended because", attempt.failure_reason))
+        said = (
+            ("Diagnosis", attempt.diagnosis),
+            ("Fix", attempt.proposed_fix),
+            ("Ended because", attempt.failure_reason),
+        )
         if facts := "\n".join(f"- {name}: {prose(text)}" for name, text in said if text):
             yield facts
         yield from proofs(attempt.steps)
@@ -279,27 +335,47 @@ def outcome(step: Step) -> str:
     """One command, one line: why, what, how it ended, what the tests said."""
     seen = step.observation
     code_said = "did not end" if seen.exit_code is None else f"exit {seen.exit_code}"
-    parts = [f"{step.purpose.value}: {code(seen.command)}", f"**{seen.colour.value}**", code_said, f"{seen.seconds:.1f} s", counts(seen)]
+    parts = [
+        f"{step.purpose.value}: {code(seen.command)}",
+        f"**{seen.colour.value}**",
+        code_said,
+        f"{seen.seconds:.1f} s",
+        counts(seen),
+    ]
     if seen.failed_tests:
         more = len(seen.failed_tests) - MAX_NAMES
-        parts.append("failed: " + ", ".join(map(code, seen.failed_tests[:MAX_NAMES])) + (f" and {more} more" if more > 0 else ""))
-    parts += [f"missing: {prose(seen.missing)}"] * bool(seen.missing) + [f"violation: {prose(v)}" for v in seen.violations[:MAX_NAMES]]
+        parts.append(
+            "failed: "
+            + ", ".join(map(code, seen.failed_tests[:MAX_NAMES]))
+            + (f" and {more} more" if more > 0 else "")
+        )
+    parts += [f"missing: {prose(seen.missing)}"] * bool(seen.missing) + [
+        f"violation: {prose(v)}" for v in seen.violations[:MAX_NAMES]
+    ]
     return ", ".join(p for p in parts if p)
 
 
 def counts(seen: Observation) -> str:
     if not seen.counts_tests:
         return ""
-    numbers = (seen.passed or len(seen.passed_tests), seen.failed or len(seen.failed_tests), seen.skipped or len(seen.skipped_tests))
+    numbers = (
+        seen.passed or len(seen.passed_tests),
+        seen.failed or len(seen.failed_tests),
+        seen.skipped or len(seen.skipped_tests),
+    )
     return "{} passed, {} failed, {} skipped".format(*numbers)
 
 
 def then(incident: Incident) -> Iterator[str]:
     yield "## Next"
     if incident.next_steps:
-        yield "\n".join(f"{number}. {prose(step)}" for number, step in enumerate(incident.next_steps, 1))
+        yield "\n".join(
+            f"{number}. {prose(step)}" for number, step in enumerate(incident.next_steps, 1)
+        )
     if incident.look_at:
-        yield "Look at:\n\n" + "\n".join(f"- {code(place)}" for place in incident.look_at[:MAX_NAMES])
+        yield "Look at:\n\n" + "\n".join(
+            f"- {code(place)}" for place in incident.look_at[:MAX_NAMES]
+        )
     if incident.next_command:
         yield "See it fail:"
         yield fence(incident.next_command.splitlines())

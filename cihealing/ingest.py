@@ -1,7 +1,9 @@
-"""The webhook: raw bytes in, one service call, an answer the sender understands. Plain Django, because signatures are over raw bytes.
+"""The webhook: raw bytes in, one service call, an answer the sender understands. Plain Django,
+because signatures are over raw bytes.
 
-The order is the safety: size before reading, signature before parsing, whose hook before anything is stored. Senders wait ten seconds at
-most and some never try again, so nothing slow happens here: what is large is put by and read later.
+The order is the safety: size before reading, signature before parsing, whose hook before anything
+is stored. Senders wait ten seconds at most and some never try again, so nothing slow happens here:
+what is large is put by and read later.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ def webhook(request: HttpRequest, provider: str = "generic") -> HttpResponse:
     try:
         return _answer(_receive(request, provider=provider))
     except Refused as refused:
-        answer = problem(refused.kind, status=refused.status, title=refused.title, detail=refused.detail)
+        answer = problem(
+            refused.kind, status=refused.status, title=refused.title, detail=refused.detail
+        )
         if refused.status == 405:
             answer["Allow"] = "POST"
         if refused.retry_after:
@@ -63,9 +67,15 @@ def _receive(request: HttpRequest, *, provider: str) -> Receipt:
     adapter = _adapter(provider)
     if request.method != "POST":
         raise Refused(405, "method-not-allowed", "Only POST is taken here")
-    _paced(f"address:{neighbourhood(str(request.META.get('REMOTE_ADDR') or ''))}", setting="ADDRESS_RATE", whose="from this address")
+    _paced(
+        f"address:{neighbourhood(str(request.META.get('REMOTE_ADDR') or ''))}",
+        setting="ADDRESS_RATE",
+        whose="from this address",
+    )
     token = request.META.get(secret_paths.TOKEN, "")
-    raw = RawRequest(headers=_headers(request), body=_body(request), path_token=token, received_at=timezone.now())
+    raw = RawRequest(
+        headers=_headers(request), body=_body(request), path_token=token, received_at=timezone.now()
+    )
     authentic = _authentic(raw, adapter=adapter)
     for hook, _ in authentic:
         _paced(f"hook:{hook.name}", setting="HOOK_RATE", whose="on this hook")
@@ -76,15 +86,27 @@ def _receive(request: HttpRequest, *, provider: str) -> Receipt:
         _warn_of_old_path()
     _hurry(payload, hook)
     try:
-        return service.receive(hook=hook.name, provider=provider, delivery_id=delivery_id, results=results, now=raw.received_at)
+        return service.receive(
+            hook=hook.name,
+            provider=provider,
+            delivery_id=delivery_id,
+            results=results,
+            now=raw.received_at,
+        )
     except service.NoRoom as full:
-        raise Refused(503, "no-room", "Too many large logs wait to be read", str(full), retry_after=60) from None
+        raise Refused(
+            503, "no-room", "Too many large logs wait to be read", str(full), retry_after=60
+        ) from None
 
 
 @cache
 def _warn_of_old_path() -> None:
     """Once in the life of the process: the results are taken all the same."""
-    logger.warning("Jenkins' URL ends in %s, which every provider signs with: %s", hooks.SETTING, hooks.NEW_JENKINS_URL)
+    logger.warning(
+        "Jenkins' URL ends in %s, which every provider signs with: %s",
+        hooks.SETTING,
+        hooks.NEW_JENKINS_URL,
+    )
 
 
 rate = Rate()
@@ -99,7 +121,9 @@ def _paced(key: str, *, setting: str, whose: str) -> None:
 
 
 def _hurry(payload: dict[str, Any], hook: hooks.Hook) -> None:
-    """A forge that tells of our own change brings the next look at it forward; what it tells is not believed, it is looked at."""
+    """A forge that tells of our own change brings the next look at it forward; what it tells is not
+    believed, it is looked at.
+    """
     told = _wire.own_change(payload)
     if told and hook.speaks_for(told[0]):
         service.hurry(*told)
@@ -109,7 +133,12 @@ def _adapter(provider: str) -> CIAdapter:
     adapter = registry.CI.get(provider)
     if adapter is None:
         known = ", ".join(sorted(registry.CI))
-        raise Refused(404, "unknown-provider", "No such provider", f"There are webhooks for {known}; any CI can use the generic one.")
+        raise Refused(
+            404,
+            "unknown-provider",
+            "No such provider",
+            f"There are webhooks for {known}; any CI can use the generic one.",
+        )
     return adapter
 
 
@@ -135,14 +164,18 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _too_large(limit: int) -> Refused:
-    return Refused(413, "too-large", "The body is too large", f"At most {limit} bytes are taken; send the end of the log.")
-
-
-# ---------------------------------------------------------------- who speaks
+    return Refused(
+        413,
+        "too-large",
+        "The body is too large",
+        f"At most {limit} bytes are taken; send the end of the log.",
+    )
 
 
 def _authentic(raw: RawRequest, *, adapter: CIAdapter) -> list[tuple[hooks.Hook, str]]:
-    """The hooks whose secret signed it, each with the delivery id. Raises Refused where there is none."""
+    """The hooks whose secret signed it, each with the delivery id. Raises Refused where there is
+    none.
+    """
     found, objection = list[tuple[hooks.Hook, str]](), ""
     for hook in hooks.hooks_for(adapter.name, settings=_secrets(), policy=policy_file.current()[0]):
         try:
@@ -150,7 +183,12 @@ def _authentic(raw: RawRequest, *, adapter: CIAdapter) -> list[tuple[hooks.Hook,
         except BadSignature as error:
             objection = str(error)
     if not found:
-        raise Refused(401, "bad-signature", "The signature does not prove the sender", objection or _no_secret(adapter.name))
+        raise Refused(
+            401,
+            "bad-signature",
+            "The signature does not prove the sender",
+            objection or _no_secret(adapter.name),
+        )
     return found
 
 
@@ -159,21 +197,27 @@ def _no_secret(provider: str) -> str:
 
 
 def _secrets() -> dict[str, str]:
-    """The environment, with the service's own webhook secrets as the settings resolved them (files, data directory)."""
+    """The environment, with the service's own webhook secrets as the settings resolved them (files,
+    data directory).
+    """
     return hooks.named(os.environ, own=settings.CI_HEALING["WEBHOOK_SECRETS"])
 
 
-def _spoken_for(authentic: list[tuple[hooks.Hook, str]], results: list[Result]) -> tuple[hooks.Hook, str]:
+def _spoken_for(
+    authentic: list[tuple[hooks.Hook, str]], results: list[Result]
+) -> tuple[hooks.Hook, str]:
     """The first authentic hook that may speak for every repository named. Raises Refused."""
     repositories = {result.repository for result in results if not isinstance(result, Ignored)}
     for hook, delivery_id in authentic:
         if all(hook.speaks_for(repository) for repository in repositories):
             return hook, delivery_id
     names = ", ".join(sorted(repositories))
-    raise Refused(403, "not-this-hooks-repository", "The hook does not speak for this repository", f"Its secret is not for {names}.")
-
-
-# ---------------------------------------------------------------- what is said
+    raise Refused(
+        403,
+        "not-this-hooks-repository",
+        "The hook does not speak for this repository",
+        f"Its secret is not for {names}.",
+    )
 
 
 def _payload(raw: RawRequest) -> dict[str, Any]:
@@ -185,7 +229,9 @@ def _payload(raw: RawRequest) -> dict[str, Any]:
 
 def _results(raw: RawRequest, payload: dict[str, Any], *, adapter: CIAdapter) -> list[Result]:
     try:
-        return adapter.parse(raw, payload) or [Ignored(reason="nothing in it is the result of a job")]
+        return adapter.parse(raw, payload) or [
+            Ignored(reason="nothing in it is the result of a job")
+        ]
     except BadPayload as error:
         raise _unreadable(error) from None
 
@@ -195,17 +241,20 @@ def _unreadable(error: BadPayload) -> Refused:
 
 
 def _json(raw: RawRequest) -> bytes:
-    """The JSON text: the body, or its `payload` field where GitHub was left at its default content type."""
-    if not raw.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+    """The JSON text: the body, or its `payload` field where GitHub was left at its default content
+    type.
+    """
+    if (
+        not raw.headers.get("content-type", "")
+        .lower()
+        .startswith("application/x-www-form-urlencoded")
+    ):
         return raw.body
     try:
         fields = parse_qs(raw.body, max_num_fields=10)
     except ValueError:
         raise BadPayload("the form has more than 10 fields") from None
     return fields.get(b"payload", [b""])[0]
-
-
-# ---------------------------------------------------------------- what is answered
 
 
 def _answer(receipt: Receipt) -> HttpResponse:
@@ -215,8 +264,15 @@ def _answer(receipt: Receipt) -> HttpResponse:
         return JsonResponse({"ignored": "; ".join(dict.fromkeys(ignored))})
     if len(runs) > 1:
         return JsonResponse({"runs": runs}, status=202)
-    return JsonResponse(runs[0] if runs else {"deliveryId": str(receipt.delivery), "status": receipt.status}, status=202)
+    return JsonResponse(
+        runs[0] if runs else {"deliveryId": str(receipt.delivery), "status": receipt.status},
+        status=202,
+    )
 
 
 def _run(outcome: Outcome) -> dict[str, Any]:
-    return {"runId": str(outcome.run_id), "status": outcome.status, "deduplicated": outcome.deduplicated}
+    return {
+        "runId": str(outcome.run_id),
+        "status": outcome.status,
+        "deduplicated": outcome.deduplicated,
+    }

@@ -1,4 +1,6 @@
-"""The mark of a process: by it what a process made is known as somebody's, and as nobody's once that process is gone."""
+"""The mark of a process: by it what a process made is known as somebody's, and as nobody's once
+that process is gone.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ def _of(pid: int) -> str:
 def started(pid: int) -> str:
     """Ticks since boot at which a process began; empty where there is none."""
     try:
-        # The command name may hold spaces and parentheses: the fields that count come after the last one.
+        # The command name may hold spaces and parentheses: the fields that count come after the
+        # last one.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return ""

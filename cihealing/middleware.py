@@ -1,4 +1,6 @@
-"""Django middleware from two functions: what is done to a request before it is answered, and to its answer."""
+"""Django middleware from two functions: what is done to a request before it is answered, and to its
+answer.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ def unchanged(answer: HttpResponseBase) -> HttpResponseBase:
 
 
 def around(
-    *, before: Callable[[HttpRequest], None] = nothing, after: Callable[[HttpResponseBase], HttpResponseBase] = unchanged
-) -> Callable[[Answering], Answering]:  # fmt: skip
+    *,
+    before: Callable[[HttpRequest], None] = nothing,
+    after: Callable[[HttpResponseBase], HttpResponseBase] = unchanged,
+) -> Callable[[Answering], Answering]:
     """A middleware for both kinds of server. Neither function may wait for anything."""
 
     def middleware(get_response: Answering) -> Answering:

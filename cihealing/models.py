@@ -1,6 +1,7 @@
 """Tables: the events, what waits to be done, artifacts, and the rows derived from events.
 
-Only `store`, `projections` and `service` write here; only `queries` reads for people. Constraints live in the database.
+Only `store`, `projections` and `service` write here; only `queries` reads for people. Constraints
+live in the database.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from django.db.models import F, Q
 
 
 class StoredEvent(models.Model):
-    """One fact. Never updated, deleted or truncated: database triggers refuse it (migration 0002)."""
+    """One fact. Never updated, deleted or truncated: database triggers refuse it (migration
+    0002).
+    """
 
     id = models.BigAutoField(primary_key=True)
     stream = models.UUIDField()
@@ -23,10 +26,14 @@ class StoredEvent(models.Model):
     at = models.DateTimeField()
     run_id = models.UUIDField(null=True)
     tx = models.BigIntegerField(null=True)
-    """PostgreSQL: the writing transaction, so that a reader can stop below the oldest open one. SQLite: null (one writer)."""
+    """PostgreSQL: the writing transaction, so that a reader can stop below the oldest open one.
+    SQLite: null (one writer).
+    """
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["stream", "version"], name="event_stream_version")]
+        constraints = [
+            models.UniqueConstraint(fields=["stream", "version"], name="event_stream_version")
+        ]
         indexes = [models.Index(fields=["tx", "id"], name="event_tx_id")]
 
     def __str__(self) -> str:
@@ -34,7 +41,9 @@ class StoredEvent(models.Model):
 
 
 class Artifact(models.Model):
-    """Content by SHA-256. Purging empties `content` and is itself an event; the row stays, so that hashes can be explained."""
+    """Content by SHA-256. Purging empties `content` and is itself an event; the row stays, so that
+    hashes can be explained.
+    """
 
     digest = models.CharField(max_length=64, primary_key=True)
     kind = models.CharField(max_length=40)
@@ -64,14 +73,18 @@ class Delivery(models.Model):
     """JSON list, one entry a result: `{runId,status,deduplicated,ignored}`."""
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["hook", "key"], name="delivery_once_per_hook")]
+        constraints = [
+            models.UniqueConstraint(fields=["hook", "key"], name="delivery_once_per_hook")
+        ]
 
     def __str__(self) -> str:
         return f"{self.provider} {self.key}"
 
 
 class WaitingLog(models.Model):
-    """A large log that came in a body and was not read yet: sealed (`service.waiting`), gone once it is read."""
+    """A large log that came in a body and was not read yet: sealed (`service.waiting`), gone once
+    it is read.
+    """
 
     delivery = models.UUIDField()
     position = models.PositiveIntegerField()
@@ -81,7 +94,9 @@ class WaitingLog(models.Model):
     content = models.BinaryField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["delivery", "position"], name="waiting_log_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["delivery", "position"], name="waiting_log_once")
+        ]
 
     def __str__(self) -> str:
         return f"log {self.position} of {self.delivery}"
@@ -114,11 +129,17 @@ class Execution(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["provider", "host", "job_run_id", "attempt"], name="execution_once"),
-            models.CheckConstraint(condition=Q(outcome__in=["failed", "passed"]), name="execution_outcome"),
+            models.UniqueConstraint(
+                fields=["provider", "host", "job_run_id", "attempt"], name="execution_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome__in=["failed", "passed"]), name="execution_outcome"
+            ),
         ]
         indexes = [
-            models.Index(fields=["repository", "job", "branch", "outcome", "at"], name="execution_job"),
+            models.Index(
+                fields=["repository", "job", "branch", "outcome", "at"], name="execution_job"
+            ),
             models.Index(fields=["provider", "parent_id"], name="execution_parent"),
         ]
 
@@ -127,7 +148,9 @@ class Execution(models.Model):
 
 
 class Run(models.Model):
-    """The healing of one failure, as folded from its stream. `rebuild` writes the same rows again."""
+    """The healing of one failure, as folded from its stream. `rebuild` writes the same rows
+    again.
+    """
 
     id = models.UUIDField(primary_key=True)
     version = models.PositiveIntegerField()
@@ -172,9 +195,14 @@ class Run(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["repository", "commit", "error_hash"], name="run_once"),
             models.CheckConstraint(
-                condition=Q(status__in=["queued", "running", "fixed", "escalated", "resolved", "aborted"]), name="run_status"
+                condition=Q(
+                    status__in=["queued", "running", "fixed", "escalated", "resolved", "aborted"]
+                ),
+                name="run_status",
             ),
-            models.CheckConstraint(condition=Q(confidence__gte=0, confidence__lte=1), name="run_confidence"),
+            models.CheckConstraint(
+                condition=Q(confidence__gte=0, confidence__lte=1), name="run_confidence"
+            ),
         ]
         indexes = [
             models.Index(F("created_at").desc(), F("id").desc(), name="run_newest"),
@@ -183,7 +211,9 @@ class Run(models.Model):
             models.Index(fields=["repository", "branch", "error_hash"], name="run_same_on_branch"),
             models.Index(fields=["repository", "job", "branch"], name="run_job_branch"),
             models.Index(fields=["pr_url"], condition=~Q(pr_url=""), name="run_change"),
-            models.Index(fields=["attached_to"], condition=Q(attached_to__isnull=False), name="run_attached"),
+            models.Index(
+                fields=["attached_to"], condition=Q(attached_to__isnull=False), name="run_attached"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -203,7 +233,9 @@ class Attempt(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["run", "generation", "number"], name="attempt_number"),
-            models.CheckConstraint(condition=Q(status__in=["running", "failed", "succeeded"]), name="attempt_status"),
+            models.CheckConstraint(
+                condition=Q(status__in=["running", "failed", "succeeded"]), name="attempt_status"
+            ),
         ]
         ordering = ["generation", "number"]
 
@@ -212,7 +244,9 @@ class Attempt(models.Model):
 
 
 class BaseClaim(models.Model):
-    """Who stands for a failure of a base branch while it is open: the first claimant; the others attach to it."""
+    """Who stands for a failure of a base branch while it is open: the first claimant; the others
+    attach to it.
+    """
 
     repository = models.CharField(max_length=300)
     branch = models.CharField(max_length=300)
@@ -220,14 +254,20 @@ class BaseClaim(models.Model):
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="base_claim")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["repository", "branch", "error_hash"], name="base_claim_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["repository", "branch", "error_hash"], name="base_claim_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.branch}"
 
 
 class ClusterClaim(models.Model):
-    """Who stands for a failure of the machines or the environment, over all repositories; one a strong fingerprint."""
+    """Who stands for a failure of the machines or the environment, over all repositories; one a
+    strong fingerprint.
+    """
 
     error_hash = models.CharField(max_length=80)
     run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="cluster_claim")
@@ -264,7 +304,9 @@ class Spend(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["day", "repository"], name="spend_day"),
-            models.Index(fields=["repository", "branch", "error_hash", "day"], name="spend_failure"),
+            models.Index(
+                fields=["repository", "branch", "error_hash", "day"], name="spend_failure"
+            ),
             models.Index(fields=["at"], condition=Q(settled=""), name="spend_open"),
         ]
 
@@ -301,7 +343,9 @@ class IgnoredFingerprint(models.Model):
 
 
 class Outbox(models.Model):
-    """Work an event calls for: one row an effect, claimed under a lease. The broker is a hint, this is the truth."""
+    """Work an event calls for: one row an effect, claimed under a lease. The broker is a hint, this
+    is the truth.
+    """
 
     id = models.UUIDField(primary_key=True)
     """Name-based on (stream, version, name, ordinal): the same event never asks twice."""
@@ -323,10 +367,17 @@ class Outbox(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["stream", "version", "name", "ordinal"], name="effect_once"),
-            models.CheckConstraint(condition=Q(state__in=["pending", "done", "dropped", "gave_up"]), name="outbox_state"),
+            models.UniqueConstraint(
+                fields=["stream", "version", "name", "ordinal"], name="effect_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["pending", "done", "dropped", "gave_up"]),
+                name="outbox_state",
+            ),
         ]
-        indexes = [models.Index(fields=["not_before"], condition=Q(state="pending"), name="outbox_due")]
+        indexes = [
+            models.Index(fields=["not_before"], condition=Q(state="pending"), name="outbox_due")
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} for {self.stream}"
@@ -340,7 +391,9 @@ class Clock(models.Model):
     """Which start of which machine `uptime` counts from; empty where that cannot be told."""
     uptime = models.FloatField()
     moved = models.FloatField()
-    """Seconds by which everything that waits was moved, in all: after jumps of the database's clock."""
+    """Seconds by which everything that waits was moved, in all: after jumps of the database's
+    clock.
+    """
 
     def __str__(self) -> str:
         return f"{self.seen:%Y-%m-%d %H:%M:%S}"

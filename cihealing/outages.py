@@ -1,7 +1,8 @@
-"""Faults of what the service stands on: disk, directories, database. They are expected, pass by themselves and are no fault of the code.
+"""Faults of what the service stands on: disk, directories, database. They are expected, pass by
+themselves and are no fault of the code.
 
-`of(error)` says whether an exception is one. Whoever ends work with an exception asks `meet`, which also logs it: a line when it begins
-and one a minute while it lasts, never a traceback.
+`of(error)` says whether an exception is one. Whoever ends work with an exception asks `meet`, which
+also logs it: a line when it begins and one a minute while it lasts, never a traceback.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ DEEPEST = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Outage:
-    """`kind` is the stable end of the problem's type; `retry_after` in seconds; `advice` is for who runs the service."""
+    """`kind` is the stable end of the problem's type; `retry_after` in seconds; `advice` is for who
+    runs the service.
+    """
 
     kind: str
     status: int
@@ -33,25 +36,46 @@ class Outage:
 
 
 FULL = Outage(
-    kind="storage-full", status=507, title="No room is left to store it", retry_after=60,
+    kind="storage-full",
+    status=507,
+    title="No room is left to store it",
+    retry_after=60,
     advice="make room on the disk of the data directory, the database and the temporary directory",
-)  # fmt: skip
+)
 NOT_WRITABLE = Outage(
-    kind="storage-not-writable", status=503, title="What it is stored in cannot be written", retry_after=60,
-    advice="mount it writable and give it to the user who runs the service (or name another data directory: CI_HEALING_DATA_DIR)",
-)  # fmt: skip
+    kind="storage-not-writable",
+    status=503,
+    title="What it is stored in cannot be written",
+    retry_after=60,
+    advice=(
+        "mount it writable and give it to the user who runs the service (or name another data"
+        " directory: CI_HEALING_DATA_DIR)"
+    ),
+)
 FAILING = Outage(
-    kind="storage-failing", status=503, title="What it is stored on fails", retry_after=60,
+    kind="storage-failing",
+    status=503,
+    title="What it is stored on fails",
+    retry_after=60,
     advice="look at the disk; where the database file is damaged, put a backup in its place",
-)  # fmt: skip
+)
 AWAY = Outage(
-    kind="database-away", status=503, title="The database does not answer", retry_after=5,
+    kind="database-away",
+    status=503,
+    title="The database does not answer",
+    retry_after=5,
     advice="start it, or say in DATABASE_URL where it is and who may log in",
-)  # fmt: skip
+)
 BUSY = Outage(
-    kind="overloaded", status=503, title="Too much is asked at once", retry_after=5,
-    advice="nothing, where it passes; else allow more connections (CI_HEALING_DATABASE_POOL) or open files (ulimit -n)",
-)  # fmt: skip
+    kind="overloaded",
+    status=503,
+    title="Too much is asked at once",
+    retry_after=5,
+    advice=(
+        "nothing, where it passes; else allow more connections (CI_HEALING_DATABASE_POOL) or open"
+        " files (ulimit -n)"
+    ),
+)
 
 BY_ERRNO: Mapping[int, Outage] = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), FULL),
@@ -61,16 +85,31 @@ BY_ERRNO: Mapping[int, Outage] = {
 }
 BY_SQLITE: Mapping[int, Outage] = {
     sqlite3.SQLITE_FULL: FULL,
-    **dict.fromkeys((sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM), NOT_WRITABLE),
+    **dict.fromkeys(
+        (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM), NOT_WRITABLE
+    ),
     **dict.fromkeys((sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB), FAILING),
     **dict.fromkeys((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED), BUSY),
 }
 """By primary result code. Source: SQLite, 'Result and Error Codes'."""
 BY_SQLSTATE: Mapping[str, Outage] = {
-    "53100": FULL, "25006": NOT_WRITABLE, "58030": FAILING, "XX001": FAILING, "XX002": FAILING,
-    "53000": BUSY, "53200": BUSY, "53300": BUSY, "55P03": BUSY,
-    "57P01": AWAY, "57P02": AWAY, "57P03": AWAY, "57P05": AWAY, "28000": AWAY, "28P01": AWAY, "3D000": AWAY,
-}  # fmt: skip
+    "53100": FULL,
+    "25006": NOT_WRITABLE,
+    "58030": FAILING,
+    "XX001": FAILING,
+    "XX002": FAILING,
+    "53000": BUSY,
+    "53200": BUSY,
+    "53300": BUSY,
+    "55P03": BUSY,
+    "57P01": AWAY,
+    "57P02": AWAY,
+    "57P03": AWAY,
+    "57P05": AWAY,
+    "28000": AWAY,
+    "28P01": AWAY,
+    "3D000": AWAY,
+}
 """Source: PostgreSQL, 'Error Codes'. Class 08 besides: connections."""
 
 
@@ -92,7 +131,11 @@ def _said_by(error: BaseException) -> Outage | None:
         return BY_ERRNO.get(error.errno or 0)
     if isinstance(error, sqlite3.Error):
         return BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
-    return _said_by_psycopg(error) if type(error).__module__.startswith(("psycopg", "cihealing.postgresql")) else None
+    return (
+        _said_by_psycopg(error)
+        if type(error).__module__.startswith(("psycopg", "cihealing.postgresql"))
+        else None
+    )
 
 
 def _said_by_psycopg(error: BaseException) -> Outage | None:
@@ -105,7 +148,8 @@ def _said_by_psycopg(error: BaseException) -> Outage | None:
     if state:
         return AWAY if state.startswith("08") else BY_SQLSTATE.get(state)
     closed = isinstance(error, psycopg.InterfaceError) and "connection" in str(error)
-    # The client's own word, without a code of the server's: the connection was not made, or it broke.
+    # The client's own word, without a code of the server's: the connection was not made, or it
+    # broke.
     return AWAY if closed or isinstance(error, psycopg.OperationalError) else None
 
 
@@ -118,12 +162,15 @@ def reason(error: BaseException) -> str:
 
 
 def line(error: BaseException) -> str:
-    """One line for who runs the service: what is wrong and what to do. Empty where it is no outage."""
+    """One line for who runs the service: what is wrong and what to do. Empty where it is no
+    outage.
+    """
     outage = of(error)
-    return f"{outage.title[0].lower()}{outage.title[1:]} ({reason(error)}): {outage.advice}" if outage else ""
-
-
-# ---------------------------------------------------------------- met
+    return (
+        f"{outage.title[0].lower()}{outage.title[1:]} ({reason(error)}): {outage.advice}"
+        if outage
+        else ""
+    )
 
 
 class Met:

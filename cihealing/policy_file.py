@@ -1,7 +1,9 @@
-"""The policy file: read, validated, laid under what the environment says, and read again when it changes.
+"""The policy file: read, validated, laid under what the environment says, and read again when it
+changes.
 
-A bad file never loosens anything: the last good policy stays in force and `current()` tells what is wrong. Where there is no last good one
-(the file was already bad at start), nothing is done at all until it is mended: deliveries are kept, effects wait.
+A bad file never loosens anything: the last good policy stays in force and `current()` tells what is
+wrong. Where there is no last good one (the file was already bad at start), nothing is done at all
+until it is mended: deliveries are kept, effects wait.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ Stamp = tuple[int, int, int] | None
 
 
 class BadPolicy(Exception):
-    """The file does not hold a policy; the message names the file, the place in it and what is wrong there."""
+    """The file does not hold a policy; the message names the file, the place in it and what is
+    wrong there.
+    """
 
 
 def load(path: Path, *, overrides: Mapping[str, Any] | None = None) -> Policy:
@@ -41,7 +45,9 @@ def load(path: Path, *, overrides: Mapping[str, Any] | None = None) -> Policy:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The mapping the file holds, unchecked; an absent or empty file is an empty mapping. Raises BadPolicy."""
+    """The mapping the file holds, unchecked; an absent or empty file is an empty mapping. Raises
+    BadPolicy.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -67,15 +73,24 @@ def mapping(raw: bytes, *, path: Path) -> dict[str, Any]:
 
 
 def told(error: ValidationError) -> list[str]:
-    """At most five problems in words, without the values: a value in the wrong place may be a secret."""
+    """At most five problems in words, without the values: a value in the wrong place may be a
+    secret.
+    """
     items = error.errors(include_input=False, include_url=False)
-    words = [f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in items[:MAX_PROBLEMS]]
+    words = [
+        f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
+        for item in items[:MAX_PROBLEMS]
+    ]
     return words + ([f"and {len(items) - MAX_PROBLEMS} more"] if len(items) > MAX_PROBLEMS else [])
 
 
 def overlaid(policy: Policy, *, overrides: Mapping[str, Any]) -> Policy:
     """What the environment says goes before the file, but either alone may pull the kill switch."""
-    content = {**policy.model_dump(), **overrides, "enabled": policy.enabled and overrides.get("enabled", True)}
+    content = {
+        **policy.model_dump(),
+        **overrides,
+        "enabled": policy.enabled and overrides.get("enabled", True),
+    }
     return Policy.model_validate(content)
 
 
@@ -97,20 +112,28 @@ class PolicyFile:
             if stamp != self._seen:
                 self._reload()
                 self._seen = stamp
-            return self._good or overlaid(Policy(enabled=False), overrides=self.overrides), self._problem
+            return self._good or overlaid(
+                Policy(enabled=False), overrides=self.overrides
+            ), self._problem
 
     def _reload(self) -> None:
         try:
             self._good, self._problem = load(self.path, overrides=self.overrides), None
             learn(self._good)
         except BadPolicy as error:
-            kept = "the last good policy stays in force" if self._good else "nothing is done until it is mended; deliveries are kept"
+            kept = (
+                "the last good policy stays in force"
+                if self._good
+                else "nothing is done until it is mended; deliveries are kept"
+            )
             self._problem = f"{error} ({kept})"
             logger.error("policy: %s", self._problem)
 
 
 def learn(policy: Policy) -> None:
-    """What the policy names or holds is masked from here on: secrets of hooks, credentials in clone URLs."""
+    """What the policy names or holds is masked from here on: secrets of hooks, credentials in clone
+    URLs.
+    """
     secrecy.learn_from(policy)
     for hook in policy.hooks:
         hooks.narrow(hook, settings=os.environ)
@@ -131,7 +154,12 @@ _files_lock = threading.Lock()
 
 def current() -> tuple[Policy, str | None]:
     """The policy in force for this process, and what is wrong with its file where something is."""
-    path, overrides = Path(settings.CI_HEALING["POLICY_FILE"]), settings.CI_HEALING["POLICY_OVERRIDES"]
+    path, overrides = (
+        Path(settings.CI_HEALING["POLICY_FILE"]),
+        settings.CI_HEALING["POLICY_OVERRIDES"],
+    )
     with _files_lock:
-        file = _files.setdefault((path, repr(sorted(overrides.items()))), PolicyFile(path, overrides=overrides))
+        file = _files.setdefault(
+            (path, repr(sorted(overrides.items()))), PolicyFile(path, overrides=overrides)
+        )
     return file.current()

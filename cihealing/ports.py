@@ -1,7 +1,8 @@
-"""What the core asks of the world: Protocols, the frozen bundle of them, and the two expected errors.
+"""What the core asks of the world: Protocols, the frozen bundle of them, and the two expected
+errors.
 
-A port takes and gives values of the domain. Implementations live in `adapters/`, `fixers/`, `capabilities/`;
-only `registry.py` knows their names.
+A port takes and gives values of the domain. Implementations live in `adapters/`, `fixers/`,
+`capabilities/`; only `registry.py` knows their names.
 """
 
 from __future__ import annotations
@@ -16,12 +17,22 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from cihealing.domain.policy import Policy, Project, RepositoryPolicy
-from cihealing.domain.values import Digest, ExecutionRef, Failure, Objection, Observation, Owner, Result
+from cihealing.domain.values import (
+    Digest,
+    ExecutionRef,
+    Failure,
+    Objection,
+    Observation,
+    Owner,
+    Result,
+)
 from cihealing.tree import Tree as Tree
 
 
 class TransientError(Exception):
-    """Try again later, with jitter; no attempt is spent. `retry_after` in seconds, where the other side named it."""
+    """Try again later, with jitter; no attempt is spent. `retry_after` in seconds, where the other
+    side named it.
+    """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -33,7 +44,9 @@ class PermanentError(Exception):
 
 
 class Cancelled(Exception):
-    """The work was called off (lease lost, run aborted) and its processes are dead. Nothing is to be recorded."""
+    """The work was called off (lease lost, run aborted) and its processes are dead. Nothing is to
+    be recorded.
+    """
 
 
 class Again(Exception):
@@ -45,19 +58,20 @@ class Again(Exception):
 
 
 class BadSignature(Exception):
-    """The request is not authentic. The message says which header was missing, malformed, wrong or stale; never a secret."""
+    """The request is not authentic. The message says which header was missing, malformed, wrong or
+    stale; never a secret.
+    """
 
 
 class BadPayload(Exception):
     """Authentic, but not of the shape this provider sends. The message names the field."""
 
 
-# ---------------------------------------------------------------- CI
-
-
 @dataclass(frozen=True, kw_only=True)
 class RawRequest:
-    """One inbound request before anything is parsed. Header names are lower-case; values may hold any character."""
+    """One inbound request before anything is parsed. Header names are lower-case; values may hold
+    any character.
+    """
 
     headers: Mapping[str, str]
     body: bytes
@@ -68,7 +82,8 @@ class RawRequest:
 class CIAdapter(Protocol):
     """What one CI provider says and takes. Modules implement it; they hold no state.
 
-    `name` is the provider's name in the webhook path; `can_parse(headers)` tells nothing: `parse` answers Ignored for what is no result.
+    `name` is the provider's name in the webhook path; `can_parse(headers)` tells nothing: `parse`
+    answers Ignored for what is no result.
     """
 
     name: str
@@ -76,7 +91,8 @@ class CIAdapter(Protocol):
     def verify(self, request: RawRequest, secrets: Sequence[str]) -> str:
         """The delivery id of an authentic request (the provider's own, else SHA-256 of the body).
 
-        Any of `secrets` may have signed it (rotation). No secret, or an empty one, never verifies. Raises BadSignature.
+        Any of `secrets` may have signed it (rotation). No secret, or an empty one, never verifies.
+        Raises BadSignature.
         """
 
     def parse(self, request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
@@ -86,28 +102,31 @@ class CIAdapter(Protocol):
         """The log of a failed job. Raises NoLog, TransientError (not there yet)."""
 
     def expand(self, coarse: Result, *, settings: Mapping[str, str]) -> list[Result]:
-        """The job results a coarse (workflow, pipeline) result stands for. Raises NoLog, TransientError."""
+        """The job results a coarse (workflow, pipeline) result stands for. Raises NoLog,
+        TransientError.
+        """
 
     def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
-        """Ask CI to run the job again on the same commit; returns a handle of at most 200 characters.
+        """Ask CI to run the job again on the same commit; returns a handle of at most 200
+        characters.
 
-        `execution` says repository, branch, commit, job, host, jobRunId, attempt, parentId, pipelineUrl and how many were `asked` for
-        before; `rerun` tells one rerun from another.
-        Asked for the same `rerun` again it may answer the same. Raises TransientError, PermanentError.
+        `execution` says repository, branch, commit, job, host, jobRunId, attempt, parentId,
+        pipelineUrl and how many were `asked` for before; `rerun` tells one rerun from another.
+        Asked for the same `rerun` again it may answer the same. Raises TransientError,
+        PermanentError.
         """
 
     def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
-        """The result of a rerun where this adapter can tell; None where it will arrive as a webhook.
+        """The result of a rerun where this adapter can tell; None where it will arrive as a
+        webhook.
 
-        Raises TransientError with `retry_after` while the rerun has not ended. Ignored: it was cancelled or skipped.
+        Raises TransientError with `retry_after` while the rerun has not ended. Ignored: it was
+        cancelled or skipped.
         """
 
 
 class NoLog(Exception):
     """No log can be had; the message names the exact setting that would bring it."""
-
-
-# ---------------------------------------------------------------- sandbox and trees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +139,9 @@ class Ran:
     timed_out: bool = False
     truncated: bool = False
     exceeded: str = ""
-    """Which of the repository's limits was exceeded, in words; the command was ended for it and says nothing about the code."""
+    """Which of the repository's limits was exceeded, in words; the command was ended for it and
+    says nothing about the code.
+    """
 
 
 class Sandbox(Protocol):
@@ -128,66 +149,114 @@ class Sandbox(Protocol):
 
     name: str
 
-    def run(self, command: str, *, tree: Path, workdir: str, environment: Mapping[str, str], timeout: float) -> Ran:
-        """Run `command` with /bin/sh in `workdir` below `tree`. Raises TransientError where the sandbox itself could not start."""
+    def run(
+        self,
+        command: str,
+        *,
+        tree: Path,
+        workdir: str,
+        environment: Mapping[str, str],
+        timeout: float,
+    ) -> Ran:
+        """Run `command` with /bin/sh in `workdir` below `tree`. Raises TransientError where the
+        sandbox itself could not start.
+        """
 
 
 class Trees(Protocol):
     """Mirrors and worktrees of the repositories policy names."""
 
-    def at(self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = "") -> AbstractContextManager[Tree]:
-        """A private worktree of exactly this commit, patched with a unified diff if given; gone afterwards.
+    def at(
+        self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = ""
+    ) -> AbstractContextManager[Tree]:
+        """A private worktree of exactly this commit, patched with a unified diff if given; gone
+        afterwards.
 
-        Raises PermanentError (no clone URL, unknown commit, patch does not apply), TransientError (fetch failed).
+        Raises PermanentError (no clone URL, unknown commit, patch does not apply), TransientError
+        (fetch failed).
         """
 
-    def merge_base(self, repository: str, commit: str, branch: str, *, policy: RepositoryPolicy) -> str | None: ...
+    def merge_base(
+        self, repository: str, commit: str, branch: str, *, policy: RepositoryPolicy
+    ) -> str | None: ...
 
-    def first_parent(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> str | None: ...
+    def first_parent(
+        self, repository: str, commit: str, *, policy: RepositoryPolicy
+    ) -> str | None: ...
 
     def head(self, repository: str, branch: str, *, policy: RepositoryPolicy) -> str | None:
         """The commit a branch of the origin points at now; None where there is no such branch."""
 
-    def owner(self, repository: str, commit: str, files: Sequence[str], *, policy: RepositoryPolicy) -> Owner | None:
+    def owner(
+        self, repository: str, commit: str, files: Sequence[str], *, policy: RepositoryPolicy
+    ) -> Owner | None:
         """CODEOWNERS of `files`, else their last author, else the commit's author."""
 
-    def read_file(self, repository: str, commit: str, path: str, *, policy: RepositoryPolicy) -> str | None: ...
+    def read_file(
+        self, repository: str, commit: str, path: str, *, policy: RepositoryPolicy
+    ) -> str | None: ...
 
     def show(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> str:
-        """What the commit changed against its first parent, as text, bounded; empty for the first commit of all."""
+        """What the commit changed against its first parent, as text, bounded; empty for the first
+        commit of all.
+        """
 
     def between(self, repository: str, commit: str, other: str, *, policy: RepositoryPolicy) -> str:
-        """The unified diff from one commit to another; raises PermanentError where one is unknown."""
+        """The unified diff from one commit to another; raises PermanentError where one is
+        unknown.
+        """
 
     def diff(self, tree: Tree) -> str:
-        """What was changed below `tree.root` since `at` yielded it, as a unified diff; empty where nothing was.
+        """What was changed below `tree.root` since `at` yielded it, as a unified diff; empty where
+        nothing was.
 
-        Never run git inside `tree.root` oneself once repository code ran there: its `.git/config` may name programs to run.
+        Never run git inside `tree.root` oneself once repository code ran there: its `.git/config`
+        may name programs to run.
         """
 
 
 class Runner(Protocol):
     """Runs a project's command over a tree and says what was seen."""
 
-    def project(self, repository: str, commit: str, *, base: str, job: str, command_hint: str, policy: RepositoryPolicy) -> Project | None:
-        """The project a job stands for: policy, else `.cihealing.yml` at `base`, else the project type; None where none fits."""
-
-    def observe(
-        self, repository: str, commit: str, *, project: Project, policy: RepositoryPolicy,
-        patch: str = "", canary: bool = False, variant: str = "", tests: Sequence[str] = (),
-    ) -> tuple[Observation, str]:  # fmt: skip
-        """One run in the sandbox: the observation (its `log` still empty) and the redacted, bounded output.
-
-        `variant` is "", "verbose" or "isolated" (then `tests` are run alone). Raises TransientError, PermanentError.
+    def project(
+        self,
+        repository: str,
+        commit: str,
+        *,
+        base: str,
+        job: str,
+        command_hint: str,
+        policy: RepositoryPolicy,
+    ) -> Project | None:
+        """The project a job stands for: policy, else `.cihealing.yml` at `base`, else the project
+        type; None where none fits.
         """
 
+    def observe(
+        self,
+        repository: str,
+        commit: str,
+        *,
+        project: Project,
+        policy: RepositoryPolicy,
+        patch: str = "",
+        canary: bool = False,
+        variant: str = "",
+        tests: Sequence[str] = (),
+    ) -> tuple[Observation, str]:
+        """One run in the sandbox: the observation (its `log` still empty) and the redacted, bounded
+        output.
 
-# ---------------------------------------------------------------- fixers, guard, forge
+        `variant` is "", "verbose" or "isolated" (then `tests` are run alone). Raises
+        TransientError, PermanentError.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class FixContext:
-    """What a fixer may look at. `tree` is a worktree it may write into; `sandbox` runs a command over it."""
+    """What a fixer may look at. `tree` is a worktree it may write into; `sandbox` runs a command
+    over it.
+    """
 
     failure: Failure
     repository: str
@@ -208,14 +277,17 @@ class Fixer(Protocol):
         """Cheap, from the failure alone."""
 
     def fix(self, context: FixContext) -> str | None:
-        """What was changed in `context.tree`, told in one sentence; None where there is nothing it can do.
+        """What was changed in `context.tree`, told in one sentence; None where there is nothing it
+        can do.
 
         It changes files only below the tree.
         """
 
 
 class Guard(Protocol):
-    def __call__(self, patch: str, *, policy: Policy, repository: RepositoryPolicy | None = None) -> list[Objection]: ...
+    def __call__(
+        self, patch: str, *, policy: Policy, repository: RepositoryPolicy | None = None
+    ) -> list[Objection]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,12 +299,11 @@ class Published:
     merged: bool
 
 
-# ---------------------------------------------------------------- models
-
-
 @dataclass(frozen=True, kw_only=True)
 class ModelRequest:
-    """One question to one model. `timeout` in seconds over the whole call; the answer is JSON of the schema `prompting.answer.Answer`."""
+    """One question to one model. `timeout` in seconds over the whole call; the answer is JSON of
+    the schema `prompting.answer.Answer`.
+    """
 
     provider: str
     """`anthropic`, `openai`, `gemini`, `grok` or `offline`."""
@@ -245,10 +316,14 @@ class ModelRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelReply:
-    """What came back and was paid for, of use or not. Tokens as the provider counted them, 0 where it did not say."""
+    """What came back and was paid for, of use or not. Tokens as the provider counted them, 0 where
+    it did not say.
+    """
 
     outcome: str
-    """`answered`, `malformed` (not JSON of the schema), `truncated` (partial) or `refused` (by the model or its filter)."""
+    """`answered`, `malformed` (not JSON of the schema), `truncated` (partial) or `refused` (by the
+    model or its filter).
+    """
     text: str
     """The answer's JSON as sent by the model; of another outcome whatever came."""
     model: str
@@ -262,20 +337,33 @@ class ModelReply:
 
 
 class ModelFailed(Exception):
-    """No answer came. `kind` is stable; `again` says whether trying later or elsewhere is worth it (the attempt is not spent).
+    """No answer came. `kind` is stable; `again` says whether trying later or elsewhere is worth it
+    (the attempt is not spent).
 
-    Again: `rate_limited` (429; `retry_after` in seconds where it was named), `overloaded` (529, 503), `server_error` (5xx), `timeout`,
-    `unreachable`. Not again: `bad_request` (400, 422), `unauthorized` (401, 403), `spend_cap` (402, and 429 that says so), `unknown_model`
-    (404), `crashed` (the subprocess died), `not_configured` (no key, no model).
+    Again: `rate_limited` (429; `retry_after` in seconds where it was named), `overloaded` (529,
+    503), `server_error` (5xx), `timeout`,
+    `unreachable`. Not again: `bad_request` (400, 422), `unauthorized` (401, 403), `spend_cap` (402,
+    and 429 that says so), `unknown_model` (404), `crashed` (the subprocess died), `not_configured`
+    (no key, no model).
     """
 
-    def __init__(self, message: str, *, kind: str, again: bool, retry_after: float | None = None, seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str,
+        again: bool,
+        retry_after: float | None = None,
+        seconds: float = 0.0,
+    ) -> None:
         super().__init__(message)
         self.kind, self.again, self.retry_after, self.seconds = kind, again, retry_after, seconds
 
 
 class Model(Protocol):
-    """A language model behind a provider: asked in a subprocess that holds its own key and nothing else."""
+    """A language model behind a provider: asked in a subprocess that holds its own key and nothing
+    else.
+    """
 
     def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
         """Raises ModelFailed, Cancelled."""
@@ -286,16 +374,23 @@ class Model(Protocol):
     def default_model(self, provider: str, *, settings: Mapping[str, str]) -> str:
         """From `<PROVIDER>_DEFAULT_MODEL`; empty where none is set and none is usual."""
 
-    def price(self, provider: str, model: str, *, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float | None:
+    def price(
+        self,
+        provider: str,
+        model: str,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        cached_tokens: int = 0,
+    ) -> float | None:
         """USD; None where nobody knows the price (a local model costs what policy says)."""
-
-
-# ---------------------------------------------------------------- forges
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileEdit:
-    """One file as the patch leaves it; `content` None: deleted. `mode` is git's (100644 or 100755)."""
+    """One file as the patch leaves it; `content` None: deleted. `mode` is git's (100644 or
+    100755).
+    """
 
     path: str
     content: bytes | None
@@ -304,7 +399,9 @@ class FileEdit:
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """What is to be brought to the branch `branch`, which must still be at `head`. `patch` and `files` say the same."""
+    """What is to be brought to the branch `branch`, which must still be at `head`. `patch` and
+    `files` say the same.
+    """
 
     run_id: str
     repository: str
@@ -368,51 +465,104 @@ class HeadMoved(Exception):
 
 
 class Forge(Protocol):
-    """Where changes are opened and merged. Idempotent by `run_id`: a repeated call finds what the first one did.
+    """Where changes are opened and merged. Idempotent by `run_id`: a repeated call finds what the
+    first one did.
 
-    A change is named by its URL. Every call raises TransientError (5xx, secondary limits with `retry_after`, time-outs) and PermanentError
-    (401, 403, 404, 409, 422 that mean it; the message says what to do). `settings` are named as in `Tools.settings`.
+    A change is named by its URL. Every call raises TransientError (5xx, secondary limits with
+    `retry_after`, time-outs) and PermanentError (401, 403, 404, 409, 422 that mean it; the message
+    says what to do). `settings` are named as in `Tools.settings`.
     """
 
     name: str
     opens_changes: bool
     """False where publishing merges at once (a local git repository)."""
 
-    def publish(self, proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Published:
-        """Open the change (or merge it, where none can be open). Adopts the branch and the change that exist. Raises HeadMoved."""
-
-    def planned(self, proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> list[Call]:
-        """The calls `publish` would make, none sent; what only the forge can know stands as `<…>`."""
-
-    def merge(self, proposal: Proposal, *, url: str, sha: str, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Published:
-        """Merge the open change, bound to `sha` as its head; never around branch protection. Raises HeadMoved where the head is another."""
-
-    def look(self, url: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Change: ...
-
-    def close(self, url: str, *, run_id: str, reason: str, policy: RepositoryPolicy, settings: Mapping[str, str]) -> None:
-        """Close the change, say why in our comment, delete our branch. A change that is gone is closed."""
-
-    def say(self, *, run_id: str, repository: str, commit: str, change: str, text: str, how: str, policy: RepositoryPolicy,
-            settings: Mapping[str, str]) -> str:  # fmt: skip
-        """One neutral check run on `commit` (`how` "check") or one comment (`how` "comment") that is edited when said again. Its URL.
-
-        `change` is the URL of the change to comment on; empty: the open change of others whose head is `commit`, where there is one.
+    def publish(
+        self, proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+    ) -> Published:
+        """Open the change (or merge it, where none can be open). Adopts the branch and the change
+        that exist. Raises HeadMoved.
         """
 
-    def opted_out(self, repository: str, commit: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> bool:
+    def planned(
+        self, proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+    ) -> list[Call]:
+        """The calls `publish` would make, none sent; what only the forge can know stands as
+        `<…>`.
+        """
+
+    def merge(
+        self,
+        proposal: Proposal,
+        *,
+        url: str,
+        sha: str,
+        policy: RepositoryPolicy,
+        settings: Mapping[str, str],
+    ) -> Published:
+        """Merge the open change, bound to `sha` as its head; never around branch protection. Raises
+        HeadMoved where the head is another.
+        """
+
+    def look(
+        self, url: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+    ) -> Change: ...
+
+    def close(
+        self,
+        url: str,
+        *,
+        run_id: str,
+        reason: str,
+        policy: RepositoryPolicy,
+        settings: Mapping[str, str],
+    ) -> None:
+        """Close the change, say why in our comment, delete our branch. A change that is gone is
+        closed.
+        """
+
+    def say(
+        self,
+        *,
+        run_id: str,
+        repository: str,
+        commit: str,
+        change: str,
+        text: str,
+        how: str,
+        policy: RepositoryPolicy,
+        settings: Mapping[str, str],
+    ) -> str:
+        """One neutral check run on `commit` (`how` "check") or one comment (`how` "comment") that
+        is edited when said again. Its URL.
+
+        `change` is the URL of the change to comment on; empty: the open change of others whose head
+        is `commit`, where there is one.
+        """
+
+    def opted_out(
+        self, repository: str, commit: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+    ) -> bool:
         """Whether the open change this commit is the head of carries the label `cihealing:off`."""
 
-    def may(self, login: str, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> bool:
-        """Whether this person (a login at the forge) may themself push to the repository. Unknown people may not."""
+    def may(
+        self, login: str, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+    ) -> bool:
+        """Whether this person (a login at the forge) may themself push to the repository. Unknown
+        people may not.
+        """
 
     def excess(self, *, settings: Mapping[str, str]) -> list[str]:
-        """What the credential may do beyond what is needed, in words for `doctor`; empty where nothing or nobody can tell."""
+        """What the credential may do beyond what is needed, in words for `doctor`; empty where
+        nothing or nobody can tell.
+        """
 
-    def leave(self, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> list[str]:
-        """Close our changes, delete our branches and comments, revoke our hooks; what was done, in words."""
-
-
-# ---------------------------------------------------------------- chat
+    def leave(
+        self, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+    ) -> list[str]:
+        """Close our changes, delete our branches and comments, revoke our hooks; what was done, in
+        words.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -426,7 +576,9 @@ class Button:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What people are told of one run. Every text is plain: the adapter escapes it, it can neither mention, link nor format."""
+    """What people are told of one run. Every text is plain: the adapter escapes it, it can neither
+    mention, link nor format.
+    """
 
     run_id: str
     title: str
@@ -449,14 +601,13 @@ class Chat(Protocol):
     def configured(self, *, settings: Mapping[str, str]) -> bool: ...
 
     def tell(self, message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
-        """Post it, or with `handle` change what was posted; a handle for the next time, empty where nothing can be changed.
+        """Post it, or with `handle` change what was posted; a handle for the next time, empty where
+        nothing can be changed.
 
-        Asked again without a handle, it looks for what it may have posted before, where the other side lets it. Raises TransientError
-        (surely not posted, or harmless to repeat), PermanentError.
+        Asked again without a handle, it looks for what it may have posted before, where the other
+        side lets it. Raises TransientError (surely not posted, or harmless to repeat),
+        PermanentError.
         """
-
-
-# ---------------------------------------------------------------- the bundle
 
 
 class Artifacts(Protocol):
@@ -469,14 +620,20 @@ class Artifacts(Protocol):
 class History(Protocol):
     """What happened to a job before, as far as the service was told."""
 
-    def last_green(self, repository: str, job: str, branch: str, *, before: datetime) -> Green | None:
+    def last_green(
+        self, repository: str, job: str, branch: str, *, before: datetime
+    ) -> Green | None:
         """The newest commit this job was green on, on this branch."""
 
     def reruns(self, repository: str, commit: str, job: str) -> int:
         """Reruns asked for so far for this job on this commit, over all runs."""
 
-    def similar_fixes(self, repository: str, *, error_hash: str, error_type: str, limit: int = 2) -> list[PastFix]:
-        """Patches that were merged for failures like this one, in this repository; the same fingerprint first, then the newest."""
+    def similar_fixes(
+        self, repository: str, *, error_hash: str, error_type: str, limit: int = 2
+    ) -> list[PastFix]:
+        """Patches that were merged for failures like this one, in this repository; the same
+        fingerprint first, then the newest.
+        """
 
     def refused_patches(self, repository: str, error_hash: str) -> set[Digest]:
         """Patches a person denied for this failure, on whichever commit: never proposed again."""
@@ -485,7 +642,9 @@ class History(Protocol):
         """Who else meets this failure."""
 
     def parent_of(self, execution: ExecutionRef) -> str:
-        """The provider's id of the coarser thing (workflow run, pipeline) a job run is part of; empty where it was not told."""
+        """The provider's id of the coarser thing (workflow run, pipeline) a job run is part of;
+        empty where it was not told.
+        """
 
     def first_red(self, repository: str, job: str, error_hash: str) -> Red | None:
         """The oldest execution that failed with this fingerprint."""
@@ -499,8 +658,10 @@ class PastFix:
 
 @dataclass(frozen=True, kw_only=True)
 class Affected:
-    """`runs` and `branches` of the same repository with the same failure; `cluster`: runs of any repository gathered in one cluster;
-    `waiting`: runs attached to this one."""
+    """`runs` and `branches` of the same repository with the same failure; `cluster`: runs of any
+    repository gathered in one cluster;
+    `waiting`: runs attached to this one.
+    """
 
     runs: int = 0
     waiting: int = 0
@@ -535,7 +696,9 @@ class Tools:
     model: Model | None = None
     """None: diagnoses come from rules alone."""
     chats: Sequence[Chat] = ()
-    cancelling: Callable[[threading.Event], AbstractContextManager[None]] = lambda _event: nullcontext()
+    cancelling: Callable[[threading.Event], AbstractContextManager[None]] = lambda _event: (
+        nullcontext()
+    )
     """Within it, processes are killed and Cancelled is raised soon after the event is set."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """`CI_HEALING_*` settings adapters may need (tokens, base URLs), by name."""

@@ -1,4 +1,6 @@
-"""Rows from facts. A row is a pure function of the folded state, so `rebuild` can only write the same rows again."""
+"""Rows from facts. A row is a pure function of the folded state, so `rebuild` can only write the
+same rows again.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ from cihealing.models import (
     Run,
     Spend,
     StoredEvent,
-)  # fmt: skip
+)
 
 SMALL = ("fingerprint.", "spend.", "message.")
 """Streams of a few facts each, by how the tag of the first begins."""
@@ -37,39 +39,76 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 _state = msgspec.json.Encoder(order="deterministic")
 
 
-# ---------------------------------------------------------------- runs
-
-
 def run_row(run: RunState, *, max_attempts: int) -> Run:
     """The read row of a run, unsaved. `max_attempts` comes from the policy the run pins."""
     return Run(
-        id=run.id, version=run.version, generation=run.generation, provider=run.provider, repository=run.repository, branch=run.branch,
-        commit=run.commit, job=run.job, pipeline_url=run.pipeline_url, error_hash=run.error_hash, error_type=run.error_type[:200],
-        error_summary=run.summary[:400], status=run.status, stage=run.stage, failure_class=run.failure_class, confidence=run.confidence,
-        blame=run.blame or "", owner=run.owner.name[:300] if run.owner else "", evidence=run.evidence, attempt_count=len(run.attempts),
-        max_attempts=max_attempts, pr_url=run.pr_url, escalation_reason=run.escalation_reason[:1000], resolution=run.resolution,
-        attached_to=run.attached_to, cluster_leader=run.cluster_leader, cost_usd=run.cost_usd,
-        patch_hash=run.patch, report=run.report, awaiting_rerun=run.open and run.awaited_rerun is not None,
-        reruns=len(run.reruns), created_at=run.created_at or EPOCH, updated_at=run.updated_at or EPOCH, state=_state.encode(run).decode(),
-    )  # fmt: skip
+        id=run.id,
+        version=run.version,
+        generation=run.generation,
+        provider=run.provider,
+        repository=run.repository,
+        branch=run.branch,
+        commit=run.commit,
+        job=run.job,
+        pipeline_url=run.pipeline_url,
+        error_hash=run.error_hash,
+        error_type=run.error_type[:200],
+        error_summary=run.summary[:400],
+        status=run.status,
+        stage=run.stage,
+        failure_class=run.failure_class,
+        confidence=run.confidence,
+        blame=run.blame or "",
+        owner=run.owner.name[:300] if run.owner else "",
+        evidence=run.evidence,
+        attempt_count=len(run.attempts),
+        max_attempts=max_attempts,
+        pr_url=run.pr_url,
+        escalation_reason=run.escalation_reason[:1000],
+        resolution=run.resolution,
+        attached_to=run.attached_to,
+        cluster_leader=run.cluster_leader,
+        cost_usd=run.cost_usd,
+        patch_hash=run.patch,
+        report=run.report,
+        awaiting_rerun=run.open and run.awaited_rerun is not None,
+        reruns=len(run.reruns),
+        created_at=run.created_at or EPOCH,
+        updated_at=run.updated_at or EPOCH,
+        state=_state.encode(run).decode(),
+    )
 
 
 def attempt_rows(run: RunState) -> Iterator[Attempt]:
     for attempt in (*run.past_attempts, *run.attempts):
         body = _state.encode(attempt).decode()
-        yield Attempt(run_id=run.id, generation=attempt.generation, number=attempt.number, status=attempt.status, body=body)
+        yield Attempt(
+            run_id=run.id,
+            generation=attempt.generation,
+            number=attempt.number,
+            status=attempt.status,
+            body=body,
+        )
 
 
 RUN_FIELDS = [f.name for f in Run._meta.concrete_fields if f.name != "id"]
 
 
 def project_run(run: RunState, *, max_attempts: int) -> None:
-    """Write the rows of a run as they follow from its state. Raises IntegrityError where another run holds the base claim."""
+    """Write the rows of a run as they follow from its state. Raises IntegrityError where another
+    run holds the base claim.
+    """
     Run.objects.bulk_create(
-        [run_row(run, max_attempts=max_attempts)], update_conflicts=True, unique_fields=["id"], update_fields=RUN_FIELDS
+        [run_row(run, max_attempts=max_attempts)],
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=RUN_FIELDS,
     )
     Attempt.objects.bulk_create(
-        attempt_rows(run), update_conflicts=True, unique_fields=["run", "generation", "number"], update_fields=["status", "body"]
+        attempt_rows(run),
+        update_conflicts=True,
+        unique_fields=["run", "generation", "number"],
+        update_fields=["status", "body"],
     )
     _project_claim(run)
     _project_cluster(run)
@@ -80,7 +119,12 @@ def _project_claim(run: RunState) -> None:
     if not (run.claimed_base and run.open):
         held.delete()
     elif not held.update(error_hash=run.error_hash):
-        BaseClaim.objects.create(repository=run.repository, branch=run.claimed_base, error_hash=run.error_hash, run_id=run.id)
+        BaseClaim.objects.create(
+            repository=run.repository,
+            branch=run.claimed_base,
+            error_hash=run.error_hash,
+            run_id=run.id,
+        )
 
 
 def _project_cluster(run: RunState) -> None:
@@ -89,24 +133,40 @@ def _project_cluster(run: RunState) -> None:
     if not (run.leads_cluster and run.open):
         held.delete()
     elif not held.update(error_hash=run.error_hash):
-        ClusterClaim.objects.create(error_hash=run.error_hash, run_id=run.id, opened_at=run.created_at or EPOCH)
+        ClusterClaim.objects.create(
+            error_hash=run.error_hash, run_id=run.id, opened_at=run.created_at or EPOCH
+        )
 
 
 def cluster(error_hash: str) -> tuple[UUID, datetime] | None:
     """(who stands for this failure of the machines, since when); None where nobody does."""
-    return ClusterClaim.objects.filter(error_hash=error_hash).values_list("run_id", "opened_at").first()
+    return (
+        ClusterClaim.objects.filter(error_hash=error_hash)
+        .values_list("run_id", "opened_at")
+        .first()
+    )
 
 
 def left_behind(leader: UUID | None = None) -> list[tuple[UUID, UUID]]:
-    """(run, its leader) for each attached run that goes on though its leader stopped; of one leader, or of all."""
+    """(run, its leader) for each attached run that goes on though its leader stopped; of one
+    leader, or of all.
+    """
     leaders = Run.objects.filter(id=OuterRef("attached_to"))
-    behind = Q(Exists(leaders.filter(status__in=ENDED))) | Q(Exists(leaders.filter(status=RunStatus.ESCALATED)), status=RunStatus.RUNNING)
-    attached = Run.objects.filter(attached_to__isnull=False) if leader is None else Run.objects.filter(attached_to=leader)
-    rows = attached.exclude(status__in=ENDED).filter(behind).order_by("created_at").values_list("id", "attached_to")
+    behind = Q(Exists(leaders.filter(status__in=ENDED))) | Q(
+        Exists(leaders.filter(status=RunStatus.ESCALATED)), status=RunStatus.RUNNING
+    )
+    attached = (
+        Run.objects.filter(attached_to__isnull=False)
+        if leader is None
+        else Run.objects.filter(attached_to=leader)
+    )
+    rows = (
+        attached.exclude(status__in=ENDED)
+        .filter(behind)
+        .order_by("created_at")
+        .values_list("id", "attached_to")
+    )
     return [(run_id, led_by) for run_id, led_by in rows if led_by]
-
-
-# ---------------------------------------------------------------- deliveries
 
 
 def project_delivery(delivery_id: UUID, envelopes: Sequence[e.Envelope]) -> None:
@@ -117,10 +177,21 @@ def project_delivery(delivery_id: UUID, envelopes: Sequence[e.Envelope]) -> None
     judged = outcomes(envelopes)
     done = all(o is not None for o in judged)
     row = Delivery(
-        id=delivery_id, hook=first.event.hook, key=first.event.key, provider=first.event.provider, received_at=first.at,
-        version=len(envelopes), status="done" if done else "reading", outcomes=msgspec.json.encode([_outcome(o) for o in judged]).decode(),
-    )  # fmt: skip
-    Delivery.objects.bulk_create([row], update_conflicts=True, unique_fields=["id"], update_fields=["version", "status", "outcomes"])
+        id=delivery_id,
+        hook=first.event.hook,
+        key=first.event.key,
+        provider=first.event.provider,
+        received_at=first.at,
+        version=len(envelopes),
+        status="done" if done else "reading",
+        outcomes=msgspec.json.encode([_outcome(o) for o in judged]).decode(),
+    )
+    Delivery.objects.bulk_create(
+        [row],
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["version", "status", "outcomes"],
+    )
     _project_executions(delivery_id, first, envelopes, judged)
 
 
@@ -151,14 +222,29 @@ def _outcome(judged: e.ResultJudged | None) -> dict[str, object]:
     if judged is None:
         return {"runId": None, "status": "reading", "deduplicated": False, "ignored": ""}
     run = str(judged.run) if judged.run else None
-    return {"runId": run, "status": judged.status, "deduplicated": judged.deduplicated, "ignored": judged.ignored}
+    return {
+        "runId": run,
+        "status": judged.status,
+        "deduplicated": judged.deduplicated,
+        "ignored": judged.ignored,
+    }
 
 
 def _project_executions(
-    delivery_id: UUID, first: e.Envelope, envelopes: Sequence[e.Envelope], judged: Sequence[e.ResultJudged | None]
+    delivery_id: UUID,
+    first: e.Envelope,
+    envelopes: Sequence[e.Envelope],
+    judged: Sequence[e.ResultJudged | None],
 ) -> None:
     rows = [
-        execution_row(result, delivery_id=delivery_id, position=i, received_at=first.at, log=log, judged=judged[i])
+        execution_row(
+            result,
+            delivery_id=delivery_id,
+            position=i,
+            received_at=first.at,
+            log=log,
+            judged=judged[i],
+        )
         for i, (result, log) in enumerate(results(envelopes))
         if isinstance(result, Failed | Passed)
     ]
@@ -166,7 +252,9 @@ def _project_executions(
     Execution.objects.bulk_create([r for r in rows if _key(r) not in known])
     for row in rows:
         if known.get(_key(row)) == delivery_id:
-            mine = Execution.objects.filter(provider=row.provider, host=row.host, job_run_id=row.job_run_id, attempt=row.attempt)
+            mine = Execution.objects.filter(
+                provider=row.provider, host=row.host, job_run_id=row.job_run_id, attempt=row.attempt
+            )
             mine.update(run_id=row.run_id, log=row.log)
 
 
@@ -174,7 +262,9 @@ def known_executions(rows: Iterable[Execution]) -> dict[tuple[str, str, str, int
     """Which of them another or this delivery told of already, and which delivery."""
     wanted = {_key(r) for r in rows}
     ids = [key[2] for key in wanted]
-    stored = Execution.objects.filter(job_run_id__in=ids).values_list("provider", "host", "job_run_id", "attempt", "delivery_id")
+    stored = Execution.objects.filter(job_run_id__in=ids).values_list(
+        "provider", "host", "job_run_id", "attempt", "delivery_id"
+    )
     return {(p, h, j, a): d for p, h, j, a, d in stored if (p, h, j, a) in wanted}
 
 
@@ -187,27 +277,53 @@ def key_of(ref: ExecutionRef) -> tuple[str, str, str, int]:
 
 
 def execution_row(
-    result: Failed | Passed, *, delivery_id: UUID, position: int, received_at: datetime, log: str, judged: e.ResultJudged | None
+    result: Failed | Passed,
+    *,
+    delivery_id: UUID,
+    position: int,
+    received_at: datetime,
+    log: str,
+    judged: e.ResultJudged | None,
 ) -> Execution:
     ref = result.execution
     return Execution(
-        provider=ref.provider, host=ref.host, job_run_id=ref.job_run_id, attempt=ref.attempt,
-        outcome="failed" if isinstance(result, Failed) else "passed", repository=result.repository, branch=result.branch,
-        commit=result.commit, job=result.job, pipeline_url=result.pipeline_url, parent_id=result.parent_id, coarse=result.coarse,
-        at=result.finished_at or received_at, delivery_id=delivery_id, position=position, run_id=judged.run if judged else None,
+        provider=ref.provider,
+        host=ref.host,
+        job_run_id=ref.job_run_id,
+        attempt=ref.attempt,
+        outcome="failed" if isinstance(result, Failed) else "passed",
+        repository=result.repository,
+        branch=result.branch,
+        commit=result.commit,
+        job=result.job,
+        pipeline_url=result.pipeline_url,
+        parent_id=result.parent_id,
+        coarse=result.coarse,
+        at=result.finished_at or received_at,
+        delivery_id=delivery_id,
+        position=position,
+        run_id=judged.run if judged else None,
         log=(judged.log if judged else "") or log,
-    )  # fmt: skip
+    )
 
 
 def jobs_reported(coarse: Failed) -> bool:
     """Whether a failed job of this workflow was told of by itself."""
     ref = coarse.execution
-    jobs = Execution.objects.filter(provider=ref.provider, host=ref.host, parent_id=coarse.parent_id, coarse=False, outcome="failed")
+    jobs = Execution.objects.filter(
+        provider=ref.provider,
+        host=ref.host,
+        parent_id=coarse.parent_id,
+        coarse=False,
+        outcome="failed",
+    )
     return bool(coarse.parent_id) and jobs.exists()
 
 
 def green_logs(repository: str, job: str, *, most: int = 3) -> list[str]:
-    """The newest passing logs of a job, redacted: what also stands on green says nothing about red."""
+    """The newest passing logs of a job, redacted: what also stands on green says nothing about
+    red.
+    """
     found = [store.artifact_bytes(digest) for digest in _green(repository, job, most)]
     return [raw.decode("utf-8", "replace") for raw in found if raw]
 
@@ -215,22 +331,30 @@ def green_logs(repository: str, job: str, *, most: int = 3) -> list[str]:
 def packed_green_logs(repository: str, job: str, *, most: int = 3) -> list[bytes]:
     """The same as they are stored."""
     digests = _green(repository, job, most)
-    kept = Artifact.objects.filter(digest__in=digests, content__isnull=False).values_list("digest", "content")
+    kept = Artifact.objects.filter(digest__in=digests, content__isnull=False).values_list(
+        "digest", "content"
+    )
     found = {digest: bytes(content) for digest, content in kept if content is not None}
     return [found[digest] for digest in digests if digest in found]
 
 
 def green_size(repository: str, job: str, *, most: int = 3) -> int:
     """Bytes of these logs."""
-    return Artifact.objects.filter(digest__in=_green(repository, job, most), content__isnull=False).aggregate(all=Sum("size"))["all"] or 0
+    return (
+        Artifact.objects.filter(
+            digest__in=_green(repository, job, most), content__isnull=False
+        ).aggregate(all=Sum("size"))["all"]
+        or 0
+    )
 
 
 def _green(repository: str, job: str, most: int) -> list[Digest]:
-    rows = Execution.objects.filter(repository=repository, job=job, outcome="passed").exclude(log="").order_by("-at")
+    rows = (
+        Execution.objects.filter(repository=repository, job=job, outcome="passed")
+        .exclude(log="")
+        .order_by("-at")
+    )
     return list(rows.values_list("log", flat=True)[:most])
-
-
-# ---------------------------------------------------------------- small streams
 
 
 def project_fingerprint(envelope: e.Envelope) -> None:
@@ -249,10 +373,20 @@ def project_small(stream: UUID, envelope: e.Envelope) -> None:
     match envelope.event:
         case e.SpendReserved() as reserved:
             Spend.objects.create(
-                id=stream, run_id=reserved.run, repository=reserved.repository, branch=reserved.branch, error_hash=reserved.error_hash,
-                number=reserved.number, provider=reserved.provider, model=reserved.model, day=reserved.day, reserved_usd=reserved.usd,
-                usd=reserved.usd, settled="", at=envelope.at,
-            )  # fmt: skip
+                id=stream,
+                run_id=reserved.run,
+                repository=reserved.repository,
+                branch=reserved.branch,
+                error_hash=reserved.error_hash,
+                number=reserved.number,
+                provider=reserved.provider,
+                model=reserved.model,
+                day=reserved.day,
+                reserved_usd=reserved.usd,
+                usd=reserved.usd,
+                settled="",
+                at=envelope.at,
+            )
         case e.SpendSettled(usd=usd, how=how):
             Spend.objects.filter(id=stream).update(usd=usd, settled=how)
         case e.MessagePosted(run=run, chat=chat, kind=kind, handle=handle):
@@ -260,9 +394,6 @@ def project_small(stream: UUID, envelope: e.Envelope) -> None:
             ChatMessage.objects.update_or_create(run_id=run, chat=chat, defaults=row)
         case _:
             project_fingerprint(envelope)
-
-
-# ---------------------------------------------------------------- rebuild
 
 
 def pinned_policy(digest: str) -> Policy:
@@ -273,8 +404,20 @@ def pinned_policy(digest: str) -> Policy:
 
 @transaction.atomic
 def rebuild() -> dict[str, int]:
-    """Write every derived row afresh from the events; the outbox is not touched. Returns how many streams of each kind."""
-    for model in (BaseClaim, ClusterClaim, Attempt, Run, Execution, Delivery, IgnoredFingerprint, Spend, ChatMessage):
+    """Write every derived row afresh from the events; the outbox is not touched. Returns how many
+    streams of each kind.
+    """
+    for model in (
+        BaseClaim,
+        ClusterClaim,
+        Attempt,
+        Run,
+        Execution,
+        Delivery,
+        IgnoredFingerprint,
+        Spend,
+        ChatMessage,
+    ):
         model._default_manager.all().delete()
     counts = {"deliveries": 0, "runs": 0, "fingerprints": 0}
     for stream, tag in _streams():
@@ -294,6 +437,8 @@ def rebuild() -> dict[str, int]:
 
 
 def _streams() -> list[tuple[UUID, str]]:
-    """Every stream with the tag of its first fact, in the order they began (the first to tell of an execution owns its row)."""
+    """Every stream with the tag of its first fact, in the order they began (the first to tell of an
+    execution owns its row).
+    """
     firsts = StoredEvent.objects.filter(version=1).order_by("at", "id")
     return list(firsts.values_list("stream", "tag"))

@@ -22,15 +22,21 @@ class Caller:
 
 
 def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Raises ValueError for what is neither an address nor a CIDR, and for one that would trust everybody."""
+    """Raises ValueError for what is neither an address nor a CIDR, and for one that would trust
+    everybody.
+    """
     found = tuple(ip_network(text, strict=False) for text in texts)
     if wide := [str(network) for network in found if network.prefixlen == 0]:
         raise ValueError(f"{wide[0]} is everybody: name the proxies themselves")
     return found
 
 
-def caller(peer: str, *, forwarded_for: str, proto: str, host: str, trusted: Sequence[Network]) -> Caller | None:
-    """`peer` is who is connected to us, the rest what its headers say; None where it is no trusted proxy."""
+def caller(
+    peer: str, *, forwarded_for: str, proto: str, host: str, trusted: Sequence[Network]
+) -> Caller | None:
+    """`peer` is who is connected to us, the rest what its headers say; None where it is no trusted
+    proxy.
+    """
     address = address_of(peer)
     if address is None or not within(address, trusted):
         return None
@@ -41,7 +47,9 @@ def caller(peer: str, *, forwarded_for: str, proto: str, host: str, trusted: Seq
             break
         address = earlier
     scheme = _last(proto).lower()
-    return Caller(address=str(address), scheme=scheme if scheme in ("http", "https") else "", host=_last(host))
+    return Caller(
+        address=str(address), scheme=scheme if scheme in ("http", "https") else "", host=_last(host)
+    )
 
 
 def _last(value: str) -> str:
@@ -68,7 +76,9 @@ def within(address: Address, trusted: Sequence[Network]) -> bool:
 
 
 def neighbourhood(address: str) -> str | None:
-    """The address limits are counted by: whoever has one IPv6 address has its whole /64. None where it is no address."""
+    """The address limits are counted by: whoever has one IPv6 address has its whole /64. None where
+    it is no address.
+    """
     found = address_of(address)
     if isinstance(found, IPv6Address):
         return str(IPv6Network((found, 64), strict=False).network_address)

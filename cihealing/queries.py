@@ -1,4 +1,6 @@
-"""The only read side: every function takes the viewer, filters by what they may see in the database itself, and returns frozen rows."""
+"""The only read side: every function takes the viewer, filters by what they may see in the database
+itself, and returns frozen rows.
+"""
 
 from __future__ import annotations
 
@@ -51,16 +53,50 @@ from cihealing.rows import (
     Summary,
     TimelineEntry,
     Viewer,
-)  # fmt: skip
+)
 from cihealing.timeline import describe
 
 __all__ = [
-    "SERVICE_VIEWER", "AttemptRow", "Backlog", "BadPage", "BadQuery", "CandidateRow", "DeliveryRow", "ExcerptLine", "ExecutionRow",
-    "GlobalEntry", "IgnoredRow", "Memory", "RepositoryRow", "RerunRow", "RunDetail", "RunPage", "RunRow", "Seen", "Spend", "Summary",
-    "TimelineEntry", "Viewer", "artifact_text", "backlog", "delivery", "events_after", "global_cursor", "global_events_after",
-    "ignored_fingerprints", "memory", "patch_text", "position", "report",
-    "repositories", "run", "run_artifact", "run_row", "runs", "summary",
-]  # fmt: skip
+    "SERVICE_VIEWER",
+    "AttemptRow",
+    "Backlog",
+    "BadPage",
+    "BadQuery",
+    "CandidateRow",
+    "DeliveryRow",
+    "ExcerptLine",
+    "ExecutionRow",
+    "GlobalEntry",
+    "IgnoredRow",
+    "Memory",
+    "RepositoryRow",
+    "RerunRow",
+    "RunDetail",
+    "RunPage",
+    "RunRow",
+    "Seen",
+    "Spend",
+    "Summary",
+    "TimelineEntry",
+    "Viewer",
+    "artifact_text",
+    "backlog",
+    "delivery",
+    "events_after",
+    "global_cursor",
+    "global_events_after",
+    "ignored_fingerprints",
+    "memory",
+    "patch_text",
+    "position",
+    "report",
+    "repositories",
+    "run",
+    "run_artifact",
+    "run_row",
+    "runs",
+    "summary",
+]
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +120,6 @@ class BadPage(BadQuery):
     """No such page; deeper than 10,000 rows only a cursor goes."""
 
 
-# ---------------------------------------------------------------- who sees what
-
-
 def _visible(viewer: Viewer) -> QuerySet[models.Run]:
     return _within(models.Run.objects.all(), viewer, "repository")
 
@@ -94,21 +127,32 @@ def _visible(viewer: Viewer) -> QuerySet[models.Run]:
 def _within(rows: QuerySet[Any], viewer: Viewer, column: str) -> QuerySet[Any]:
     if viewer.unrestricted:
         return rows
-    return rows.filter(**{f"{column}__regex": viewer.pattern()}) if viewer.repositories else rows.none()
+    return (
+        rows.filter(**{f"{column}__regex": viewer.pattern()})
+        if viewer.repositories
+        else rows.none()
+    )
 
 
 def _listed(viewer: Viewer) -> QuerySet[models.Run]:
-    """Attached runs are hidden from lists and rates: the run they are attached to stands for them."""
+    """Attached runs are hidden from lists and rates: the run they are attached to stands for
+    them.
+    """
     return _visible(viewer).filter(attached_to__isnull=True)
 
 
-# ---------------------------------------------------------------- lists
-
-
 def runs(
-    viewer: Viewer, *, page: int = 1, page_size: int = 25, status: str = "", repository: str = "", q: str = "", cursor: str = ""
+    viewer: Viewer,
+    *,
+    page: int = 1,
+    page_size: int = 25,
+    status: str = "",
+    repository: str = "",
+    q: str = "",
+    cursor: str = "",
 ) -> RunPage:
-    """Runs, newest first. `status` may name several, by commas; `q` is looked for in names, hashes and summaries.
+    """Runs, newest first. `status` may name several, by commas; `q` is looked for in names, hashes
+    and summaries.
 
     Raises BadPage, BadQuery.
     """
@@ -136,7 +180,9 @@ def _check_page(page: int, page_size: int) -> None:
         raise BadPage(f"page*pageSize may be at most {DEEPEST:,}: go on with nextCursor as cursor")
 
 
-def _filtered(rows: QuerySet[models.Run], *, status: str, repository: str, q: str) -> QuerySet[models.Run]:
+def _filtered(
+    rows: QuerySet[models.Run], *, status: str, repository: str, q: str
+) -> QuerySet[models.Run]:
     _check_text(status=status, repository=repository, q=q)
     if status:
         rows = rows.filter(status__in=_statuses(status))
@@ -177,7 +223,9 @@ def _mentions(q: str) -> Q:
 
 
 class _RowLessThan(TupleLessThan):
-    """Django writes this out as OR and AND on SQLite, which has compared rows since 3.15 and then uses the index."""
+    """Django writes this out as OR and AND on SQLite, which has compared rows since 3.15 and then
+    uses the index.
+    """
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
         return super(TupleLookupMixin, self).as_sql(compiler, connection)
@@ -188,7 +236,11 @@ def _after(rows: QuerySet[models.Run], cursor: str) -> QuerySet[models.Run]:
 
 
 def _cursor(row: Mapping[str, Any]) -> str:
-    return base64.urlsafe_b64encode(f"{row['created_at'].isoformat()} {row['id']}".encode()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(f"{row['created_at'].isoformat()} {row['id']}".encode())
+        .decode()
+        .rstrip("=")
+    )
 
 
 def _position(cursor: str) -> tuple[datetime, UUID]:
@@ -217,7 +269,9 @@ class _JobId(msgspec.Struct, rename="camel"):
 
 def _job_ids(ids: Sequence[UUID]) -> dict[UUID, str]:
     """The job each run was begun for, as its first fact says."""
-    firsts = models.StoredEvent.objects.filter(stream__in=ids, version=1).values_list("stream", "data")
+    firsts = models.StoredEvent.objects.filter(stream__in=ids, version=1).values_list(
+        "stream", "data"
+    )
     return {stream: msgspec.json.decode(data, type=_JobId).job_id for stream, data in firsts}
 
 
@@ -225,9 +279,6 @@ def run_row(viewer: Viewer, run_id: UUID) -> RunRow | None:
     """The run as a list shows it, attached or not."""
     found = _rows(list(_visible(viewer).filter(id=run_id).values(*COLUMNS)))
     return found[0] if found else None
-
-
-# ---------------------------------------------------------------- one run
 
 
 def run(viewer: Viewer, run_id: UUID) -> RunDetail | None:
@@ -268,11 +319,41 @@ class _Texts:
 
 
 COPIED = (
-    "step", "command", "base_branch", "fork", "failed_at", "strong", "failed_tests", "log", "log_missing", "steps", "skipped", "notes",
-    "late", "project_command", "project_workdir", "project_source", "project_reason", "reproduced", "not_reproduced", "unavailable",
-    "head", "target", "blame_reason", "base_commit", "claimed_base", "approved_act", "publish_failures", "merged_commit", "abort_reason",
-    "successor", "recurrences", "diagnosis", "ran_seconds", "running_since",
-)  # fmt: skip
+    "step",
+    "command",
+    "base_branch",
+    "fork",
+    "failed_at",
+    "strong",
+    "failed_tests",
+    "log",
+    "log_missing",
+    "steps",
+    "skipped",
+    "notes",
+    "late",
+    "project_command",
+    "project_workdir",
+    "project_source",
+    "project_reason",
+    "reproduced",
+    "not_reproduced",
+    "unavailable",
+    "head",
+    "target",
+    "blame_reason",
+    "base_commit",
+    "claimed_base",
+    "approved_act",
+    "publish_failures",
+    "merged_commit",
+    "abort_reason",
+    "successor",
+    "recurrences",
+    "diagnosis",
+    "ran_seconds",
+    "running_since",
+)
 
 
 def _told(state: core.Run) -> dict[str, Any]:
@@ -281,7 +362,9 @@ def _told(state: core.Run) -> dict[str, Any]:
         **{name: getattr(state, name) for name in COPIED},
         "owner_source": state.owner.source if state.owner else "",
         "approved_by": state.approved_by.name if state.approved_by else "",
-        "reruns": tuple(RerunRow(number=r.number, handle=r.handle, outcome=r.outcome) for r in state.reruns),
+        "reruns": tuple(
+            RerunRow(number=r.number, handle=r.handle, outcome=r.outcome) for r in state.reruns
+        ),
         "observations": _seen(state.observations),
         "proof_hash": state.proof,
         "report_hash": state.report,
@@ -296,10 +379,15 @@ def _told(state: core.Run) -> dict[str, Any]:
 
 
 def _act(state: core.Run) -> str:
-    """Where nothing can be open (a local repository) publishing merges at once, and the page says merge."""
+    """Where nothing can be open (a local repository) publishing merges at once, and the page says
+    merge.
+    """
     if state.status is not RunStatus.FIXED or state.approved_by:
         return ""
-    merges = state.change_open or pinned_policy(state.policy).repository(state.repository).forge in MERGING_FORGES
+    merges = (
+        state.change_open
+        or pinned_policy(state.policy).repository(state.repository).forge in MERGING_FORGES
+    )
     return "merge" if merges else "publish"
 
 
@@ -320,7 +408,9 @@ def _actions(state: core.Run) -> tuple[str, ...]:
 
 
 def _seen(items: Iterable[core.Seen]) -> tuple[Seen, ...]:
-    return tuple(Seen(purpose=s.purpose.value, at=s.at, patched=bool(s.patch), seen=s.seen) for s in items)
+    return tuple(
+        Seen(purpose=s.purpose.value, at=s.at, patched=bool(s.patch), seen=s.seen) for s in items
+    )
 
 
 def _read(state: core.Run, texts: _Texts) -> dict[str, Any]:
@@ -335,7 +425,8 @@ def _read(state: core.Run, texts: _Texts) -> dict[str, Any]:
         "frames": failure.frames if failure else (),
         "secrets_masked": failure.secrets_masked if failure else 0,
         "excerpt": tuple(
-            ExcerptLine(line=x.line, text=x.text, root=x.line == root, cited=x.line in cited) for x in (failure.excerpt if failure else ())
+            ExcerptLine(line=x.line, text=x.text, root=x.line == root, cited=x.line in cited)
+            for x in (failure.excerpt if failure else ())
         ),
     }
 
@@ -363,9 +454,19 @@ def _tried(state: core.Run, texts: _Texts) -> dict[str, Any]:
 
 def _attempt(a: core.Attempt, texts: _Texts) -> AttemptRow:
     copied = (
-        "number", "generation", "diagnoser", "proposed_fix", "head", "needs_person", "objections", "failure_reason", "usage", "diagnosis",
-        "started_at", "finished_at",
-    )  # fmt: skip
+        "number",
+        "generation",
+        "diagnoser",
+        "proposed_fix",
+        "head",
+        "needs_person",
+        "objections",
+        "failure_reason",
+        "usage",
+        "diagnosis",
+        "started_at",
+        "finished_at",
+    )
     return AttemptRow(
         **{name: getattr(a, name) for name in copied},
         status=a.status.value,
@@ -379,7 +480,12 @@ def _attempt(a: core.Attempt, texts: _Texts) -> AttemptRow:
 
 def _candidate(c: core.Candidate, texts: _Texts) -> CandidateRow:
     return CandidateRow(
-        fixer=c.fixer, told=c.told, patch_hash=c.patch, patch=texts.text(c.patch), objections=c.objections, screened=c.screened
+        fixer=c.fixer,
+        told=c.told,
+        patch_hash=c.patch,
+        patch=texts.text(c.patch),
+        objections=c.objections,
+        screened=c.screened,
     )
 
 
@@ -391,7 +497,12 @@ def _reported(state: core.Run, texts: _Texts) -> dict[str, Any]:
 
 def _around(viewer: Viewer, row: models.Run) -> dict[str, Any]:
     """Other rows that belong to the run."""
-    followers = _visible(viewer).filter(attached_to=row.id).order_by("created_at", "id").values(*COLUMNS)[:FOLLOWERS]
+    followers = (
+        _visible(viewer)
+        .filter(attached_to=row.id)
+        .order_by("created_at", "id")
+        .values(*COLUMNS)[:FOLLOWERS]
+    )
     return {
         "executions": _executions(row.id),
         "followers": _rows(list(followers)),
@@ -402,27 +513,36 @@ def _around(viewer: Viewer, row: models.Run) -> dict[str, Any]:
 
 
 def _cluster_size(run_id: UUID) -> int:
-    """A count only: nothing of the others is shown, they may be of repositories this viewer does not see."""
+    """A count only: nothing of the others is shown, they may be of repositories this viewer does
+    not see.
+    """
     leads = models.ClusterClaim.objects.filter(run_id=run_id).exists()
     return 1 + models.Run.objects.filter(cluster_leader=run_id).count() if leads else 0
 
 
 def _executions(run_id: UUID) -> tuple[ExecutionRow, ...]:
     names = tuple(f.name for f in fields(ExecutionRow))
-    found = models.Execution.objects.filter(run_id=run_id).order_by("-at", "-id").values(*names)[:EXECUTIONS]
+    found = (
+        models.Execution.objects.filter(run_id=run_id)
+        .order_by("-at", "-id")
+        .values(*names)[:EXECUTIONS]
+    )
     return tuple(ExecutionRow(**v) for v in found)
 
 
 def _ignored(error_hash: str) -> IgnoredRow | None:
-    found = models.IgnoredFingerprint.objects.filter(error_hash=error_hash).values("error_hash", "reason", "actor", "at").first()
+    found = (
+        models.IgnoredFingerprint.objects.filter(error_hash=error_hash)
+        .values("error_hash", "reason", "actor", "at")
+        .first()
+    )
     return IgnoredRow(**found) if found else None
 
 
-# ---------------------------------------------------------------- parts of one run
-
-
 def run_artifact(viewer: Viewer, run_id: UUID, digest: str) -> str | None:
-    """Text of an artifact this run names (its log, a run's output, a patch); None where it is not this run's to show, or purged."""
+    """Text of an artifact this run names (its log, a run's output, a patch); None where it is not
+    this run's to show, or purged.
+    """
     if len(digest) != 64 or not digest.isalnum():
         return None
     state = _visible(viewer).filter(id=run_id).values_list("state", flat=True).first()
@@ -431,11 +551,15 @@ def run_artifact(viewer: Viewer, run_id: UUID, digest: str) -> str | None:
 
 
 def _execution_log(viewer: Viewer, run_id: UUID, digest: str) -> bool:
-    return _within(models.Execution.objects.filter(run_id=run_id, log=digest), viewer, "repository").exists()
+    return _within(
+        models.Execution.objects.filter(run_id=run_id, log=digest), viewer, "repository"
+    ).exists()
 
 
 def patch_text(viewer: Viewer, run_id: UUID) -> str | None:
-    """The proven patch of a run, else the latest attempt's; None where there is no run, empty where there is no patch."""
+    """The proven patch of a run, else the latest attempt's; None where there is no run, empty where
+    there is no patch.
+    """
     state = _visible(viewer).filter(id=run_id).values_list("state", flat=True).first()
     if state is None:
         return None
@@ -461,7 +585,9 @@ def memory(viewer: Viewer, run_id: UUID) -> Memory | None:
         return None
     same = _listed(viewer).filter(error_hash=row[0]).exclude(id=run_id)
     ended: Counter[str] = Counter()
-    for status, how, n in same.order_by().values_list("status", "resolution").annotate(n=Count("id")):
+    for status, how, n in (
+        same.order_by().values_list("status", "resolution").annotate(n=Count("id"))
+    ):
         ended[how or status] += n
     return Memory(
         error_hash=row[0],
@@ -485,20 +611,23 @@ def artifact_text(digest: str) -> str | None:
     return None if content is None else content.decode("utf-8", "replace")
 
 
-# ---------------------------------------------------------------- facts in order
-
-
 def _latest(run_id: UUID) -> tuple[TimelineEntry, ...]:
-    """The latest facts of a run, oldest first; a run that recurs for months has more than a page can show."""
+    """The latest facts of a run, oldest first; a run that recurs for months has more than a page
+    can show.
+    """
     newest = models.StoredEvent.objects.filter(stream=run_id).order_by("-version")[:TIMELINE]
     return tuple(_entry(stored) for stored in reversed(newest))
 
 
-def events_after(viewer: Viewer, run_id: UUID, version: int, *, limit: int = TIMELINE) -> tuple[TimelineEntry, ...]:
+def events_after(
+    viewer: Viewer, run_id: UUID, version: int, *, limit: int = TIMELINE
+) -> tuple[TimelineEntry, ...]:
     """Facts of one run above `version`, in order."""
     if not _visible(viewer).filter(id=run_id).exists():
         return ()
-    found = models.StoredEvent.objects.filter(stream=run_id, version__gt=version).order_by("version")[:limit]
+    found = models.StoredEvent.objects.filter(stream=run_id, version__gt=version).order_by(
+        "version"
+    )[:limit]
     return tuple(_entry(stored) for stored in found)
 
 
@@ -521,7 +650,15 @@ def _entry(stored: models.StoredEvent) -> TimelineEntry:
 
 def _unknown(stored: models.StoredEvent) -> TimelineEntry:
     """A fact of a newer release: shown by its name."""
-    return TimelineEntry(version=stored.version, at=stored.at, actor="", actor_kind="service", source="", tag=stored.tag, text=stored.tag)
+    return TimelineEntry(
+        version=stored.version,
+        at=stored.at,
+        actor="",
+        actor_kind="service",
+        source="",
+        tag=stored.tag,
+        text=stored.tag,
+    )
 
 
 def _plain(event: e.AnyEvent) -> dict[str, Any]:
@@ -531,7 +668,11 @@ def _plain(event: e.AnyEvent) -> dict[str, Any]:
 
 def global_cursor() -> str:
     """Where a listener that wants only what comes next begins."""
-    last = _committed().order_by("-tx", "-id").values_list("tx", "id").first() if store.is_postgresql() else _last_id()
+    last = (
+        _committed().order_by("-tx", "-id").values_list("tx", "id").first()
+        if store.is_postgresql()
+        else _last_id()
+    )
     return _position_text(*(last or (0, 0)))
 
 
@@ -540,26 +681,37 @@ def _last_id() -> tuple[int, int] | None:
     return (0, last) if last is not None else None
 
 
-def global_events_after(viewer: Viewer, cursor: str, *, limit: int = 500) -> tuple[GlobalEntry, ...]:
+def global_events_after(
+    viewer: Viewer, cursor: str, *, limit: int = 500
+) -> tuple[GlobalEntry, ...]:
     """Facts of any run the viewer sees, after `cursor`, in order. Raises BadQuery.
 
-    A transaction may commit after one that took a later id. So on PostgreSQL nothing of a transaction as young as the oldest open one is
-    read, and the order is (transaction, id): what is skipped now comes later, never behind the cursor. SQLite has one writer.
+    A transaction may commit after one that took a later id. So on PostgreSQL nothing of a
+    transaction as young as the oldest open one is read, and the order is (transaction, id): what is
+    skipped now comes later, never behind the cursor. SQLite has one writer.
     """
     rows = _beyond(_committed(), position(cursor)).filter(run_id__isnull=False, stream=F("run_id"))
     if not viewer.unrestricted:
         rows = rows.filter(run_id__in=_visible(viewer).values("id"))
     found = list(rows[:limit])
     known = _states([stored.stream for stored in found])
-    return tuple(_global(stored, known[stored.stream]) for stored in found if stored.stream in known)
+    return tuple(
+        _global(stored, known[stored.stream]) for stored in found if stored.stream in known
+    )
 
 
 def _committed() -> QuerySet[models.StoredEvent]:
     rows = models.StoredEvent.objects.all()
-    return rows.extra(where=["tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"]) if store.is_postgresql() else rows
+    return (
+        rows.extra(where=["tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"])
+        if store.is_postgresql()
+        else rows
+    )
 
 
-def _beyond(rows: QuerySet[models.StoredEvent], position: tuple[int, int]) -> QuerySet[models.StoredEvent]:
+def _beyond(
+    rows: QuerySet[models.StoredEvent], position: tuple[int, int]
+) -> QuerySet[models.StoredEvent]:
     if store.is_postgresql():
         return rows.filter(TupleGreaterThan((F("tx"), F("id")), position)).order_by("tx", "id")
     return rows.filter(id__gt=position[1]).order_by("id")
@@ -572,13 +724,17 @@ def _position_text(tx: int | None, event_id: int) -> str:
 def position(cursor: str) -> tuple[int, int]:
     """Where in the order of all facts a cursor stands. Raises BadQuery."""
     tx, dot, event_id = cursor.partition(".")
-    if not dot or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in (tx, event_id)):
+    if not dot or not all(
+        part.isascii() and part.isdigit() and len(part) < 19 for part in (tx, event_id)
+    ):
         raise BadQuery("cursor is none that this service gave out")
     return int(tx), int(event_id)
 
 
 def _states(ids: Iterable[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
-    rows = models.Run.objects.filter(id__in=set(ids)).values("id", "repository", "status", "stage", "attached_to")
+    rows = models.Run.objects.filter(id__in=set(ids)).values(
+        "id", "repository", "status", "stage", "attached_to"
+    )
     return {row["id"]: dict(row) for row in rows}
 
 
@@ -594,15 +750,20 @@ def _global(stored: models.StoredEvent, row: Mapping[str, Any]) -> GlobalEntry:
     )
 
 
-# ---------------------------------------------------------------- counts
-
-
 def summary(viewer: Viewer, *, now: datetime | None = None) -> Summary:
-    """Counts over the runs the viewer sees, attached ones left out. `now` ends the last 24 hours."""
+    """Counts over the runs the viewer sees, attached ones left out. `now` ends the last 24
+    hours.
+    """
     kinds = _listed(viewer).order_by().values("status", "failure_class", "evidence", "resolution")
     rows = list(kinds.annotate(n=Count("id"), tries=Sum("attempt_count")))
     since = (now or timezone.now()) - timedelta(days=1)
-    day = _listed(viewer).filter(created_at__gte=since).order_by().values("status").annotate(n=Count("id"))
+    day = (
+        _listed(viewer)
+        .filter(created_at__gte=since)
+        .order_by()
+        .values("status")
+        .annotate(n=Count("id"))
+    )
     by_status = _count(rows, "status")
     return Summary(
         total=sum(by_status.values()),
@@ -628,9 +789,14 @@ def spend(viewer: Viewer, *, now: datetime | None = None) -> Spend:
     merged = _listed(viewer).filter(resolution="merged", cost_usd__gt=0).count()
     today = (now or timezone.now()).date().isoformat()
     return Spend(
-        today=days.get(today, 0.0), by_day=days, by_repository=each, total=total, calls=rows.exclude(settled="unanswered").count(),
-        accepted=merged, per_accepted_fix=total / merged if merged else None,
-    )  # fmt: skip
+        today=days.get(today, 0.0),
+        by_day=days,
+        by_repository=each,
+        total=total,
+        calls=rows.exclude(settled="unanswered").count(),
+        accepted=merged,
+        per_accepted_fix=total / merged if merged else None,
+    )
 
 
 def _count(rows: Iterable[Mapping[str, Any]], key: str) -> dict[str, int]:
@@ -645,10 +811,20 @@ class _Finished(msgspec.Struct):
 
 
 def _median_to_fixed(viewer: Viewer) -> float | None:
-    """From a run's beginning to its proof, over the latest 1,000 first generations that came to one."""
-    proven = _within(models.Attempt.objects.filter(status="succeeded", generation=1), viewer, "run__repository")
-    latest = proven.filter(run__attached_to__isnull=True).order_by("-run__created_at").values_list("run__created_at", "body")[:1000]
-    ends = ((begun, msgspec.json.decode(body, type=_Finished).finished_at) for begun, body in latest)
+    """From a run's beginning to its proof, over the latest 1,000 first generations that came to
+    one.
+    """
+    proven = _within(
+        models.Attempt.objects.filter(status="succeeded", generation=1), viewer, "run__repository"
+    )
+    latest = (
+        proven.filter(run__attached_to__isnull=True)
+        .order_by("-run__created_at")
+        .values_list("run__created_at", "body")[:1000]
+    )
+    ends = (
+        (begun, msgspec.json.decode(body, type=_Finished).finished_at) for begun, body in latest
+    )
     took = [(end - begun).total_seconds() for begun, end in ends if end]
     return median(took) if took else None
 
@@ -657,7 +833,9 @@ def repositories(viewer: Viewer) -> tuple[RepositoryRow, ...]:
     """One row a repository, the latest run's first."""
     good = Count("id", filter=Q(evidence__in=PROVEN))
     kinds = _listed(viewer).order_by().values("repository", "status")
-    rows = kinds.annotate(n=Count("id"), tries=Sum("attempt_count"), last=Max("created_at"), good=good)
+    rows = kinds.annotate(
+        n=Count("id"), tries=Sum("attempt_count"), last=Max("created_at"), good=good
+    )
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         grouped.setdefault(row["repository"], []).append(row)
@@ -679,7 +857,7 @@ def _repository(name: str, group: Sequence[Mapping[str, Any]]) -> RepositoryRow:
     )
 
 
-# ---------------------------------------------------------------- deliveries, ignored fingerprints, backlog
+# backlog
 
 
 class _Outcome(msgspec.Struct, rename="camel"):
@@ -688,7 +866,9 @@ class _Outcome(msgspec.Struct, rename="camel"):
 
 
 def delivery(viewer: Viewer, delivery_id: UUID) -> DeliveryRow | None:
-    """What became of a delivery. Seen by who sees one of its results; one without results only by who sees everything."""
+    """What became of a delivery. Seen by who sees one of its results; one without results only by
+    who sees everything.
+    """
     row = models.Delivery.objects.filter(id=delivery_id).first()
     if row is None or not _sees_delivery(viewer, row):
         return None
@@ -710,7 +890,9 @@ def _sees_delivery(viewer: Viewer, row: models.Delivery) -> bool:
 
 
 def ignored_fingerprints(viewer: Viewer) -> tuple[IgnoredRow, ...]:
-    """Silenced failures, latest first: of runs the viewer sees, all of them for who sees everything."""
+    """Silenced failures, latest first: of runs the viewer sees, all of them for who sees
+    everything.
+    """
     rows = models.IgnoredFingerprint.objects.order_by("-at")
     if not viewer.unrestricted:
         rows = rows.filter(error_hash__in=_visible(viewer).values("error_hash"))

@@ -1,6 +1,7 @@
 """How often somebody may come: a token bucket each, in this process.
 
-A bucket holds as many as a minute brings, so that a burst passes and a flood does not. Who is refused is told how long to wait.
+A bucket holds as many as a minute brings, so that a burst passes and a flood does not. Who is
+refused is told how long to wait.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 
 MINUTE = 60.0
 MOST = 10_000
-"""Buckets kept; the one that was asked longest ago goes first, and by then it is mostly full again."""
+"""Buckets kept; the one that was asked longest ago goes first, and by then it is mostly full
+again.
+"""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,6 @@
-"""Every mapping from a name to what carries it out, and the bundle of tools. A new provider, fixer or capability is one line here."""
+"""Every mapping from a name to what carries it out, and the bundle of tools. A new provider, fixer
+or capability is one line here.
+"""
 
 from __future__ import annotations
 
@@ -115,8 +117,14 @@ def tools() -> Tools:
 
 
 def adapter_settings() -> dict[str, str]:
-    """The service's settings by the names adapters and people know them by; lists with commas, booleans as `true` and `false`."""
-    return {f"CI_HEALING_{name}": text for name, value in settings.CI_HEALING.items() if (text := _as_text(value)) is not None}
+    """The service's settings by the names adapters and people know them by; lists with commas,
+    booleans as `true` and `false`.
+    """
+    return {
+        f"CI_HEALING_{name}": text
+        for name, value in settings.CI_HEALING.items()
+        if (text := _as_text(value)) is not None
+    }
 
 
 def _as_text(value: object) -> str | None:
@@ -128,13 +136,21 @@ def _as_text(value: object) -> str | None:
 
 
 def sandbox_trouble() -> str | None:
-    """Why code of untrusted repositories is not run on this machine; None where it is. What is installed may be forbidden: it is tried."""
+    """Why code of untrusted repositories is not run on this machine; None where it is. What is
+    installed may be forbidden: it is tried.
+    """
     return trouble(adapter_settings())
 
 
 def sandbox_trouble_here() -> str | None:
-    """The same for pages: None also where other processes than this one run the code (production), whose machines may be others."""
-    return sandbox_trouble() if settings.CI_HEALING["ENV"] == "embedded" and settings.CI_HEALING["SANDBOX"] != "plain" else None
+    """The same for pages: None also where other processes than this one run the code (production),
+    whose machines may be others.
+    """
+    return (
+        sandbox_trouble()
+        if settings.CI_HEALING["ENV"] == "embedded" and settings.CI_HEALING["SANDBOX"] != "plain"
+        else None
+    )
 
 
 def sandbox_given_up() -> list[str]:
@@ -143,16 +159,22 @@ def sandbox_given_up() -> list[str]:
 
 
 def sandbox_counts() -> str:
-    return "the kernel (cgroup v2)" if cgroup.delegated() else "watching (no cgroup v2 was delegated)"
+    return (
+        "the kernel (cgroup v2)" if cgroup.delegated() else "watching (no cgroup v2 was delegated)"
+    )
 
 
 def end_leftovers() -> int:
-    """End what sandboxes of a killed service left behind: processes, control groups, trees. To be called at start."""
+    """End what sandboxes of a killed service left behind: processes, control groups, trees. To be
+    called at start.
+    """
     return leftovers.end_leftovers() + cgroup.end_leftovers() + sweep()
 
 
 def warn_of_excess() -> None:
-    """Say once, at start, what a credential may do beyond what is needed. What cannot be asked is for `cihealing doctor --online`."""
+    """Say once, at start, what a credential may do beyond what is needed. What cannot be asked is
+    for `cihealing doctor --online`.
+    """
     named = adapter_settings()
     for forge in FORGES.values():
         try:

@@ -26,7 +26,9 @@ def require() -> None:
 
 
 def directories() -> set[Path]:
-    """Of bodies that are spooled, of SQLite's file, and of the work where this process does it too."""
+    """Of bodies that are spooled, of SQLite's file, and of the work where this process does it
+    too.
+    """
     found = {Path(tempfile.gettempdir())}
     if connection.vendor == "sqlite":
         found.add(Path(connection.settings_dict["NAME"]).parent)
@@ -47,6 +49,8 @@ def write_for_trial(directory: Path) -> None:
 
 
 def require_writable(file: Path) -> None:
-    """Asked of the kernel, without opening it: closing a second descriptor would drop SQLite's locks on it. Raises PermissionError."""
+    """Asked of the kernel, without opening it: closing a second descriptor would drop SQLite's
+    locks on it. Raises PermissionError.
+    """
     if file.exists() and not os.access(file, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written", str(file))

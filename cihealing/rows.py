@@ -1,4 +1,6 @@
-"""What the read side hands out: frozen rows that pages and the API show as they are. Nothing in them is asked of the database again."""
+"""What the read side hands out: frozen rows that pages and the API show as they are. Nothing in
+them is asked of the database again.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Viewer:
 
 
 SERVICE_VIEWER = Viewer(name="cihealing", staff=True)
-"""The service itself, for metrics and for the one poller whose finds are filtered again for each listener."""
+"""The service itself, for metrics and for the one poller whose finds are filtered again for each
+listener.
+"""
 
 
 def _expression(glob: str) -> str:
@@ -51,9 +55,6 @@ def _piece(part: str) -> str:
         inner = part[1:-1].replace("\\", r"\\").replace("[", r"\[")
         return f"[^{inner[1:]}]" if inner[0] == "!" and len(inner) > 1 else f"[{inner}]"
     return re.sub(r"([^A-Za-z0-9_/-])", r"\\\1", part)
-
-
-# ---------------------------------------------------------------- runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,9 @@ class RunRow:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPage:
-    """`total` counts to 10,000 at most; `total_capped` says that there are more. `next_cursor` is None on the last page."""
+    """`total` counts to 10,000 at most; `total_capped` says that there are more. `next_cursor` is
+    None on the last page.
+    """
 
     rows: tuple[RunRow, ...]
     total: int
@@ -122,7 +125,9 @@ class RunPage:
 
 @dataclass(frozen=True, kw_only=True)
 class ExcerptLine:
-    """A numbered line of the log. `root`: the line that states the failure; `cited`: a sign or hypothesis points at it."""
+    """A numbered line of the log. `root`: the line that states the failure; `cited`: a sign or
+    hypothesis points at it.
+    """
 
     line: int
     text: str
@@ -154,7 +159,9 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRow:
-    """One numbered try. `patch` is the diff's text (empty where it was purged), `proof` the record as plain data."""
+    """One numbered try. `patch` is the diff's text (empty where it was purged), `proof` the record
+    as plain data.
+    """
 
     number: int
     generation: int
@@ -184,7 +191,8 @@ class AttemptRow:
 def _told(item: Seen) -> str:
     o = item.seen
     code = "time-out" if o.exit_code is None else f"exit {o.exit_code}"
-    return f"[{item.purpose}] $ {o.command}\n{o.colour} ({code}, {o.seconds:.1f} s)\n{o.log_tail}".rstrip() + "\n"
+    title = f"[{item.purpose}] $ {o.command}\n{o.colour} ({code}, {o.seconds:.1f} s)"
+    return f"{title}\n{o.log_tail}".rstrip() + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,7 +338,9 @@ class RunDetail(RunRow):
     actions: tuple[str, ...]
     """What a person may ask for now: of `approve deny abort human-fix retry`."""
     act: str
-    """What an approval would do now: `publish` or `merge`; empty where there is nothing to approve."""
+    """What an approval would do now: `publish` or `merge`; empty where there is nothing to
+    approve.
+    """
     asked: tuple[AskedRow, ...]
     cost_usd: float
     change_open: bool
@@ -340,12 +350,11 @@ class RunDetail(RunRow):
     """Runs this one stands for, itself included, where it leads a cluster; else 0."""
 
 
-# ---------------------------------------------------------------- around runs
-
-
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """What is known of a run's fingerprint. `ended` counts the other runs by status or, where resolved, by how."""
+    """What is known of a run's fingerprint. `ended` counts the other runs by status or, where
+    resolved, by how.
+    """
 
     error_hash: str
     ignored: IgnoredRow | None

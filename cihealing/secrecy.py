@@ -1,8 +1,10 @@
-"""What must never be stored or sent: the one list of secrets this process holds, and the one function that takes them out of a text.
+"""What must never be stored or sent: the one list of secrets this process holds, and the one
+function that takes them out of a text.
 
-The list is gathered by type and form, never by name: every `SecretStr` of the typed settings, the credentials inside every URL of
-settings, environment and policy, what Django holds itself, what `connect` replaced, and what is learnt on the way (secrets of hooks,
-tokens that a forge issues). Values under 8 characters are not masked: they would blank ordinary words.
+The list is gathered by type and form, never by name: every `SecretStr` of the typed settings, the
+credentials inside every URL of settings, environment and policy, what Django holds itself, what
+`connect` replaced, and what is learnt on the way (secrets of hooks, tokens that a forge issues).
+Values under 8 characters are not masked: they would blank ordinary words.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"
 URL = re.compile(rf"{SCHEME}(?:(?![;,]{SCHEME})[^\s\"'<>])+")
 """Brokers are named with commas or semicolons between them."""
 CAPABILITY = ("http", "https")
-"""Schemes of URLs whose user alone may be a token, and that are themselves secret where a secret setting holds one."""
+"""Schemes of URLs whose user alone may be a token, and that are themselves secret where a secret
+setting holds one.
+"""
 QUERY_PASSWORDS = ("password", "sslpassword")
 """Of libpq's and Redis' URLs."""
 NO_PASSWORD = ("", "x-oauth-basic")
@@ -50,14 +54,18 @@ NO_PASSWORD = ("", "x-oauth-basic")
 
 
 def masked(text: str) -> str:
-    """The text without any secret: those that are known, and whatever looks like one or stands where one stands."""
+    """The text without any secret: those that are known, and whatever looks like one or stands
+    where one stands.
+    """
     return _redact(text, guess=True)
 
 
 def masked_in(value: T) -> T:
-    """The value with no known secret in any of its texts; what merely looks like one is left, for code and names must stay what they are.
+    """The value with no known secret in any of its texts; what merely looks like one is left, for
+    code and names must stay what they are.
 
-    Structs, dataclasses, mappings, sequences and UTF-8 bytes are looked into. Members of enumerations stay.
+    Structs, dataclasses, mappings, sequences and UTF-8 bytes are looked into. Members of
+    enumerations stay.
     """
     return _hidden(value) if _holds(value) else value
 
@@ -73,16 +81,17 @@ def learn(*values: str) -> None:
 
 
 def learn_from(value: object) -> None:
-    """Add the secrets within a model or a text: its `SecretStr`s, and the credentials in its URLs."""
+    """Add the secrets within a model or a text: its `SecretStr`s, and the credentials in its
+    URLs.
+    """
     _CURRENT.add(secrets_in(value))
 
 
-def last_words(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+def last_words(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
     """What a process says that dies of an exception; takes the place of `sys.excepthook`."""
     sys.stderr.write(masked("".join(traceback.format_exception(kind, error, trace))))
-
-
-# ---------------------------------------------------------------- where secrets are
 
 
 def of_settings() -> Iterator[str]:
@@ -90,12 +99,20 @@ def of_settings() -> Iterator[str]:
 
 
 def of_django() -> Iterator[str]:
-    yield from (str(key) for key in (_setting("SECRET_KEY"), *(_setting("SECRET_KEY_FALLBACKS") or ())) if key)
-    yield from (str(database.get("PASSWORD") or "") for database in (_setting("DATABASES") or {}).values())
+    yield from (
+        str(key)
+        for key in (_setting("SECRET_KEY"), *(_setting("SECRET_KEY_FALLBACKS") or ()))
+        if key
+    )
+    yield from (
+        str(database.get("PASSWORD") or "") for database in (_setting("DATABASES") or {}).values()
+    )
 
 
 def _setting(name: str) -> Any:
-    """None where there are no settings, or not this one: a light command has no key, and Django lets nobody look at an empty one."""
+    """None where there are no settings, or not this one: a light command has no key, and Django
+    lets nobody look at an empty one.
+    """
     try:
         return getattr(settings, name, None) if settings.configured else None
     except ImproperlyConfigured:
@@ -103,7 +120,9 @@ def _setting(name: str) -> Any:
 
 
 def of_environment() -> Iterator[str]:
-    """Proxies, package indexes and whatever else is a URL; and the password that libpq reads by itself."""
+    """Proxies, package indexes and whatever else is a URL; and the password that libpq reads by
+    itself.
+    """
     yield os.environ.get("PGPASSWORD", "")
     yield from secrets_in(list(os.environ.values()))
 
@@ -120,7 +139,13 @@ def of_what_was_learnt() -> Iterator[str]:
     return iter(_CURRENT.learnt())
 
 
-SOURCES: tuple[Callable[[], Iterable[str]], ...] = (of_settings, of_django, of_environment, of_replaced_files, of_what_was_learnt)
+SOURCES: tuple[Callable[[], Iterable[str]], ...] = (
+    of_settings,
+    of_django,
+    of_environment,
+    of_replaced_files,
+    of_what_was_learnt,
+)
 
 
 def secrets_in(value: object) -> Iterator[str]:
@@ -128,7 +153,9 @@ def secrets_in(value: object) -> Iterator[str]:
     match value:
         case SecretStr() | SecretBytes() | Secret():
             held = value.get_secret_value()
-            yield from _whole(held.decode("utf-8", "replace") if isinstance(held, bytes) else str(held))
+            yield from _whole(
+                held.decode("utf-8", "replace") if isinstance(held, bytes) else str(held)
+            )
         case BaseModel():
             for name in type(value).model_fields:
                 yield from secrets_in(getattr(value, name))
@@ -144,13 +171,19 @@ def secrets_in(value: object) -> Iterator[str]:
 
 
 def _whole(secret: str) -> Iterator[str]:
-    """The forms of a secret that only its meaning tells; how each may be written is the redactor's to know."""
+    """The forms of a secret that only its meaning tells; how each may be written is the redactor's
+    to know.
+    """
     for part in dict.fromkeys((secret, *(piece.strip() for piece in secret.split(",")))):
-        yield from _of_url(part) if URL.match(part) else (part, unquote(part), part.replace("\\n", "\n"))
+        yield from (
+            _of_url(part) if URL.match(part) else (part, unquote(part), part.replace("\\n", "\n"))
+        )
 
 
 def _of_url(url: str) -> Iterator[str]:
-    """A web address is secret itself (who has it may post there); of any other URL its credentials are, for hosts and names are none."""
+    """A web address is secret itself (who has it may post there); of any other URL its credentials
+    are, for hosts and names are none.
+    """
     found = list(_credentials(url))
     yield from found
     parts = urlsplit(url)
@@ -158,7 +191,11 @@ def _of_url(url: str) -> Iterator[str]:
         yield url
     if parts.scheme in CAPABILITY:
         path = parts.path.strip("/")
-        yield from (piece for piece in (path, path.rpartition("/")[2], parts.query) if len(piece) >= LEAST_PATH)
+        yield from (
+            piece
+            for piece in (path, path.rpartition("/")[2], parts.query)
+            if len(piece) >= LEAST_PATH
+        )
 
 
 def _credentials(text: str) -> Iterator[str]:
@@ -184,11 +221,10 @@ def _pair(user: str, password: str, *, token: bool) -> Iterator[str]:
         yield from (f"{user}:{password}", f"{unquote(user)}:{unquote(password)}")
 
 
-# ---------------------------------------------------------------- the list
-
-
 class _List:
-    """The secrets of this process. Settings are looked at once, and again when others are in force (tests)."""
+    """The secrets of this process. Settings are looked at once, and again when others are in force
+    (tests).
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -198,7 +234,11 @@ class _List:
 
     def add(self, values: Iterable[str]) -> None:
         with self._lock:
-            new = [value for value in dict.fromkeys(values) if _counts(value) and value not in self._learnt]
+            new = [
+                value
+                for value in dict.fromkeys(values)
+                if _counts(value) and value not in self._learnt
+            ]
             if new:
                 self._learnt = dict.fromkeys([*self._learnt, *new][-MAX_LEARNT:])
 
@@ -207,9 +247,14 @@ class _List:
 
     def values(self) -> tuple[str, ...]:
         stands = (SOURCES, self._learnt, *_in_force())
-        if len(self._seen) != len(stands) or any(a is not b for a, b in zip(self._seen, stands, strict=True)):
+        if len(self._seen) != len(stands) or any(
+            a is not b for a, b in zip(self._seen, stands, strict=True)
+        ):
             found = {value for source in SOURCES for value in source() if _counts(value)}
-            self._values, self._seen = tuple(sorted(found, key=lambda value: (-len(value), value))), stands
+            self._values, self._seen = (
+                tuple(sorted(found, key=lambda value: (-len(value), value))),
+                stands,
+            )
         return self._values
 
 
@@ -225,9 +270,6 @@ def _counts(value: str) -> bool:
     return len(value.strip()) >= LEAST and value.strip() != OWN_NAME
 
 
-# ---------------------------------------------------------------- masking
-
-
 def _redact(text: str, *, guess: bool) -> str:
     from cihealing.reading.redact import redact  # late: whoever only starts reads no text
 
@@ -235,9 +277,15 @@ def _redact(text: str, *, guess: bool) -> str:
 
 
 def _holds(value: object) -> bool:
-    """Nearly always there is none, and one look at all texts tells; of a few each is looked at, for a limit may have cut it in a secret."""
+    """Nearly always there is none, and one look at all texts tells; of a few each is looked at, for
+    a limit may have cut it in a secret.
+    """
     texts = list(_texts(value))
-    return any(_redact(text, guess=False) != text for text in (texts if len(texts) <= FEW else ["\0".join(texts)]) if len(text) >= LEAST)
+    return any(
+        _redact(text, guess=False) != text
+        for text in (texts if len(texts) <= FEW else ["\0".join(texts)])
+        if len(text) >= LEAST
+    )
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -260,7 +308,9 @@ def _parts(value: object) -> Iterator[tuple[str, Any]]:
     if isinstance(value, msgspec.Struct):
         yield from ((name, getattr(value, name)) for name in value.__struct_fields__)
     elif is_dataclass(value) and not isinstance(value, type):
-        yield from ((field.name, getattr(value, field.name)) for field in fields(value) if field.init)
+        yield from (
+            (field.name, getattr(value, field.name)) for field in fields(value) if field.init
+        )
 
 
 def _hidden(value: Any) -> Any:
@@ -270,7 +320,9 @@ def _hidden(value: Any) -> Any:
         case str():
             return _redact(value, guess=False)
         case bytes():
-            return _redact(value.decode("utf-8", "surrogateescape"), guess=False).encode("utf-8", "surrogateescape")
+            return _redact(value.decode("utf-8", "surrogateescape"), guess=False).encode(
+                "utf-8", "surrogateescape"
+            )
         case Mapping():
             return {_hidden(key): _hidden(part) for key, part in value.items()}
         case list() | tuple():
@@ -282,4 +334,8 @@ def _hidden(value: Any) -> Any:
 def _replaced(value: Any, parts: dict[str, Any]) -> Any:
     if not parts:
         return value
-    return msgspec.structs.replace(value, **parts) if isinstance(value, msgspec.Struct) else replace(value, **parts)
+    return (
+        msgspec.structs.replace(value, **parts)
+        if isinstance(value, msgspec.Struct)
+        else replace(value, **parts)
+    )

@@ -1,7 +1,9 @@
-"""Secrets that senders write into the path of a webhook: taken out of it before anything routes, logs or shows it.
+"""Secrets that senders write into the path of a webhook: taken out of it before anything routes,
+logs or shows it.
 
-Jenkins' plugin signs nothing, so the last part of its URL is its token. Whoever mistypes that URL has still written the token into it:
-whatever follows the webhook's place is taken out, however it is written.
+Jenkins' plugin signs nothing, so the last part of its URL is its token. Whoever mistypes that URL
+has still written the token into it: whatever follows the webhook's place is taken out, however it
+is written.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ URIS = ("RAW_URI", "REQUEST_URI")
 LONGEST = 2_000
 """Characters of a path: no page of ours has a longer one."""
 ROUNDS = 4
-"""Times a path may be percent-encoded over and over; of one that is more often nothing encoded is shown."""
+"""Times a path may be percent-encoded over and over; of one that is more often nothing encoded is
+shown.
+"""
 
 _APART = r"[^A-Za-z0-9_-]"
 _WORDS = r"(?:webhooks?|jenkins)"
@@ -32,12 +36,15 @@ _KNOWN = r"(?:webhooks?|jenkins|generic|github|gitlab|circleci|buildkite|local)"
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _NAMED = re.compile(rf"[/\\]{_WORDS}(?:{_APART}|\Z)", re.IGNORECASE)
 _SECRET = re.compile(
-    rf"(?P<shown>.*?[/\\]{_WORDS}(?:{_APART}++{_KNOWN}(?={_APART}|\Z))*+{_APART}++).", re.IGNORECASE | re.DOTALL
-)  # fmt: skip
+    rf"(?P<shown>.*?[/\\]{_WORDS}(?:{_APART}++{_KNOWN}(?={_APART}|\Z))*+{_APART}++).",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def hidden(path: str) -> tuple[str, str]:
-    """(the path without a secret, the secret). The secret is empty where the path is not exactly that of Jenkins' webhook."""
+    """(the path without a secret, the secret). The secret is empty where the path is not exactly
+    that of Jenkins' webhook.
+    """
     before, place, token = path.partition(PLACE)
     if token and masked(before) == before:
         return before + place + MASK, token
@@ -67,9 +74,6 @@ def names_a_webhook(path: str) -> bool:
     return bool(_NAMED.search(_decoded(path[:LONGEST])))
 
 
-# ---------------------------------------------------------------- where requests come in
-
-
 def hide_in_scope(scope: MutableMapping[str, Any]) -> None:
     """Of ASGI. In place: the server's own log reads the same mapping when the answer begins."""
     path = scope.get("path", "")
@@ -97,7 +101,9 @@ def _of_wsgi(text: str) -> str:
 
 
 def hide_in_request(request: HttpRequest) -> None:
-    """What no entry point of ours has looked at yet, and the token where the webhook's view finds it."""
+    """What no entry point of ours has looked at yet, and the token where the webhook's view finds
+    it.
+    """
     token = getattr(request, "scope", request.META).get(TOKEN, "")
     shown, found = hidden(request.path_info)
     if shown != request.path_info:

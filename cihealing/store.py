@@ -36,12 +36,13 @@ class UnknownEvent(Exception):
     """A newer release wrote this; this one hands the work back."""
 
 
-# ---------------------------------------------------------------- events
-
-
 def load(stream: UUID, *, after: int = 0) -> list[Envelope]:
     """The facts of a stream in order, versions above `after`. Raises UnknownEvent."""
-    rows = StoredEvent.objects.filter(stream=stream, version__gt=after).order_by("version").values_list("tag", "data")
+    rows = (
+        StoredEvent.objects.filter(stream=stream, version__gt=after)
+        .order_by("version")
+        .values_list("tag", "data")
+    )
     return [decode(tag, data) for tag, data in rows]
 
 
@@ -59,8 +60,15 @@ def encode(envelope: Envelope) -> str:
 
 
 def append(stream: UUID, envelopes: Sequence[Envelope], *, expected_version: int) -> None:
-    """Write the facts as versions `expected_version` + 1 and on. Raises StreamMoved where the stream is elsewhere."""
-    last = StoredEvent.objects.filter(stream=stream).order_by("-version").values_list("version", "hash").first()
+    """Write the facts as versions `expected_version` + 1 and on. Raises StreamMoved where the
+    stream is elsewhere.
+    """
+    last = (
+        StoredEvent.objects.filter(stream=stream)
+        .order_by("-version")
+        .values_list("version", "hash")
+        .first()
+    )
     version, previous = last or (0, GENESIS)
     if version != expected_version:
         raise StreamMoved(f"{stream}: at {version}, expected {expected_version}")
@@ -71,13 +79,23 @@ def append(stream: UUID, envelopes: Sequence[Envelope], *, expected_version: int
         raise StreamMoved(str(stream)) from error
 
 
-def _chain(stream: UUID, envelopes: Sequence[Envelope], version: int, previous: str) -> Iterator[StoredEvent]:
+def _chain(
+    stream: UUID, envelopes: Sequence[Envelope], version: int, previous: str
+) -> Iterator[StoredEvent]:
     for number, envelope in enumerate(envelopes, start=version + 1):
-        # Callers mask what they are told; this is the last gate, and what is written here stays for ever.
+        # Callers mask what they are told; this is the last gate, and what is written here stays for
+        # ever.
         tag, data = tag_of(envelope.event), encode(masked_in(envelope))
         own = link(stream, number, tag, data, previous)
         yield StoredEvent(
-            stream=stream, version=number, tag=tag, data=data, previous=previous, hash=own, at=envelope.at, run_id=envelope.run_id
+            stream=stream,
+            version=number,
+            tag=tag,
+            data=data,
+            previous=previous,
+            hash=own,
+            at=envelope.at,
+            run_id=envelope.run_id,
         )
         previous = own
 
@@ -97,7 +115,9 @@ class Fault:
 
 
 def verify(stream: UUID | None = None) -> Iterator[Fault]:
-    """Every fault of one stream, or of all: gaps, edited text, broken links, columns that do not say what the text says."""
+    """Every fault of one stream, or of all: gaps, edited text, broken links, columns that do not
+    say what the text says.
+    """
     rows = StoredEvent.objects.order_by("stream", "version")
     if stream:
         rows = rows.filter(stream=stream)
@@ -113,21 +133,28 @@ def _faults(row: StoredEvent, version: int, previous: str) -> Iterator[Fault]:
     if row.version != version + 1:
         yield Fault(stream=row.stream, version=row.version, problem=f"follows version {version}")
     if row.previous != previous:
-        yield Fault(stream=row.stream, version=row.version, problem="is not linked to the fact before it")
+        yield Fault(
+            stream=row.stream, version=row.version, problem="is not linked to the fact before it"
+        )
     if row.hash != link(row.stream, row.version, row.tag, row.data, row.previous):
-        yield Fault(stream=row.stream, version=row.version, problem="its text is not what was hashed")
+        yield Fault(
+            stream=row.stream, version=row.version, problem="its text is not what was hashed"
+        )
         return
     envelope = decode(row.tag, row.data)
     if (envelope.at, envelope.run_id) != (row.at, row.run_id):
-        yield Fault(stream=row.stream, version=row.version, problem="its columns do not say what its text says")
-
-
-# ---------------------------------------------------------------- artifacts
+        yield Fault(
+            stream=row.stream,
+            version=row.version,
+            problem="its columns do not say what its text says",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """Content as it is stored. Packing a large one takes a while: it is done before the transaction that stores it."""
+    """Content as it is stored. Packing a large one takes a while: it is done before the transaction
+    that stores it.
+    """
 
     digest: Digest
     size: int
@@ -141,18 +168,23 @@ def pack(content: bytes | str) -> Packed:
 
 
 def put(content: bytes | str | Packed, *, kind: str, now: datetime) -> Digest:
-    """Store content once, without the secrets that are known; a purged artifact stays purged. Returns the digest of what is stored.
+    """Store content once, without the secrets that are known; a purged artifact stays purged.
+    Returns the digest of what is stored.
 
     What is packed was masked by whoever packed it.
     """
     packed = content if isinstance(content, Packed) else pack(masked_in(content))
-    row = Artifact(digest=packed.digest, kind=kind, size=packed.size, content=packed.content, created_at=now)
+    row = Artifact(
+        digest=packed.digest, kind=kind, size=packed.size, content=packed.content, created_at=now
+    )
     Artifact.objects.bulk_create([row], ignore_conflicts=True)
     return packed.digest
 
 
 def artifact_bytes(digest: Digest) -> bytes | None:
-    """The content; None where it was purged or never stored. Raises ValueError where it is not what was hashed."""
+    """The content; None where it was purged or never stored. Raises ValueError where it is not what
+    was hashed.
+    """
     packed = Artifact.objects.filter(digest=digest).values_list("content", flat=True).first()
     if packed is None:
         return None
@@ -165,7 +197,10 @@ def artifact_bytes(digest: Digest) -> bytes | None:
 def damaged_artifacts() -> Iterator[Digest]:
     """Artifacts whose content is not what their digest says."""
     for digest in (
-        Artifact.objects.filter(content__isnull=False).order_by("digest").values_list("digest", flat=True).iterator(chunk_size=500)
+        Artifact.objects.filter(content__isnull=False)
+        .order_by("digest")
+        .values_list("digest", flat=True)
+        .iterator(chunk_size=500)
     ):
         try:
             artifact_bytes(digest)
@@ -178,11 +213,18 @@ def artifact_stream(digest: Digest) -> UUID:
 
 
 def purge(digest: Digest, *, reason: str, actor: Actor, now: datetime) -> bool:
-    """Forget the content, keep that it was. False where there was none. The chain of no stream changes."""
+    """Forget the content, keep that it was. False where there was none. The chain of no stream
+    changes.
+    """
     row = Artifact.objects.select_for_update().filter(digest=digest, content__isnull=False).first()
     if row is None:
         return False
-    fact = Envelope(event=ArtifactPurged(digest=digest, size=row.size, reason=reason), at=now, actor=actor, source="purge")
+    fact = Envelope(
+        event=ArtifactPurged(digest=digest, size=row.size, reason=reason),
+        at=now,
+        actor=actor,
+        source="purge",
+    )
     stream = artifact_stream(digest)
     append(stream, [fact], expected_version=StoredEvent.objects.filter(stream=stream).count())
     row.content, row.purged_at = None, now

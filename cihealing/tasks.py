@@ -24,19 +24,27 @@ def look_at_credentials(**_: object) -> None:
 
 @worker_process_init.connect
 def clear_up_after_a_killed_process(**_: object) -> None:
-    """A process of the pool takes the place of one that was killed; beside the work, for it may not take long to start."""
+    """A process of the pool takes the place of one that was killed; beside the work, for it may not
+    take long to start.
+    """
     threading.Thread(target=registry.end_leftovers, name="leftovers", daemon=True).start()
 
 
 @shared_task(name="cihealing.run_effect", ignore_result=True)
 def run_effect(*, effect_id: str) -> None:
-    service.run_effect(UUID(effect_id), tools=registry.tools(), capabilities=registry.CAPABILITIES, readers=registry.READERS)
+    service.run_effect(
+        UUID(effect_id),
+        tools=registry.tools(),
+        capabilities=registry.CAPABILITIES,
+        readers=registry.READERS,
+    )
 
 
 @shared_task(name="cihealing.sweep", ignore_result=True)
 def sweep() -> None:
-    """Tell the broker of what is due: timers, and whatever it forgot; settle money that nobody will settle any more; let nobody wait
-    for a leader that stopped."""
+    """Tell the broker of what is due: timers, and whatever it forgot; settle money that nobody will
+    settle any more; let nobody wait for a leader that stopped.
+    """
     service.poke_due()
     service.sweep_spending()
     service.release_followers()

@@ -9,16 +9,27 @@ from cihealing.ports import Button, Message
 MAX_TEXT = 1_500
 MAX_DETAILS = 8_000
 TONES = {
-    RunStatus.ESCALATED: "bad", RunStatus.FIXED: "waiting", RunStatus.RESOLVED: "good", RunStatus.ABORTED: "neutral",
-}  # fmt: skip
+    RunStatus.ESCALATED: "bad",
+    RunStatus.FIXED: "waiting",
+    RunStatus.RESOLVED: "good",
+    RunStatus.ABORTED: "neutral",
+}
 
 
 def message_of(run: Run, *, url: str, failure: Failure | None, count: int = 1) -> Message:
-    """The one message of a run as it stands now. `count`: runs it speaks for, where it leads a cluster."""
+    """The one message of a run as it stands now. `count`: runs it speaks for, where it leads a
+    cluster.
+    """
     return Message(
-        run_id=str(run.id), title=_title(run, count), fields=tuple(_fields(run)), text=_text(run, failure), details=_details(run),
-        link=url, buttons=_buttons(run), tone=TONES.get(run.status, "neutral"),
-    )  # fmt: skip
+        run_id=str(run.id),
+        title=_title(run, count),
+        fields=tuple(_fields(run)),
+        text=_text(run, failure),
+        details=_details(run),
+        link=url,
+        buttons=_buttons(run),
+        tone=TONES.get(run.status, "neutral"),
+    )
 
 
 def _title(run: Run, count: int) -> str:
@@ -28,7 +39,9 @@ def _title(run: Run, count: int) -> str:
         case RunStatus.ESCALATED:
             return f"{job} needs {run.owner.name if run.owner else 'an owner'}{many}"
         case RunStatus.FIXED if run.change_open:
-            return f"A proven fix for {job} is open ({run.change_checks or 'its CI has not said yet'})"
+            return (
+                f"A proven fix for {job} is open ({run.change_checks or 'its CI has not said yet'})"
+            )
         case RunStatus.FIXED:
             return f"A proven fix for {job} waits for approval"
         case RunStatus.RESOLVED:
@@ -41,24 +54,37 @@ def _title(run: Run, count: int) -> str:
 
 def _fields(run: Run) -> list[tuple[str, str]]:
     facts = [
-        ("Branch", run.branch), ("Commit", run.commit[:12]), ("Class", f"{run.failure_class} ({run.confidence:.0%})"),
-        ("Blame", str(run.blame or "")), ("Evidence", str(run.evidence)), ("Attempts", str(len(run.attempts)) if run.attempts else ""),
+        ("Branch", run.branch),
+        ("Commit", run.commit[:12]),
+        ("Class", f"{run.failure_class} ({run.confidence:.0%})"),
+        ("Blame", str(run.blame or "")),
+        ("Evidence", str(run.evidence)),
+        ("Attempts", str(len(run.attempts)) if run.attempts else ""),
         ("Owner", f"{run.owner.name} ({run.owner.source})" if run.owner else ""),
-        ("Models", f"{run.cost_usd:.2f} USD" if run.asked else ""), ("Decided by", run.approved_by.name if run.approved_by else ""),
+        ("Models", f"{run.cost_usd:.2f} USD" if run.asked else ""),
+        ("Decided by", run.approved_by.name if run.approved_by else ""),
         ("Change", run.pr_url),
-    ]  # fmt: skip
+    ]
     return [(name, value[:200]) for name, value in facts if value]
 
 
 def _text(run: Run, failure: Failure | None) -> str:
     why = run.escalation_reason if run.status is RunStatus.ESCALATED else ""
-    cited = [f"{line.line:>6} {line.text}" for line in (failure.excerpt if failure else ()) if failure and line.line == failure.root_line]
+    cited = [
+        f"{line.line:>6} {line.text}"
+        for line in (failure.excerpt if failure else ())
+        if failure and line.line == failure.root_line
+    ]
     return "\n".join(part for part in (run.summary, why, *cited) if part)[:MAX_TEXT]
 
 
 def _details(run: Run) -> str:
     """For the thread: what was tried, and what is believed."""
-    tried = [f"Attempt {a.number} ({a.diagnoser}): {a.proposed_fix or 'no patch'}: {a.failure_reason or a.status}" for a in run.attempts]
+    tried = [
+        f"Attempt {a.number} ({a.diagnoser}): {a.proposed_fix or 'no patch'}:"
+        f" {a.failure_reason or a.status}"
+        for a in run.attempts
+    ]
     believed = [run.diagnosis.root_cause, run.diagnosis.proposed_fix] if run.diagnosis else []
     return "\n".join(part for part in (*tried, *believed, *run.notes[-10:]) if part)[:MAX_DETAILS]
 
@@ -69,6 +95,10 @@ def _buttons(run: Run) -> tuple[Button, ...]:
         return ()
     act = "merge" if run.change_open else "publish"
     return (
-        Button(label="Merge" if run.change_open else "Approve", action="approve", value=f"{run.id}|{act}|{run.version}"),
+        Button(
+            label="Merge" if run.change_open else "Approve",
+            action="approve",
+            value=f"{run.id}|{act}|{run.version}",
+        ),
         Button(label="Deny", action="deny", value=f"{run.id}||{run.version}"),
     )

@@ -72,7 +72,9 @@ def _life(event: e.LifeEvent) -> str:
         case e.RunEscalated(reason=reason, owner=owner):
             return f"Escalated to {owner.name if owner else 'nobody known'}" + _reason(reason)
         case e.RunAborted(reason=reason, by=by, note=note):
-            return (f"Aborted by {by.name}" if by and by.kind == "person" else f"Aborted: {reason}") + _note(note)
+            return (
+                f"Aborted by {by.name}" if by and by.kind == "person" else f"Aborted: {reason}"
+            ) + _note(note)
         case e.RunRetried(generation=generation, note=note):
             return f"Retried with a fresh budget, generation {generation}" + _note(note)
         case e.FailureRehashed(error_hash=error_hash):
@@ -92,7 +94,11 @@ def _finding(event: e.FindingEvent) -> str:
         case e.FailureClassified(failure_class=failure_class, confidence=confidence):
             return f"Classified as {failure_class}, confidence {confidence:.0%}"
         case e.ProjectFound(command=command, source=source, reason=reason):
-            return f"Will run `{command}`, from {source or 'policy'}" if command else f"Nothing can be run: {reason}"
+            return (
+                f"Will run `{command}`, from {source or 'policy'}"
+                if command
+                else f"Nothing can be run: {reason}"
+            )
         case e.CommandRan(purpose=purpose, seen=seen):
             return f"{PURPOSES[purpose]}: {_observed(seen)}"
         case e.FailureReproduced(how=how):
@@ -163,15 +169,24 @@ def _patch(event: e.PatchEvent) -> str:
 
 def _model(event: e.ModelEvent) -> str:
     match event:
-        case e.ModelAsked(provider=provider, model=model, outcome=outcome, usage=usage, problem=problem):
-            counted = f"{usage.input_tokens} and {usage.output_tokens} tokens, {usage.cost_usd:.4f} USD, {usage.seconds:.1f} s"
+        case e.ModelAsked(
+            provider=provider, model=model, outcome=outcome, usage=usage, problem=problem
+        ):
+            counted = (
+                f"{usage.input_tokens} and {usage.output_tokens} tokens, {usage.cost_usd:.4f} USD,"
+                f" {usage.seconds:.1f} s"
+            )
             return f"Asked {provider}/{model}: {outcome} ({counted})" + _reason(problem)
         case e.ModelPaused(reason=reason, until=until):
             return f"No model could answer; asked again at {until:%H:%M:%S} UTC" + _reason(reason)
         case e.BudgetRefused(reason=reason):
             return f"No call was made: {reason}"
         case e.FailureExplained(diagnosis=diagnosis, reason=reason):
-            return f"A model believes: {diagnosis.root_cause}" if diagnosis else f"No model explained it{_reason(reason)}"
+            return (
+                f"A model believes: {diagnosis.root_cause}"
+                if diagnosis
+                else f"No model explained it{_reason(reason)}"
+            )
         case _:
             assert_never(event)
 
@@ -185,13 +200,19 @@ def _change(event: e.ChangeEvent) -> str:
         case e.ChangeClosed(reason=reason):
             return "The change was closed" + _reason(reason)
         case e.HumanFixProven(commit=commit):
-            return f"The fix of a person ({commit[:10]}) heals the failing commit here too: remembered"
+            return (
+                f"The fix of a person ({commit[:10]}) heals the failing commit here too: remembered"
+            )
         case _:
             assert_never(event)
 
 
 def _objected(objections: tuple[Objection, ...]) -> str:
-    return f" ({len(objections)} {'objection' if len(objections) == 1 else 'objections'})" if objections else ""
+    return (
+        f" ({len(objections)} {'objection' if len(objections) == 1 else 'objections'})"
+        if objections
+        else ""
+    )
 
 
 def _review(event: e.ReviewEvent) -> str:
@@ -201,7 +222,10 @@ def _review(event: e.ReviewEvent) -> str:
         case e.PatchDenied(by=by, note=note):
             return f"{by.name} denied the patch" + _note(note)
         case e.HeadMoved(expected=expected, found=found):
-            return f"The branch moved from {expected[:10]} to {found[:10] or 'nothing'}: proving afresh"
+            return (
+                f"The branch moved from {expected[:10]} to {found[:10] or 'nothing'}: proving"
+                " afresh"
+            )
         case e.ChangePublished(url=url, commit=commit, merged=merged):
             return f"Merged as {commit[:10]}" if merged else f"Change opened: {url or commit[:10]}"
         case e.PublishFailed(reason=reason):
@@ -215,7 +239,11 @@ def _elsewhere(event: e.DeliveryEvent | e.SmallEvent) -> str:
         case e.DeliveryReceived(provider=provider, results=results):
             return f"Delivery from {provider} with {len(results)} results"
         case e.ResultJudged(ignored=ignored, run=run, deduplicated=deduplicated):
-            return f"Ignored: {ignored}" if ignored else f"{'Counted on' if deduplicated else 'Began'} run {run}"
+            return (
+                f"Ignored: {ignored}"
+                if ignored
+                else f"{'Counted on' if deduplicated else 'Began'} run {run}"
+            )
         case e.ResultExpanded(results=results):
             return f"Fanned out into {len(results)} job results"
         case e.DeliveryGaveUp(effect=effect, reason=reason):
@@ -239,7 +267,9 @@ def _money(event: e.SpendEvent | e.BudgetExhausted) -> str:
         case e.SpendSettled(usd=usd, how=how):
             return f"Settled at {usd:.4f} USD ({how})"
         case e.BudgetExhausted(scope=scope, key=key, limit_usd=limit_usd):
-            return f"The budget of {limit_usd:.2f} USD for the {scope} {key} is used up".replace("  ", " ")
+            return f"The budget of {limit_usd:.2f} USD for the {scope} {key} is used up".replace(
+                "  ", " "
+            )
         case _:
             assert_never(event)
 

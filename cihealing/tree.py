@@ -1,7 +1,8 @@
 """The one door into a directory that untrusted code writes to.
 
-Everything goes by descriptor, one path component at a time, never through a symbolic link; only regular files are read, bounded
-in size and count. No program of this machine is ever started on such a directory: what it means is judged from what is read here.
+Everything goes by descriptor, one path component at a time, never through a symbolic link; only
+regular files are read, bounded in size and count. No program of this machine is ever started on
+such a directory: what it means is judged from what is read here.
 """
 
 from __future__ import annotations
@@ -55,16 +56,18 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """`root` holds the files of `commit`; `tree` is the git tree hash of what was put there, a patch included."""
+    """`root` holds the files of `commit`; `tree` is the git tree hash of what was put there, a
+    patch included.
+    """
 
     root: Path
     commit: str = ""
     tree: str = ""
 
-    # ------------------------------------------------------------ looking
-
     def read(self, path: str, *, limit: int = MAX_READ) -> bytes | None:
-        """A regular file of at most `limit` bytes; None for anything else, and where a link is on the way."""
+        """A regular file of at most `limit` bytes; None for anything else, and where a link is on
+        the way.
+        """
         try:
             with self._place(path) as (directory, name):
                 return _content(os.open(name, os.O_RDONLY | FILE, dir_fd=directory), limit=limit)
@@ -90,7 +93,9 @@ class Tree:
     def entry(self, path: str) -> Entry | None:
         try:
             with self._place(path) as (directory, name):
-                return Entry(path=path, status=os.stat(name, dir_fd=directory, follow_symlinks=False))
+                return Entry(
+                    path=path, status=os.stat(name, dir_fd=directory, follow_symlinks=False)
+                )
         except (OSError, ValueError):
             return None
 
@@ -113,8 +118,11 @@ class Tree:
         found = self.entry(path)
         return found is not None and found.is_directory
 
-    def walk(self, place: str = ".", *, leave_out: Callable[[str], bool] = lambda _name: False) -> Iterator[Entry]:
-        """Everything below `place`, directories before what they hold, names in order. Raises TooLarge.
+    def walk(
+        self, place: str = ".", *, leave_out: Callable[[str], bool] = lambda _name: False
+    ) -> Iterator[Entry]:
+        """Everything below `place`, directories before what they hold, names in order. Raises
+        TooLarge.
 
         The directories on the way down stay open, so that depth costs nothing.
         """
@@ -126,7 +134,13 @@ class Tree:
             while opened is not None or way:
                 if opened is not None:
                     entries = _listed(opened, prefix, limit=left, leave_out=leave_out)
-                    way.append((opened, prefix, iter([e.path[len(prefix) :] for e in entries if e.is_directory])))
+                    way.append(
+                        (
+                            opened,
+                            prefix,
+                            iter([e.path[len(prefix) :] for e in entries if e.is_directory]),
+                        )
+                    )
                     left -= len(entries)
                     yield from entries
                 opened, prefix = self._next(way)
@@ -142,7 +156,9 @@ class Tree:
             return None
 
     def _next(self, way: list[tuple[int, str, Iterator[str]]]) -> tuple[int | None, str]:
-        """The next directory on the way, opened; the one that has no further is closed. Raises TooLarge."""
+        """The next directory on the way, opened; the one that has no further is closed. Raises
+        TooLarge.
+        """
         directory, prefix, names = way[-1]
         name = next(names, None)
         if name is None:
@@ -156,7 +172,9 @@ class Tree:
             return None, ""
 
     def glob(self, pattern: str, *, place: str = ".") -> Iterator[str]:
-        """Regular files below `place` that a pattern names (`*`, `?` within one directory, `**` over several)."""
+        """Regular files below `place` that a pattern names (`*`, `?` within one directory, `**`
+        over several).
+        """
         if not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
             return
         fits = re.compile(_expression(pattern))
@@ -165,10 +183,9 @@ class Tree:
             if entry.is_file and fits.fullmatch(entry.path.removeprefix(prefix)):
                 yield entry.path
 
-    # ------------------------------------------------------------ writing
-
     def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
-        """Put a regular file there, in place of one that exists (whose mode stays unless given), as the tree's own user.
+        """Put a regular file there, in place of one that exists (whose mode stays unless given), as
+        the tree's own user.
 
         Raises OSError: a link, a directory or something special is in the way.
         """
@@ -196,11 +213,11 @@ class Tree:
     def _owner(self) -> os.stat_result:
         return self.root.lstat()
 
-    # ------------------------------------------------------------ the way there
-
     @contextlib.contextmanager
     def _place(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """(descriptor of the directory, name in it). Raises OSError, ValueError for a path that leads nowhere below."""
+        """(descriptor of the directory, name in it). Raises OSError, ValueError for a path that
+        leads nowhere below.
+        """
         parts = _parts(path)
         if not parts:
             raise ValueError("the tree itself is no file")
@@ -243,7 +260,9 @@ def _status(name: str, directory: int) -> os.stat_result | None:
         return None
 
 
-def _listed(directory: int, prefix: str, *, limit: int, leave_out: Callable[[str], bool]) -> list[Entry]:
+def _listed(
+    directory: int, prefix: str, *, limit: int, leave_out: Callable[[str], bool]
+) -> list[Entry]:
     """What a directory holds, by name. Raises TooLarge."""
     found: list[Entry] = []
     with os.scandir(directory) as entries:
@@ -253,7 +272,9 @@ def _listed(directory: int, prefix: str, *, limit: int, leave_out: Callable[[str
             if len(found) >= limit:
                 raise TooLarge(f"more than {MAX_ENTRIES:,} files")
             with contextlib.suppress(FileNotFoundError):
-                found.append(Entry(path=f"{prefix}{entry.name}", status=entry.stat(follow_symlinks=False)))
+                found.append(
+                    Entry(path=f"{prefix}{entry.name}", status=entry.stat(follow_symlinks=False))
+                )
     return sorted(found, key=lambda e: e.path)
 
 
@@ -266,7 +287,9 @@ def _content(descriptor: int, *, limit: int) -> bytes | None:
         return content if len(content) <= limit else None
 
 
-def _written(name: str, directory: int, content: bytes, *, mode: int, owner: os.stat_result) -> None:
+def _written(
+    name: str, directory: int, content: bytes, *, mode: int, owner: os.stat_result
+) -> None:
     descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE, 0o600, dir_fd=directory)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -277,19 +300,29 @@ def _written(name: str, directory: int, content: bytes, *, mode: int, owner: os.
 
 def _expression(pattern: str) -> str:
     steps = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(steps.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern) if part)
+    return "".join(
+        steps.get(part, re.escape(part))
+        for part in re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+        if part
+    )
 
 
 def shown(name: str) -> str:
-    """A file's name for people and messages: whatever is no plain character (line ends, escapes, bytes that are no text) is spelt out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+    """A file's name for people and messages: whatever is no plain character (line ends, escapes,
+    bytes that are no text) is spelt out.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name
+    )
 
 
 @contextlib.contextmanager
 def scratch(kind: str) -> Iterator[Path]:
-    """A directory in the one for temporary files; gone at the end whatever was left in it, or (`sweep`) once its process is.
+    """A directory in the one for temporary files; gone at the end whatever was left in it, or
+    (`sweep`) once its process is.
 
-    It lies in a private one: whatever it is given to, and whatever is put there (a set-uid program), nobody else gets to it.
+    It lies in a private one: whatever it is given to, and whatever is put there (a set-uid
+    program), nobody else gets to it.
     """
     place = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{kind}-{mark()}-")).resolve()
     try:
@@ -302,7 +335,9 @@ def scratch(kind: str) -> Iterator[Path]:
 
 
 def sweep() -> int:
-    """Remove what processes that are gone left in the directory for temporary files; how many. To be called at start."""
+    """Remove what processes that are gone left in the directory for temporary files; how many. To
+    be called at start.
+    """
     found = [p for p in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*") if _abandoned(p)]
     for path in found:
         with contextlib.suppress(OSError):
@@ -317,13 +352,20 @@ def _abandoned(path: Path) -> bool:
     except OSError:
         return False
     named = ABANDONED.fullmatch(path.name)
-    return named is not None and stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not lives(named["mark"])
+    return (
+        named is not None
+        and stat.S_ISDIR(status.st_mode)
+        and status.st_uid == os.getuid()
+        and not lives(named["mark"])
+    )
 
 
 def remove(root: Path) -> None:
-    """Delete a private directory with all it holds, whatever it holds: links, no permissions, any depth. Raises OSError.
+    """Delete a private directory with all it holds, whatever it holds: links, no permissions, any
+    depth. Raises OSError.
 
-    By descriptor. What lies deeper is first moved up into `root`, where only this user gets to, so that neither paths nor recursion grow.
+    By descriptor. What lies deeper is first moved up into `root`, where only this user gets to, so
+    that neither paths nor recursion grow.
     """
     try:
         top = os.open(root, DIRECTORY)
@@ -367,7 +409,9 @@ def _flattened(name: str, top: int) -> None:
 
 
 def _permit(name: str, directory: int) -> None:
-    descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    descriptor = os.open(
+        name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory
+    )
     try:
         os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
     finally:

@@ -1,4 +1,5 @@
-"""How often a password or a token may be tried: by address, by name and both together, on what django-axes counts.
+"""How often a password or a token may be tried: by address, by name and both together, on what
+django-axes counts.
 
 | what is counted, over a quarter of an hour | wrong tries |
 |---|---|
@@ -8,9 +9,10 @@
 | a browser that this name signed in with before | 8, and it meets no other limit |
 | bearer tokens from an address | 30 |
 
-Whoever has reached a limit is told to wait; what is tried meanwhile is not looked at and does not lengthen the wait. So others behind
-one's own address, or somebody who tries one's name from everywhere, can keep out only browsers that were never signed in with it.
-IPv6 addresses count by their /64. The counts lie in the database: every process of the service sees the same.
+Whoever has reached a limit is told to wait; what is tried meanwhile is not looked at and does not
+lengthen the wait. So others behind one's own address, or somebody who tries one's name from
+everywhere, can keep out only browsers that were never signed in with it. IPv6 addresses count by
+their /64. The counts lie in the database: every process of the service sees the same.
 """
 
 from __future__ import annotations
@@ -44,19 +46,22 @@ def address(request: HttpRequest) -> str | None:
     return neighbourhood(str(request.META.get("REMOTE_ADDR") or ""))
 
 
-# ---------------------------------------------------------------- passwords
-
-
 class Handler(AxesDatabaseHandler):  # type: ignore[misc]
-    """Counts as this module says. What axes itself writes down and when it forgets it stays its own."""
+    """Counts as this module says. What axes itself writes down and when it forgets it stays its
+    own.
+    """
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         """How many limits are reached."""
         name = str((credentials or {}).get("username") or "")
         return sum(_count(found) >= limit for found, limit in _limits(request, name))
 
-    def user_login_failed(self, sender: object, credentials: dict[str, Any], request: Any = None, **more: Any) -> None:
-        if request is not None and (number := _known_browser(request, str(credentials.get("username") or ""))):
+    def user_login_failed(
+        self, sender: object, credentials: dict[str, Any], request: Any = None, **more: Any
+    ) -> None:
+        if request is not None and (
+            number := _known_browser(request, str(credentials.get("username") or ""))
+        ):
             request.axes_user_agent = BROWSER_MARK + number
         super().user_login_failed(sender, credentials, request, **more)
 
@@ -67,11 +72,17 @@ def _limits(request: HttpRequest, name: str) -> list[tuple[QuerySet[AccessAttemp
         return [(tried.filter(username=name, user_agent=BROWSER_MARK + number), KNOWN_BROWSER)]
     strange = tried.exclude(user_agent__startswith=BROWSER_MARK)
     here = strange.filter(ip_address=address(request))
-    return [(here.filter(username=name), TOGETHER), (here, BY_ADDRESS), (strange.filter(username=name), BY_NAME)]
+    return [
+        (here.filter(username=name), TOGETHER),
+        (here, BY_ADDRESS),
+        (strange.filter(username=name), BY_NAME),
+    ]
 
 
 def _recent() -> QuerySet[AccessAttempt]:
-    found: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(attempt_time__gte=timezone.now() - WAIT)
+    found: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(
+        attempt_time__gte=timezone.now() - WAIT
+    )
     return found
 
 
@@ -94,18 +105,22 @@ def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
     name = request.user.get_username()
     number = _known_browser(request, name) or get_random_string(22)
     response.set_cookie(
-        BROWSER, signing.dumps({"name": name, "number": number}, salt=BROWSER), max_age=BROWSER_AGE, path=settings.LOGIN_URL,
-        secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax",
-    )  # fmt: skip
+        BROWSER,
+        signing.dumps({"name": name, "number": number}, salt=BROWSER),
+        max_age=BROWSER_AGE,
+        path=settings.LOGIN_URL,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
 
 
-def locked_out(request: HttpRequest, original: HttpResponse | None = None, credentials: Any = None) -> HttpResponse:
+def locked_out(
+    request: HttpRequest, original: HttpResponse | None = None, credentials: Any = None
+) -> HttpResponse:
     answer = render(request, "locked.html", status=429)
     answer["Retry-After"] = str(int(WAIT.total_seconds()))
     return answer
-
-
-# ---------------------------------------------------------------- tokens
 
 
 def tokens_refused(request: HttpRequest) -> bool:
@@ -116,11 +131,21 @@ def tokens_refused(request: HttpRequest) -> bool:
 def count_wrong_token(request: HttpRequest) -> None:
     now, mine = timezone.now(), _tokens(request)
     mine.filter(attempt_time__lt=now - WAIT).delete()
-    empty = {"get_data": "", "post_data": "", "http_accept": "", "path_info": "", "failures_since_start": 0}
-    AccessAttempt.objects.get_or_create(username="", ip_address=address(request), user_agent=TOKEN_MARK, defaults=empty)
+    empty = {
+        "get_data": "",
+        "post_data": "",
+        "http_accept": "",
+        "path_info": "",
+        "failures_since_start": 0,
+    }
+    AccessAttempt.objects.get_or_create(
+        username="", ip_address=address(request), user_agent=TOKEN_MARK, defaults=empty
+    )
     mine.update(failures_since_start=F("failures_since_start") + 1, attempt_time=now)
 
 
 def _tokens(request: HttpRequest) -> QuerySet[AccessAttempt]:
-    found: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(username="", ip_address=address(request), user_agent=TOKEN_MARK)
+    found: QuerySet[AccessAttempt] = AccessAttempt.objects.filter(
+        username="", ip_address=address(request), user_agent=TOKEN_MARK
+    )
     return found

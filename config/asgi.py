@@ -14,8 +14,11 @@ from config.gate import Application, Gate, Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-# WhiteNoise answers with small synchronous files; Django's advice to make them asynchronous would be logged for each.
-warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
+# WhiteNoise answers with small synchronous files; Django's advice to make them asynchronous would
+# be logged for each.
+warnings.filterwarnings(
+    "ignore", message="StreamingHttpResponse must consume synchronous iterators"
+)
 
 TOO_LARGE = (
     b'{"type":"urn:cihealing:problem:too-large","title":"The body is too large","status":413,'
@@ -32,9 +35,11 @@ class BodyTooLarge(Exception):
 
 
 def bounded(inner: Application, *, limit: int) -> Application:
-    """`inner`, but a request body above `limit` bytes, away from the webhooks above a megabyte, is answered 413 while it arrives.
+    """`inner`, but a request body above `limit` bytes, away from the webhooks above a megabyte, is
+    answered 413 while it arrives.
 
-    Django's ASGI handler would first spool a body of any size to disk and only then ask a view whether it wants it.
+    Django's ASGI handler would first spool a body of any size to disk and only then ask a view
+    whether it wants it.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +83,11 @@ def declared_length(scope: Scope) -> int:
 
 
 async def refuse(send: Send) -> None:
-    headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store"), (b"connection", b"close")]
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": TOO_LARGE})
 

@@ -1,4 +1,6 @@
-"""The Celery application. The broker only carries hints ("effect X may be ready"): the outbox table is the queue."""
+"""The Celery application. The broker only carries hints ("effect X may be ready"): the outbox table
+is the queue.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ else:
 
 
 class ContainedTask(AnyTask):
-    """A task whose SystemExit or MemoryError is an ordinary failure: in a pool thread either would cost that slot for good.
+    """A task whose SystemExit or MemoryError is an ordinary failure: in a pool thread either would
+    cost that slot for good.
 
-    One that met an outage ends quietly: what it was to do stands in the outbox still, and the sweep finds it.
+    One that met an outage ends quietly: what it was to do stands in the outbox still, and the sweep
+    finds it.
     """
 
     abstract = True

@@ -1,7 +1,8 @@
-"""What a request is answered that ended in an exception: one place for the API, the webhooks, the pages and the streams.
+"""What a request is answered that ended in an exception: one place for the API, the webhooks, the
+pages and the streams.
 
-Django hands every exception that no view expected to `server_error`, whichever layer raised it; what fails before Django is reached (a
-body that could not be spooled) comes to `answered`.
+Django hands every exception that no view expected to `server_error`, whichever layer raised it;
+what fails before Django is reached (a body that could not be spooled) comes to `answered`.
 """
 
 from __future__ import annotations
@@ -29,9 +30,13 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Called while the exception is being handled. An outage is 503 or 507 with Retry-After; anything else is a fault of ours: 500."""
+    """Called while the exception is being handled. An outage is 503 or 507 with Retry-After;
+    anything else is a fault of ours: 500.
+    """
     error = sys.exc_info()[1]
-    outage = outages.BUSY if isinstance(error, StreamMoved) else outages.meet(error) if error else None
+    outage = (
+        outages.BUSY if isinstance(error, StreamMoved) else outages.meet(error) if error else None
+    )
     if outage:
         answer = told(outage, path=request.path)
         # It was told in a line; Django would add a traceback for each request.
@@ -41,23 +46,33 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return page_of_500(request)
     expected = errors.handle(error) if isinstance(error, Exception) else None
     detail = "It was recorded in the service's log; no run was lost by it."
-    return expected or problem("internal-error", status=500, title="Something broke here", detail=detail)
+    return expected or problem(
+        "internal-error", status=500, title="Something broke here", detail=detail
+    )
 
 
 def told(outage: Outage, *, path: str) -> HttpResponse:
-    """The answer. Nothing was stored: who sent something sends it again. Neither form asks the database for anything."""
+    """The answer. Nothing was stored: who sent something sends it again. Neither form asks the
+    database for anything.
+    """
     detail = f"Nothing was stored or changed. Try again in {outage.retry_after} s."
     if path.startswith(FOR_PROGRAMS):
-        answer: HttpResponse = problem(outage.kind, status=outage.status, title=outage.title, detail=detail)
+        answer: HttpResponse = problem(
+            outage.kind, status=outage.status, title=outage.title, detail=detail
+        )
     else:
-        answer = HttpResponse(render_to_string("503.html", {"outage": outage}), status=outage.status)
+        answer = HttpResponse(
+            render_to_string("503.html", {"outage": outage}), status=outage.status
+        )
     answer["Retry-After"] = str(outage.retry_after)
     answer["Cache-Control"] = "no-store"
     return answer
 
 
 def answered(inner: Application) -> Application:
-    """`inner`, but an outage before Django's own handling is answered as one, as long as nothing was answered yet."""
+    """`inner`, but an outage before Django's own handling is answered as one, as long as nothing
+    was answered yet.
+    """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
@@ -79,6 +94,8 @@ def answered(inner: Application) -> Application:
 
 
 async def sent(answer: HttpResponse, send: Send) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()]
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()
+    ]
     await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": answer.content})

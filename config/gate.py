@@ -1,7 +1,7 @@
 """How much the ASGI process takes on at once: requests on threads, and bytes of bodies.
 
-Requests wait their turn after their bodies have come, so that a slow sender holds up nobody; `/healthz` and `/readyz` never wait, and a
-stream gives its place back as soon as it begins.
+Requests wait their turn after their bodies have come, so that a slow sender holds up nobody;
+`/healthz` and `/readyz` never wait, and a stream gives its place back as soon as it begins.
 """
 
 from __future__ import annotations
@@ -97,7 +97,12 @@ class Visit:
     async def refuse(self, title: str) -> None:
         if self.begun:
             return
-        told = {"type": "urn:cihealing:problem:busy", "title": title, "status": 503, "detail": "Try again in a few seconds."}
+        told = {
+            "type": "urn:cihealing:problem:busy",
+            "title": title,
+            "status": 503,
+            "detail": "Try again in a few seconds.",
+        }
         kind, after = (b"content-type", b"application/problem+json"), (b"retry-after", b"5")
         headers = [kind, after, (b"cache-control", b"no-store"), (b"connection", b"close")]
         await self._send({"type": "http.response.start", "status": 503, "headers": headers})

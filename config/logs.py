@@ -1,8 +1,10 @@
-"""Logs go to stderr: one readable line for people, or one JSON object a line for machines. No secret is in any of them.
+"""Logs go to stderr: one readable line for people, or one JSON object a line for machines. No
+secret is in any of them.
 
-Records are masked where they are made, so that handlers of others (of a server, of whatever collects errors) get no more than ours.
-Of lines of one kind (those that one place in the code writes) only so many a minute are written: what happens very often must neither
-fill a disk nor hide what happens once. How many were left out is said.
+Records are masked where they are made, so that handlers of others (of a server, of whatever
+collects errors) get no more than ours. Of lines of one kind (those that one place in the code
+writes) only so many a minute are written: what happens very often must neither fill a disk nor hide
+what happens once. How many were left out is said.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from cihealing.secrecy import last_words, masked
 
 MINUTE = 60.0
 KINDS = 1_000
-"""Kinds that are counted at once; there are as many as places that log, so that more of them would be a fault."""
+"""Kinds that are counted at once; there are as many as places that log, so that more of them would
+be a fault.
+"""
 LONGEST = 16_000
 """Characters of a line with its traceback; what is longer loses its middle."""
 
@@ -29,11 +33,15 @@ _formatter = logging.Formatter()
 
 
 def configure(configuration: dict[str, Any]) -> None:
-    """Set up logging; a process that dies of an exception has a last word, and that is masked too."""
+    """Set up logging; a process that dies of an exception has a last word, and that is masked
+    too.
+    """
     logging.config.dictConfig(configuration)
     logging.setLogRecordFactory(masked_record)
     sys.excepthook = last_words
-    threading.excepthook = lambda told: last_words(told.exc_type, told.exc_value, told.exc_traceback)
+    threading.excepthook = lambda told: last_words(
+        told.exc_type, told.exc_value, told.exc_traceback
+    )
 
 
 def masked_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
@@ -47,7 +55,9 @@ def masked_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
 
 
 def masked_message(record: logging.LogRecord) -> tuple[Any, Any]:
-    """Message and arguments; these stay apart where possible, for some formatters take them one by one."""
+    """Message and arguments; these stay apart where possible, for some formatters take them one by
+    one.
+    """
     try:
         told = record.getMessage()
     except Exception:  # what cannot be formatted is told as it is by `logging` itself, on stderr
@@ -55,7 +65,11 @@ def masked_message(record: logging.LogRecord) -> tuple[Any, Any]:
     hidden = masked(told)
     if hidden == told:
         return record.msg, record.args
-    args = tuple(masked(arg) if isinstance(arg, str) else arg for arg in record.args) if isinstance(record.args, tuple) else ()
+    args = (
+        tuple(masked(arg) if isinstance(arg, str) else arg for arg in record.args)
+        if isinstance(record.args, tuple)
+        else ()
+    )
     if args and isinstance(record.msg, str) and masked(told := record.msg % args) == told:
         return record.msg, args
     return hidden, None
@@ -82,7 +96,9 @@ class Window:
 
 
 class Bounded(logging.StreamHandler[Any]):
-    """A handler that writes at most `per_minute` records of one kind a minute, each of bounded length."""
+    """A handler that writes at most `per_minute` records of one kind a minute, each of bounded
+    length.
+    """
 
     def __init__(self, per_minute: int) -> None:
         super().__init__()
@@ -101,11 +117,18 @@ class Bounded(logging.StreamHandler[Any]):
             window.left_out += 1
 
     def tell(self, now: float) -> None:
-        """Begin new minutes, and say what was left out in those that are over. The oldest are first."""
-        while self.windows and (self.over(next(iter(self.windows.values())), now) or len(self.windows) > KINDS):
+        """Begin new minutes, and say what was left out in those that are over. The oldest are
+        first.
+        """
+        while self.windows and (
+            self.over(next(iter(self.windows.values())), now) or len(self.windows) > KINDS
+        ):
             (name, level, path, line), window = self.windows.popitem(last=False)
             if window.left_out:
-                said = f"{window.left_out} more like that were left out (of one kind {self.per_minute} a minute are written)"
+                said = (
+                    f"{window.left_out} more like that were left out (of one kind {self.per_minute}"
+                    " a minute are written)"
+                )
                 super().emit(logging.LogRecord(name, level, path, line, said, None, None))
 
     def over(self, window: Window, now: float) -> bool:
@@ -123,17 +146,24 @@ def logging_configuration(*, level: str, style: str, per_minute: int) -> dict[st
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "text": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{", "datefmt": "%H:%M:%S"},
+            "text": {
+                "format": "{asctime} {levelname:<7} {name}: {message}",
+                "style": "{",
+                "datefmt": "%H:%M:%S",
+            },
             "json": {"()": "config.logs.json_formatter"},
         },
-        "handlers": {"stderr": {"()": "config.logs.Bounded", "per_minute": per_minute, "formatter": style}},
+        "handlers": {
+            "stderr": {"()": "config.logs.Bounded", "per_minute": per_minute, "formatter": style}
+        },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "cihealing": {"level": level},
             "dashboard": {"level": level},
             "celery": {"level": "WARNING"},
             "uvicorn": {"level": "WARNING"},
-            # It warns of every try to connect; that the database is away is told once a minute (cihealing/outages.py).
+            # It warns of every try to connect; that the database is away is told once a minute
+            # (cihealing/outages.py).
             "psycopg.pool": {"level": "ERROR"},
             # Axes tells every failed login; the lockout itself is what an operator must see.
             "axes": {"level": "WARNING"},

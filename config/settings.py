@@ -1,4 +1,6 @@
-"""Django settings. Every knob is an environment variable (`config/environment.py`); nothing is edited here to deploy."""
+"""Django settings. Every knob is an environment variable (`config/environment.py`); nothing is
+edited here to deploy.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,14 @@ ENVIRONMENT = environment.read()
 PRODUCTION = ENVIRONMENT.env == "production"
 HTTPS = ENVIRONMENT.url.startswith("https://")
 
-# Without a stored key sessions last as long as the process: right for tests and one-off commands; `up` stores one before it starts.
+# Without a stored key sessions last as long as the process: right for tests and one-off commands;
+# `up` stores one before it starts.
 SECRET_KEY = ENVIRONMENT.secret_key.get_secret_value() or secrets.token_urlsafe(50)
 DEBUG = False
-ALLOWED_HOSTS = [*ENVIRONMENT.allowed_hosts, *([urlsplit(ENVIRONMENT.url).hostname or ""] if ENVIRONMENT.url else [])]
+ALLOWED_HOSTS = [
+    *ENVIRONMENT.allowed_hosts,
+    *([urlsplit(ENVIRONMENT.url).hostname or ""] if ENVIRONMENT.url else []),
+]
 
 CI_HEALING: dict[str, Any] = {
     **{name.upper(): getattr(ENVIRONMENT, name) for name in environment.POLICY_OVERRIDES},
@@ -106,7 +112,13 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": database(ENVIRONMENT.database_url.get_secret_value(), data_directory=DATA_DIR, pool=ENVIRONMENT.database_pool)}
+DATABASES = {
+    "default": database(
+        ENVIRONMENT.database_url.get_secret_value(),
+        data_directory=DATA_DIR,
+        pool=ENVIRONMENT.database_pool,
+    )
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -119,11 +131,16 @@ STATICFILES_DIRS = [path for path in [BASE_DIR / "static"] if Path(path).is_dir(
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
 
-# ---------------------------------------------------------------- who may come in
 
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/login"
@@ -131,13 +148,16 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login"
 AXES_HANDLER = "cihealing.tries.Handler"
 AXES_CLIENT_IP_CALLABLE = "cihealing.tries.address"
-# The handler counts by address, by name and together, and says how many of these limits are reached.
+# The handler counts by address, by name and together, and says how many of these limits are
+# reached.
 AXES_FAILURE_LIMIT = 1
 AXES_COOLOFF_TIME = timedelta(seconds=900)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 """What a success forgets; not what is counted."""
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-"""What is tried while one has to wait must not lengthen the wait: others could then keep one out for ever."""
+"""What is tried while one has to wait must not lengthen the wait: others could then keep one out
+for ever.
+"""
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
@@ -155,7 +175,8 @@ CSRF_TRUSTED_ORIGINS = [CI_HEALING["URL"]] if ENVIRONMENT.url else []
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-# Put there by cihealing.callers for a trusted proxy alone: as the name of no header looks like this, nobody else can.
+# Put there by cihealing.callers for a trusted proxy alone: as the name of no header looks like
+# this, nobody else can.
 SECURE_PROXY_SSL_HEADER = ("cihealing.scheme", "https")
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.max_body
@@ -175,10 +196,12 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# ---------------------------------------------------------------- API
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["cihealing.api.authentication.BearerToken", "rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "cihealing.api.authentication.BearerToken",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -193,7 +216,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
 
-# ---------------------------------------------------------------- Celery: one code path, two sizes (config/celery.py says why)
+
+# (config/celery.py says why)
 
 REDIS_URL = ENVIRONMENT.redis_url.get_secret_value()
 EMBEDDED_BROKER = not REDIS_URL
@@ -208,16 +232,25 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "cihealing.sweep", "schedule": every(1.0 if EMBEDDED_BROKER else 30.0), "options": {"expires": 30.0}},
+    "sweep": {
+        "task": "cihealing.sweep",
+        "schedule": every(1.0 if EMBEDDED_BROKER else 30.0),
+        "options": {"expires": 30.0},
+    }
 }
 
 if EMBEDDED_BROKER:
-    # 10 ms costs 3 % of an idle CPU and answers in 11 ms; Celery's own pace of 1 s would show on every page.
+    # 10 ms costs 3 % of an idle CPU and answers in 11 ms; Celery's own pace of 1 s would show on
+    # every page.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"polling_interval": 0.01}
     CELERY_TASK_ACKS_LATE = False
 else:
     # A task may hold its message for 900 s; the broker must not hand it out again before.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 1800, "socket_timeout": 5, "socket_connect_timeout": 5}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 1800,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
+    }
     CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": 1800}
     CELERY_VISIBILITY_TIMEOUT = 1800
     CELERY_TASK_ACKS_LATE = True
@@ -229,4 +262,6 @@ else:
     CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 
 LOGGING_CONFIG = "config.logs.configure"
-LOGGING = logging_configuration(level=ENVIRONMENT.log_level, style=ENVIRONMENT.log_format, per_minute=ENVIRONMENT.log_per_minute)
+LOGGING = logging_configuration(
+    level=ENVIRONMENT.log_level, style=ENVIRONMENT.log_format, per_minute=ENVIRONMENT.log_per_minute
+)

@@ -35,7 +35,9 @@ def band(counts: Mapping[str, int], *, width: int = 600) -> Band:
     for status in STATUSES:
         if count := counts.get(status, 0):
             share = width * count / total
-            segments.append(Segment(status=status, count=count, x=round(x, 2), width=round(share, 2)))
+            segments.append(
+                Segment(status=status, count=count, x=round(x, 2), width=round(share, 2))
+            )
             x += share
     return Band(width=width, total=total, segments=tuple(segments))
 
@@ -52,4 +54,8 @@ def shares(counts: Mapping[str, int]) -> tuple[Share, ...]:
     """Largest first; names with nothing are left out."""
     largest = max(counts.values(), default=0)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Share(name=name, count=count, percent=round(100 * count / largest, 1)) for name, count in ordered if count)
+    return tuple(
+        Share(name=name, count=count, percent=round(100 * count / largest, 1))
+        for name, count in ordered
+        if count
+    )

@@ -44,12 +44,19 @@ def read(patch: str) -> Diff:
         rows.append(row)
     added = sum(r.kind == "add" for r in rows)
     removed = sum(r.kind == "del" for r in rows)
-    return Diff(rows=tuple(rows), added=added, removed=removed, cut=cut or any(len(r.text) > LONGEST for r in rows))
+    return Diff(
+        rows=tuple(rows),
+        added=added,
+        removed=removed,
+        cut=cut or any(len(r.text) > LONGEST for r in rows),
+    )
 
 
 @dataclass(kw_only=True)
 class _Place:
-    """Where in the old and the new file the next line stands, and how many lines of its hunk are still to come."""
+    """Where in the old and the new file the next line stands, and how many lines of its hunk are
+    still to come.
+    """
 
     old: int = 0
     new: int = 0
@@ -65,11 +72,18 @@ class _Place:
         self.old_left, self.new_left = int(hunk[2] or 1), int(hunk[4] or 1)
 
     def step(self, *, old: int, new: int) -> None:
-        self.old, self.new, self.old_left, self.new_left = self.old + old, self.new + new, self.old_left - old, self.new_left - new
+        self.old, self.new, self.old_left, self.new_left = (
+            self.old + old,
+            self.new + new,
+            self.old_left - old,
+            self.new_left - new,
+        )
 
 
 def _rows(patch: str) -> Iterator[Row]:
-    """Hunks are as long as their header says: a removed `-- x` is not taken for the header of a file, nor the other way round."""
+    """Hunks are as long as their header says: a removed `-- x` is not taken for the header of a
+    file, nor the other way round.
+    """
     place = _Place()
     for line in patch.split("\n"):
         text = line if len(line) <= LONGEST else line[:LONGEST] + " …"
@@ -79,7 +93,10 @@ def _rows(patch: str) -> Iterator[Row]:
             place.enter(hunk)
             yield Row(kind="hunk", text=text)
         elif line:
-            yield Row(kind="file" if line.startswith(("diff --git ", "--- ", "+++ ")) else "note", text=text)
+            yield Row(
+                kind="file" if line.startswith(("diff --git ", "--- ", "+++ ")) else "note",
+                text=text,
+            )
 
 
 def _inside(text: str, place: _Place) -> Row:

@@ -12,7 +12,10 @@ ACTIONS = ("approve", "deny", "abort", "human-fix", "retry")
 class FilterForm(forms.Form):
     """The filters of the run list. A wrong value is told, and the list is then unfiltered by it."""
 
-    status = forms.ChoiceField(required=False, choices=[("", "Any status"), *((s.value, s.value.capitalize()) for s in RunStatus)])
+    status = forms.ChoiceField(
+        required=False,
+        choices=[("", "Any status"), *((s.value, s.value.capitalize()) for s in RunStatus)],
+    )
     repository = forms.CharField(required=False, max_length=300)
     q = forms.CharField(required=False, max_length=200)
     cursor = forms.CharField(required=False, max_length=200)
@@ -20,10 +23,14 @@ class FilterForm(forms.Form):
 
 
 class ActionForm(forms.Form):
-    """`version` is the one the person saw; without it the action does not depend on what was seen."""
+    """`version` is the one the person saw; without it the action does not depend on what was
+    seen.
+    """
 
     version = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
-    act = forms.ChoiceField(required=False, choices=[("", ""), ("publish", "publish"), ("merge", "merge")])
+    act = forms.ChoiceField(
+        required=False, choices=[("", ""), ("publish", "publish"), ("merge", "merge")]
+    )
     note = forms.CharField(required=False, max_length=1000)
     commit = forms.RegexField(r"^[0-9a-f]{40}([0-9a-f]{24})?$", required=False, strip=True)
 

@@ -17,7 +17,8 @@ from cihealing.access import may_act
 
 P = ParamSpec("P")
 
-# Characters that are not seen and yet change what is: bidi controls, zero-width ones, tags, C0 and C1 controls (not tab and newlines).
+# Characters that are not seen and yet change what is: bidi controls, zero-width ones, tags, C0 and
+# C1 controls (not tab and newlines).
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
@@ -28,10 +29,17 @@ def seen(text: str) -> str:
     return UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
-def page(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+def page(
+    request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
     """A rendered template, made seen as a whole: no template can forget it."""
-    with_nonce = {"csp_nonce": getattr(request, "csp_nonce", ""), **context}  # the name htmx's tag looks for
-    return HttpResponse(seen(render_to_string(template, with_nonce, request=request)), status=status)
+    with_nonce = {
+        "csp_nonce": getattr(request, "csp_nonce", ""),
+        **context,
+    }  # the name htmx's tag looks for
+    return HttpResponse(
+        seen(render_to_string(template, with_nonce, request=request)), status=status
+    )
 
 
 def plain(text: str, *, name: str = "", kind: str = "text/plain") -> HttpResponse:
@@ -43,8 +51,12 @@ def plain(text: str, *, name: str = "", kind: str = "text/plain") -> HttpRespons
     return response
 
 
-def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Sends anonymous people to sign in; a page part answers 401 instead, which htmx does not put into a page."""
+def signed_in(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Sends anonymous people to sign in; a page part answers 401 instead, which htmx does not put
+    into a page.
+    """
 
     @wraps(view)
     def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -57,7 +69,9 @@ def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Call
     return checked
 
 
-def operators_only(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def operators_only(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     @wraps(view)
     def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not may_act(request.user):

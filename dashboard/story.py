@@ -1,4 +1,6 @@
-"""A run told in a few words: what happened in a sentence, and how far it came. Pure; decides nothing about the run."""
+"""A run told in a few words: what happened in a sentence, and how far it came. Pure; decides
+nothing about the run.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ EVIDENCE = {
 RESOLUTIONS = {
     "merged": "The proven fix was merged.",
     "rerun_green": "CI ran the unchanged commit again and it was green: no patch was needed.",
-    "flake": "Proven flake: the same tree was red and green in the same environment. No patch was made.",
+    "flake": (
+        "Proven flake: the same tree was red and green in the same environment. No patch was made."
+    ),
     "base_healed": "The base branch it failed on is healed.",
     "human_fix": "A person fixed it.",
     "green_later": "The job is green on a later commit of the branch.",
@@ -48,11 +52,18 @@ class Step:
 
     @property
     def said(self) -> str:
-        return {"done": "done", "now": "in progress", "halt": "waits for a person", "todo": "not taken"}[self.state]
+        return {
+            "done": "done",
+            "now": "in progress",
+            "halt": "waits for a person",
+            "todo": "not taken",
+        }[self.state]
 
 
 def steps(run: RunDetail) -> tuple[Step, ...]:
-    """The eight stages. A stage is done when the run shows its trace, for not every run takes every one."""
+    """The eight stages. A stage is done when the run shows its trace, for not every run takes every
+    one.
+    """
     return tuple(Step(name=stage, state=_state(run, stage)) for stage in Stage)
 
 
@@ -68,7 +79,9 @@ TRACES: dict[Stage, Callable[[RunDetail], bool]] = {
     Stage.LAUNCH: lambda run: run.version > 0,
     Stage.READING: lambda run: bool(run.steps) or run.stage not in (Stage.LAUNCH, Stage.READING),
     Stage.DIAGNOSIS: lambda run: bool(run.steps) and run.stage != Stage.READING,
-    Stage.REMEDIATION: lambda run: bool(run.attempts or run.skipped or run.candidate or run.observations),
+    Stage.REMEDIATION: lambda run: bool(
+        run.attempts or run.skipped or run.candidate or run.observations
+    ),
     Stage.PROOF: lambda run: bool(run.attempts),
     Stage.REVIEW: lambda run: bool(run.approved_by or run.proof_hash),
     Stage.RERUN: lambda run: bool(run.reruns),
@@ -78,13 +91,20 @@ TRACES: dict[Stage, Callable[[RunDetail], bool]] = {
 
 def evidence(run: RunDetail) -> str:
     """What the claims about the run stand on, in words."""
-    return "red and green of one tree" if run.resolution == "flake" else EVIDENCE.get(run.evidence, run.evidence)
+    return (
+        "red and green of one tree"
+        if run.resolution == "flake"
+        else EVIDENCE.get(run.evidence, run.evidence)
+    )
 
 
 def sentence(run: RunDetail) -> str:
     """What happened so far and what comes next."""
     if run.attached_to and not run.ended:
-        return "The base branch is broken in the same way. Another run stands for it; this one ends with that one."
+        return (
+            "The base branch is broken in the same way. Another run stands for it; this one ends"
+            " with that one."
+        )
     return " ".join(part for part in TOLD[run.status](run) if part)
 
 
@@ -105,18 +125,21 @@ def _running(run: RunDetail) -> tuple[str, ...]:
 
 def _fixed(run: RunDetail) -> tuple[str, ...]:
     if run.approved_by:
-        return (_failed(run), f"{run.approved_by} approved the proven fix; it is being carried out.")
-    return (
-        _failed(run),
-        "A fix is proven: red without the patch, green with it.",
-        _waits(run),
-    )
+        return (
+            _failed(run),
+            f"{run.approved_by} approved the proven fix; it is being carried out.",
+        )
+    return (_failed(run), "A fix is proven: red without the patch, green with it.", _waits(run))
 
 
 def _waits(run: RunDetail) -> str:
     where = run.target or run.branch
     if run.change_open:
-        said = {"green": "its own CI is green", "red": "its own CI is red", "pending": "its own CI is at work"}
+        said = {
+            "green": "its own CI is green",
+            "red": "its own CI is red",
+            "pending": "its own CI is at work",
+        }
         its_ci = said.get(run.change_checks, "its own CI has not said yet")
         return f"Its change is open ({its_ci}) and waits for a person to merge it into {where}."
     if run.act == "publish":
@@ -128,7 +151,10 @@ def _escalated(run: RunDetail) -> tuple[str, ...]:
     tries = (
         "No fix was found"
         if not run.attempt_count
-        else f"{run.attempt_count} {'attempt' if run.attempt_count == 1 else 'attempts'} did not fix it"
+        else (
+            f"{run.attempt_count} {'attempt' if run.attempt_count == 1 else 'attempts'} did not"
+            " fix it"
+        )
     )
     return (
         _failed(run),

@@ -51,9 +51,6 @@ class Logout(auth_views.LogoutView):
     http_method_names = ["post"]
 
 
-# ---------------------------------------------------------------- overview and list
-
-
 @require_safe
 @never_cache
 @signed_in
@@ -92,16 +89,22 @@ def runs(request: HttpRequest) -> HttpResponse:
         "form": form,
         "asked": {name: asked.get(name, "") for name in ("status", "repository", "q")},
         "found": found,
-        "problem": problem or next((f"{name}: {errors[0]}" for name, errors in form.errors.items()), ""),
+        "problem": (
+            problem or next((f"{name}: {errors[0]}" for name, errors in form.errors.items()), "")
+        ),
         **_neighbours(asked, found),
     }
-    context["repositories"] = [row.repository for row in queries.repositories(viewer_of(request.user))[:200]]
+    context["repositories"] = [
+        row.repository for row in queries.repositories(viewer_of(request.user))[:200]
+    ]
     return page(request, _part_or_page(request, "runs"), context)
 
 
 def _part_or_page(request: HttpRequest, name: str) -> str:
     """htmx asks for the part that changes, a browser for the whole page around it."""
-    return f"dashboard/_{name}.html" if request.headers.get("HX-Request") else f"dashboard/{name}.html"
+    return (
+        f"dashboard/_{name}.html" if request.headers.get("HX-Request") else f"dashboard/{name}.html"
+    )
 
 
 def _found(request: HttpRequest, asked: dict[str, Any]) -> tuple[RunPage, str]:
@@ -113,7 +116,9 @@ def _found(request: HttpRequest, asked: dict[str, Any]) -> tuple[RunPage, str]:
 
 
 def _neighbours(asked: dict[str, Any], found: RunPage) -> dict[str, str]:
-    """Query strings of the pages before and after; the next one hangs on a cursor, so that new runs do not shift it."""
+    """Query strings of the pages before and after; the next one hangs on a cursor, so that new runs
+    do not shift it.
+    """
     kept = {name: value for name, value in asked.items() if name in ("status", "repository", "q")}
     before = {**kept, "page": found.page - 1} if found.page > 2 else kept
     after = {**kept, "cursor": found.next_cursor, "page": min(found.page + 1, DEEPEST_PAGE)}
@@ -123,9 +128,6 @@ def _neighbours(asked: dict[str, Any], found: RunPage) -> dict[str, str]:
     }
 
 
-# ---------------------------------------------------------------- one run
-
-
 @require_safe
 @never_cache
 @signed_in
@@ -133,9 +135,15 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     return _run_page(request, run_id)
 
 
-def _run_page(request: HttpRequest, run_id: UUID, *, lost: str = "", status: int = 200) -> HttpResponse:
+def _run_page(
+    request: HttpRequest, run_id: UUID, *, lost: str = "", status: int = 200
+) -> HttpResponse:
     """`lost`: why what was asked for was not done."""
-    context = {**_told(request, _existing(request, run_id)), "lost": masked(lost), "section": "runs"}
+    context = {
+        **_told(request, _existing(request, run_id)),
+        "lost": masked(lost),
+        "section": "runs",
+    }
     return page(request, "dashboard/run.html", context, status=status)
 
 
@@ -161,7 +169,9 @@ def _told(request: HttpRequest, found: RunDetail) -> dict[str, Any]:
         "evidence": story.evidence(found),
         "steps": story.steps(found),
         "can_act": may_act(request.user),
-        "others": [name for name in ("human-fix", "retry", "deny", "abort") if name in found.actions],
+        "others": [
+            name for name in ("human-fix", "retry", "deny", "abort") if name in found.actions
+        ],
         "events_url": f"/api/v1/ci-healing/runs/{found.id}/events",
     }
 
@@ -173,7 +183,11 @@ def report(request: HttpRequest, run_id: UUID) -> HttpResponse:
     found = _existing(request, run_id)
     if not found.report_markdown:
         raise Http404("This run has no report.")
-    told = found.report if isinstance(found.report, dict) and "escalationReason" in found.report else None
+    told = (
+        found.report
+        if isinstance(found.report, dict) and "escalationReason" in found.report
+        else None
+    )
     return page(request, "dashboard/report.html", {"run": found, "told": told, "section": "runs"})
 
 
@@ -208,9 +222,6 @@ def _artifact(request: HttpRequest, run_id: UUID, digest: str) -> HttpResponse:
     return plain(text)
 
 
-# ---------------------------------------------------------------- what people do
-
-
 @require_POST
 @signed_in
 @operators_only
@@ -236,9 +247,15 @@ def act(request: HttpRequest, run_id: UUID, action: str) -> HttpResponse:
 def _perform(request: HttpRequest, found: RunDetail, action: str, asked: dict[str, Any]) -> None:
     by = Actor(kind="person", name=request.user.get_username())
     service.perform(
-        found.id, action, act=asked["act"], version=asked["version"], note=asked["note"], commit=asked["commit"], by=by,
+        found.id,
+        action,
+        act=asked["act"],
+        version=asked["version"],
+        note=asked["note"],
+        commit=asked["commit"],
+        by=by,
         tools=registry.tools(),
-    )  # fmt: skip
+    )
 
 
 def _wrong(action: str, errors: Any) -> str:
@@ -250,5 +267,8 @@ def _wrong(action: str, errors: Any) -> str:
 def _why(error: Exception) -> str:
     """A lost race in words: what changed, and that the page below is what holds now."""
     if isinstance(error, HeadMoved):
-        return f"The branch has moved since the fix was proven ({error}). It is being proven afresh on the new head."
+        return (
+            f"The branch has moved since the fix was proven ({error}). It is being proven afresh on"
+            " the new head."
+        )
     return f"{str(error)[:1].upper()}{str(error)[1:]}. Below is how it stands now."

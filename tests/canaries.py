@@ -1,4 +1,6 @@
-"""A canary for every secret the service can hold, from every place it may come from, in every form in which it may come out."""
+"""A canary for every secret the service can hold, from every place it may come from, in every form
+in which it may come out.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,19 @@ def canary(name: str) -> str:
 
 
 def in_url(name: str, *, scheme: str = "https") -> str:
-    return f"{scheme}://heal:{quote(canary(name) + ODD, safe='')}@{name.replace('_', '-')}.example/0"
+    return (
+        f"{scheme}://heal:{quote(canary(name) + ODD, safe='')}@{name.replace('_', '-')}.example/0"
+    )
 
 
 def shown(url_name: str) -> list[str]:
     """How the credential of a URL comes out: in the URL, decoded, as Basic authentication."""
     password = canary(url_name) + ODD
-    return [quote(password, safe=""), password, base64.b64encode(f"heal:{password}".encode()).decode()]
+    return [
+        quote(password, safe=""),
+        password,
+        base64.b64encode(f"heal:{password}".encode()).decode(),
+    ]
 
 
 BODY = [f"MIIE{hashlib.sha256(bytes([n])).hexdigest()}" for n in range(3)]
@@ -47,7 +55,10 @@ def of_every_setting() -> tuple[dict[str, Any], list[str]]:
     values, forms = dict[str, Any](), list[str]()
     for name, field in Environment.model_fields.items():
         if field.annotation is SecretStr:
-            values[name], forms = SecretStr(f"{canary(name)},{canary(name + '2')}"), [*forms, canary(name), canary(name + "2")]
+            values[name], forms = (
+                SecretStr(f"{canary(name)},{canary(name + '2')}"),
+                [*forms, canary(name), canary(name + "2")],
+            )
         elif field.annotation is str and ("url" in name or name == "https_proxy"):
             values[name], forms = in_url(name), [*forms, *shown(name)]
     for name, scheme in (("database_url", "postgresql"), ("redis_url", "rediss")):
@@ -88,15 +99,32 @@ def learnt(monkeypatch: pytest.MonkeyPatch, directory: Path) -> list[str]:
     (directory / "hook").write_text(canary("filed_hook") + "\n")
     monkeypatch.setenv("SHOP_SECRET", f"{canary('hook')}, {canary('hook2')}")
     monkeypatch.setenv("DEPOT_SECRET_FILE", str(directory / "hook"))
-    hooks = tuple(HookPolicy(name=name, provider="generic", secret_setting=f"{name}_SECRET") for name in ("SHOP", "DEPOT"))
+    hooks = tuple(
+        HookPolicy(name=name, provider="generic", secret_setting=f"{name}_SECRET")
+        for name in ("SHOP", "DEPOT")
+    )
     urls = (in_url("clone"), f"https://{canary('clone_token')}@git.example/x.git")
-    policy_file.learn(Policy(hooks=hooks, repositories=tuple(RepositoryPolicy(match="acme/*", clone_url=url) for url in urls)))
-    monkeypatch.setattr(github_app.github.Auth.AppInstallationAuth, "token", property(lambda _: canary("installation")))
+    policy_file.learn(
+        Policy(
+            hooks=hooks,
+            repositories=tuple(RepositoryPolicy(match="acme/*", clone_url=url) for url in urls),
+        )
+    )
+    monkeypatch.setattr(
+        github_app.github.Auth.AppInstallationAuth,
+        "token",
+        property(lambda _: canary("installation")),
+    )
     assert object.__new__(github_app.Installed).token == canary("installation")
-    return [*map(canary, ("hook", "hook2", "filed_hook", "clone_token", "installation")), *shown("clone")]
+    return [
+        *map(canary, ("hook", "hook2", "filed_hook", "clone_token", "installation")),
+        *shown("clone"),
+    ]
 
 
-def everywhere(settings: Any, monkeypatch: pytest.MonkeyPatch, directory: Path) -> dict[Callable[..., Any], list[str]]:
+def everywhere(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, directory: Path
+) -> dict[Callable[..., Any], list[str]]:
     """By the source that knows them, what must come out nowhere. Only the settings know of most."""
     return {
         secrecy.of_settings: settings_hold(settings),
@@ -109,4 +137,8 @@ def everywhere(settings: Any, monkeypatch: pytest.MonkeyPatch, directory: Path) 
 
 def leaked(text: str, secrets: Sequence[str]) -> list[str]:
     """Those of which any 12 characters in a row are there."""
-    return [secret for secret in secrets if any(secret[at : at + 12] in text for at in range(max(1, len(secret) - 11)))]
+    return [
+        secret
+        for secret in secrets
+        if any(secret[at : at + 12] in text for at in range(max(1, len(secret) - 11)))
+    ]

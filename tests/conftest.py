@@ -59,7 +59,9 @@ def _append_only_again(django_db_setup: None, django_db_blocker: Any) -> Iterato
 
 @pytest.fixture
 def committed(_append_only_again: None, transactional_db: None) -> Iterator[None]:
-    """A database whose rows other threads see. It is emptied afterwards, which its triggers refuse as long as they are there."""
+    """A database whose rows other threads see. It is emptied afterwards, which its triggers refuse
+    as long as they are there.
+    """
     yield
     with connection.schema_editor() as editor:
         APPEND_ONLY.backwards(None, editor)

@@ -1,4 +1,6 @@
-"""What holds for everything the registry lists: a new provider, fixer, forge, capability or playbook is tested the moment it is there."""
+"""What holds for everything the registry lists: a new provider, fixer, forge, capability or
+playbook is tested the moment it is there.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +18,27 @@ from cihealing.domain import effects as f
 from cihealing.domain.plan import STEPS
 from cihealing.domain.policy import Project
 from cihealing.domain.values import Failure, FailureClass, Frame, Ignored, Line, Result
-from cihealing.ports import BadPayload, BadSignature, CIAdapter, FixContext, Fixer, Forge, RawRequest
+from cihealing.ports import (
+    BadPayload,
+    BadSignature,
+    CIAdapter,
+    FixContext,
+    Fixer,
+    Forge,
+    RawRequest,
+)
 
 NAMES = [n for n, _ in inspect.getmembers(CIAdapter, inspect.isfunction) if not n.startswith("_")]
 SECRET = "a-secret-of-some-length"
 
 
-def request(headers: dict[str, str] | None = None, body: bytes = b"{}", token: str = "") -> RawRequest:
-    return RawRequest(headers=headers or {}, body=body, path_token=token, received_at=datetime.now(UTC))
+def request(
+    headers: dict[str, str] | None = None, body: bytes = b"{}", token: str = ""
+) -> RawRequest:
+    return RawRequest(
+        headers=headers or {}, body=body, path_token=token, received_at=datetime.now(UTC)
+    )
 
-
-# ---------------------------------------------------------------- CI providers
 
 providers = pytest.mark.parametrize("adapter", registry.CI.values(), ids=registry.CI)
 
@@ -45,11 +57,21 @@ def test_an_unsigned_request_is_never_authentic(adapter: CIAdapter, secrets: lis
         adapter.verify(request(), secrets)
 
 
-HEADERS = ("x-hub-signature-256", "x-gitlab-token", "circleci-signature", "x-buildkite-signature", "x-buildkite-token", "webhook-signature")
+HEADERS = (
+    "x-hub-signature-256",
+    "x-gitlab-token",
+    "circleci-signature",
+    "x-buildkite-signature",
+    "x-buildkite-token",
+    "webhook-signature",
+)
 
 
 @providers
-@pytest.mark.parametrize("value", ["", "ä", "sha256=\udce4", "v1=", "v1,ä", "timestamp=ä,signature=ö", "\x00", "a" * 100_000])
+@pytest.mark.parametrize(
+    "value",
+    ["", "ä", "sha256=\udce4", "v1=", "v1,ä", "timestamp=ä,signature=ö", "\x00", "a" * 100_000],
+)
 def test_a_garbled_signature_is_refused_and_nothing_else(adapter: CIAdapter, value: str) -> None:
     headers = dict.fromkeys(HEADERS, value) | {"webhook-id": "1", "webhook-timestamp": value}
     for secrets in ([SECRET], [""], []):
@@ -58,22 +80,30 @@ def test_a_garbled_signature_is_refused_and_nothing_else(adapter: CIAdapter, val
 
 
 @providers
-@pytest.mark.parametrize("payload", [{}, {"object_kind": 7}, {"action": [], "build": "x"}, {"event": {}, "phase": None}])
-def test_a_payload_of_no_known_shape_is_ignored_or_named_bad(adapter: CIAdapter, payload: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "payload", [{}, {"object_kind": 7}, {"action": [], "build": "x"}, {"event": {}, "phase": None}]
+)
+def test_a_payload_of_no_known_shape_is_ignored_or_named_bad(
+    adapter: CIAdapter, payload: dict[str, object]
+) -> None:
     for event in ("", "workflow_job", "workflow_run", "check_run", "check_suite", "status"):
         results: list[Result] = []
         with suppress(BadPayload):
-            results = adapter.parse(request({"x-github-event": event, "x-gitlab-event": "Job Hook"}), payload)
+            results = adapter.parse(
+                request({"x-github-event": event, "x-gitlab-event": "Job Hook"}), payload
+            )
         assert all(isinstance(r, Ignored) and r.reason for r in results)
 
 
-# ---------------------------------------------------------------- fixers
-
 fixers = pytest.mark.parametrize("fixer", registry.FIXERS, ids=lambda fixer: fixer.name)
 ODD = Failure(
-    error_hash="v1:0", strong=True, error_type="Nonsense", summary="nothing anyone knows", excerpt=(Line(line=1, text="\u202e" * 50),),
+    error_hash="v1:0",
+    strong=True,
+    error_type="Nonsense",
+    summary="nothing anyone knows",
+    excerpt=(Line(line=1, text="\u202e" * 50),),
     frames=(Frame(file="../../etc/passwd", line=1), Frame(file="/etc/passwd", line=0)),
-)  # fmt: skip
+)
 
 
 @fixers
@@ -85,13 +115,19 @@ def test_a_fixer_has_a_name_a_title_and_both_functions(fixer: Fixer) -> None:
 
 
 @fixers
-@pytest.mark.parametrize("error_type", ["Nonsense", "lint", "NameError", "ModuleNotFoundError", "ImportError"])
-def test_a_fixer_leaves_an_odd_failure_alone_and_never_leaves_the_tree(fixer: Fixer, error_type: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error_type", ["Nonsense", "lint", "NameError", "ModuleNotFoundError", "ImportError"]
+)
+def test_a_fixer_leaves_an_odd_failure_alone_and_never_leaves_the_tree(
+    fixer: Fixer, error_type: str, tmp_path: Path
+) -> None:
     tree, beside = tmp_path / "tree", tmp_path / "beside.py"
     tree.mkdir()
     beside.write_text("x = json\n")
     (tree / "shop.py").symlink_to(beside)
-    failure = Failure(**{**{n: getattr(ODD, n) for n in ODD.__struct_fields__}, "error_type": error_type})
+    failure = Failure(
+        **{**{n: getattr(ODD, n) for n in ODD.__struct_fields__}, "error_type": error_type}
+    )
     context = FixContext(
         failure=failure,
         repository="acme/shop",
@@ -105,11 +141,10 @@ def test_a_fixer_leaves_an_odd_failure_alone_and_never_leaves_the_tree(fixer: Fi
     assert beside.read_text() == "x = json\n"
 
 
-# ---------------------------------------------------------------- the rest of the registry
-
-
 def test_every_effect_has_exactly_one_capability() -> None:
-    of_runs = {str(kind.__struct_config__.tag) for kind in get_args(f.HealingEffect | f.LaterEffect)} | {"tell_budget"}
+    of_runs = {
+        str(kind.__struct_config__.tag) for kind in get_args(f.HealingEffect | f.LaterEffect)
+    } | {"tell_budget"}
     of_deliveries = {str(kind.__struct_config__.tag) for kind in get_args(f.DeliveryEffect)}
     assert set(registry.CAPABILITIES) == of_runs
     assert set(registry.READERS) == of_deliveries

@@ -1,4 +1,6 @@
-"""What is required is used, and what is used is required: a package that nobody imports is only a way in."""
+"""What is required is used, and what is used is required: a package that nobody imports is only a
+way in.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,15 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"cihealing", "config", "dashboard"}
 NAMED = {"whitenoise", "axes", "csp", "django_htmx", "psycopg"}
 """Named in settings instead of imported: middleware, applications, the database's driver."""
-BROUGHT = {"httpx2": "openai", "asgiref": "django", "requests": "PyGithub", "psycopg_pool": "psycopg"}
-"""Part of what another one is used through (its clients, its errors), which decides which version it is."""
+BROUGHT = {
+    "httpx2": "openai",
+    "asgiref": "django",
+    "requests": "PyGithub",
+    "psycopg_pool": "psycopg",
+}
+"""Part of what another one is used through (its clients, its errors), which decides which version
+it is.
+"""
 
 
 def name_of(requirement: str) -> str:
@@ -33,7 +42,11 @@ def imported() -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.partition(".")[0] in NAMED:
+            elif (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and node.value.partition(".")[0] in NAMED
+            ):
                 found.add(node.value.partition(".")[0])
     return found - OURS - set(sys.stdlib_module_names)
 
@@ -56,6 +69,13 @@ def test_every_required_package_is_imported_or_named_in_settings() -> None:
 
 
 def test_every_imported_package_is_required() -> None:
-    required = {name_of(requirement) for requirement in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["fast"]]}
-    foreign = {package for package in imported() - set(BROUGHT) if distributions(package).isdisjoint(required)}
+    required = {
+        name_of(requirement)
+        for requirement in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["fast"]]
+    }
+    foreign = {
+        package
+        for package in imported() - set(BROUGHT)
+        if distributions(package).isdisjoint(required)
+    }
     assert foreign == set()

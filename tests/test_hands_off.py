@@ -1,4 +1,6 @@
-"""Which code may start programs, which may start git, and which may touch a tree by other means than `Tree`. Read from the source."""
+"""Which code may start programs, which may start git, and which may touch a tree by other means
+than `Tree`. Read from the source.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,26 @@ import pytest
 ROOT = Path(__file__).parents[1] / "cihealing"
 
 STARTERS = {
-    "subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call", "subprocess.check_output", "subprocess.getoutput",
-    "os.system", "os.popen", "os.posix_spawn", "os.posix_spawnp", "os.startfile", "asyncio.create_subprocess_exec",
-    "asyncio.create_subprocess_shell", "pty.spawn",
-    *(f"os.{kind}{how}" for kind in ("exec", "spawn") for how in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")),
-}  # fmt: skip
+    "subprocess.run",
+    "subprocess.Popen",
+    "subprocess.call",
+    "subprocess.check_call",
+    "subprocess.check_output",
+    "subprocess.getoutput",
+    "os.system",
+    "os.popen",
+    "os.posix_spawn",
+    "os.posix_spawnp",
+    "os.startfile",
+    "asyncio.create_subprocess_exec",
+    "asyncio.create_subprocess_shell",
+    "pty.spawn",
+    *(
+        f"os.{kind}{how}"
+        for kind in ("exec", "spawn")
+        for how in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")
+    ),
+}
 MAY_START = {
     "adapters/git.py": "git, with its configuration pinned",
     "adapters/process.py": "the reaper, over commands of trusted repositories",
@@ -31,10 +48,44 @@ GIT = {"adapters/git.py"}
 HANDS_OFF = ("adapters/runner", "adapters/trees.py", "fixers", "capabilities", "guard")
 """Code that deals with trees."""
 BY_PATH = {
-    "open", "read_text", "read_bytes", "write_text", "write_bytes", "glob", "rglob", "iterdir", "resolve", "is_file", "is_dir", "exists",
-    "stat", "lstat", "is_symlink", "readlink", "unlink", "rename", "replace_file", "touch", "chmod", "symlink_to", "hardlink_to", "walk_up",
-    "rmtree", "copyfile", "copytree", "copy2", "move", "listdir", "scandir", "mkfifo", "samefile", "realpath", "isfile", "isdir", "lexists",
-}  # fmt: skip
+    "open",
+    "read_text",
+    "read_bytes",
+    "write_text",
+    "write_bytes",
+    "glob",
+    "rglob",
+    "iterdir",
+    "resolve",
+    "is_file",
+    "is_dir",
+    "exists",
+    "stat",
+    "lstat",
+    "is_symlink",
+    "readlink",
+    "unlink",
+    "rename",
+    "replace_file",
+    "touch",
+    "chmod",
+    "symlink_to",
+    "hardlink_to",
+    "walk_up",
+    "rmtree",
+    "copyfile",
+    "copytree",
+    "copy2",
+    "move",
+    "listdir",
+    "scandir",
+    "mkfifo",
+    "samefile",
+    "realpath",
+    "isfile",
+    "isdir",
+    "lexists",
+}
 ALLOWED = {
     ("adapters/trees.py", "_mirror"): "the mirror",
     ("adapters/trees.py", "__init__"): "the directory of the mirrors",
@@ -57,7 +108,12 @@ def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:
 
 
 def imported_from(tree: ast.Module) -> set[str]:
-    return {f"{n.module}.{a.name}" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
+    return {
+        f"{n.module}.{a.name}"
+        for n in ast.walk(tree)
+        if isinstance(n, ast.ImportFrom)
+        for a in n.names
+    }
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
@@ -70,7 +126,11 @@ def test_programs_are_started_in_few_places() -> None:
 
 
 def test_nobody_starts_programs_under_another_name() -> None:
-    hidden = {name: names & STARTERS for name, tree in sources() if (names := imported_from(tree)) & STARTERS}
+    hidden = {
+        name: names & STARTERS
+        for name, tree in sources()
+        if (names := imported_from(tree)) & STARTERS
+    }
     assert hidden == {}
 
 
@@ -80,7 +140,10 @@ def test_git_is_started_in_one_place() -> None:
         name
         for name, tree in sources()
         for node in ast.walk(tree)
-        if isinstance(node, ast.List) and node.elts and isinstance(node.elts[0], ast.Constant) and node.elts[0].value == "git"
+        if isinstance(node, ast.List)
+        and node.elts
+        and isinstance(node.elts[0], ast.Constant)
+        and node.elts[0].value == "git"
     }
     assert found == GIT
 
@@ -111,5 +174,11 @@ def test_trees_are_touched_through_the_one_door(place: str) -> None:
 
 def test_the_rule_finds_what_it_forbids() -> None:
     """A rule that finds nothing anywhere would pass as well."""
-    planted = ast.parse("def f(tree):\n    (tree.root / 'x').read_text()\n    open(tree.root / 'y')\n    tree.glob('*')\n")
-    assert [c for _, _, c in touching("adapters/trees.py", planted) if not of_tree(c)] == ["(tree.root / 'x').read_text", "open"]
+    planted = ast.parse(
+        "def f(tree):\n    (tree.root / 'x').read_text()\n    open(tree.root / 'y')\n   "
+        " tree.glob('*')\n"
+    )
+    assert [c for _, _, c in touching("adapters/trees.py", planted) if not of_tree(c)] == [
+        "(tree.root / 'x').read_text",
+        "open",
+    ]

@@ -1,4 +1,6 @@
-"""The one door into a directory that untrusted code writes to: no link is followed, nothing special is opened, nothing is unbounded."""
+"""The one door into a directory that untrusted code writes to: no link is followed, nothing special
+is opened, nothing is unbounded.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,24 @@ def test_files_are_read_and_nothing_else(tree: Tree) -> None:
     os.mkfifo(tree.root / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tree.root / "socket"))
-        refused = ("way/secret", "link", "a/up/a/b/file", "pipe", "socket", "a", "", ".", "..", "../outside/secret", "/etc/passwd",
-                   "gone", "a/b/file/x", "a\0b", "x" * 5000, "/".join("d" * 4000))  # fmt: skip
+        refused = (
+            "way/secret",
+            "link",
+            "a/up/a/b/file",
+            "pipe",
+            "socket",
+            "a",
+            "",
+            ".",
+            "..",
+            "../outside/secret",
+            "/etc/passwd",
+            "gone",
+            "a/b/file/x",
+            "a\0b",
+            "x" * 5000,
+            "/".join("d" * 4000),
+        )
         assert {path: tree.read(path) for path in refused if tree.read(path) is not None} == {}
     assert tree.read("a/b/file") == b"fine"
     assert tree.read("./a//b/file") == b"fine"
@@ -135,7 +153,10 @@ def test_writing_keeps_the_mode_and_goes_through_no_link(tree: Tree, outside: Pa
     (tree.root / "a/b/file").chmod(0o755)
     tree.write("a/b/file", b"new")
     tree.write("new/dir/file", b"made")
-    assert ((tree.root / "a/b/file").read_text(), (tree.root / "a/b/file").stat().st_mode & 0o777) == ("new", 0o755)
+    assert (
+        (tree.root / "a/b/file").read_text(),
+        (tree.root / "a/b/file").stat().st_mode & 0o777,
+    ) == ("new", 0o755)
     assert (tree.root / "new/dir/file").read_text() == "made"
     for path in ("way/secret", "link", "a/up/x", "a"):
         with pytest.raises(OSError):

@@ -1,6 +1,8 @@
-"""Who owns a file according to CODEOWNERS: GitHub's and GitLab's syntax, the last matching line wins. Pure.
+"""Who owns a file according to CODEOWNERS: GitHub's and GitLab's syntax, the last matching line
+wins. Pure.
 
-Source: GitHub docs "About code owners", GitLab docs "Code Owners syntax" (sections with default owners).
+Source: GitHub docs "About code owners", GitLab docs "Code Owners syntax" (sections with default
+owners).
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ MAX_LINES, MAX_PATTERN = 5000, 400
 
 
 def owner_of(file: str, *, codeowners: str) -> str | None:
-    """The first owner the last matching line names; None where no line matches or the line takes ownership away."""
+    """The first owner the last matching line names; None where no line matches or the line takes
+    ownership away.
+    """
     found: str | None = None
     for pattern, owners in rules(codeowners):
         if matches(file, pattern):
@@ -33,7 +37,9 @@ def rules(codeowners: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def matches(file: str, pattern: str) -> bool:
-    """gitignore's rules without `!` and `[…]`: a slash inside anchors, a name alone matches at any depth and all below it."""
+    """gitignore's rules without `!` and `[…]`: a slash inside anchors, a name alone matches at any
+    depth and all below it.
+    """
     body = pattern.strip("/")
     anchored = "/" in body or pattern.startswith("/")
     segments = [*([] if anchored else ["**"]), *body.split("/")]
@@ -41,17 +47,27 @@ def matches(file: str, pattern: str) -> bool:
         segments.append("*")
     # `docs/*` names the files in docs alone; every other pattern also names what lies below it.
     below = not (body.endswith("/*") and anchored)
-    return _fits(file.split("/"), [s.replace("[", "[[]") for s in segments], below=below or pattern.endswith("/"))
+    return _fits(
+        file.split("/"),
+        [s.replace("[", "[[]") for s in segments],
+        below=below or pattern.endswith("/"),
+    )
 
 
 def _fits(parts: list[str], segments: list[str], *, below: bool) -> bool:
-    """Positions in `segments` that the parts read so far can have reached: linear in parts times segments."""
+    """Positions in `segments` that the parts read so far can have reached: linear in parts times
+    segments.
+    """
     reached = _skip_stars({0}, segments)
     for part in parts:
         if below and len(segments) in reached:
             return True
         stay = {i for i in reached if i < len(segments) and segments[i] == "**"}
-        step = {i + 1 for i in reached if i < len(segments) and segments[i] != "**" and fnmatchcase(part, segments[i])}
+        step = {
+            i + 1
+            for i in reached
+            if i < len(segments) and segments[i] != "**" and fnmatchcase(part, segments[i])
+        }
         reached = _skip_stars(stay | step, segments)
     return len(segments) in reached
 

@@ -25,7 +25,9 @@ from cihealing.ports import Cancelled, PermanentError, Ran
 from cihealing.tree import Tree
 
 HEAD, TAIL = 512 * 1024, 1536 * 1024
-"""Bytes of output kept from the start and from the end; what lies between is left out and counted."""
+"""Bytes of output kept from the start and from the end; what lies between is left out and
+counted.
+"""
 
 FLOOD_MB = 10
 """Megabytes of output after which a process is ended, where the caller names no other bound."""
@@ -35,7 +37,8 @@ GRACE = 5.0
 REAPER = Path(__file__).with_name("reaper.py")
 
 LIMITS: Mapping[str, int] = {
-    # One byte: at 0 the kernel still starts a crash handler that `core_pattern` pipes to, as root and outside.
+    # One byte: at 0 the kernel still starts a crash handler that `core_pattern` pipes to, as root
+    # and outside.
     "RLIMIT_CORE": 1,
     "RLIMIT_FSIZE": 1024**3,
     "RLIMIT_NOFILE": 4096,
@@ -48,7 +51,9 @@ _event: ContextVar[threading.Event | None] = ContextVar("cihealing_cancel", defa
 
 @contextlib.contextmanager
 def cancelling(event: threading.Event) -> Iterator[None]:
-    """Processes started in this context are killed, and `Cancelled` is raised, soon (0.1 s) after `event` is set."""
+    """Processes started in this context are killed, and `Cancelled` is raised, soon (0.1 s) after
+    `event` is set.
+    """
     token = _event.set(event)
     try:
         yield
@@ -75,8 +80,16 @@ Exceeded = Callable[[], str]
 """Says in words which bound is exceeded now; empty while none is. Asked every tick."""
 
 
-def supervise(process: subprocess.Popen[bytes], *, timeout: float, stop: Callable[[], None], exceeded: Exceeded) -> Ended:
-    """Wait for the end, or bring it about with `stop`. Raises Cancelled. The caller's thread must be the one that started it."""
+def supervise(
+    process: subprocess.Popen[bytes],
+    *,
+    timeout: float,
+    stop: Callable[[], None],
+    exceeded: Exceeded,
+) -> Ended:
+    """Wait for the end, or bring it about with `stop`. Raises Cancelled. The caller's thread must
+    be the one that started it.
+    """
     started = time.monotonic()
     timed_out, beyond = False, ""
     with _end_of(process) as end:
@@ -89,7 +102,12 @@ def supervise(process: subprocess.Popen[bytes], *, timeout: float, stop: Callabl
     code = process.wait()
     beyond = beyond or ("" if timed_out else exceeded())
     seconds = time.monotonic() - started
-    return Ended(exit_code=None if timed_out or beyond else code, seconds=seconds, timed_out=timed_out, exceeded=beyond)
+    return Ended(
+        exit_code=None if timed_out or beyond else code,
+        seconds=seconds,
+        timed_out=timed_out,
+        exceeded=beyond,
+    )
 
 
 @contextlib.contextmanager
@@ -106,7 +124,11 @@ def flood(output: BinaryIO, *, limit_mb: int = FLOOD_MB) -> Exceeded:
     """Watches that no more than `limit_mb` megabytes are written to `output`: disks are finite."""
 
     def exceeded() -> str:
-        return f"more than {limit_mb} MB of output" if os.fstat(output.fileno()).st_size > limit_mb * 1024 * 1024 else ""
+        return (
+            f"more than {limit_mb} MB of output"
+            if os.fstat(output.fileno()).st_size > limit_mb * 1024 * 1024
+            else ""
+        )
 
     return exceeded
 
@@ -155,7 +177,16 @@ def output_file() -> BinaryIO:
 
 def reaped(argv: Sequence[str], *, limits: Mapping[str, int] = LIMITS) -> list[str]:
     """`argv` below a reaper that leaves no process behind, however the worker dies."""
-    return [sys.executable, "-I", "-S", str(REAPER), str(os.getpid()), json.dumps(dict(limits)), "--", *argv]
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        str(REAPER),
+        str(os.getpid()),
+        json.dumps(dict(limits)),
+        "--",
+        *argv,
+    ]
 
 
 def stop_reaper(process: subprocess.Popen[bytes]) -> None:
@@ -168,18 +199,32 @@ def stop_reaper(process: subprocess.Popen[bytes]) -> None:
 
 
 def run(
-    argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeout: float, limits: Mapping[str, int] = LIMITS,
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    timeout: float,
+    limits: Mapping[str, int] = LIMITS,
     output_mb: int = FLOOD_MB,
-) -> Ran:  # fmt: skip
-    """Run below a reaper, standard error with the output. Raises Cancelled; OSError where `cwd` is gone."""
+) -> Ran:
+    """Run below a reaper, standard error with the output. Raises Cancelled; OSError where `cwd` is
+    gone.
+    """
     check_cancelled()
     with output_file() as output:
         process = subprocess.Popen(
             reaped(argv, limits={**limits, "RLIMIT_CPU": int(timeout) + 60}),
-            cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
         exceeded = flood(output, limit_mb=output_mb)
-        ended = supervise(process, timeout=timeout, stop=lambda: stop_reaper(process), exceeded=exceeded)
+        ended = supervise(
+            process, timeout=timeout, stop=lambda: stop_reaper(process), exceeded=exceeded
+        )
         text, cut = read_bounded(output)
     return ran(ended, output=text, truncated=cut)
 
@@ -187,11 +232,17 @@ def run(
 def require_workdir(tree: Path, workdir: str) -> None:
     """Raises PermanentError where the tree has no such directory, or it leads elsewhere."""
     if not Tree(root=tree).has_directory(workdir):
-        raise PermanentError(f"the repository has no directory {workdir!r}: correct the project's `path`")
+        raise PermanentError(
+            f"the repository has no directory {workdir!r}: correct the project's `path`"
+        )
 
 
 def ran(ended: Ended, *, output: str, truncated: bool) -> Ran:
     return Ran(
-        exit_code=ended.exit_code, output=output, seconds=ended.seconds, timed_out=ended.timed_out,
-        truncated=truncated, exceeded=ended.exceeded,
-    )  # fmt: skip
+        exit_code=ended.exit_code,
+        output=output,
+        seconds=ended.seconds,
+        timed_out=ended.timed_out,
+        truncated=truncated,
+        exceeded=ended.exceeded,
+    )

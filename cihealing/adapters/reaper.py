@@ -1,8 +1,10 @@
-"""Stand-alone: `python -I -S reaper.py PARENT LIMITS -- ARGV…` runs ARGV and leaves no process behind.
+"""Stand-alone: `python -I -S reaper.py PARENT LIMITS -- ARGV…` runs ARGV and leaves no process
+behind.
 
-As a subreaper it inherits whatever its child orphaned (double forks, `setsid`), and ends all of it when the child ends, on
-SIGTERM, and when its own parent dies (PDEATHSIG): a worker killed with -9 takes its commands with it.
-Standard library only: it runs without the service's packages, and its one thread makes `fork` safe.
+As a subreaper it inherits whatever its child orphaned (double forks, `setsid`), and ends all of it
+when the child ends, on SIGTERM, and when its own parent dies (PDEATHSIG): a worker killed with -9
+takes its commands with it. Standard library only: it runs without the service's packages, and its
+one thread makes `fork` safe.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ def stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def bind_to(parent: int) -> None:
-    """Die with `parent`, adopt orphans. The check closes the gap in which the parent died before the signal was asked for."""
+    """Die with `parent`, adopt orphans. The check closes the gap in which the parent died before
+    the signal was asked for.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     signal.signal(signal.SIGTERM, stop)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -57,7 +61,9 @@ def limit(kind: int, value: int) -> None:
 
 
 def wait_for(child: int) -> int:
-    """The exit code of `child` in the shell's terms (128 + signal); orphans that end meanwhile are collected."""
+    """The exit code of `child` in the shell's terms (128 + signal); orphans that end meanwhile are
+    collected.
+    """
     while True:
         pid, status = os.wait()
         if pid == child:
@@ -70,14 +76,21 @@ def children() -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError, IndexError):
-            # The command name may hold spaces and parentheses: the fields that count come after the last one.
-            if entry.name.isdigit() and int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]) == mine:
+            # The command name may hold spaces and parentheses: the fields that count come after the
+            # last one.
+            if (
+                entry.name.isdigit()
+                and int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+                == mine
+            ):
                 found.append(int(entry.name))
     return found
 
 
 def sweep() -> None:
-    """Kill until nothing is left: what a killed child leaves behind becomes ours and is killed in the next round."""
+    """Kill until nothing is left: what a killed child leaves behind becomes ours and is killed in
+    the next round.
+    """
     while True:
         for pid in children():
             with contextlib.suppress(ProcessLookupError, PermissionError):

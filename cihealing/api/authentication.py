@@ -19,7 +19,9 @@ REALM = 'Bearer realm="cihealing"'
 
 
 class TokenUser:
-    """Who holds the API token. Not a row: it can log in nowhere, and there is no password to guess."""
+    """Who holds the API token. Not a row: it can log in nowhere, and there is no password to
+    guess.
+    """
 
     username = "api"
     pk = None
@@ -41,11 +43,14 @@ class BearerToken(BaseAuthentication):
         if given is None:
             return None
         if tries.tokens_refused(request):
-            raise Throttled(tries.WAIT.total_seconds(), "Too many wrong tokens came from this address.")
+            raise Throttled(
+                tries.WAIT.total_seconds(), "Too many wrong tokens came from this address."
+            )
         if not same(given, setting("API_TOKEN")):
             tries.count_wrong_token(request)
             raise AuthenticationFailed(
-                "The token is wrong. It lies in api_token in the data directory, or is what CI_HEALING_API_TOKEN says."
+                "The token is wrong. It lies in api_token in the data directory, or is what"
+                " CI_HEALING_API_TOKEN says."
             )
         return TokenUser(), None
 
@@ -69,7 +74,9 @@ def bearer(request: Request | HttpRequest) -> str | None:
 
 def same(given: str, expected: str) -> bool:
     """Headers may hold any character, so bytes are compared; an empty secret equals nothing."""
-    return bool(expected) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+    return bool(expected) and hmac.compare_digest(
+        given.encode("utf-8", "replace"), expected.encode()
+    )
 
 
 def setting(name: str) -> str:

@@ -1,4 +1,6 @@
-"""What went wrong, as RFC 9457 problem details; installed as the exception handler of every API view."""
+"""What went wrong, as RFC 9457 problem details; installed as the exception handler of every API
+view.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,17 @@ class BodyTooLarge(drf.APIException):
 
 
 def handle(error: Exception, context: dict[str, Any] | None = None) -> HttpResponse | None:
-    """The problem for an expected error; None for anything else, which is a fault of ours and must be seen as one."""
+    """The problem for an expected error; None for anything else, which is a fault of ours and must
+    be seen as one.
+    """
     match error:
         case Http404() | service.NoSuchRun():
-            return problem("not-found", status=404, title="There is no such thing", detail="No such id, or not yours to see.")
+            return problem(
+                "not-found",
+                status=404,
+                title="There is no such thing",
+                detail="No such id, or not yours to see.",
+            )
         case PermissionDenied():
             return problem("forbidden", status=403, title="That is not allowed", detail=str(error))
         case BadPage() | BadQuery():
@@ -46,7 +55,12 @@ def handle(error: Exception, context: dict[str, Any] | None = None) -> HttpRespo
         case Refused() | HeadMoved() | StreamMoved() | PermanentError() | TransientError():
             return _conflict(error)
         case drf.ValidationError():
-            return problem("invalid", status=400, title="The body says something that cannot be", errors=_plain(error.detail))
+            return problem(
+                "invalid",
+                status=400,
+                title="The body says something that cannot be",
+                errors=_plain(error.detail),
+            )
         case drf.APIException():
             return _of_framework(error)
         case _:
@@ -56,26 +70,57 @@ def handle(error: Exception, context: dict[str, Any] | None = None) -> HttpRespo
 def _conflict(error: Exception) -> HttpResponse:
     match error:
         case service.NotAllowed():
-            return problem(error.type, status=403, title="The forge does not let you do that", detail=str(error))
+            return problem(
+                error.type,
+                status=403,
+                title="The forge does not let you do that",
+                detail=str(error),
+            )
         case Stale():
-            return problem(error.type, status=409, title="The run has moved on", detail=str(error), version=error.version)
+            return problem(
+                error.type,
+                status=409,
+                title="The run has moved on",
+                detail=str(error),
+                version=error.version,
+            )
         case Refused():
-            return problem(error.type, status=409, title="The run does not allow that now", detail=str(error))
+            return problem(
+                error.type, status=409, title="The run does not allow that now", detail=str(error)
+            )
         case HeadMoved():
             again = f"{error}; the patch is proven afresh on the new head"
             return problem(
-                "head-moved", status=409, title="The branch has moved on", detail=again, expected=error.expected, found=error.found
+                "head-moved",
+                status=409,
+                title="The branch has moved on",
+                detail=again,
+                expected=error.expected,
+                found=error.found,
             )
         case StreamMoved():
-            return problem("lost-race", status=409, title="Others were faster", detail="The run kept changing: look again.")
+            return problem(
+                "lost-race",
+                status=409,
+                title="Others were faster",
+                detail="The run kept changing: look again.",
+            )
         case PermanentError():
             return problem("cannot", status=409, title="That cannot be done", detail=str(error))
         case _:
-            return problem("try-again", status=503, title="Something it needs does not answer", detail=str(error))
+            return problem(
+                "try-again",
+                status=503,
+                title="Something it needs does not answer",
+                detail=str(error),
+            )
 
 
 def _of_framework(error: drf.APIException) -> HttpResponse:
-    kind, title = TITLES.get(type(error), ("body-too-large" if error.status_code == 413 else "error", "That did not work"))
+    kind, title = TITLES.get(
+        type(error),
+        ("body-too-large" if error.status_code == 413 else "error", "That did not work"),
+    )
     answer = problem(kind, status=error.status_code, title=title, detail=str(error.detail))
     if error.status_code == 401:
         answer["WWW-Authenticate"] = REALM

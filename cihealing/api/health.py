@@ -1,7 +1,9 @@
-"""Whether the process lives, and whether it can work. Open to all, so neither says more than which part is missing.
+"""Whether the process lives, and whether it can work. Open to all, so neither says more than which
+part is missing.
 
-What readiness asks may not answer (a server that is frozen, a disk that hangs): it is asked on a thread of its own and over a connection
-of its own, and whoever wants to know waits `PATIENCE` for it at most.
+What readiness asks may not answer (a server that is frozen, a disk that hangs): it is asked on a
+thread of its own and over a connection of its own, and whoever wants to know waits `PATIENCE` for
+it at most.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ FRESH = 1.0
 ABANDONED = 10.0
 """Seconds after which a look that hangs is left behind and another one is begun."""
 LATELY = 15.0
-"""Seconds for which a write that found no room counts: senders are kept away, and then it is tried again."""
+"""Seconds for which a write that found no room counts: senders are kept away, and then it is tried
+again.
+"""
 CONNECTING = 2
 
 Checks = Mapping[str, bool]
@@ -49,18 +53,23 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when deliveries can be taken; 503 names what is missing. Answers within a second, whatever hangs."""
+    """200 when deliveries can be taken; 503 names what is missing. Answers within a second,
+    whatever hangs.
+    """
     checks = {**probe(), "staying": not embedded.stopping.is_set()}
     missing = [name for name, good in checks.items() if not good]
     if missing:
-        answer = problem("not-ready", status=503, title="Not ready", detail=f"missing: {', '.join(missing)}", checks=checks)
+        answer = problem(
+            "not-ready",
+            status=503,
+            title="Not ready",
+            detail=f"missing: {', '.join(missing)}",
+            checks=checks,
+        )
         answer["Retry-After"] = "5"
         answer._has_been_logged = True  # type: ignore[attr-defined]  # asked every few seconds: the outage itself is logged
         return answer
     return JsonResponse({"status": "ok", "checks": checks})
-
-
-# ---------------------------------------------------------------- asked aside
 
 
 class Probe:
@@ -115,7 +124,9 @@ def good(check: Callable[[], bool]) -> bool:
 
 @contextmanager
 def own_connection() -> Iterator[None]:
-    """Within it this thread's connection is outside the pool: it must not wait for those that are busy, nor get one that broke."""
+    """Within it this thread's connection is outside the pool: it must not wait for those that are
+    busy, nor get one that broke.
+    """
     own = connections[DEFAULT_DB_ALIAS].copy()
     if own.settings_dict["OPTIONS"].pop("pool", None):
         own.settings_dict["OPTIONS"]["connect_timeout"] = CONNECTING
@@ -125,9 +136,6 @@ def own_connection() -> Iterator[None]:
     finally:
         own.close()
         del connections[DEFAULT_DB_ALIAS]
-
-
-# ---------------------------------------------------------------- what is asked
 
 
 def _database() -> bool:
@@ -143,13 +151,16 @@ def _database() -> bool:
 def _storage() -> bool:
     """Whether there is room, and leave to write, wherever a delivery is put."""
     if connection.vendor == "postgresql" and outages.met.lately(outages.FULL, within=LATELY):
-        return False  # its disk is not ours to look at: what it said when something was to be stored must do
+        # its disk is not ours to look at: what it said when something was to be stored must do
+        return False
     room.require()
     return True
 
 
 class Migrated:
-    """Whether every migration ran. Once they did they stay so for this process, and looking costs a dozen queries."""
+    """Whether every migration ran. Once they did they stay so for this process, and looking costs a
+    dozen queries.
+    """
 
     def __init__(self) -> None:
         self.known = False
@@ -168,6 +179,9 @@ def _worked_off() -> bool:
 
 
 CHECKS: Mapping[str, Callable[[], bool]] = {
-    "storage": _storage, "database": _database, "migrations": Migrated(), "workers": _worked_off,
-}  # fmt: skip
+    "storage": _storage,
+    "database": _database,
+    "migrations": Migrated(),
+    "workers": _worked_off,
+}
 probe = Probe(CHECKS)

@@ -25,11 +25,18 @@ ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNO
 
 
 class BoundedJson(BaseParser):
-    """Strict JSON of at most `BODY` bytes: no NaN, no endless numbers, no bottomless nesting. An empty body is an empty object."""
+    """Strict JSON of at most `BODY` bytes: no NaN, no endless numbers, no bottomless nesting. An
+    empty body is an empty object.
+    """
 
     media_type = "application/json"
 
-    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
         raw = stream.read(BODY + 1)
         if len(raw) > BODY:
             raise BodyTooLarge
@@ -44,7 +51,9 @@ def _refuse(name: str) -> Any:
 
 
 class OneRenderer(BaseContentNegotiation):
-    """Every path has one form of answer, so an Accept header can ask for nothing else; a view that has two looks at it itself."""
+    """Every path has one form of answer, so an Accept header can ask for nothing else; a view that
+    has two looks at it itself.
+    """
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         kind = (request.content_type or "").partition(";")[0].strip().lower()
@@ -79,7 +88,9 @@ def number(request: Request, name: str, *, default: int) -> int:
 
 
 def last_event_id(request: Request | HttpRequest, *, parameter: str) -> str:
-    """Where a stream resumes: the header browsers send on their own, else the parameter a page begins with."""
+    """Where a stream resumes: the header browsers send on their own, else the parameter a page
+    begins with.
+    """
     return str(request.META.get("HTTP_LAST_EVENT_ID") or request.GET.get(parameter) or "")
 
 

@@ -24,7 +24,11 @@ class SchemaView(SpectacularAPIView):
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
     schema: Mapping[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    return render(request, "cihealing/docs.html", {"info": schema["info"], "operations": list(_operations(schema["paths"]))})
+    return render(
+        request,
+        "cihealing/docs.html",
+        {"info": schema["info"], "operations": list(_operations(schema["paths"]))},
+    )
 
 
 def _operations(paths: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -42,12 +46,20 @@ def _operation(path: str, method: str, spec: Mapping[str, Any]) -> dict[str, Any
         "told": spec.get("description", ""),
         "parameters": [_parameter(p) for p in spec.get("parameters", ())],
         "takes": list(_shapes(spec.get("requestBody", {}).get("content", {}))),
-        "answers": [{"status": code, "shapes": list(_shapes(a.get("content", {})))} for code, a in spec["responses"].items()],
+        "answers": [
+            {"status": code, "shapes": list(_shapes(a.get("content", {})))}
+            for code, a in spec["responses"].items()
+        ],
     }
 
 
 def _parameter(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": spec["name"], "where": spec["in"], "told": spec.get("description", ""), "choices": spec["schema"].get("enum", ())}
+    return {
+        "name": spec["name"],
+        "where": spec["in"],
+        "told": spec.get("description", ""),
+        "choices": spec["schema"].get("enum", ()),
+    }
 
 
 def _shapes(content: Mapping[str, Any]) -> Iterator[str]:

@@ -36,10 +36,16 @@ class Text(s.CharField):
 
 
 class ActionSerializer(s.Serializer[Any]):
-    """`approve` needs `act` and the `version` that was looked at; for the others `version` is optional and checked when given."""
+    """`approve` needs `act` and the `version` that was looked at; for the others `version` is
+    optional and checked when given.
+    """
 
     act = s.ChoiceField(choices=["publish", "merge"], required=False, default="")
-    version = WholeNumber(required=False, allow_null=True, default=None, min_value=0, max_value=VERSIONS)
+    version = WholeNumber(
+        required=False, allow_null=True, default=None, min_value=0, max_value=VERSIONS
+    )
     note = Text(required=False, allow_blank=True, default="", max_length=NOTE)
-    commit = s.RegexField(r"^[0-9a-f]{40}([0-9a-f]{24})?$", required=False, allow_blank=True, default="")
+    commit = s.RegexField(
+        r"^[0-9a-f]{40}([0-9a-f]{24})?$", required=False, allow_blank=True, default=""
+    )
     """For `human-fix`: the commit that did it, to be remembered once it is shown to heal."""

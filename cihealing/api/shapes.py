@@ -1,4 +1,6 @@
-"""What the API answers, described for OpenAPI. Shapes follow from the types of the rows, so that both tell the same story."""
+"""What the API answers, described for OpenAPI. Shapes follow from the types of the rows, so that
+both tell the same story.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,25 @@ from rest_framework import serializers as s
 
 from cihealing import contract, rows
 from cihealing.contract import camel
-from cihealing.domain.values import AttemptStatus, Blame, Evidence, FailureClass, Purpose, RunStatus, Stage
+from cihealing.domain.values import (
+    AttemptStatus,
+    Blame,
+    Evidence,
+    FailureClass,
+    Purpose,
+    RunStatus,
+    Stage,
+)
 
 Shape = type[s.Serializer[Any]]
 SIMPLE: Mapping[Any, type[s.Field[Any, Any, Any, Any]]] = {
-    str: s.CharField, int: s.IntegerField, float: s.FloatField, bool: s.BooleanField, datetime: s.DateTimeField, UUID: s.UUIDField,
-}  # fmt: skip
+    str: s.CharField,
+    int: s.IntegerField,
+    float: s.FloatField,
+    bool: s.BooleanField,
+    datetime: s.DateTimeField,
+    UUID: s.UUIDField,
+}
 CHOICES: Mapping[str, type[Enum]] = {
     "failure_class": FailureClass,
     "blame": Blame,
@@ -46,7 +61,10 @@ class ShapeOf:
 
     def __call__(self, kind: Any) -> Shape:
         if kind not in self.made:
-            self.made[kind] = shape(kind.__name__, {camel(name): field(hint, name) for name, hint in hints(kind).items()})
+            self.made[kind] = shape(
+                kind.__name__,
+                {camel(name): field(hint, name) for name, hint in hints(kind).items()},
+            )
         return self.made[kind]
 
 
@@ -103,15 +121,22 @@ def values(kind: type[Enum]) -> list[str]:
     return [str(member.value) for member in kind]
 
 
-# ---------------------------------------------------------------- the contract
-
-
 def renamed(kind: Any, *, without: Sequence[str] = ()) -> dict[str, s.Field[Any, Any, Any, Any]]:
-    return {contract.NAMES.get(name, camel(name)): field(hint, name) for name, hint in hints(kind).items() if name not in without}
+    return {
+        contract.NAMES.get(name, camel(name)): field(hint, name)
+        for name, hint in hints(kind).items()
+        if name not in without
+    }
 
 
 PROBLEM = shape(
-    "Problem", {"type": s.CharField(), "title": s.CharField(), "status": s.IntegerField(), "detail": s.CharField(required=False)}
+    "Problem",
+    {
+        "type": s.CharField(),
+        "title": s.CharField(),
+        "status": s.IntegerField(),
+        "detail": s.CharField(required=False),
+    },
 )
 EVENT = shape(
     "Event",
@@ -132,7 +157,10 @@ ATTEMPT = shape(
         "validationLog": s.CharField(),
     },
 )
-RUN_PARTS = {**renamed(rows.RunRow, without=("status",)), "status": s.ChoiceField(choices=values(RunStatus))}
+RUN_PARTS = {
+    **renamed(rows.RunRow, without=("status",)),
+    "status": s.ChoiceField(choices=values(RunStatus)),
+}
 RUN = shape("Run", RUN_PARTS)
 RUN_DETAIL = shape(
     "RunDetail",

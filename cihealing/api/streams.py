@@ -1,7 +1,9 @@
-"""Server-sent events: one poller a process reads new facts and hands them to bounded queues, filtered by what each listener may see.
+"""Server-sent events: one poller a process reads new facts and hands them to bounded queues,
+filtered by what each listener may see.
 
-A frame is `id` (where to resume), `event: run` and one line of JSON. A client that is too slow is cut off and resumes by Last-Event-ID; so
-does every client after a while, which is when it is asked again who it is.
+A frame is `id` (where to resume), `event: run` and one line of JSON. A client that is too slow is
+cut off and resumes by Last-Event-ID; so does every client after a while, which is when it is asked
+again who it is.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ TICK = 0.5
 HEARTBEAT = 15.0
 LONGEST = 900.0
 LONGEST_SYNC = 60.0
-"""Seconds a stream lives. Under WSGI it holds a worker's thread, so that it must give it back soon."""
+"""Seconds a stream lives. Under WSGI it holds a worker's thread, so that it must give it back
+soon.
+"""
 QUEUE = 500
 BATCH = 500
 RETRY = "retry: 2000\n\n"
@@ -46,7 +50,9 @@ class TooManyListeners(Exception):
 
 
 class Listener:
-    """One client's queue. Filled by the poller's thread, emptied by the stream's, which sets `wake` to be called when there is news."""
+    """One client's queue. Filled by the poller's thread, emptied by the stream's, which sets `wake`
+    to be called when there is news.
+    """
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer = viewer
@@ -70,7 +76,8 @@ class Hub:
     """The one poller of a process. It runs while somebody listens."""
 
     def __init__(self) -> None:
-        # Reentrant: an answer that nobody wants any more may be collected, and leave, while its thread is in here.
+        # Reentrant: an answer that nobody wants any more may be collected, and leave, while its
+        # thread is in here.
         self.lock = threading.RLock()
         self.listeners: set[Listener] = set()
         self.thread: threading.Thread | None = None
@@ -82,8 +89,12 @@ class Hub:
             if len(self.listeners) >= settings.CI_HEALING["MAX_STREAMS"]:
                 raise TooManyListeners
             if self.thread is None:
-                self.cursor = queries.global_cursor()  # read before the caller reads what was: nothing falls between the two
-                self.thread = threading.Thread(target=self._poll, name="cihealing-streams", daemon=True)
+                self.cursor = (
+                    queries.global_cursor()
+                )  # read before the caller reads what was: nothing falls between the two
+                self.thread = threading.Thread(
+                    target=self._poll, name="cihealing-streams", daemon=True
+                )
                 self.thread.start()
             listener = Listener(viewer)
             self.listeners.add(listener)
@@ -112,7 +123,9 @@ class Hub:
 
     def pass_on(self) -> None:
         """Hand every fact after the cursor to those who may see it."""
-        while found := queries.global_events_after(queries.SERVICE_VIEWER, self.cursor, limit=BATCH):
+        while found := queries.global_events_after(
+            queries.SERVICE_VIEWER, self.cursor, limit=BATCH
+        ):
             self.cursor = found[-1].cursor
             with self.lock:
                 listeners = list(self.listeners)
@@ -121,9 +134,6 @@ class Hub:
 
 
 hub = Hub()
-
-
-# ---------------------------------------------------------------- what is told
 
 
 class Feed(Protocol):
@@ -171,7 +181,11 @@ class AllFeed:
         return [f"id: {self.cursor}\n\n"]
 
     def go_on(self, news: Sequence[GlobalEntry]) -> list[str]:
-        fresh = [entry for entry in news if queries.position(entry.cursor) > queries.position(self.cursor)]
+        fresh = [
+            entry
+            for entry in news
+            if queries.position(entry.cursor) > queries.position(self.cursor)
+        ]
         if fresh:
             self.cursor = fresh[-1].cursor
         return [frame(entry.cursor, contract.told(entry)) for entry in fresh]
@@ -181,13 +195,14 @@ def frame(event_id: str, data: dict[str, Any]) -> str:
     return f"id: {event_id}\nevent: run\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"
 
 
-# ---------------------------------------------------------------- how it is sent
-
-
 def response(feed: Feed, *, asynchronous: bool) -> StreamingHttpResponse:
-    """Raises TooManyListeners: the place is taken before anything is answered, for later a client could not be told."""
+    """Raises TooManyListeners: the place is taken before anything is answered, for later a client
+    could not be told.
+    """
     listener = hub.listen(feed.viewer)
-    content: AsyncIterator[str] | Iterator[str] = asynchronously(feed, listener) if asynchronous else synchronously(feed, listener)
+    content: AsyncIterator[str] | Iterator[str] = (
+        asynchronously(feed, listener) if asynchronous else synchronously(feed, listener)
+    )
     answer = StreamingHttpResponse(content, content_type="text/event-stream")
     # A client that is gone before its stream began would else keep its place for ever.
     weakref.finalize(answer, hub.leave, listener)
@@ -207,7 +222,9 @@ class Pace:
         return listener.cut_off or embedded.stopping.is_set() or time.monotonic() >= self.end
 
     def say(self, frames: Sequence[str]) -> str:
-        """The frames, or a heartbeat when it was quiet for long: it finds out that a client is gone, and keeps proxies from hanging up."""
+        """The frames, or a heartbeat when it was quiet for long: it finds out that a client is
+        gone, and keeps proxies from hanging up.
+        """
         quiet = time.monotonic() - self.spoke >= HEARTBEAT
         text = "".join(frames) or (": still here\n\n" if quiet else "")
         if text:
@@ -216,7 +233,9 @@ class Pace:
 
 
 def _step(work: Callable[[], list[str]]) -> list[str]:
-    """Look at the database and let go of it: a stream that waits must not sit on a pooled connection."""
+    """Look at the database and let go of it: a stream that waits must not sit on a pooled
+    connection.
+    """
     try:
         return work()
     finally:
@@ -226,7 +245,9 @@ def _step(work: Callable[[], list[str]]) -> list[str]:
 
 
 def _end(error: Exception) -> None:
-    """A stream ends at an outage: its client comes back and resumes. Anything else is raised again."""
+    """A stream ends at an outage: its client comes back and resumes. Anything else is raised
+    again.
+    """
     if not outages.meet(error):
         raise error
 
@@ -262,7 +283,9 @@ async def asynchronously(feed: Feed, listener: Listener) -> AsyncIterator[str]:
         while not pace.over(listener):
             await _woken(woken)
             news = listener.take()
-            if text := pace.say(await sync_to_async(_step)(partial(feed.go_on, news)) if news else []):
+            if text := pace.say(
+                await sync_to_async(_step)(partial(feed.go_on, news)) if news else []
+            ):
                 yield text
     except Exception as error:
         _end(error)

@@ -12,7 +12,11 @@ urlpatterns = [
     path("runs/<str:id>/report", views.ReportView.as_view(), name="api-report"),
     path("runs/<str:id>/memory", views.MemoryView.as_view(), name="api-memory"),
     path("runs/<str:id>/events", views.RunEventsView.as_view(), name="api-run-events"),
-    re_path(r"^runs/(?P<id>[^/]+)/actions/(?P<action>approve|deny|abort|human-fix|retry)$", views.ActionView.as_view(), name="api-action"),
+    re_path(
+        r"^runs/(?P<id>[^/]+)/actions/(?P<action>approve|deny|abort|human-fix|retry)$",
+        views.ActionView.as_view(),
+        name="api-action",
+    ),
     path("metrics/summary", views.SummaryView.as_view(), name="api-summary"),
     path("metrics/repositories", views.RepositoriesView.as_view(), name="api-repositories"),
     path("stream", views.StreamView.as_view(), name="api-stream"),

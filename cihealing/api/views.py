@@ -1,4 +1,6 @@
-"""The HTTP contract under /api/v1/ci-healing: translate, one query or one service call, translate back."""
+"""The HTTP contract under /api/v1/ci-healing: translate, one query or one service call, translate
+back.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,14 @@ from cihealing.queries import Viewer
 PROBLEM = ("application/problem+json",)
 REFUSALS = {(code, *PROBLEM): shapes.PROBLEM for code in ("401", "404")}
 BAD = {("400", *PROBLEM): shapes.PROBLEM, ("401", *PROBLEM): shapes.PROBLEM}
-EVENT_STREAM: dict[Any, Any] = {(200, "text/event-stream"): OpenApiTypes.STR, ("503", *PROBLEM): shapes.PROBLEM}
+EVENT_STREAM: dict[Any, Any] = {
+    (200, "text/event-stream"): OpenApiTypes.STR,
+    ("503", *PROBLEM): shapes.PROBLEM,
+}
 ID = OpenApiParameter("id", UUID, "path")
-RESUME = OpenApiParameter("Last-Event-ID", str, OpenApiParameter.HEADER, description="Where to resume.")
+RESUME = OpenApiParameter(
+    "Last-Event-ID", str, OpenApiParameter.HEADER, description="Where to resume."
+)
 
 
 class Room(APIView):
@@ -56,7 +63,11 @@ def found(value: Any) -> Any:
 
 
 class DeliveryView(Room):
-    @extend_schema(operation_id="delivery", responses={200: shapes.DELIVERY, **REFUSALS}, parameters=[OpenApiParameter("id", UUID, "path")])
+    @extend_schema(
+        operation_id="delivery",
+        responses={200: shapes.DELIVERY, **REFUSALS},
+        parameters=[OpenApiParameter("id", UUID, "path")],
+    )
     def get(self, request: Request, id: str) -> Response:
         """What became of a delivery."""
         return Response(contract.delivery(found(queries.delivery(self.viewer, parsing.run_id(id)))))
@@ -77,20 +88,34 @@ class RunsView(Room):
     )
     def get(self, request: Request) -> Response:
         """Runs, newest first; those attached to another run are left out."""
-        asked = {name: request.query_params.get(name, "") for name in ("status", "repository", "q", "cursor")}
-        page, page_size = parsing.number(request, "page", default=1), parsing.number(request, "pageSize", default=25)
-        return Response(contract.run_page(queries.runs(self.viewer, page=page, page_size=page_size, **asked)))
+        asked = {
+            name: request.query_params.get(name, "")
+            for name in ("status", "repository", "q", "cursor")
+        }
+        page, page_size = (
+            parsing.number(request, "page", default=1),
+            parsing.number(request, "pageSize", default=25),
+        )
+        return Response(
+            contract.run_page(queries.runs(self.viewer, page=page, page_size=page_size, **asked))
+        )
 
 
 class RunView(Room):
-    @extend_schema(operation_id="run", responses={200: shapes.RUN_DETAIL, **REFUSALS}, parameters=[ID])
+    @extend_schema(
+        operation_id="run", responses={200: shapes.RUN_DETAIL, **REFUSALS}, parameters=[ID]
+    )
     def get(self, request: Request, id: str) -> Response:
         """Everything about one run."""
         return Response(contract.run_detail(found(queries.run(self.viewer, parsing.run_id(id)))))
 
 
 class PatchView(Room):
-    @extend_schema(operation_id="patch", responses={(200, "text/x-diff"): OpenApiTypes.STR, **REFUSALS}, parameters=[ID])
+    @extend_schema(
+        operation_id="patch",
+        responses={(200, "text/x-diff"): OpenApiTypes.STR, **REFUSALS},
+        parameters=[ID],
+    )
     def get(self, request: Request, id: str) -> HttpResponse:
         """The proven patch, else that of the latest attempt, as a unified diff."""
         text = found(queries.patch_text(self.viewer, parsing.run_id(id)) or None)
@@ -100,7 +125,11 @@ class PatchView(Room):
 class ReportView(Room):
     @extend_schema(
         operation_id="report",
-        responses={(200, "application/json"): OpenApiTypes.ANY, (200, "text/markdown"): OpenApiTypes.STR, **REFUSALS},
+        responses={
+            (200, "application/json"): OpenApiTypes.ANY,
+            (200, "text/markdown"): OpenApiTypes.STR,
+            **REFUSALS,
+        },
         parameters=[ID, OpenApiParameter("format", str, enum=["json", "md"])],
     )
     def get(self, request: Request, id: str) -> HttpResponseBase:
@@ -117,9 +146,13 @@ def wants_markdown(request: Request) -> bool:
 
 
 class MemoryView(Room):
-    @extend_schema(operation_id="memory", responses={200: shapes.MEMORY, **REFUSALS}, parameters=[ID])
+    @extend_schema(
+        operation_id="memory", responses={200: shapes.MEMORY, **REFUSALS}, parameters=[ID]
+    )
     def get(self, request: Request, id: str) -> Response:
-        """What is known of the run's fingerprint: how other runs with it ended, and whether a person silenced it."""
+        """What is known of the run's fingerprint: how other runs with it ended, and whether a
+        person silenced it.
+        """
         return Response(contract.memory(found(queries.memory(self.viewer, parsing.run_id(id)))))
 
 
@@ -129,44 +162,62 @@ class ActionView(Room):
         request=ActionSerializer,
         responses={
             200: shapes.RUN_DETAIL,
-            **{(code, *PROBLEM): shapes.PROBLEM for code in ("400", "401", "403", "404", "409", "413", "415")},
+            **{
+                (code, *PROBLEM): shapes.PROBLEM
+                for code in ("400", "401", "403", "404", "409", "413", "415")
+            },
         },
-        parameters=[ID, OpenApiParameter("action", str, "path", enum=["approve", "deny", "abort", "human-fix", "retry"])],
+        parameters=[
+            ID,
+            OpenApiParameter(
+                "action", str, "path", enum=["approve", "deny", "abort", "human-fix", "retry"]
+            ),
+        ],
     )
     def post(self, request: Request, id: str, action: str) -> Response:
-        """Approve, deny, abort or retry a run, or record that a person fixed it. 409 where the run has moved on or does not allow it."""
+        """Approve, deny, abort or retry a run, or record that a person fixed it. 409 where the run
+        has moved on or does not allow it.
+        """
         if not may_act(request.user):
             raise PermissionDenied("Only operators may do this.")
         asked = ActionSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         run_id = parsing.run_id(id)
         found(queries.run_row(self.viewer, run_id))
-        service.perform(run_id, action, **asked.validated_data, by=actor_of(request), tools=registry.tools())
+        service.perform(
+            run_id, action, **asked.validated_data, by=actor_of(request), tools=registry.tools()
+        )
         return Response(contract.run_detail(found(queries.run(self.viewer, run_id))))
 
 
 class SummaryView(Room):
-    @extend_schema(operation_id="summary", responses={200: shapes.SUMMARY, ("401", *PROBLEM): shapes.PROBLEM})
+    @extend_schema(
+        operation_id="summary", responses={200: shapes.SUMMARY, ("401", *PROBLEM): shapes.PROBLEM}
+    )
     def get(self, request: Request) -> Response:
         """Counts over the runs, attached ones left out."""
         return Response(contract.plain(queries.summary(self.viewer)))
 
 
 class RepositoriesView(Room):
-    @extend_schema(operation_id="repositories", responses={200: shapes.REPOSITORIES, ("401", *PROBLEM): shapes.PROBLEM})
+    @extend_schema(
+        operation_id="repositories",
+        responses={200: shapes.REPOSITORIES, ("401", *PROBLEM): shapes.PROBLEM},
+    )
     def get(self, request: Request) -> Response:
         """Counts by repository, the latest run's first."""
         return Response({"data": contract.plain(queries.repositories(self.viewer))})
-
-
-# ---------------------------------------------------------------- streams
 
 
 class RunEventsView(Room):
     @extend_schema(
         operation_id="runEvents",
         responses={**EVENT_STREAM, **BAD, **REFUSALS},
-        parameters=[ID, RESUME, OpenApiParameter("after", int, description="A version; its later facts are sent.")],
+        parameters=[
+            ID,
+            RESUME,
+            OpenApiParameter("after", int, description="A version; its later facts are sent."),
+        ],
     )
     def get(self, request: Request, id: str) -> HttpResponseBase:
         """The facts of a run as they happen; event ids are the run's versions."""
@@ -180,7 +231,10 @@ class StreamView(Room):
     @extend_schema(
         operation_id="stream",
         responses={**EVENT_STREAM, **BAD},
-        parameters=[RESUME, OpenApiParameter("after", str, description="An event id; what came later is sent.")],
+        parameters=[
+            RESUME,
+            OpenApiParameter("after", str, description="An event id; what came later is sent."),
+        ],
     )
     def get(self, request: Request) -> HttpResponseBase:
         """One line about each fact of every run, as it happens."""
@@ -194,11 +248,21 @@ def streamed(request: Request, feed: streams.Feed) -> HttpResponseBase:
     try:
         return streams.response(feed, asynchronous=isinstance(request._request, ASGIRequest))
     except streams.TooManyListeners:
-        answer = problem("too-many-listeners", status=503, title="Too many clients listen", detail="Try again in a minute.")
+        answer = problem(
+            "too-many-listeners",
+            status=503,
+            title="Too many clients listen",
+            detail="Try again in a minute.",
+        )
         answer["Retry-After"] = "60"
         return answer
 
 
 @csrf_exempt
 def nothing_here(request: HttpRequest, path: str = "") -> HttpResponse:
-    return problem("not-found", status=404, title="There is no such path", detail="GET /api/v1/docs lists what there is.")
+    return problem(
+        "not-found",
+        status=404,
+        title="There is no such path",
+        detail="GET /api/v1/docs lists what there is.",
+    )

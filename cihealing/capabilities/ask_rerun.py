@@ -1,4 +1,6 @@
-"""Ask CI to run the unchanged commit again, within the cap that counts per (repository, commit, CI job)."""
+"""Ask CI to run the unchanged commit again, within the cap that counts per (repository, commit, CI
+job).
+"""
 
 from __future__ import annotations
 
@@ -9,22 +11,34 @@ from cihealing.domain.run import Run
 from cihealing.ports import PermanentError, Tools
 
 
-def ask_rerun(effect: f.AskRerun, *, run: Run, policy: Policy, tools: Tools) -> RecordRerun | LoseRerun:
+def ask_rerun(
+    effect: f.AskRerun, *, run: Run, policy: Policy, tools: Tools
+) -> RecordRerun | LoseRerun:
     asked = tools.history.reruns(run.repository, run.commit, run.job)
     if asked >= policy.max_auto_reruns:
-        return LoseRerun(number=effect.number, reason=f"{asked} reruns of this job on this commit were asked for already")
+        return LoseRerun(
+            number=effect.number,
+            reason=f"{asked} reruns of this job on this commit were asked for already",
+        )
     adapter = tools.ci.get(run.provider)
     if adapter is None:
-        return LoseRerun(number=effect.number, reason=f"no adapter for {run.provider} can ask for a rerun")
+        return LoseRerun(
+            number=effect.number, reason=f"no adapter for {run.provider} can ask for a rerun"
+        )
     try:
-        handle = adapter.rerun(execution_of(run, number=effect.number, asked=asked, tools=tools), settings=tools.settings)
+        handle = adapter.rerun(
+            execution_of(run, number=effect.number, asked=asked, tools=tools),
+            settings=tools.settings,
+        )
     except PermanentError as error:
         return LoseRerun(number=effect.number, reason=str(error))
     return RecordRerun(number=effect.number, handle=handle)
 
 
 def execution_of(run: Run, *, number: int, asked: int, tools: Tools) -> dict[str, str]:
-    """What an adapter needs to find the job again. `asked`: reruns of this job on this commit before, over all runs."""
+    """What an adapter needs to find the job again. `asked`: reruns of this job on this commit
+    before, over all runs.
+    """
     ref = run.execution
     return {
         "repository": run.repository,

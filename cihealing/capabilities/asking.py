@@ -1,4 +1,6 @@
-"""Asking a model: which one, with whose money, and what of its answer can be used. Shared by attempts and explanations."""
+"""Asking a model: which one, with whose money, and what of its answer can be used. Shared by
+attempts and explanations.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ LONGEST_PAUSE = 1800.0
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What came of asking. `reason` says why there is no usable `answer`; `delay` in seconds where asking again later is worth it."""
+    """What came of asking. `reason` says why there is no usable `answer`; `delay` in seconds where
+    asking again later is worth it.
+    """
 
     calls: tuple[ModelCall, ...] = ()
     answer: Answer | None = None
@@ -48,7 +52,9 @@ class Choice:
 
 
 def why_off(policy: Policy, tools: Tools) -> str:
-    """Why no model can be asked here, with the setting that would change it; empty where one can."""
+    """Why no model can be asked here, with the setting that would change it; empty where one
+    can.
+    """
     if tools.model is None:
         return "no model is built in"
     named = providers(policy, tools)
@@ -56,15 +62,20 @@ def why_off(policy: Policy, tools: Tools) -> str:
     if named and not all(missing):
         return ""
     return "AI is off: " + (
-        "; ".join(dict.fromkeys(missing)) or "set ANTHROPIC_API_KEY or OPENAI_API_KEY (or OPENAI_BASE_URL for a model of your own)"
+        "; ".join(dict.fromkeys(missing))
+        or "set ANTHROPIC_API_KEY or OPENAI_API_KEY (or OPENAI_BASE_URL for a model of your own)"
     )
 
 
 def providers(policy: Policy, tools: Tools) -> list[str]:
     """In the order they are asked: policy's, else the setting's, else whichever has a key."""
-    named = list(policy.ai.provider) or [name for name in tools.settings.get("CI_HEALING_AI_PROVIDER", "").split(",") if name]
+    named = list(policy.ai.provider) or [
+        name for name in tools.settings.get("CI_HEALING_AI_PROVIDER", "").split(",") if name
+    ]
     model = tools.model
-    return named or [name for name in PROVIDERS if model and not model.configured(name, settings=tools.settings)]
+    return named or [
+        name for name in PROVIDERS if model and not model.configured(name, settings=tools.settings)
+    ]
 
 
 def choices(model: Model, number: int, policy: Policy, tools: Tools) -> Iterator[Choice]:
@@ -89,10 +100,16 @@ def ask(prompt: Prompt, *, run: Run, number: int, policy: Policy, tools: Tools) 
     if model is None or (off := why_off(policy, tools)):
         return Asked(reason=off if model else "no model is built in")
     sent = _masked(prompt)
-    stored = tools.artifacts.put(msgspec.json.encode({"system": sent.system, "prompt": sent.user}), kind="prompt")
-    found = Asked(reason="no provider has a model: set <PROVIDER>_DEFAULT_MODEL, or `ai: model` in policy")
+    stored = tools.artifacts.put(
+        msgspec.json.encode({"system": sent.system, "prompt": sent.user}), kind="prompt"
+    )
+    found = Asked(
+        reason="no provider has a model: set <PROVIDER>_DEFAULT_MODEL, or `ai: model` in policy"
+    )
     for choice in choices(model, number, policy, tools):
-        found = _one(model, choice, sent, stored, found, run=run, number=number, policy=policy, tools=tools)
+        found = _one(
+            model, choice, sent, stored, found, run=run, number=number, policy=policy, tools=tools
+        )
         if found.answer or found.spent or found.budget:
             break
     return found
@@ -100,18 +117,39 @@ def ask(prompt: Prompt, *, run: Run, number: int, policy: Policy, tools: Tools) 
 
 def _masked(prompt: Prompt) -> Prompt:
     """Nothing unredacted is sent: code and diffs were not read by the redactor yet."""
-    return replace(prompt, system=secrecy.masked_in(prompt.system), user=secrecy.masked(prompt.user))
+    return replace(
+        prompt, system=secrecy.masked_in(prompt.system), user=secrecy.masked(prompt.user)
+    )
 
 
 def _one(
-    model: Model, choice: Choice, prompt: Prompt, stored: str, before: Asked, *, run: Run, number: int, policy: Policy, tools: Tools
-) -> Asked:  # fmt: skip
+    model: Model,
+    choice: Choice,
+    prompt: Prompt,
+    stored: str,
+    before: Asked,
+    *,
+    run: Run,
+    number: int,
+    policy: Policy,
+    tools: Tools,
+) -> Asked:
     base = ModelCall(
-        provider=choice.provider, model=choice.model, region=policy.ai.region, prompt=stored, prompt_version=prompt.version, outcome=""
+        provider=choice.provider,
+        model=choice.model,
+        region=policy.ai.region,
+        prompt=stored,
+        prompt_version=prompt.version,
+        outcome="",
     )
     try:
         hold = service.reserve(
-            run, number=number, provider=choice.provider, model=choice.model, usd=_worst(model, choice, prompt, policy), policy=policy
+            run,
+            number=number,
+            provider=choice.provider,
+            model=choice.model,
+            usd=_worst(model, choice, prompt, policy),
+            policy=policy,
         )
     except service.OverBudget as over:
         return replace(before, reason=str(over), budget=over.scope, delay=None)
@@ -128,9 +166,13 @@ def _one(
 
 def _request(choice: Choice, prompt: Prompt, policy: Policy) -> ModelRequest:
     return ModelRequest(
-        provider=choice.provider, model=choice.model, system=prompt.system, prompt=prompt.user,
-        max_output_tokens=policy.ai.max_output_tokens, timeout=policy.ai.timeout,
-    )  # fmt: skip
+        provider=choice.provider,
+        model=choice.model,
+        system=prompt.system,
+        prompt=prompt.user,
+        max_output_tokens=policy.ai.max_output_tokens,
+        timeout=policy.ai.timeout,
+    )
 
 
 def _worst(model: Model, choice: Choice, prompt: Prompt, policy: Policy) -> float:
@@ -140,17 +182,29 @@ def _worst(model: Model, choice: Choice, prompt: Prompt, policy: Policy) -> floa
 
 
 def _cost(model: Model, choice: Choice, reply: ModelReply, policy: Policy) -> float:
-    return _price(model, choice, reply.input_tokens, reply.output_tokens, reply.cached_tokens, policy)
+    return _price(
+        model, choice, reply.input_tokens, reply.output_tokens, reply.cached_tokens, policy
+    )
 
 
-def _price(model: Model, choice: Choice, sent: int, came: int, cached: int, policy: Policy) -> float:
-    known = model.price(choice.provider, choice.model, input_tokens=sent, output_tokens=came, cached_tokens=cached)
-    return known if known is not None else (sent + came) * policy.ai.unknown_price_usd_per_million / 1_000_000
+def _price(
+    model: Model, choice: Choice, sent: int, came: int, cached: int, policy: Policy
+) -> float:
+    known = model.price(
+        choice.provider, choice.model, input_tokens=sent, output_tokens=came, cached_tokens=cached
+    )
+    return (
+        known
+        if known is not None
+        else (sent + came) * policy.ai.unknown_price_usd_per_million / 1_000_000
+    )
 
 
 def _failed(base: ModelCall, failed: ModelFailed, before: Asked, run: Run) -> Asked:
     told = secrecy.masked(str(failed))[:500]
-    call = msgspec.structs.replace(base, outcome=failed.kind, problem=told, usage=Usage(seconds=failed.seconds))
+    call = msgspec.structs.replace(
+        base, outcome=failed.kind, problem=told, usage=Usage(seconds=failed.seconds)
+    )
     delay = _pause(failed, run) if failed.again else None
     soonest = min((d for d in (before.delay, delay) if d is not None), default=None)
     return Asked(calls=(*before.calls, call), reason=f"{base.provider}: {told}", delay=soonest)
@@ -166,12 +220,22 @@ def _came(base: ModelCall, reply: ModelReply, cost: float, before: Asked, tools:
     text = secrecy.masked(reply.text)
     outcome = "malformed" if problem and reply.outcome == "answered" else reply.outcome
     call = msgspec.structs.replace(
-        base, answer=tools.artifacts.put(text, kind="answer") if text else "", outcome=outcome, problem=secrecy.masked(problem)[:500],
+        base,
+        answer=tools.artifacts.put(text, kind="answer") if text else "",
+        outcome=outcome,
+        problem=secrecy.masked(problem)[:500],
         cached_tokens=reply.cached_tokens,
-        usage=Usage(seconds=reply.seconds, input_tokens=reply.input_tokens, output_tokens=reply.output_tokens, cost_usd=cost),
-    )  # fmt: skip
+        usage=Usage(
+            seconds=reply.seconds,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            cost_usd=cost,
+        ),
+    )
     diagnoser = f"{base.provider}/{base.model}"
-    return Asked(calls=(*before.calls, call), answer=answer, diagnoser=diagnoser, reason=problem, spent=True)
+    return Asked(
+        calls=(*before.calls, call), answer=answer, diagnoser=diagnoser, reason=problem, spent=True
+    )
 
 
 def _read(reply: ModelReply) -> tuple[Answer | None, str]:
@@ -183,9 +247,6 @@ def _read(reply: ModelReply) -> tuple[Answer | None, str]:
         return None, f"the answer is not of the schema: {error.error_count()} problems"
 
 
-# ---------------------------------------------------------------- what of an answer is believed
-
-
 def faults(answer: Answer, excerpt: Sequence[Line]) -> str:
     """Why its diagnosis is not believed; empty where every citation holds."""
     found = citations.faults(answer, excerpt)
@@ -195,9 +256,15 @@ def faults(answer: Answer, excerpt: Sequence[Line]) -> str:
 def diagnosis_of(answer: Answer, diagnoser: str) -> Diagnosis:
     """Its citations must have been checked."""
     cause = secrecy.masked(answer.root_cause)[:2_000]
-    signs = tuple(Sign(rule="cited", line=c.line, text=secrecy.masked(c.text)[:500]) for c in answer.citations)
+    signs = tuple(
+        Sign(rule="cited", line=c.line, text=secrecy.masked(c.text)[:500]) for c in answer.citations
+    )
     hypotheses = (Hypothesis(text=cause, signs=signs),) if signs and cause else ()
     return Diagnosis(
-        root_cause=cause, failure_class=FailureClass(answer.failure_class), confidence=answer.confidence if answer.known else 0.0,
-        hypotheses=hypotheses, proposed_fix=secrecy.masked(answer.proposed_fix)[:500], diagnoser=diagnoser,
-    )  # fmt: skip
+        root_cause=cause,
+        failure_class=FailureClass(answer.failure_class),
+        confidence=answer.confidence if answer.known else 0.0,
+        hypotheses=hypotheses,
+        proposed_fix=secrecy.masked(answer.proposed_fix)[:500],
+        diagnoser=diagnoser,
+    )

@@ -12,4 +12,6 @@ from cihealing.secrecy import masked
 
 def close_change(effect: f.CloseChange, *, run: Run, policy: Policy, tools: Tools) -> None:
     repository, reason = policy.repository(run.repository), masked(effect.reason)
-    forge_of(run, policy, tools).close(effect.url, run_id=str(run.id), reason=reason, policy=repository, settings=tools.settings)
+    forge_of(run, policy, tools).close(
+        effect.url, run_id=str(run.id), reason=reason, policy=repository, settings=tools.settings
+    )

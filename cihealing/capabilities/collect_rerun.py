@@ -1,4 +1,6 @@
-"""Take the result of a rerun where the CI adapter can tell it; where it cannot, the webhook will."""
+"""Take the result of a rerun where the CI adapter can tell it; where it cannot, the webhook
+will.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,11 @@ from cihealing.domain.values import Ignored
 from cihealing.ports import Tools
 
 
-def collect_rerun(effect: f.CollectRerun, *, run: Run, policy: Policy, tools: Tools) -> LoseRerun | None:
-    """The result is received like any other: it is an execution, a fact, and finds the run that waits for it.
+def collect_rerun(
+    effect: f.CollectRerun, *, run: Run, policy: Policy, tools: Tools
+) -> LoseRerun | None:
+    """The result is received like any other: it is an execution, a fact, and finds the run that
+    waits for it.
 
     A rerun that somebody cancelled or CI skipped has none: the run need not wait for its timer.
     """
@@ -22,5 +27,11 @@ def collect_rerun(effect: f.CollectRerun, *, run: Run, policy: Policy, tools: To
     if isinstance(result, Ignored):
         return LoseRerun(number=effect.number)
     if result is not None:
-        service.receive(hook="rerun", provider=run.provider, delivery_id=effect.handle, results=[result], now=datetime.now(UTC))
+        service.receive(
+            hook="rerun",
+            provider=run.provider,
+            delivery_id=effect.handle,
+            results=[result],
+            now=datetime.now(UTC),
+        )
     return None

@@ -12,11 +12,17 @@ from cihealing.models import Outbox
 from cihealing.ports import NoLog, Tools
 
 
-def expand_result(failed: Failed, *, position: int, delivery: UUID, row: Outbox, tools: Tools) -> None:
-    """Jobs that reported themselves suffice; else the adapter is asked; else the workflow itself is the failure, weakly."""
+def expand_result(
+    failed: Failed, *, position: int, delivery: UUID, row: Outbox, tools: Tools
+) -> None:
+    """Jobs that reported themselves suffice; else the adapter is asked; else the workflow itself is
+    the failure, weakly.
+    """
     now = datetime.now(UTC)
     if projections.jobs_reported(failed):
-        service.record_expanded(delivery, position, [], "only noted: its jobs report themselves", row=row, now=now)
+        service.record_expanded(
+            delivery, position, [], "only noted: its jobs report themselves", row=row, now=now
+        )
         return
     try:
         jobs = adapter_of(failed, tools).expand(failed, settings=tools.settings)
@@ -24,4 +30,6 @@ def expand_result(failed: Failed, *, position: int, delivery: UUID, row: Outbox,
         failure, log = read(failed, tools)
         service.record_read(delivery, position, failure, log, row=row, now=now)
         return
-    service.record_expanded(delivery, position, jobs, f"only noted: it stands for {len(jobs)} jobs", row=row, now=now)
+    service.record_expanded(
+        delivery, position, jobs, f"only noted: it stands for {len(jobs)} jobs", row=row, now=now
+    )

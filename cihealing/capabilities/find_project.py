@@ -1,4 +1,6 @@
-"""Say which command stands for the job that failed: from policy or from the base branch, never from a payload or a log."""
+"""Say which command stands for the job that failed: from policy or from the base branch, never from
+a payload or a log.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from cihealing.domain.run import Run
 from cihealing.ports import PermanentError, Tools
 
 UNKNOWN = (
-    "no command is known for this job: name one under `projects` in the policy, or in `.cihealing.yml` on the base branch; "
-    "what a log or a payload says was run is never executed"
+    "no command is known for this job: name one under `projects` in the policy, or in"
+    " `.cihealing.yml` on the base branch; what a log or a payload says was run is never executed"
 )
 
 
@@ -19,11 +21,20 @@ def find_project(effect: f.FindProject, *, run: Run, policy: Policy, tools: Tool
     base = repository.target_branch or run.base_branch or run.branch
     try:
         at = tools.trees.head(run.repository, base, policy=repository) or run.commit
-        project = tools.runner.project(run.repository, run.commit, base=at, job=run.job, command_hint=run.command, policy=repository)
+        project = tools.runner.project(
+            run.repository,
+            run.commit,
+            base=at,
+            job=run.job,
+            command_hint=run.command,
+            policy=repository,
+        )
     except PermanentError as error:
         return RecordProject(command="", reason=str(error))
     if project is None:
         return RecordProject(command="", reason=UNKNOWN)
     stored = tools.artifacts.put(project.model_dump_json(), kind="project")
     source = "policy" if project in repository.projects else "the repository"
-    return RecordProject(command=project.command, workdir=project.path, source=source, project=stored)
+    return RecordProject(
+        command=project.command, workdir=project.path, source=source, project=stored
+    )

@@ -18,6 +18,12 @@ def failure_of(run: Run, tools: Tools) -> Failure:
 
 
 def suspects(run: Run, tools: Tools) -> tuple[str, ...]:
-    """Files of the frames, what was tested before its tests, deepest first; absolute ones are not the repository's."""
-    files = dict.fromkeys(frame.file for frame in reversed(failure_of(run, tools).frames) if not frame.file.startswith("/"))
+    """Files of the frames, what was tested before its tests, deepest first; absolute ones are not
+    the repository's.
+    """
+    files = dict.fromkeys(
+        frame.file
+        for frame in reversed(failure_of(run, tools).frames)
+        if not frame.file.startswith("/")
+    )
     return tuple(sorted(files, key=lambda name: bool(TEST.search(name))))

@@ -1,4 +1,6 @@
-"""What a model is shown: the code around the frames, the failing test, what the commit changed, what was tried, what healed the like."""
+"""What a model is shown: the code around the frames, the failing test, what the commit changed,
+what was tried, what healed the like.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,20 @@ MAX_NOTES = 4_000
 MAX_DIFF = 20_000
 WHOLE = 200
 """Lines up to which a file is shown whole."""
-NOTES = ("CONTRIBUTING.md", "AGENTS.md", "CLAUDE.md", ".github/CONTRIBUTING.md", "docs/CONTRIBUTING.md", "README.md")
+NOTES = (
+    "CONTRIBUTING.md",
+    "AGENTS.md",
+    "CLAUDE.md",
+    ".github/CONTRIBUTING.md",
+    "docs/CONTRIBUTING.md",
+    "README.md",
+)
 
 
 def gather(run: Run, *, policy: Policy, tools: Tools, purpose: str) -> Context:
-    """Where the tree cannot be had, the log alone must do. `purpose` is `fix` or `explain`. Raises TransientError."""
+    """Where the tree cannot be had, the log alone must do. `purpose` is `fix` or `explain`. Raises
+    TransientError.
+    """
     failure, repository = failure_of(run, tools), policy.repository(run.repository)
     snippets, notes, diff = (), "", ""  # type: tuple[Snippet, ...], str, str
     try:
@@ -33,12 +44,16 @@ def gather(run: Run, *, policy: Policy, tools: Tools, purpose: str) -> Context:
     except PermanentError:
         pass
     return Context(
-        failure=failure, repository=run.repository, job=run.job, command=run.project_command or run.command, diff=diff, snippets=snippets,
-        notes=notes, similar=_similar(run, tools), tried=tuple(_tried(a, tools) for a in run.attempts) if purpose == "fix" else (),
-    )  # fmt: skip
-
-
-# ---------------------------------------------------------------- code
+        failure=failure,
+        repository=run.repository,
+        job=run.job,
+        command=run.project_command or run.command,
+        diff=diff,
+        snippets=snippets,
+        notes=notes,
+        similar=_similar(run, tools),
+        tried=tuple(_tried(a, tools) for a in run.attempts) if purpose == "fix" else (),
+    )
 
 
 def _snippets(failure: Failure, tree: Tree) -> Iterator[Snippet]:
@@ -47,7 +62,9 @@ def _snippets(failure: Failure, tree: Tree) -> Iterator[Snippet]:
     reversed_frames = list(reversed(failure.frames))  # the deepest first
     frames = sorted(reversed_frames, key=lambda frame: bool(TEST.search(frame.file)))
     for frame in (*frames, *_tests(failure)):
-        found = _snippet(frame, tree, "a frame of the failure" if frame.line > 1 else "it holds a failing test")
+        found = _snippet(
+            frame, tree, "a frame of the failure" if frame.line > 1 else "it holds a failing test"
+        )
         if found:
             seen.setdefault((found.path, found.first_line), found)
     for path in _imported(list(seen.values()), tree):
@@ -70,16 +87,21 @@ def _snippet(frame: Frame, tree: Tree, why: str) -> Snippet | None:
     if path is None or raw is None:
         return None
     lines = raw.decode("utf-8", "replace").splitlines()
-    first, last = (1, len(lines)) if len(lines) <= WHOLE else around(raw, path=path, line=frame.line)
+    first, last = (
+        (1, len(lines)) if len(lines) <= WHOLE else around(raw, path=path, line=frame.line)
+    )
     return Snippet(path=path, first_line=first, text="\n".join(lines[first - 1 : last]), why=why)
 
 
 def _inside(name: str, tree: Tree) -> str | None:
-    """The path of a readable text file below the root, as the repository names it; None for everything else."""
+    """The path of a readable text file below the root, as the repository names it; None for
+    everything else.
+    """
     bare = name.strip().removeprefix("./")
     parts = PurePosixPath(bare).parts
     for skipped in range(min(len(parts), 6)):
-        # A log names files from where it ran: the longest end of the path that is in the repository is meant.
+        # A log names files from where it ran: the longest end of the path that is in the repository
+        # is meant.
         tail = "/".join(parts[skipped:]).lstrip("/")
         found = tree.entry(tail) if tail else None
         if found is not None and found.is_file:
@@ -110,7 +132,13 @@ def _candidates(line: str, here: PurePosixPath) -> Iterator[str]:
         for name in named:
             if name.startswith("."):
                 joined = _joined(here, name)
-                yield from (joined, *(f"{joined}{suffix}" for suffix in (".js", ".ts", ".mjs", ".cjs", "/index.js")))
+                yield from (
+                    joined,
+                    *(
+                        f"{joined}{suffix}"
+                        for suffix in (".js", ".ts", ".mjs", ".cjs", "/index.js")
+                    ),
+                )
 
 
 def _joined(here: PurePosixPath, name: str) -> str:
@@ -131,11 +159,10 @@ def _notes(tree: Tree) -> str:
     return ""
 
 
-# ---------------------------------------------------------------- what was before
-
-
 def _similar(run: Run, tools: Tools) -> tuple[ProvenFix, ...]:
-    found = tools.history.similar_fixes(run.repository, error_hash=run.error_hash, error_type=run.error_type)
+    found = tools.history.similar_fixes(
+        run.repository, error_hash=run.error_hash, error_type=run.error_type
+    )
     return tuple(ProvenFix(summary=fix.summary, patch=fix.patch[:8_000]) for fix in found)
 
 
@@ -144,8 +171,18 @@ def _tried(attempt: Attempt, tools: Tools) -> TriedFix:
         patch = tools.artifacts.text(attempt.patch)[:8_000] if attempt.patch else ""
     except KeyError:
         patch = ""
-    red = next((s.seen for s in reversed(attempt.observations) if s.patch and s.seen.colour is not Colour.GREEN), None)
+    red = next(
+        (
+            s.seen
+            for s in reversed(attempt.observations)
+            if s.patch and s.seen.colour is not Colour.GREEN
+        ),
+        None,
+    )
     return TriedFix(
-        number=attempt.number, proposed_fix=attempt.proposed_fix, patch=patch, how_it_failed=attempt.failure_reason,
+        number=attempt.number,
+        proposed_fix=attempt.proposed_fix,
+        patch=patch,
+        how_it_failed=attempt.failure_reason,
         log_tail=red.log_tail if red else "",
-    )  # fmt: skip
+    )

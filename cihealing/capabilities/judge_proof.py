@@ -14,14 +14,23 @@ from cihealing.domain.values import Observation, Purpose, Usage
 from cihealing.ports import Tools
 
 
-def judge_proof(effect: f.JudgeProof, *, run: Run, policy: Policy, tools: Tools) -> RecordProof | None:
+def judge_proof(
+    effect: f.JudgeProof, *, run: Run, policy: Policy, tools: Tools
+) -> RecordProof | None:
     attempt = run.proving
     if attempt is None or attempt.number != effect.attempt:
         return None
     seen = [_whole(s, tools) for s in proof_runs(attempt)]
     others = [whole(o, tools) for o in compared(run)]
     found = faults(run, seen, others=others, policy=policy)
-    record = {"run": run.id, "attempt": attempt.number, "head": attempt.head, "patch": attempt.patch, "faults": found, "runs": seen}
+    record = {
+        "run": run.id,
+        "attempt": attempt.number,
+        "head": attempt.head,
+        "patch": attempt.patch,
+        "faults": found,
+        "runs": seen,
+    }
     return RecordProof(
         number=attempt.number,
         proof=tools.artifacts.put(msgspec.json.encode(record), kind="proof"),
@@ -32,8 +41,12 @@ def judge_proof(effect: f.JudgeProof, *, run: Run, policy: Policy, tools: Tools)
 
 
 def compared(run: Run) -> list[Observation]:
-    """Runs the patched tree must collect no fewer tests than: the failing tree's, and those of its base."""
-    base = [s.seen for s in run.observations if s.purpose is Purpose.BASE and run.head == run.commit]
+    """Runs the patched tree must collect no fewer tests than: the failing tree's, and those of its
+    base.
+    """
+    base = [
+        s.seen for s in run.observations if s.purpose is Purpose.BASE and run.head == run.commit
+    ]
     return [*run.at_head(Purpose.REPRODUCE, Purpose.STEADY), *base]
 
 

@@ -1,4 +1,6 @@
-"""One run of the project's command, its output and its test list kept as artifacts: shared by the capabilities that run it."""
+"""One run of the project's command, its output and its test list kept as artifacts: shared by the
+capabilities that run it.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,29 @@ def project_of(run: Run, tools: Tools) -> Project:
 
 
 def observe(
-    run: Run, commit: str, *, policy: Policy, tools: Tools, patch: str = "", canary: bool = False, variant: str = "",
+    run: Run,
+    commit: str,
+    *,
+    policy: Policy,
+    tools: Tools,
+    patch: str = "",
+    canary: bool = False,
+    variant: str = "",
     tests: Sequence[str] = (),
-) -> Observation:  # fmt: skip
+) -> Observation:
     """Raises TransientError, PermanentError, Cancelled."""
     project = project_of(run, tools)
     bounded = project.model_copy(update={"timeout": min(project.timeout, policy.command_timeout)})
     rules = policy.repository(run.repository)
     seen, output = tools.runner.observe(
-        run.repository, commit, project=bounded, policy=rules, patch=patch, canary=canary, variant=variant, tests=tests
+        run.repository,
+        commit,
+        project=bounded,
+        policy=rules,
+        patch=patch,
+        canary=canary,
+        variant=variant,
+        tests=tests,
     )
     failpoint("sandbox.after_run")
     return _stored(seen, output, tools)
@@ -40,12 +56,18 @@ def observe(
 
 def _stored(seen: Observation, output: str, tools: Tools) -> Observation:
     """The observation as it goes on an event: long lists and the output are artifacts."""
-    names = {"passed": seen.passed_tests, "failed": seen.failed_tests, "skipped": seen.skipped_tests}
+    names = {
+        "passed": seen.passed_tests,
+        "failed": seen.failed_tests,
+        "skipped": seen.skipped_tests,
+    }
     return msgspec.structs.replace(
         seen,
         log=tools.artifacts.put(output, kind="log"),
         log_tail=output[-2000:],
-        tests=tools.artifacts.put(msgspec.json.encode(names), kind="tests") if seen.counts_tests else "",
+        tests=tools.artifacts.put(msgspec.json.encode(names), kind="tests")
+        if seen.counts_tests
+        else "",
         passed=len(seen.passed_tests),
         skipped=len(seen.skipped_tests),
         failed=len(seen.failed_tests),
@@ -60,4 +82,9 @@ def whole(seen: Observation, tools: Tools) -> Observation:
     if not seen.tests:
         return seen
     names = msgspec.json.decode(tools.artifacts.text(seen.tests), type=dict[str, tuple[str, ...]])
-    return msgspec.structs.replace(seen, passed_tests=names["passed"], failed_tests=names["failed"], skipped_tests=names["skipped"])
+    return msgspec.structs.replace(
+        seen,
+        passed_tests=names["passed"],
+        failed_tests=names["failed"],
+        skipped_tests=names["skipped"],
+    )

@@ -11,19 +11,35 @@ from cihealing.domain.commands import RecordHeadMoved, RecordPublished, RecordPu
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.run import Run
 from cihealing.failpoints import failpoint
-from cihealing.ports import FileEdit, Forge, HeadMoved, PermanentError, Proposal, Published, Tools, Tree
+from cihealing.ports import (
+    FileEdit,
+    Forge,
+    HeadMoved,
+    PermanentError,
+    Proposal,
+    Published,
+    Tools,
+    Tree,
+)
 from cihealing.secrecy import masked_in
 from cihealing.tree import shown
 
 
-def publish(effect: f.Publish, *, run: Run, policy: Policy, tools: Tools) -> RecordPublished | RecordPublishFailed | RecordHeadMoved:
+def publish(
+    effect: f.Publish, *, run: Run, policy: Policy, tools: Tools
+) -> RecordPublished | RecordPublishFailed | RecordHeadMoved:
     failpoint("publish.before_merge")
     try:
         done = _publish(effect, run, policy, tools)
     except HeadMoved as moved:
-        # Of an open change its own branch moved: what was proven is not what is there, and a person must look.
+        # Of an open change its own branch moved: what was proven is not what is there, and a person
+        # must look.
         found = "" if effect.act == "merge" and run.change_open else moved.found or ""
-        return RecordHeadMoved(expected=effect.head, found=found) if found else RecordPublishFailed(reason=str(moved))
+        return (
+            RecordHeadMoved(expected=effect.head, found=found)
+            if found
+            else RecordPublishFailed(reason=str(moved))
+        )
     except PermanentError as error:
         return RecordPublishFailed(reason=str(error))
     failpoint("publish.after_merge")
@@ -36,8 +52,16 @@ def _publish(effect: f.Publish, run: Run, policy: Policy, tools: Tools) -> Publi
         raise PermanentError("the failing code comes from a fork: forks get a diagnosis only")
     proposal = proposal_of(run, policy=policy, tools=tools)
     if effect.act == "merge" and forge.opens_changes:
-        return forge.merge(proposal, url=run.pr_url, sha=run.change_commit, policy=repository, settings=tools.settings)
-    if forge.opens_changes and forge.opted_out(run.repository, run.commit, policy=repository, settings=tools.settings):
+        return forge.merge(
+            proposal,
+            url=run.pr_url,
+            sha=run.change_commit,
+            policy=repository,
+            settings=tools.settings,
+        )
+    if forge.opens_changes and forge.opted_out(
+        run.repository, run.commit, policy=repository, settings=tools.settings
+    ):
         raise PermanentError("the change of the developers is labelled cihealing:off")
     return forge.publish(proposal, policy=repository, settings=tools.settings)
 
@@ -47,7 +71,9 @@ def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
     name = policy.repository(run.repository).forge
     forge = tools.forges.get(name)
     if forge is None:
-        raise PermanentError(f"there is no forge {name}: policy names one of {', '.join(sorted(tools.forges))}")
+        raise PermanentError(
+            f"there is no forge {name}: policy names one of {', '.join(sorted(tools.forges))}"
+        )
     return forge
 
 
@@ -56,15 +82,25 @@ def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
     repository, patch = policy.repository(run.repository), tools.artifacts.text(run.patch)
     body = changes.body(run, failure_of(run, tools), url=page_of(run, tools))
     return Proposal(
-        run_id=change_id(run), repository=run.repository, branch=run.target, head=run.head, patch=patch,
-        files=edits(run, patch, repository, tools), title=masked_in(changes.title(run)), message=masked_in(changes.message(run)),
-        body=masked_in(body), trailers=masked_in(changes.trailers(run)), draft=repository.draft,
+        run_id=change_id(run),
+        repository=run.repository,
+        branch=run.target,
+        head=run.head,
+        patch=patch,
+        files=edits(run, patch, repository, tools),
+        title=masked_in(changes.title(run)),
+        message=masked_in(changes.message(run)),
+        body=masked_in(body),
+        trailers=masked_in(changes.trailers(run)),
+        draft=repository.draft,
         actor=run.approved_by.name if run.approved_by else "",
-    )  # fmt: skip
+    )
 
 
 def change_id(run: Run) -> str:
-    """The run's id; a later change of the same run (its first one's CI was red) has a branch of its own."""
+    """The run's id; a later change of the same run (its first one's CI was red) has a branch of its
+    own.
+    """
     nth = run.changes if run.change_open else run.changes + 1
     return str(run.id) if nth <= 1 else f"{run.id}-{nth}"
 
@@ -76,7 +112,12 @@ def edits(run: Run, patch: str, repository: RepositoryPolicy, tools: Tools) -> t
 
 
 def touched(patch: str) -> list[str]:
-    found = (name for file in PatchSet(patch) for name in (file.source_file, file.target_file) if name != "/dev/null")
+    found = (
+        name
+        for file in PatchSet(patch)
+        for name in (file.source_file, file.target_file)
+        if name != "/dev/null"
+    )
     return list(dict.fromkeys(name.partition("/")[2] for name in found))
 
 
@@ -86,8 +127,12 @@ def _edit(tree: Tree, path: str) -> FileEdit:
         return FileEdit(path=path, content=None)
     content = tree.read(path)
     if found is None or content is None:
-        raise PermanentError(f"{shown(path)[:200]} is no plain file of the repository, or larger than 32 MB")
-    return FileEdit(path=path, content=content, mode="100755" if found.status.st_mode & 0o100 else "100644")
+        raise PermanentError(
+            f"{shown(path)[:200]} is no plain file of the repository, or larger than 32 MB"
+        )
+    return FileEdit(
+        path=path, content=content, mode="100755" if found.status.st_mode & 0o100 else "100644"
+    )
 
 
 def page_of(run: Run, tools: Tools) -> str:

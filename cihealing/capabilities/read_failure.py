@@ -1,4 +1,5 @@
-"""Read the log of a job: the one that came with the delivery and was too large for the request, else it is fetched.
+"""Read the log of a job: the one that came with the delivery and was too large for the request,
+else it is fetched.
 
 Where none can be had, job and step must do.
 """
@@ -15,7 +16,9 @@ from cihealing.ports import CIAdapter, NoLog, Tools
 from cihealing.store import Packed
 
 
-def read_failure(result: Failed | Passed, *, position: int, delivery: UUID, row: Outbox, tools: Tools) -> None:
+def read_failure(
+    result: Failed | Passed, *, position: int, delivery: UUID, row: Outbox, tools: Tools
+) -> None:
     """Raises TransientError while the log is not there yet."""
     had = service.read_waiting(result, delivery=delivery, position=position)
     failure, log = had or (read(result, tools) if isinstance(result, Failed) else (None, None))

@@ -9,6 +9,8 @@ from cihealing.domain.run import Run
 from cihealing.ports import Tools
 
 
-def release_followers(effect: f.ReleaseFollowers, *, run: Run, policy: Policy, tools: Tools) -> None:
+def release_followers(
+    effect: f.ReleaseFollowers, *, run: Run, policy: Policy, tools: Tools
+) -> None:
     """Done twice it changes nothing: nobody is left behind then."""
     service.release_followers(run.id)

@@ -15,7 +15,9 @@ NAMING_TESTS = (Purpose.ISOLATE, Purpose.CANARY)
 """The canary stands beside the failing tests: under the same configuration, skips and filters."""
 
 
-def run_command(effect: f.RunCommand, *, run: Run, policy: Policy, tools: Tools) -> RecordObservation:
+def run_command(
+    effect: f.RunCommand, *, run: Run, policy: Policy, tools: Tools
+) -> RecordObservation:
     seen = observe(
         run,
         effect.commit,
@@ -26,4 +28,6 @@ def run_command(effect: f.RunCommand, *, run: Run, policy: Policy, tools: Tools)
         variant=VARIANTS.get(effect.purpose, ""),
         tests=run.failed_tests if effect.purpose in NAMING_TESTS else (),
     )
-    return RecordObservation(purpose=effect.purpose, seen=seen, attempt=effect.attempt, patch=effect.patch)
+    return RecordObservation(
+        purpose=effect.purpose, seen=seen, attempt=effect.attempt, patch=effect.patch
+    )

@@ -1,4 +1,6 @@
-"""Tell the diagnosis where the developers look: one neutral check run or one comment that is edited; nothing where nothing is known."""
+"""Tell the diagnosis where the developers look: one neutral check run or one comment that is
+edited; nothing where nothing is known.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,17 @@ def say(effect: f.Say, *, run: Run, policy: Policy, tools: Tools) -> None:
     repository, settings = policy.repository(run.repository), tools.settings
     text = masked_in(changes.comment(run, failure_of(run, tools), url=page_of(run, tools)))
     forge = forge_of(run, policy, tools)
-    if not text or forge.opted_out(run.repository, run.commit, policy=repository, settings=settings):
+    if not text or forge.opted_out(
+        run.repository, run.commit, policy=repository, settings=settings
+    ):
         return
     forge.say(
-        run_id=str(run.id), repository=run.repository, commit=run.commit, change="", text=text, how=repository.say, policy=repository,
+        run_id=str(run.id),
+        repository=run.repository,
+        commit=run.commit,
+        change="",
+        text=text,
+        how=repository.say,
+        policy=repository,
         settings=settings,
-    )  # fmt: skip
+    )

@@ -17,12 +17,25 @@ INHERITED = "inherited"
 """The proven patch of an older commit with the same failure: the first candidate."""
 
 
-def try_fixers(effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools) -> RecordPatch | SkipStep:
+def try_fixers(
+    effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools
+) -> RecordPatch | SkipStep:
     if run.inherited_patch and INHERITED not in run.tried_fixers:
         patch = tools.artifacts.text(run.inherited_patch)
-        return _found(INHERITED, "applies the patch that was proven for this failure on an older commit", patch, run, policy, tools)
+        return _found(
+            INHERITED,
+            "applies the patch that was proven for this failure on an older commit",
+            patch,
+            run,
+            policy,
+            tools,
+        )
     failure = failure_of(run, tools)
-    fitting = [fixer for fixer in tools.fixers if fixer.name not in run.tried_fixers and fixer.fits(failure)]
+    fitting = [
+        fixer
+        for fixer in tools.fixers
+        if fixer.name not in run.tried_fixers and fixer.fits(failure)
+    ]
     for fixer in fitting:
         told, patch = _ask(fixer, failure, run, policy, tools)
         if told and patch:
@@ -31,7 +44,9 @@ def try_fixers(effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools) -
     return SkipStep(step="fixers", reason=f"no further fixer has a patch ({tried})")
 
 
-def _ask(fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools) -> tuple[str | None, str]:
+def _ask(
+    fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools
+) -> tuple[str | None, str]:
     repository = policy.repository(run.repository)
     with tools.trees.at(run.repository, run.head, policy=repository) as tree:
         try:
@@ -44,14 +59,30 @@ def _ask(fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools)
 def _context(failure: Failure, run: Run, tree: Tree, policy: Policy, tools: Tools) -> FixContext:
     sandbox = tools.sandbox(policy.repository(run.repository))
     return FixContext(
-        failure=failure, repository=run.repository, commit=run.head, project=project_of(run, tools), tree=tree, sandbox=sandbox
+        failure=failure,
+        repository=run.repository,
+        commit=run.head,
+        project=project_of(run, tools),
+        tree=tree,
+        sandbox=sandbox,
     )
 
 
-def _found(fixer: str, told: str, patch: str, run: Run, policy: Policy, tools: Tools) -> RecordPatch:
-    patch = masked_in(patch)  # what is stored is what the guard sees: it refuses the marker of a masked value
+def _found(
+    fixer: str, told: str, patch: str, run: Run, policy: Policy, tools: Tools
+) -> RecordPatch:
+    patch = masked_in(
+        patch
+    )  # what is stored is what the guard sees: it refuses the marker of a masked value
     stored = tools.artifacts.put(patch, kind="patch")
     objections = tools.guard(patch, policy=policy, repository=policy.repository(run.repository))
     if stored in tools.history.refused_patches(run.repository, run.error_hash):
-        objections = [*objections, Objection(rule="refused-before", text="a person refused this patch for this failure", hard=True)]
+        objections = [
+            *objections,
+            Objection(
+                rule="refused-before",
+                text="a person refused this patch for this failure",
+                hard=True,
+            ),
+        ]
     return RecordPatch(fixer=fixer, told=told, patch=stored, objections=tuple(objections))

@@ -1,4 +1,6 @@
-"""Look at the open change: merged, closed, its own CI green or red. Deliveries only bring the next look forward."""
+"""Look at the open change: merged, closed, its own CI green or red. Deliveries only bring the next
+look forward.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,14 @@ from cihealing.ports import Again, Change, Tools, TransientError
 from cihealing.service import Cause, handle
 
 
-def watch_change(effect: f.WatchChange, *, run: Run, policy: Policy, tools: Tools) -> RecordChange | None:
+def watch_change(
+    effect: f.WatchChange, *, run: Run, policy: Policy, tools: Tools
+) -> RecordChange | None:
     """Raises Again while the change is open: one row watches over one change."""
     try:
-        seen = forge_of(run, policy, tools).look(effect.url, policy=policy.repository(run.repository), settings=tools.settings)
+        seen = forge_of(run, policy, tools).look(
+            effect.url, policy=policy.repository(run.repository), settings=tools.settings
+        )
     except TransientError as error:
         raise Again(error.retry_after or policy.watch_every) from error
     command = recorded(seen, effect.url)
@@ -31,6 +37,12 @@ def changed(run: Run, seen: Change) -> bool:
 
 def recorded(seen: Change, url: str) -> RecordChange:
     return RecordChange(
-        url=url, state=seen.state, head=seen.head, checks=seen.checks, failing=seen.failing[:50], merged_commit=seen.merged_commit,
-        opted_out=seen.opted_out, by=seen.by,
-    )  # fmt: skip
+        url=url,
+        state=seen.state,
+        head=seen.head,
+        checks=seen.checks,
+        failing=seen.failing[:50],
+        merged_commit=seen.merged_commit,
+        opted_out=seen.opted_out,
+        by=seen.by,
+    )

@@ -1,4 +1,6 @@
-"""The incident report of an escalated run: an owner, since when, what was tried, what is believed and why, what to do next."""
+"""The incident report of an escalated run: an owner, since when, what was tried, what is believed
+and why, what to do next.
+"""
 
 from __future__ import annotations
 
@@ -26,36 +28,81 @@ def write_report(effect: f.WriteReport, *, run: Run, policy: Policy, tools: Tool
     believed = ranked([diagnosis] if diagnosis is offline else [diagnosis, offline], _failed(run))
     incident = _incident(run, failure, diagnosis, believed, owner, policy, tools)
     told = {**to_dict(incident), "markdown": to_markdown(incident)}
-    return RecordReport(report=tools.artifacts.put(msgspec.json.encode(told), kind="report"), owner=owner, diagnosis=diagnosis)
+    return RecordReport(
+        report=tools.artifacts.put(msgspec.json.encode(told), kind="report"),
+        owner=owner,
+        diagnosis=diagnosis,
+    )
 
 
 def _owner(run: Run, policy: Policy, tools: Tools) -> Owner | None:
-    """A repository that cannot be asked has no owner that could be named; the report says so and is written all the same."""
+    """A repository that cannot be asked has no owner that could be named; the report says so and is
+    written all the same.
+    """
     try:
-        return tools.trees.owner(run.repository, run.commit, suspects(run, tools), policy=policy.repository(run.repository))
+        return tools.trees.owner(
+            run.repository,
+            run.commit,
+            suspects(run, tools),
+            policy=policy.repository(run.repository),
+        )
     except (PermanentError, TransientError):
         return None
 
 
 def _incident(
-    run: Run, failure: Failure, diagnosis: Diagnosis, believed: tuple[Hypothesis, ...], owner: Owner | None, policy: Policy, tools: Tools
+    run: Run,
+    failure: Failure,
+    diagnosis: Diagnosis,
+    believed: tuple[Hypothesis, ...],
+    owner: Owner | None,
+    policy: Policy,
+    tools: Tools,
 ) -> Incident:
-    red, reach = tools.history.first_red(run.repository, run.job, run.error_hash), _reach(run, tools)
+    red, reach = (
+        tools.history.first_red(run.repository, run.job, run.error_hash),
+        _reach(run, tools),
+    )
     return Incident(
-        run_id=run.id, repository=run.repository, branch=run.branch, commit=run.commit, job=run.job,
-        escalation_reason=run.escalation_reason, owner=owner, pipeline_url=run.pipeline_url, error_type=run.error_type, summary=run.summary,
-        failure_class=run.failure_class, confidence=run.confidence, signs=run.signs, blame=run.blame or Blame.UNKNOWN,
-        reach=reach, last_green=_build(_last_green(run, policy, tools)), first_red=_build(red),
-        attempts=_tried(run), root_cause=diagnosis.root_cause, hypotheses=believed,
+        run_id=run.id,
+        repository=run.repository,
+        branch=run.branch,
+        commit=run.commit,
+        job=run.job,
+        escalation_reason=run.escalation_reason,
+        owner=owner,
+        pipeline_url=run.pipeline_url,
+        error_type=run.error_type,
+        summary=run.summary,
+        failure_class=run.failure_class,
+        confidence=run.confidence,
+        signs=run.signs,
+        blame=run.blame or Blame.UNKNOWN,
+        reach=reach,
+        last_green=_build(_last_green(run, policy, tools)),
+        first_red=_build(red),
+        attempts=_tried(run),
+        root_cause=diagnosis.root_cause,
+        hypotheses=believed,
         proposed_fix=diagnosis.proposed_fix,
-        look_at=diagnosis.look_at, excerpt=failure.excerpt, root_line=failure.root_line,
+        look_at=diagnosis.look_at,
+        excerpt=failure.excerpt,
+        root_line=failure.root_line,
         next_steps=next_steps(
-            blame=run.blame or Blame.UNKNOWN, failure_class=run.failure_class, owner=owner, look_at=diagnosis.look_at,
-            waiting=reach.waiting, branch=run.branch, reproduced=bool(run.reproduced),
+            blame=run.blame or Blame.UNKNOWN,
+            failure_class=run.failure_class,
+            owner=owner,
+            look_at=diagnosis.look_at,
+            waiting=reach.waiting,
+            branch=run.branch,
+            reproduced=bool(run.reproduced),
         ),
-        page_url=page_of(run, tools), change_url=run.pr_url,
-        next_command=reproduce(run.commit, run.project_command or run.command, path=run.project_workdir),
-    )  # fmt: skip
+        page_url=page_of(run, tools),
+        change_url=run.pr_url,
+        next_command=reproduce(
+            run.commit, run.project_command or run.command, path=run.project_workdir
+        ),
+    )
 
 
 def _failed(run: Run) -> list[Diagnosis]:
@@ -66,7 +113,9 @@ def _failed(run: Run) -> list[Diagnosis]:
 
 def _reach(run: Run, tools: Tools) -> Reach:
     found = tools.history.affected(run.id)
-    return Reach(runs=found.runs, branches=found.branches, waiting=found.waiting, cluster=found.cluster)
+    return Reach(
+        runs=found.runs, branches=found.branches, waiting=found.waiting, cluster=found.cluster
+    )
 
 
 def _last_green(run: Run, policy: Policy, tools: Tools) -> Green | None:

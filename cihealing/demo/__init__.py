@@ -1,1 +1,3 @@
-"""Six small repositories that break for real: made, built by the local CI, and their results posted through the signed webhook."""
+"""Six small repositories that break for real: made, built by the local CI, and their results posted
+through the signed webhook.
+"""

@@ -1,4 +1,6 @@
-"""The demo's day: every repository is built for real, and every result goes through the signed webhook over HTTP like that of any CI."""
+"""The demo's day: every repository is built for real, and every result goes through the signed
+webhook over HTTP like that of any CI.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class Post:
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One demo in one data directory. `stopping` ends it between two builds; what was delivered is not built again."""
+    """One demo in one data directory. `stopping` ends it between two builds; what was delivered is
+    not built again.
+    """
 
     root: Path
     policy: Path
@@ -46,20 +50,31 @@ class Day:
     tell: Callable[[str], None]
 
     def run(self) -> None:
-        """Make what is missing, build and deliver what was not delivered yet. Safe to call again after a crash at any point."""
+        """Make what is missing, build and deliver what was not delivered yet. Safe to call again
+        after a crash at any point.
+        """
         try:
             self._run()
         except httpx.HTTPError as error:
             # While the service stops, a refused connection is no news.
             if not self.stopping.is_set():
-                logger.warning("demo: a result could not be delivered (%s); the next start goes on from here", error)
+                logger.warning(
+                    "demo: a result could not be delivered (%s); the next start goes on from here",
+                    error,
+                )
 
     def _run(self) -> None:
         port = mirror.chosen_port(self.root)
         now = datetime.now(UTC)
-        made = [repositories.make(name, root=self.root, now=now, mirror_port=port) for name in repositories.ORDER]
+        made = [
+            repositories.make(name, root=self.root, now=now, mirror_port=port)
+            for name in repositories.ORDER
+        ]
         if not repositories.write_policy(self.policy, repositories=made):
-            return self.tell(f"demo: {self.policy} is your own and does not name the demo's repositories; they are left alone")
+            return self.tell(
+                f"demo: {self.policy} is your own and does not name the demo's repositories; they"
+                " are left alone"
+            )
         for one in made:
             self._build_all(one, port=port)
         if not self.stopping.is_set():
@@ -75,19 +90,30 @@ class Day:
                 red = self._build(made, build, mark=mark)
                 record(self.root, mark)
                 self.tell(
-                    f"demo: {made.repository} {made.branch(build.layer)} is {'red' if red else 'green'} ({made.history.title.lower()})"
+                    f"demo: {made.repository} {made.branch(build.layer)} is"
+                    f" {'red' if red else 'green'} ({made.history.title.lower()})"
                 )
         if any(build.mirror == "down" for build in made.history.builds):
             mirror.start(port)
 
     def _build(self, made: Made, build: Build, *, mark: str) -> bool:
-        """Whether it ended red. A build that may repeat is a new job run each time, and each is delivered."""
+        """Whether it ended red. A build that may repeat is a new job run each time, and each is
+        delivered.
+        """
         for repeat in range(1, build.until_red + 1):
             built = local.build(
-                made.repository, commit=made.commits[build.layer], job=made.history.job, branch=made.branch(build.layer), root=self.root
+                made.repository,
+                commit=made.commits[build.layer],
+                job=made.history.job,
+                branch=made.branch(build.layer),
+                root=self.root,
             )
             execution = mark if build.until_red == 1 else f"{mark}-{repeat}"
-            deliver(body_of(made, build, built=built, execution=execution), post=self.post, stopping=self.stopping)
+            deliver(
+                body_of(made, build, built=built, execution=execution),
+                post=self.post,
+                stopping=self.stopping,
+            )
             if not built.passed or self.stopping.is_set():
                 return not built.passed
         return False
@@ -113,18 +139,28 @@ def body_of(made: Made, build: Build, *, built: local.Built, execution: str) -> 
 
 
 def deliver(body: dict[str, Any], *, post: Post, stopping: threading.Event) -> None:
-    """POST the signed body until it is accepted. Raises HTTPStatusError where it is refused, the last error where patience ends."""
+    """POST the signed body until it is accepted. Raises HTTPStatusError where it is refused, the
+    last error where patience ends.
+    """
     content = json.dumps(body).encode()
     signature = "sha256=" + hmac.new(post.secret.encode(), content, hashlib.sha256).hexdigest()
     headers = {"Content-Type": "application/json", "X-Hub-Signature-256": signature}
 
     def again(error: Exception) -> bool:
-        refused = isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500 and error.response.status_code != 429
+        refused = (
+            isinstance(error, httpx.HTTPStatusError)
+            and error.response.status_code < 500
+            and error.response.status_code != 429
+        )
         return isinstance(error, httpx.HTTPError) and not refused and not stopping.is_set()
 
-    for attempt in stamina.retry_context(on=again, attempts=None, timeout=PATIENCE, wait_initial=0.2, wait_max=5.0):
+    for attempt in stamina.retry_context(
+        on=again, attempts=None, timeout=PATIENCE, wait_initial=0.2, wait_max=5.0
+    ):
         with attempt:
-            httpx.post(post.url, content=content, headers=headers, timeout=20, trust_env=False).raise_for_status()
+            httpx.post(
+                post.url, content=content, headers=headers, timeout=20, trust_env=False
+            ).raise_for_status()
 
 
 def delivered(root: Path) -> list[str]:

@@ -1,4 +1,6 @@
-"""The artifact mirror of the infrastructure demo: a small HTTP server on loopback that is really down until it is started."""
+"""The artifact mirror of the infrastructure demo: a small HTTP server on loopback that is really
+down until it is started.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Rates(BaseHTTPRequestHandler):
 
 
 def chosen_port(root: Path) -> int:
-    """The port the demo's repositories name: chosen once, free at that moment, and kept beside them."""
+    """The port the demo's repositories name: chosen once, free at that moment, and kept beside
+    them.
+    """
     kept = root / "mirror.port"
     if kept.exists():
         return int(kept.read_text())
@@ -44,11 +48,15 @@ def chosen_port(root: Path) -> int:
 
 
 def start(port: int) -> ThreadingHTTPServer | None:
-    """Serve from a daemon thread until `shutdown()`; None, and a line in the log, where the port is taken."""
+    """Serve from a daemon thread until `shutdown()`; None, and a line in the log, where the port is
+    taken.
+    """
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), Rates)
     except OSError as error:
-        logger.warning("demo: the artifact mirror cannot listen on port %d: %s", port, error.strerror)
+        logger.warning(
+            "demo: the artifact mirror cannot listen on port %d: %s", port, error.strerror
+        )
         return None
     threading.Thread(target=server.serve_forever, name="artifact-mirror", daemon=True).start()
     return server

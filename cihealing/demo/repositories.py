@@ -1,7 +1,8 @@
 """The demo's repositories: templates as package data, and the real git histories made of them.
 
-A template is a directory with a `history.yml` (title, job, commits, builds) and one directory a commit with the files it writes. Their
-names end in `.tmpl`, so that no tool takes a deliberately broken file for one of this project's own.
+A template is a directory with a `history.yml` (title, job, commits, builds) and one directory a
+commit with the files it writes. Their names end in `.tmpl`, so that no tool takes a deliberately
+broken file for one of this project's own.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def history_of(name: str) -> History:
 
 
 def make(name: str, *, root: Path, now: datetime, mirror_port: int) -> Made:
-    """The bare repository `root/NAME.git`, made unless it is there; it appears whole or not at all."""
+    """The bare repository `root/NAME.git`, made unless it is there; it appears whole or not at
+    all.
+    """
     path = root / f"{name}.git"
     if not path.exists():
         root.mkdir(parents=True, exist_ok=True)
@@ -88,10 +91,14 @@ def make(name: str, *, root: Path, now: datetime, mirror_port: int) -> Made:
 
 
 def found(name: str, *, root: Path) -> Made:
-    """What `make` made before: commits are known by their messages, which are unique in a template."""
+    """What `make` made before: commits are known by their messages, which are unique in a
+    template.
+    """
     path, history = root / f"{name}.git", history_of(name)
     listed = git("-C", str(path), "log", "--all", "--format=%H %s").splitlines()
-    by_message = {message: commit for commit, _, message in (line.partition(" ") for line in listed)}
+    by_message = {
+        message: commit for commit, _, message in (line.partition(" ") for line in listed)
+    }
     commits = {commit.layer: by_message[commit.message] for commit in history.commits}
     return Made(name=name, path=path, history=history, commits=commits)
 
@@ -107,7 +114,15 @@ def commit_all(name: str, *, work: Path, now: datetime, mirror_port: int) -> Non
         branches.add(commit.branch)
         write_layer(TEMPLATES / name / commit.layer, work=work, mirror_port=mirror_port)
         git("-C", str(work), "add", "--all")
-        git("-C", str(work), "commit", "--quiet", "-m", commit.message, identity=identity(commit, now=now))
+        git(
+            "-C",
+            str(work),
+            "commit",
+            "--quiet",
+            "-m",
+            commit.message,
+            identity=identity(commit, now=now),
+        )
     git("-C", str(work), "checkout", "--quiet", "main")
 
 
@@ -122,16 +137,24 @@ def identity(commit: Commit, *, now: datetime) -> dict[str, str]:
     name, _, address = commit.author.rstrip(">").partition(" <")
     at = (now - timedelta(hours=commit.hours_ago)).isoformat(timespec="seconds")
     person = {"NAME": name, "EMAIL": address, "DATE": at}
-    return {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in person.items()}
+    return {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in person.items()
+    }
 
 
 def git(*arguments: str, identity: Mapping[str, str] | None = None) -> str:
-    """Git without this user's configuration: their hooks, signing and templates are not the demo's. Raises GitFailed."""
+    """Git without this user's configuration: their hooks, signing and templates are not the demo's.
+    Raises GitFailed.
+    """
     return Git(environment={"GIT_ALLOW_PROTOCOL": "file"})(*arguments, variables=identity)
 
 
 def policy_entries(repositories: Sequence[Made]) -> list[dict[str, Any]]:
-    """What the policy file says of them. They are marked trusted: the service wrote every line in them."""
+    """What the policy file says of them. They are marked trusted: the service wrote every line in
+    them.
+    """
     return [
         {
             "match": made.repository,
@@ -147,18 +170,26 @@ def policy_entries(repositories: Sequence[Made]) -> list[dict[str, Any]]:
 
 
 def job_of(made: Made) -> dict[str, Any]:
-    """Command and environment of the repository's own CI configuration, at the last commit that is built."""
-    text = git("-C", str(made.path), "show", f"{made.commits[made.history.builds[-1].layer]}:.local-ci.yml")
+    """Command and environment of the repository's own CI configuration, at the last commit that is
+    built.
+    """
+    text = git(
+        "-C", str(made.path), "show", f"{made.commits[made.history.builds[-1].layer]}:.local-ci.yml"
+    )
     return dict(yaml.safe_load(text)["jobs"][made.history.job])
 
 
 def write_policy(path: Path, *, repositories: Sequence[Made]) -> bool:
-    """Write the policy file for the demo, unless there is one. True where the file in force covers the demo."""
+    """Write the policy file for the demo, unless there is one. True where the file in force covers
+    the demo.
+    """
     if path.exists():
         return "match: demo/" in path.read_text()
     entries = policy_entries(repositories)
     Policy.model_validate({"version": 1, "repositories": entries})
-    text = yaml.safe_dump({"version": 1, "repositories": entries}, sort_keys=False, allow_unicode=True, width=120)
+    text = yaml.safe_dump(
+        {"version": 1, "repositories": entries}, sort_keys=False, allow_unicode=True, width=120
+    )
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.write_text(POLICY_HEAD + text)
     unfinished.replace(path)

@@ -1,6 +1,8 @@
-"""The offline diagnoser: says why a build broke from what was read, without a model. Pure; every claim cites lines of the excerpt.
+"""The offline diagnoser: says why a build broke from what was read, without a model. Pure; every
+claim cites lines of the excerpt.
 
-It knows patterns, not the program: its confidence never goes above 0.9, and where it knows nothing it says so with 0.
+It knows patterns, not the program: its confidence never goes above 0.9, and where it knows nothing
+it says so with 0.
 """
 
 from __future__ import annotations
@@ -11,7 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cihealing.diagnosis.patterns import PATTERNS, Pattern
-from cihealing.domain.values import Diagnosis, Failure, FailureClass, Frame, Hypothesis, Line, Owner, Sign
+from cihealing.domain.values import (
+    Diagnosis,
+    Failure,
+    FailureClass,
+    Frame,
+    Hypothesis,
+    Line,
+    Owner,
+    Sign,
+)
 from cihealing.incident import verify
 
 MAX_HYPOTHESES = 4
@@ -42,15 +53,21 @@ class Hit:
         return filled(self.pattern.fix, self.groups)
 
 
-def diagnose(failure: Failure, *, changed_files: Sequence[str] = (), owner: Owner | None = None) -> Diagnosis:
-    """The best explanation the excerpt supports; "I do not know" (confidence 0, no hypothesis) where there is no excerpt."""
+def diagnose(
+    failure: Failure, *, changed_files: Sequence[str] = (), owner: Owner | None = None
+) -> Diagnosis:
+    """The best explanation the excerpt supports; "I do not know" (confidence 0, no hypothesis)
+    where there is no excerpt.
+    """
     if not failure.excerpt:
         return unknown(failure, owner)
     hits = find(failure)
     suspects = [f for f in failure.frames if named_by(f.file, changed_files)]
     best = hits[0] if hits else None
     return Diagnosis(
-        root_cause=best.cause if best else f"{I_DO_NOT_KNOW} this failure; the log says: {said(failure)}",
+        root_cause=best.cause
+        if best
+        else f"{I_DO_NOT_KNOW} this failure; the log says: {said(failure)}",
         failure_class=class_of(failure, best),
         confidence=confidence_of(failure, best, suspected=bool(suspects)),
         hypotheses=tuple(hypotheses(failure, hits, suspects)),
@@ -59,12 +76,11 @@ def diagnose(failure: Failure, *, changed_files: Sequence[str] = (), owner: Owne
     )
 
 
-# ---------------------------------------------------------------- what the lines say
-
-
 def find(failure: Failure) -> list[Hit]:
     """Hits, the one on the root line first, then in the order of patterns; one of each name."""
-    hits = [hit for at in range(len(failure.excerpt)) if (hit := first_hit(failure, at)) is not None]
+    hits = [
+        hit for at in range(len(failure.excerpt)) if (hit := first_hit(failure, at)) is not None
+    ]
     hits.sort(key=lambda h: (not h.on_root, -h.pattern.confidence, h.lines[0].line))
     return list({hit.pattern.name: hit for hit in reversed(hits)}.values())[::-1] if hits else []
 
@@ -85,7 +101,9 @@ def first_hit(failure: Failure, at: int) -> Hit | None:
     return None
 
 
-def second_half(pattern: re.Pattern[str], lines: Sequence[Line]) -> tuple[Line, re.Match[str]] | None:
+def second_half(
+    pattern: re.Pattern[str], lines: Sequence[Line]
+) -> tuple[Line, re.Match[str]] | None:
     return next(((line, m) for line in lines if (m := pattern.search(line.text[:MAX_TEXT]))), None)
 
 
@@ -99,21 +117,30 @@ def filled(template: str, groups: dict[str, str]) -> str:
     return " ".join(text.replace("()", "").split()).removesuffix(":")
 
 
-# ---------------------------------------------------------------- what that amounts to
-
-
-def hypotheses(failure: Failure, hits: Sequence[Hit], suspects: Sequence[Frame]) -> Iterator[Hypothesis]:
+def hypotheses(
+    failure: Failure, hits: Sequence[Hit], suspects: Sequence[Frame]
+) -> Iterator[Hypothesis]:
     """At least one; each citation is checked before it is given out."""
-    drafts = [Hypothesis(text=h.cause, signs=tuple(sign(h.pattern.name, line) for line in h.lines)) for h in hits]
+    drafts = [
+        Hypothesis(text=h.cause, signs=tuple(sign(h.pattern.name, line) for line in h.lines))
+        for h in hits
+    ]
     drafts += [d for d in (changed(failure, f) for f in suspects[:1]) if d is not None]
     if not drafts:
-        drafts = [Hypothesis(text="The build stopped where the log says so", signs=(sign("root-line", root_of(failure)),))]
+        drafts = [
+            Hypothesis(
+                text="The build stopped where the log says so",
+                signs=(sign("root-line", root_of(failure)),),
+            )
+        ]
     checked = (verify(draft, failure.excerpt) for draft in drafts[:MAX_HYPOTHESES])
     yield from (h for h in checked if h is not None)
 
 
 def changed(failure: Failure, frame: Frame) -> Hypothesis | None:
-    """The failing code was touched by this very change: said only where a line of the log names the file."""
+    """The failing code was touched by this very change: said only where a line of the log names the
+    file.
+    """
     line = next((one for one in failure.excerpt if frame.file in one.text), None)
     text = f"{frame.file} stands in the trace and was changed by this commit"
     return Hypothesis(text=text, signs=(sign("changed-file", line),)) if line is not None else None
@@ -142,7 +169,8 @@ def class_of(failure: Failure, best: Hit | None) -> FailureClass:
 def confidence_of(failure: Failure, best: Hit | None, *, suspected: bool) -> float:
     """A pattern on the root line counts in full, elsewhere 0.7 of it.
 
-    The read class adds 0.1 where it agrees and takes 0.2 where it does not; a changed file in the trace adds 0.1.
+    The read class adds 0.1 where it agrees and takes 0.2 where it does not; a changed file in the
+    trace adds 0.1.
     """
     if best is None:
         return 0.2 if failure.root_line is not None else 0.1
@@ -168,9 +196,11 @@ def look_at(failure: Failure, suspects: Sequence[Frame], owner: Owner | None) ->
 def unknown(failure: Failure, owner: Owner | None) -> Diagnosis:
     why = failure.log_missing or "the log says nothing that can be read as a failure"
     return Diagnosis(
-        root_cause=f"{I_DO_NOT_KNOW}: {why}"[:MAX_TEXT], failure_class=failure.failure_class, confidence=0.0,
+        root_cause=f"{I_DO_NOT_KNOW}: {why}"[:MAX_TEXT],
+        failure_class=failure.failure_class,
+        confidence=0.0,
         look_at=look_at(failure, (), owner),
-    )  # fmt: skip
+    )
 
 
 def named_by(file: str, changed_files: Sequence[str]) -> bool:

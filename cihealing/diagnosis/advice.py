@@ -1,4 +1,6 @@
-"""What a person does next with an escalated failure: from what is known, in order, without a model. Pure."""
+"""What a person does next with an escalated failure: from what is known, in order, without a model.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +12,64 @@ MAX_STEPS = 5
 
 
 def next_steps(
-    *, blame: Blame, failure_class: FailureClass, owner: Owner | None, look_at: Sequence[str], waiting: int, branch: str, reproduced: bool
+    *,
+    blame: Blame,
+    failure_class: FailureClass,
+    owner: Owner | None,
+    look_at: Sequence[str],
+    waiting: int,
+    branch: str,
+    reproduced: bool,
 ) -> tuple[str, ...]:
-    return tuple(_steps(blame, failure_class, owner, look_at, waiting, branch, reproduced))[:MAX_STEPS]
+    return tuple(_steps(blame, failure_class, owner, look_at, waiting, branch, reproduced))[
+        :MAX_STEPS
+    ]
 
 
 def _steps(
-    blame: Blame, kind: FailureClass, owner: Owner | None, look_at: Sequence[str], waiting: int, branch: str, reproduced: bool
+    blame: Blame,
+    kind: FailureClass,
+    owner: Owner | None,
+    look_at: Sequence[str],
+    waiting: int,
+    branch: str,
+    reproduced: bool,
 ) -> Iterator[str]:
     who = owner.name if owner else "whoever knows this part"
     if blame is Blame.BASE:
-        held = f"; {waiting} other {'run waits' if waiting == 1 else 'runs wait'} for it" if waiting else ""
+        held = (
+            f"; {waiting} other {'run waits' if waiting == 1 else 'runs wait'} for it"
+            if waiting
+            else ""
+        )
         yield f"Mend the branch that {branch} starts from: it fails in the same way{held}."
     elif blame is Blame.FLAKE:
-        yield "Run the job again, and ask why it is now red, now green: time, order, network or shared state."
+        yield (
+            "Run the job again, and ask why it is now red, now green: time, order, network or"
+            " shared state."
+        )
     elif blame is Blame.INFRA or kind is FailureClass.INFRA:
-        yield "Look whether the service named in the cited lines is up, then run the job again: no code is at fault as far as is known."
+        yield (
+            "Look whether the service named in the cited lines is up, then run the job again: no"
+            " code is at fault as far as is known."
+        )
     elif kind is FailureClass.ENV:
-        yield "Give the job what the cited lines miss (a tool, a version, a variable), then run it again."
+        yield (
+            "Give the job what the cited lines miss (a tool, a version, a variable), then run it"
+            " again."
+        )
     elif blame is Blame.CHANGE:
         yield f"Ask {who}: the change on {branch} broke it."
     else:
         yield f"Ask {who} to read the cited lines: what broke it is not known."
     if look_at:
         yield f"Begin at {look_at[0]}."
-    yield "See it fail with the command below." if reproduced else "Try the command below; here the failure was not seen again."
-    yield "Once it is mended, name the commit with human-fix on the run's page: the same failure is then mended the same way."
+    yield (
+        "See it fail with the command below."
+        if reproduced
+        else "Try the command below; here the failure was not seen again."
+    )
+    yield (
+        "Once it is mended, name the commit with human-fix on the run's page: the same failure is"
+        " then mended the same way."
+    )

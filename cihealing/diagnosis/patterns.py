@@ -1,6 +1,7 @@
 """Failures everybody has seen, as data: what the line says, what it means, what usually helps.
 
-Specific before general: of two patterns on one line the first counts. Every expression is linear and reads one bounded line.
+Specific before general: of two patterns on one line the first counts. Every expression is linear
+and reads one bounded line.
 """
 
 # ruff: noqa: E501 - a pattern and what it says are read on one line each
@@ -17,7 +18,9 @@ WORD = r"[\w.$/@+-]{1,120}"
 
 @dataclass(frozen=True, kw_only=True)
 class Pattern:
-    """`cause` and `fix` are filled with the named groups of both expressions. `second` has to match within the next three lines."""
+    """`cause` and `fix` are filled with the named groups of both expressions. `second` has to match
+    within the next three lines.
+    """
 
     name: str
     failure_class: FailureClass
@@ -29,15 +32,34 @@ class Pattern:
 
 
 def pattern(
-    name: str, failure_class: FailureClass, first: str, *, cause: str, fix: str, second: str = "", confidence: float = 0.7
+    name: str,
+    failure_class: FailureClass,
+    first: str,
+    *,
+    cause: str,
+    fix: str,
+    second: str = "",
+    confidence: float = 0.7,
 ) -> Pattern:
     then = re.compile(second) if second else None
     return Pattern(
-        name=name, failure_class=failure_class, first=re.compile(first), second=then, cause=cause, fix=fix, confidence=confidence
+        name=name,
+        failure_class=failure_class,
+        first=re.compile(first),
+        second=then,
+        cause=cause,
+        fix=fix,
+        confidence=confidence,
     )
 
 
-PRODUCT, ENV, INFRA, DATA, FLAKY = FailureClass.PRODUCT, FailureClass.ENV, FailureClass.INFRA, FailureClass.DATA, FailureClass.FLAKY
+PRODUCT, ENV, INFRA, DATA, FLAKY = (
+    FailureClass.PRODUCT,
+    FailureClass.ENV,
+    FailureClass.INFRA,
+    FailureClass.DATA,
+    FailureClass.FLAKY,
+)
 
 PATTERNS = (
     pattern(

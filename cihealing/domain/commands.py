@@ -28,9 +28,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every command."""
 
 
-# ---------------------------------------------------------------- life
-
-
 class QueueRun(Command, frozen=True, kw_only=True):
     """Begin the run; the fact is made by the service, which knows where everything was stored."""
 
@@ -65,14 +62,18 @@ class CloseCluster(Command, frozen=True, kw_only=True):
 
 
 class FollowLeader(Command, frozen=True, kw_only=True):
-    """Go the way of the run this one is attached to. `status`: where that one is, known inside the transaction alone."""
+    """Go the way of the run this one is attached to. `status`: where that one is, known inside the
+    transaction alone.
+    """
 
     leader: UUID
     status: RunStatus | None = None
 
 
 class PassDeadline(Command, frozen=True, kw_only=True):
-    """The timer over `max_total_duration` rang. `promised`: for when it was set; a clock that was set back meanwhile says less."""
+    """The timer over `max_total_duration` rang. `promised`: for when it was set; a clock that was
+    set back meanwhile says less.
+    """
 
     promised: Time | None = None
 
@@ -88,9 +89,6 @@ class GiveUp(Command, frozen=True, kw_only=True):
 
     effect: str
     reason: str
-
-
-# ---------------------------------------------------------------- outcomes of effects
 
 
 class RecordClass(Command, frozen=True, kw_only=True):
@@ -120,7 +118,8 @@ class RecordObservation(Command, frozen=True, kw_only=True):
 class RecordBlame(Command, frozen=True, kw_only=True):
     """What was seen on the base. `seen` None: nothing could be run there, `reason` says why.
 
-    `target` and `head`: the base branch and where it is now. `leader`: who stands for this base failure already,
+    `target` and `head`: the base branch and where it is now. `leader`: who stands for this base
+    failure already,
     `leader_status`: where that one is.
     """
 
@@ -167,7 +166,9 @@ class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordAnswer(Command, frozen=True, kw_only=True):
-    """What a model answered for attempt `number`. `reason`: why there is nothing to prove; empty: `patch` is to be proven."""
+    """What a model answered for attempt `number`. `reason`: why there is nothing to prove; empty:
+    `patch` is to be proven.
+    """
 
     number: int
     calls: tuple[ModelCall, ...]
@@ -180,7 +181,9 @@ class RecordAnswer(Command, frozen=True, kw_only=True):
 
 
 class RecordNoAnswer(Command, frozen=True, kw_only=True):
-    """Nobody answered for attempt `number`: it is not spent. `delay` in seconds until the next try; None: it is no use."""
+    """Nobody answered for attempt `number`: it is not spent. `delay` in seconds until the next try;
+    None: it is no use.
+    """
 
     number: int
     calls: tuple[ModelCall, ...] = ()
@@ -257,9 +260,6 @@ class RecordHeadMoved(Command, frozen=True, kw_only=True):
     found: str
 
 
-# ---------------------------------------------------------------- people
-
-
 class Approve(Command, frozen=True, kw_only=True):
     act: str
     version: int | None
@@ -295,11 +295,36 @@ class FixByHand(Command, frozen=True, kw_only=True):
     commit: str = ""
 
 
-LifeCommand = QueueRun | Recur | Rehash | Supersede | GreenLater | CloseCluster | FollowLeader | PassDeadline | ExpireReview | GiveUp
+LifeCommand = (
+    QueueRun
+    | Recur
+    | Rehash
+    | Supersede
+    | GreenLater
+    | CloseCluster
+    | FollowLeader
+    | PassDeadline
+    | ExpireReview
+    | GiveUp
+)
 OutcomeCommand = (
-    RecordClass | RecordProject | RecordObservation | RecordBlame | RecordRerun | RecordRerunFinished | LoseRerun | RecordPatch
-    | RecordAnswer | RecordNoAnswer | RecordExplanation | SkipStep | RecordProof | RecordReport
-)  # fmt: skip
-PublishCommand = RecordPublished | RecordPublishFailed | RecordHeadMoved | RecordChange | RecordHumanFix
+    RecordClass
+    | RecordProject
+    | RecordObservation
+    | RecordBlame
+    | RecordRerun
+    | RecordRerunFinished
+    | LoseRerun
+    | RecordPatch
+    | RecordAnswer
+    | RecordNoAnswer
+    | RecordExplanation
+    | SkipStep
+    | RecordProof
+    | RecordReport
+)
+PublishCommand = (
+    RecordPublished | RecordPublishFailed | RecordHeadMoved | RecordChange | RecordHumanFix
+)
 PersonCommand = Approve | Deny | Abort | Retry | FixByHand
 RunCommand = LifeCommand | OutcomeCommand | PublishCommand | PersonCommand

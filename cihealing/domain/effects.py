@@ -13,7 +13,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     not_before: Time | None = None
 
 
-# ---------------------------------------------------------------- healing: only while the run is queued or running
+# queued or running
 
 
 class Classify(Effect, frozen=True, kw_only=True, tag="classify"):
@@ -59,9 +59,6 @@ class AskModel(Effect, frozen=True, kw_only=True, tag="ask_model"):
 
 class JudgeProof(Effect, frozen=True, kw_only=True, tag="judge_proof"):
     attempt: int
-
-
-# ---------------------------------------------------------------- after it
 
 
 class WriteReport(Effect, frozen=True, kw_only=True, tag="write_report"):
@@ -112,9 +109,6 @@ class ReleaseFollowers(Effect, frozen=True, kw_only=True, tag="release_followers
     """Let the runs that are attached to this one go the way it went."""
 
 
-# ---------------------------------------------------------------- timers
-
-
 class DeadlineTimer(Effect, frozen=True, kw_only=True, tag="deadline_timer"):
     """`max_total_duration` may be over."""
 
@@ -127,9 +121,6 @@ class RerunTimer(Effect, frozen=True, kw_only=True, tag="rerun_timer"):
     number: int
 
 
-# ---------------------------------------------------------------- of nothing else
-
-
 class TellBudget(Effect, frozen=True, kw_only=True, tag="tell_budget"):
     """A budget is used up: people are told once."""
 
@@ -137,9 +128,6 @@ class TellBudget(Effect, frozen=True, kw_only=True, tag="tell_budget"):
     key: str
     day: str
     limit_usd: float
-
-
-# ---------------------------------------------------------------- of a delivery
 
 
 class ReadFailure(Effect, frozen=True, kw_only=True, tag="read_failure"):
@@ -154,8 +142,28 @@ class ExpandResult(Effect, frozen=True, kw_only=True, tag="expand_result"):
     position: int
 
 
-HealingEffect = Classify | FindProject | RunCommand | FindBlame | AskRerun | CollectRerun | TryFixers | AskModel | JudgeProof
-LaterEffect = Explain | WriteReport | Publish | ReleaseFollowers | Say | WatchChange | CloseChange | CheckHumanFix | Tell
+HealingEffect = (
+    Classify
+    | FindProject
+    | RunCommand
+    | FindBlame
+    | AskRerun
+    | CollectRerun
+    | TryFixers
+    | AskModel
+    | JudgeProof
+)
+LaterEffect = (
+    Explain
+    | WriteReport
+    | Publish
+    | ReleaseFollowers
+    | Say
+    | WatchChange
+    | CloseChange
+    | CheckHumanFix
+    | Tell
+)
 Timer = DeadlineTimer | ReviewTimer | RerunTimer
 RunEffect = HealingEffect | LaterEffect | Timer
 DeliveryEffect = ReadFailure | ExpandResult
@@ -168,7 +176,17 @@ QUIET = ("tell", "tell_budget", "say", "close_change", "check_human_fix")
 IRREVOCABLE = ("publish", "ask_rerun")
 """Once claimed, these cannot be taken back: an abort is refused meanwhile."""
 
-HEALING = ("classify", "find_project", "run_command", "find_blame", "ask_rerun", "collect_rerun", "try_fixers", "ask_model", "judge_proof")
+HEALING = (
+    "classify",
+    "find_project",
+    "run_command",
+    "find_blame",
+    "ask_rerun",
+    "collect_rerun",
+    "try_fixers",
+    "ask_model",
+    "judge_proof",
+)
 
 
 def name_of(effect: Effect) -> str:

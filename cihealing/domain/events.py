@@ -1,6 +1,8 @@
-"""Facts: past tense, frozen, tagged for ever. One union a stream kind; `Envelope` is what is stored and hashed.
+"""Facts: past tense, frozen, tagged for ever. One union a stream kind; `Envelope` is what is stored
+and hashed.
 
-A tag is never reused with another meaning: a changed shape gets a new version, and an upcaster in `store`.
+A tag is never reused with another meaning: a changed shape gets a new version, and an upcaster in
+`store`.
 """
 
 from __future__ import annotations
@@ -26,14 +28,11 @@ from cihealing.domain.values import (
     Sign,
     Time,
     Usage,
-)  # fmt: skip
+)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="tag"):
     """Base of every fact."""
-
-
-# ---------------------------------------------------------------- a run's stream
 
 
 class RunQueued(Event, frozen=True, kw_only=True, tag="run.queued.v1"):
@@ -79,11 +78,15 @@ class FailureClassified(Event, frozen=True, kw_only=True, tag="failure.classifie
     confidence: float
     signs: tuple[Sign, ...] = ()
     steps: tuple[str, ...]
-    """The playbook, pinned: what is tried, in order (`domain.values` has no say; see `playbooks`)."""
+    """The playbook, pinned: what is tried, in order (`domain.values` has no say; see
+    `playbooks`).
+    """
 
 
 class ProjectFound(Event, frozen=True, kw_only=True, tag="project.found.v1"):
-    """What will be run, and where it came from. `command` empty: nothing can be run, `reason` says why."""
+    """What will be run, and where it came from. `command` empty: nothing can be run, `reason` says
+    why.
+    """
 
     command: str
     workdir: str = "."
@@ -132,11 +135,15 @@ class AttachedToBase(Event, frozen=True, kw_only=True, tag="base.attached.v1"):
 
 
 class ClusterOpened(Event, frozen=True, kw_only=True, tag="cluster.opened.v1"):
-    """The first run of a failure of the machines or the environment: it stands for those that meet the same one."""
+    """The first run of a failure of the machines or the environment: it stands for those that meet
+    the same one.
+    """
 
 
 class ClusterClosed(Event, frozen=True, kw_only=True, tag="cluster.closed.v1"):
-    """It was open for long enough: the next run that meets the failure stands for itself and for those after it."""
+    """It was open for long enough: the next run that meets the failure stands for itself and for
+    those after it.
+    """
 
 
 class RunClustered(Event, frozen=True, kw_only=True, tag="run.clustered.v1"):
@@ -191,7 +198,9 @@ class PatchFound(Event, frozen=True, kw_only=True, tag="patch.found.v1"):
 
 
 class PatchDropped(Event, frozen=True, kw_only=True, tag="patch.dropped.v1"):
-    """A found patch that never became an attempt: refused by the guard, repeated, or not green once."""
+    """A found patch that never became an attempt: refused by the guard, repeated, or not green
+    once.
+    """
 
     fixer: str
     patch: Digest
@@ -212,7 +221,9 @@ class ModelAsked(Event, frozen=True, kw_only=True, tag="model.asked.v1"):
     answer: Digest = ""
     """Artifact: what came back, redacted."""
     outcome: str
-    """`answered`, `malformed`, `truncated`, `refused`, or why no answer came (`ports.ModelFailed.kind`)."""
+    """`answered`, `malformed`, `truncated`, `refused`, or why no answer came
+    (`ports.ModelFailed.kind`).
+    """
     problem: str = ""
     usage: Usage = Usage()
     cached_tokens: int = 0
@@ -234,7 +245,9 @@ class BudgetRefused(Event, frozen=True, kw_only=True, tag="budget.refused.v1"):
 
 
 class FailureExplained(Event, frozen=True, kw_only=True, tag="failure.explained.v1"):
-    """What a model believes of an escalated failure, its citations checked; None: why nobody was asked, or nothing came of it."""
+    """What a model believes of an escalated failure, its citations checked; None: why nobody was
+    asked, or nothing came of it.
+    """
 
     diagnosis: Diagnosis | None = None
     reason: str = ""
@@ -319,7 +332,9 @@ class ChangeClosed(Event, frozen=True, kw_only=True, tag="change.closed.v1"):
 
 
 class HumanFixProven(Event, frozen=True, kw_only=True, tag="human_fix.proven.v1"):
-    """What a person did heals the failing commit here too: remembered for failures like this one."""
+    """What a person did heals the failing commit here too: remembered for failures like this
+    one.
+    """
 
     commit: str
     patch: Digest
@@ -363,7 +378,9 @@ class FailureRecurred(Event, frozen=True, kw_only=True, tag="failure.recurred.v1
 
 
 class FailureRehashed(Event, frozen=True, kw_only=True, tag="failure.rehashed.v1"):
-    """The rules of fingerprints changed: what the stored log gives by the new ones. Which it was before, the earlier facts say."""
+    """The rules of fingerprints changed: what the stored log gives by the new ones. Which it was
+    before, the earlier facts say.
+    """
 
     error_hash: str
     strong: bool
@@ -389,25 +406,48 @@ class LateOutcome(Event, frozen=True, kw_only=True, tag="outcome.late.v1"):
 
 
 LifeEvent = (
-    RunQueued | RunStarted | RunResolved | RunEscalated | RunAborted | RunRetried | FailureRecurred | FailureRehashed | EffectGaveUp
+    RunQueued
+    | RunStarted
+    | RunResolved
+    | RunEscalated
+    | RunAborted
+    | RunRetried
+    | FailureRecurred
+    | FailureRehashed
+    | EffectGaveUp
     | LateOutcome
-)  # fmt: skip
+)
 FindingEvent = (
-    FailureClassified | ProjectFound | CommandRan | FailureReproduced | FailureNotReproduced | EnvironmentUnavailable
-    | FlakeProven | ContextCollected | StepSkipped | ReportWritten
-)  # fmt: skip
+    FailureClassified
+    | ProjectFound
+    | CommandRan
+    | FailureReproduced
+    | FailureNotReproduced
+    | EnvironmentUnavailable
+    | FlakeProven
+    | ContextCollected
+    | StepSkipped
+    | ReportWritten
+)
 BlameEvent = (
-    BlameFound | BaseClaimed | AttachedToBase | ClusterOpened | ClusterClosed | RunClustered | RerunRequested | RerunFinished | RerunLost
+    BlameFound
+    | BaseClaimed
+    | AttachedToBase
+    | ClusterOpened
+    | ClusterClosed
+    | RunClustered
+    | RerunRequested
+    | RerunFinished
+    | RerunLost
 )
 ModelEvent = ModelAsked | ModelPaused | BudgetRefused | FailureExplained
 PatchEvent = PatchFound | PatchDropped | AttemptStarted | AttemptFailed | PatchProven
 ReviewEvent = Approved | PatchDenied | HeadMoved | ChangePublished | PublishFailed
 ChangeEvent = ChangeChecked | ChangeFailed | ChangeClosed | HumanFixProven
 
-RunEvent = LifeEvent | FindingEvent | BlameEvent | ModelEvent | PatchEvent | ReviewEvent | ChangeEvent
-
-
-# ---------------------------------------------------------------- a delivery's stream
+RunEvent = (
+    LifeEvent | FindingEvent | BlameEvent | ModelEvent | PatchEvent | ReviewEvent | ChangeEvent
+)
 
 
 class DeliveryReceived(Event, frozen=True, kw_only=True, tag="delivery.received.v1"):
@@ -447,9 +487,6 @@ class DeliveryGaveUp(Event, frozen=True, kw_only=True, tag="delivery.gave_up.v1"
 DeliveryEvent = DeliveryReceived | ResultJudged | ResultExpanded | DeliveryGaveUp
 
 
-# ---------------------------------------------------------------- small streams
-
-
 class FingerprintIgnored(Event, frozen=True, kw_only=True, tag="fingerprint.ignored.v1"):
     error_hash: str
     reason: str
@@ -486,7 +523,9 @@ class SpendReserved(Event, frozen=True, kw_only=True, tag="spend.reserved.v1"):
 class SpendSettled(Event, frozen=True, kw_only=True, tag="spend.settled.v1"):
     usd: float
     how: str
-    """`answered`, `unanswered` (no call came about: it counts for nothing), or `swept` (nobody knows: all that was set aside)."""
+    """`answered`, `unanswered` (no call came about: it counts for nothing), or `swept` (nobody
+    knows: all that was set aside).
+    """
 
 
 class BudgetExhausted(Event, frozen=True, kw_only=True, tag="budget.exhausted.v1"):
@@ -500,7 +539,9 @@ class BudgetExhausted(Event, frozen=True, kw_only=True, tag="budget.exhausted.v1
 
 
 class MessagePosted(Event, frozen=True, kw_only=True, tag="message.posted.v1"):
-    """What people were told of a run, on a stream of its own: telling changes nothing about the run."""
+    """What people were told of a run, on a stream of its own: telling changes nothing about the
+    run.
+    """
 
     run: UUID
     chat: str
@@ -509,13 +550,22 @@ class MessagePosted(Event, frozen=True, kw_only=True, tag="message.posted.v1"):
 
 
 SpendEvent = SpendReserved | SpendSettled
-SmallEvent = FingerprintIgnored | FingerprintHeard | ArtifactPurged | SpendEvent | BudgetExhausted | MessagePosted
+SmallEvent = (
+    FingerprintIgnored
+    | FingerprintHeard
+    | ArtifactPurged
+    | SpendEvent
+    | BudgetExhausted
+    | MessagePosted
+)
 
 AnyEvent = RunEvent | DeliveryEvent | SmallEvent
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One stored fact with its circumstances. `source` names what caused it (effect, webhook, page, command line)."""
+    """One stored fact with its circumstances. `source` names what caused it (effect, webhook, page,
+    command line).
+    """
 
     event: AnyEvent
     at: Time

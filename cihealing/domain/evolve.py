@@ -1,4 +1,6 @@
-"""What each fact means for the state of a run. Total: every event changes a run or leaves it, none is refused."""
+"""What each fact means for the state of a run. Total: every event changes a run or leaves it, none
+is refused.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ import msgspec
 
 from cihealing.domain import events as e
 from cihealing.domain.run import Asked, Attempt, Candidate, Rerun, Run, Seen, change
-from cihealing.domain.values import AttemptStatus, Blame, Colour, Evidence, Purpose, RunStatus, Stage, Usage
+from cihealing.domain.values import (
+    AttemptStatus,
+    Blame,
+    Colour,
+    Evidence,
+    Purpose,
+    RunStatus,
+    Stage,
+    Usage,
+)
 
 PROVING = (Purpose.RED_BEFORE, Purpose.GREEN, Purpose.RED_AFTER, Purpose.CANARY)
 
@@ -22,7 +33,12 @@ def fold(run_id: UUID, envelopes: Iterable[e.Envelope]) -> Run:
 
 def evolve(run: Run, envelope: e.Envelope) -> Run:
     moved = _fact(run, envelope)
-    return change(moved, version=run.version + 1, updated_at=envelope.at, created_at=run.created_at or envelope.at)
+    return change(
+        moved,
+        version=run.version + 1,
+        updated_at=envelope.at,
+        created_at=run.created_at or envelope.at,
+    )
 
 
 def _fact(run: Run, envelope: e.Envelope) -> Run:
@@ -44,21 +60,28 @@ def _fact(run: Run, envelope: e.Envelope) -> Run:
     return run  # a fact of another kind of stream
 
 
-# ---------------------------------------------------------------- life
-
-
 def _life(run: Run, event: e.LifeEvent, envelope: e.Envelope) -> Run:
     match event:
         case e.RunQueued():
             return _queued(run, event)
         case e.RunStarted():
-            return change(run, status=RunStatus.RUNNING, stage=Stage.READING, running_since=envelope.at)
+            return change(
+                run, status=RunStatus.RUNNING, stage=Stage.READING, running_since=envelope.at
+            )
         case e.RunResolved(how=how):
-            return change(_pause(run, envelope), status=RunStatus.RESOLVED, resolution=how, change_open=False)
+            return change(
+                _pause(run, envelope), status=RunStatus.RESOLVED, resolution=how, change_open=False
+            )
         case e.RunEscalated():
             return _escalated(_pause(run, envelope), event)
         case e.RunAborted(reason=reason, successor=successor):
-            return change(_pause(run, envelope), status=RunStatus.ABORTED, abort_reason=reason, successor=successor, change_open=False)
+            return change(
+                _pause(run, envelope),
+                status=RunStatus.ABORTED,
+                abort_reason=reason,
+                successor=successor,
+                change_open=False,
+            )
         case e.RunRetried():
             return _retried(run, event)
         case e.FailureRecurred():
@@ -74,16 +97,40 @@ def _life(run: Run, event: e.LifeEvent, envelope: e.Envelope) -> Run:
 
 
 FAILURE_FACTS = (
-    "provider", "repository", "branch", "commit", "job", "step", "command", "pipeline_url", "base_branch", "fork", "execution",
-    "error_hash", "strong", "error_type", "summary", "failed_tests", "rule", "failure", "log", "log_missing",
-)  # fmt: skip
+    "provider",
+    "repository",
+    "branch",
+    "commit",
+    "job",
+    "step",
+    "command",
+    "pipeline_url",
+    "base_branch",
+    "fork",
+    "execution",
+    "error_hash",
+    "strong",
+    "error_type",
+    "summary",
+    "failed_tests",
+    "rule",
+    "failure",
+    "log",
+    "log_missing",
+)
 """What the failure is: told once, and the same in every generation."""
 
 
 def _queued(run: Run, event: e.RunQueued) -> Run:
     facts = {name: getattr(event, name) for name in FAILURE_FACTS}
-    more = {"policy": event.policy, "inherited_patch": event.inherited_patch, "ci_greens": event.greens}
-    return change(run, **facts, **more, failed_at=event.finished_at, head=event.commit, target=event.branch)
+    more = {
+        "policy": event.policy,
+        "inherited_patch": event.inherited_patch,
+        "ci_greens": event.greens,
+    }
+    return change(
+        run, **facts, **more, failed_at=event.finished_at, head=event.commit, target=event.branch
+    )
 
 
 def _pause(run: Run, envelope: e.Envelope) -> Run:
@@ -104,20 +151,30 @@ def _escalated(run: Run, event: e.RunEscalated) -> Run:
 
 
 KEPT = (
-    *FAILURE_FACTS, "failed_at", "ci_greens", "version", "created_at", "updated_at", "refused_patches", "recurrences", "late", "asked",
+    *FAILURE_FACTS,
+    "failed_at",
+    "ci_greens",
+    "version",
+    "created_at",
+    "updated_at",
+    "refused_patches",
+    "recurrences",
+    "late",
+    "asked",
     "changes",
-)  # fmt: skip
+)
 
 
 def _retried(run: Run, event: e.RunRetried) -> Run:
-    """A new generation: what the failure is stays, what was tried is history, refused patches stay refused."""
+    """A new generation: what the failure is stays, what was tried is history, refused patches stay
+    refused.
+    """
     kept = {name: getattr(run, name) for name in KEPT}
     past = (*run.past_attempts, *run.attempts)
-    fresh = change(Run(id=run.id), **kept, generation=event.generation, policy=event.policy, past_attempts=past)
+    fresh = change(
+        Run(id=run.id), **kept, generation=event.generation, policy=event.policy, past_attempts=past
+    )
     return change(fresh, head=run.commit, target=run.branch)
-
-
-# ---------------------------------------------------------------- findings
 
 
 def _finding(run: Run, event: e.FindingEvent, envelope: e.Envelope) -> Run:
@@ -138,20 +195,35 @@ def _finding(run: Run, event: e.FindingEvent, envelope: e.Envelope) -> Run:
             note = f"flake: {reds} red and {greens} green of one tree in {where}"
             red_here = any(o.colour is Colour.RED for o in run.unpatched())
             evidence = Evidence.REPRODUCED if red_here else Evidence.NOT_REPRODUCED
-            return change(run, blame=Blame.FLAKE, blame_reason=note, evidence=evidence, notes=(*run.notes, note))
+            return change(
+                run,
+                blame=Blame.FLAKE,
+                blame_reason=note,
+                evidence=evidence,
+                notes=(*run.notes, note),
+            )
         case e.ContextCollected(log=log):
             return change(run, context=log, skipped=(*run.skipped, "debug"))
         case e.StepSkipped(step=step, reason=reason):
-            return change(run, skipped=(*run.skipped, step), notes=(*run.notes, f"{step}: {reason}"))
+            return change(
+                run, skipped=(*run.skipped, step), notes=(*run.notes, f"{step}: {reason}")
+            )
         case e.ReportWritten(report=report, owner=owner, diagnosis=diagnosis):
-            return change(run, report=report, owner=run.owner or owner, diagnosis=diagnosis or run.diagnosis)
+            return change(
+                run, report=report, owner=run.owner or owner, diagnosis=diagnosis or run.diagnosis
+            )
         case _:
             assert_never(event)
 
 
 def _classified(run: Run, event: e.FailureClassified) -> Run:
     return change(
-        run, stage=Stage.DIAGNOSIS, failure_class=event.failure_class, confidence=event.confidence, signs=event.signs, steps=event.steps
+        run,
+        stage=Stage.DIAGNOSIS,
+        failure_class=event.failure_class,
+        confidence=event.confidence,
+        signs=event.signs,
+        steps=event.steps,
     )
 
 
@@ -171,7 +243,11 @@ def _ran(run: Run, event: e.CommandRan, envelope: e.Envelope) -> Run:
     if event.attempt:
         attempts = tuple(_with(a, seen) if a.number == event.attempt else a for a in run.attempts)
         return change(run, attempts=attempts, stage=Stage.PROOF)
-    first_red = event.seen.error_hash if event.seen.colour is Colour.RED and event.purpose is Purpose.REPRODUCE else ""
+    first_red = (
+        event.seen.error_hash
+        if event.seen.colour is Colour.RED and event.purpose is Purpose.REPRODUCE
+        else ""
+    )
     return change(
         run,
         observations=(*run.observations, seen),
@@ -190,13 +266,16 @@ def _screened(run: Run, event: e.CommandRan) -> Candidate | None:
     return run.candidate
 
 
-# ---------------------------------------------------------------- blame and reruns
-
-
 def _blame(run: Run, event: e.BlameEvent) -> Run:
     match event:
         case e.BlameFound():
-            return change(run, blame=event.blame, blame_reason=event.reason, base_commit=event.base_commit, owner=run.owner or event.owner)
+            return change(
+                run,
+                blame=event.blame,
+                blame_reason=event.reason,
+                base_commit=event.base_commit,
+                owner=run.owner or event.owner,
+            )
         case e.BaseClaimed(branch=branch, head=head):
             return _moved(change(run, claimed_base=branch, target=branch), head)
         case e.AttachedToBase(leader=leader):
@@ -208,7 +287,9 @@ def _blame(run: Run, event: e.BlameEvent) -> Run:
         case e.RunClustered(leader=leader):
             return change(run, cluster_leader=leader)
         case e.RerunRequested(number=number, handle=handle):
-            return change(run, stage=Stage.RERUN, reruns=(*run.reruns, Rerun(number=number, handle=handle)))
+            return change(
+                run, stage=Stage.RERUN, reruns=(*run.reruns, Rerun(number=number, handle=handle))
+            )
         case e.RerunFinished(outcome=outcome):
             return _rerun_over(run, outcome)
         case e.RerunLost():
@@ -231,9 +312,6 @@ def _rerun_over(run: Run, outcome: str) -> Run:
     return change(run, reruns=(*run.reruns[:-1], last))
 
 
-# ---------------------------------------------------------------- models
-
-
 def _model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
     match event:
         case e.ModelAsked():
@@ -241,7 +319,9 @@ def _model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
         case e.ModelPaused(until=until, reason=reason):
             note = f"model: {reason}"
             notes = run.notes if note in run.notes else (*run.notes, note)
-            return change(run, model_pauses=run.model_pauses + 1, model_not_before=until, notes=notes)
+            return change(
+                run, model_pauses=run.model_pauses + 1, model_not_before=until, notes=notes
+            )
         case e.BudgetRefused(reason=reason):
             return change(run, notes=(*run.notes, f"budget: {reason}"))
         case e.FailureExplained(diagnosis=diagnosis, reason=reason):
@@ -253,18 +333,26 @@ def _model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
 
 def _asked(run: Run, event: e.ModelAsked, envelope: e.Envelope) -> Asked:
     return Asked(
-        number=event.number, provider=event.provider, model=event.model, outcome=event.outcome, prompt=event.prompt, answer=event.answer,
-        problem=event.problem, region=event.region, usage=event.usage, generation=run.generation, at=envelope.at,
-    )  # fmt: skip
-
-
-# ---------------------------------------------------------------- patches
+        number=event.number,
+        provider=event.provider,
+        model=event.model,
+        outcome=event.outcome,
+        prompt=event.prompt,
+        answer=event.answer,
+        problem=event.problem,
+        region=event.region,
+        usage=event.usage,
+        generation=run.generation,
+        at=envelope.at,
+    )
 
 
 def _patch(run: Run, event: e.PatchEvent, envelope: e.Envelope) -> Run:
     match event:
         case e.PatchFound():
-            found = Candidate(fixer=event.fixer, told=event.told, patch=event.patch, objections=event.objections)
+            found = Candidate(
+                fixer=event.fixer, told=event.told, patch=event.patch, objections=event.objections
+            )
             return change(
                 run,
                 stage=Stage.REMEDIATION,
@@ -285,8 +373,12 @@ def _patch(run: Run, event: e.PatchEvent, envelope: e.Envelope) -> Run:
 
 
 def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
-    screens = tuple(s for s in run.observations if s.purpose is Purpose.SCREEN and s.patch == event.patch)
-    soft = event.needs_person or (tuple(o.text for o in run.candidate.objections) if run.candidate else ())
+    screens = tuple(
+        s for s in run.observations if s.purpose is Purpose.SCREEN and s.patch == event.patch
+    )
+    soft = event.needs_person or (
+        tuple(o.text for o in run.candidate.objections) if run.candidate else ()
+    )
     attempt = Attempt(
         number=event.number,
         status=AttemptStatus.RUNNING,
@@ -302,7 +394,11 @@ def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
         started_at=envelope.at,
         generation=run.generation,
     )
-    tried = run.tried_patches if event.patch in ("", *run.tried_patches) else (*run.tried_patches, event.patch)
+    tried = (
+        run.tried_patches
+        if event.patch in ("", *run.tried_patches)
+        else (*run.tried_patches, event.patch)
+    )
     return change(
         run,
         stage=Stage.PROOF,
@@ -327,14 +423,24 @@ def _spent(run: Run, usage: Usage) -> Usage:
 
 def _attempt_failed(run: Run, event: e.AttemptFailed, envelope: e.Envelope) -> Run:
     return change(
-        _last(run, status=AttemptStatus.FAILED, failure_reason=event.reason, usage=_spent(run, event.usage), finished_at=envelope.at),
+        _last(
+            run,
+            status=AttemptStatus.FAILED,
+            failure_reason=event.reason,
+            usage=_spent(run, event.usage),
+            finished_at=envelope.at,
+        ),
         stage=Stage.REMEDIATION,
     )
 
 
 def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
     moved = _last(
-        _pause(run, envelope), status=AttemptStatus.SUCCEEDED, proof=event.proof, usage=_spent(run, event.usage), finished_at=envelope.at
+        _pause(run, envelope),
+        status=AttemptStatus.SUCCEEDED,
+        proof=event.proof,
+        usage=_spent(run, event.usage),
+        finished_at=envelope.at,
     )
     return change(
         moved,
@@ -351,10 +457,9 @@ def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
 def _last(run: Run, **fields: object) -> Run:
     if not run.attempts:
         return run
-    return change(run, attempts=(*run.attempts[:-1], msgspec.structs.replace(run.attempts[-1], **fields)))
-
-
-# ---------------------------------------------------------------- review
+    return change(
+        run, attempts=(*run.attempts[:-1], msgspec.structs.replace(run.attempts[-1], **fields))
+    )
 
 
 def _review(run: Run, event: e.ReviewEvent, envelope: e.Envelope) -> Run:
@@ -371,28 +476,41 @@ def _review(run: Run, event: e.ReviewEvent, envelope: e.Envelope) -> Run:
             return _opened(run, url, commit)
         case e.PublishFailed(reason=reason):
             failed = f"publish: {reason}"
-            return change(run, approved_by=None, approved_act="", publish_failures=run.publish_failures + 1, notes=(*run.notes, failed))
+            return change(
+                run,
+                approved_by=None,
+                approved_act="",
+                publish_failures=run.publish_failures + 1,
+                notes=(*run.notes, failed),
+            )
         case _:
             assert_never(event)
 
 
 def _unproven(run: Run) -> Run:
     """No patch waits any more; what was shown about the failure still stands."""
-    return change(run, patch="", proof="", approved_by=None, approved_act="", evidence=Evidence.REPRODUCED)
+    return change(
+        run, patch="", proof="", approved_by=None, approved_act="", evidence=Evidence.REPRODUCED
+    )
 
 
 def _reproving(run: Run, found: str, envelope: e.Envelope) -> Run:
     """The same patch, the same attempt, another head: only what is seen there counts."""
-    moved = _last(_moved(_unproven(run), found), status=AttemptStatus.RUNNING, head=found, proof="", finished_at=None)
+    moved = _last(
+        _moved(_unproven(run), found),
+        status=AttemptStatus.RUNNING,
+        head=found,
+        proof="",
+        finished_at=None,
+    )
     return change(moved, status=RunStatus.RUNNING, stage=Stage.PROOF, running_since=envelope.at)
-
-
-# ---------------------------------------------------------------- the open change
 
 
 def _opened(run: Run, url: str, commit: str) -> Run:
     """It waits for its CI and for a person's merge, which is an approval of its own."""
-    waiting = change(run, approved_by=None, approved_act="", changes=run.changes + (url != run.pr_url))
+    waiting = change(
+        run, approved_by=None, approved_act="", changes=run.changes + (url != run.pr_url)
+    )
     return change(waiting, pr_url=url, change_open=True, change_commit=commit, change_checks="")
 
 
@@ -400,11 +518,17 @@ def _change(run: Run, event: e.ChangeEvent, envelope: e.Envelope) -> Run:
     match event:
         case e.ChangeChecked(checks=checks):
             green = checks == "green" and run.evidence in (Evidence.PROVEN, Evidence.CI_PROVEN)
-            return change(run, change_checks=checks, evidence=Evidence.CI_PROVEN if green else run.evidence)
+            return change(
+                run, change_checks=checks, evidence=Evidence.CI_PROVEN if green else run.evidence
+            )
         case e.ChangeFailed(reason=reason):
             return _failed_there(run, reason, envelope)
         case e.ChangeClosed(reason=reason):
-            return change(run, change_open=False, notes=(*run.notes, f"change: {reason}") if reason else run.notes)
+            return change(
+                run,
+                change_open=False,
+                notes=(*run.notes, f"change: {reason}") if reason else run.notes,
+            )
         case e.HumanFixProven(patch=patch):
             return change(run, human_fix=patch)
         case _:
@@ -412,6 +536,20 @@ def _change(run: Run, event: e.ChangeEvent, envelope: e.Envelope) -> Run:
 
 
 def _failed_there(run: Run, reason: str, envelope: e.Envelope) -> Run:
-    """Back to work with the attempts that are left; what was shown here about the failure still stands."""
-    failed = _last(_unproven(run), status=AttemptStatus.FAILED, failure_reason=reason, proof="", finished_at=envelope.at)
-    return change(failed, status=RunStatus.RUNNING, stage=Stage.REMEDIATION, running_since=envelope.at, change_open=False)
+    """Back to work with the attempts that are left; what was shown here about the failure still
+    stands.
+    """
+    failed = _last(
+        _unproven(run),
+        status=AttemptStatus.FAILED,
+        failure_reason=reason,
+        proof="",
+        finished_at=envelope.at,
+    )
+    return change(
+        failed,
+        status=RunStatus.RUNNING,
+        stage=Stage.REMEDIATION,
+        running_since=envelope.at,
+        change_open=False,
+    )

@@ -1,11 +1,22 @@
-"""What a running run does next: the steps of its pinned playbook, one after the other, as a pure function of the state."""
+"""What a running run does next: the steps of its pinned playbook, one after the other, as a pure
+function of the state.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from cihealing.domain.effects import AskModel, AskRerun, Effect, FindBlame, FindProject, JudgeProof, RunCommand, TryFixers
+from cihealing.domain.effects import (
+    AskModel,
+    AskRerun,
+    Effect,
+    FindBlame,
+    FindProject,
+    JudgeProof,
+    RunCommand,
+    TryFixers,
+)
 from cihealing.domain.policy import Policy
 from cihealing.domain.proof import next_purpose
 from cihealing.domain.run import Attempt, Candidate, Run
@@ -22,7 +33,9 @@ Step = Callable[[Run, Policy, datetime], Next]
 
 
 def advance(run: Run, *, policy: Policy, now: datetime) -> Next:
-    """The one next effect, WAIT, or None where the playbook has nothing left (then the run escalates)."""
+    """The one next effect, WAIT, or None where the playbook has nothing left (then the run
+    escalates).
+    """
     if run.status is not RunStatus.RUNNING or run.attached_to or run.awaited_rerun:
         return WAIT
     if run.proving:
@@ -38,18 +51,26 @@ def advance(run: Run, *, policy: Policy, now: datetime) -> Next:
 
 def _prove(run: Run, attempt: Attempt, policy: Policy) -> Effect:
     if not any(s.purpose is Purpose.SCREEN for s in attempt.observations):
-        return RunCommand(purpose=Purpose.SCREEN, commit=run.head, attempt=attempt.number, patch=attempt.patch)
+        return RunCommand(
+            purpose=Purpose.SCREEN, commit=run.head, attempt=attempt.number, patch=attempt.patch
+        )
     purpose = next_purpose(attempt, policy)
     if purpose is None:
         return JudgeProof(attempt=attempt.number)
     patched = purpose in (Purpose.GREEN, Purpose.CANARY)
     return RunCommand(
-        purpose=purpose, commit=run.head, attempt=attempt.number, patch=attempt.patch if patched else "", index=len(attempt.observations)
+        purpose=purpose,
+        commit=run.head,
+        attempt=attempt.number,
+        patch=attempt.patch if patched else "",
+        index=len(attempt.observations),
     )
 
 
 def _screen(run: Run, candidate: Candidate) -> Effect:
-    return RunCommand(purpose=Purpose.SCREEN, commit=run.head, patch=candidate.patch, index=len(run.observations))
+    return RunCommand(
+        purpose=Purpose.SCREEN, commit=run.head, patch=candidate.patch, index=len(run.observations)
+    )
 
 
 def _command(run: Run, purpose: Purpose) -> Effect:
@@ -61,7 +82,9 @@ def _runnable(run: Run) -> bool:
 
 
 def reproduce(run: Run, policy: Policy, now: datetime) -> Next:
-    """Run the failing commit; where it is green, again, until it is red once or all of them were green."""
+    """Run the failing commit; where it is green, again, until it is red once or all of them were
+    green.
+    """
     if not run.project_command:
         return None if run.project_reason else FindProject()
     if run.reproduced or run.not_reproduced or run.unavailable:
@@ -78,7 +101,9 @@ def steady(run: Run, policy: Policy, now: datetime) -> Next:
 
 
 def isolate(run: Run, policy: Policy, now: datetime) -> Next:
-    """The failing tests alone, until they were both red and green, or often enough of one colour."""
+    """The failing tests alone, until they were both red and green, or often enough of one
+    colour.
+    """
     if not run.reproduced or not _runnable(run) or not run.failed_tests:
         return None
     seen = run.at_head(Purpose.ISOLATE)
@@ -86,7 +111,11 @@ def isolate(run: Run, policy: Policy, now: datetime) -> Next:
 
 
 def debug(run: Run, policy: Policy, now: datetime) -> Next:
-    return _command(run, Purpose.DEBUG) if run.reproduced and _runnable(run) and not run.context else None
+    return (
+        _command(run, Purpose.DEBUG)
+        if run.reproduced and _runnable(run) and not run.context
+        else None
+    )
 
 
 def blame(run: Run, policy: Policy, now: datetime) -> Next:
@@ -100,8 +129,15 @@ def fixers(run: Run, policy: Policy, now: datetime) -> Next:
 
 
 def model(run: Run, policy: Policy, now: datetime) -> Next:
-    """Ask a model for the next attempt's patch: what it proposes is an attempt at once, of use or not."""
-    useful = run.reproduced and run.blame is not Blame.FLAKE and _runnable(run) and policy.allows_ai(run.repository)
+    """Ask a model for the next attempt's patch: what it proposes is an attempt at once, of use or
+    not.
+    """
+    useful = (
+        run.reproduced
+        and run.blame is not Blame.FLAKE
+        and _runnable(run)
+        and policy.allows_ai(run.repository)
+    )
     if not useful or run.attempts_left(policy) == 0:
         return None
     return AskModel(number=len(run.attempts) + 1, not_before=run.model_not_before)
@@ -112,7 +148,9 @@ def rerun(run: Run, policy: Policy, now: datetime) -> Next:
     number = len(run.reruns) + 1
     if not policy.auto_rerun or number > policy.max_auto_reruns:
         return None
-    return AskRerun(number=number, not_before=now + timedelta(seconds=policy.rerun_backoff * 2 ** (number - 1)))
+    return AskRerun(
+        number=number, not_before=now + timedelta(seconds=policy.rerun_backoff * 2 ** (number - 1))
+    )
 
 
 def recheck(run: Run, policy: Policy, now: datetime) -> Next:
@@ -147,7 +185,11 @@ def why_escalated(run: Run, policy: Policy) -> str:
         return f"{len(run.reruns)} reruns did not clear it"
     if not run.steps:
         return "diagnosis only: policy lets no code of this repository run"
-    return "no fixer could heal it: a person is needed" if not run.attempts else "no further fix was found"
+    return (
+        "no fixer could heal it: a person is needed"
+        if not run.attempts
+        else "no further fix was found"
+    )
 
 
 def colours(run: Run, *purposes: Purpose) -> tuple[int, int]:

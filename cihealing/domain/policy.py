@@ -1,4 +1,5 @@
-"""The validated policy: what may happen, per repository glob. Parsed at the edge, trusted inside; pure.
+"""The validated policy: what may happen, per repository glob. Parsed at the edge, trusted inside;
+pure.
 
 The YAML file:
 
@@ -6,9 +7,9 @@ The YAML file:
     enabled: true
     max_attempts: 3
     ai:
-      repositories: ["acme/*"]       # left out: every repository named below, once a key is set; [] switches it off
-      provider: [anthropic, openai]  # asked in this order
-      ladder: [small, small, large]  # model of attempt 1, 2, 3
+      repositories: ["acme/*"]       # left out: every repository named below, once a key is set; []
+      switches it off provider: [anthropic, openai]  # asked in this order ladder: [small, small,
+      large]  # model of attempt 1, 2, 3
     chat:
       tell: [escalated, review, decided]
     repositories:
@@ -50,7 +51,9 @@ class Strict(BaseModel):
 
 
 class Project(Strict):
-    """A part of a repository: which jobs it stands for, and how its command is run. `timeout` in seconds."""
+    """A part of a repository: which jobs it stands for, and how its command is run. `timeout` in
+    seconds.
+    """
 
     path: str = "."
     jobs: tuple[str, ...] = ("*",)
@@ -73,7 +76,9 @@ class Project(Strict):
 
 
 class Limits(Strict):
-    """What one command of a repository may take in all: what is beyond ends it, and is told as such."""
+    """What one command of a repository may take in all: what is beyond ends it, and is told as
+    such.
+    """
 
     processes: Annotated[int, Field(ge=16, le=32_768)] = 512
     """With their threads."""
@@ -104,13 +109,17 @@ class RepositoryPolicy(Strict):
     soft_is_hard: bool = False
     """Objections that would need a person end the attempt here."""
     people: dict[str, str] = Field(default_factory=dict)
-    """User name here -> login at the forge, where they differ: whose own permission counts for approve."""
+    """User name here -> login at the forge, where they differ: whose own permission counts for
+    approve.
+    """
     projects: tuple[Project, ...] = ()
     limits: Limits = Limits()
 
 
 class HookPolicy(Strict):
-    """A narrower inbound secret: whom it speaks for, and the setting (environment variable) that holds it."""
+    """A narrower inbound secret: whom it speaks for, and the setting (environment variable) that
+    holds it.
+    """
 
     name: Name
     provider: Name
@@ -119,7 +128,9 @@ class HookPolicy(Strict):
 
 
 class AIPolicy(Strict):
-    """Whom a model may be asked for, which one, and what that may cost. Money in USD, `timeout` in seconds over one call."""
+    """Whom a model may be asked for, which one, and what that may cost. Money in USD, `timeout` in
+    seconds over one call.
+    """
 
     repositories: tuple[str, ...] | None = None
     """Globs; None: the repositories that policy maps."""
@@ -130,7 +141,9 @@ class AIPolicy(Strict):
     model: str = ""
     """For every attempt; empty: `<PROVIDER>_DEFAULT_MODEL`."""
     ladder: tuple[str, ...] = ()
-    """Model of attempt 1, 2, … (the last for all later ones): cheap first, strong last. For the first provider."""
+    """Model of attempt 1, 2, … (the last for all later ones): cheap first, strong last. For the
+    first provider.
+    """
     run_usd: Annotated[float, Field(ge=0)] = 1.0
     repository_usd: Annotated[float, Field(ge=0)] = 10.0
     """A day."""
@@ -150,9 +163,15 @@ class AIPolicy(Strict):
 
 
 class ChatPolicy(Strict):
-    """`escalated` (an owner is needed), `review` (a proven fix waits), `decided` (by a person), `resolved`, `aborted`, `opened`."""
+    """`escalated` (an owner is needed), `review` (a proven fix waits), `decided` (by a person),
+    `resolved`, `aborted`, `opened`.
+    """
 
-    tell: tuple[Literal["escalated", "review", "decided", "resolved", "aborted", "opened"], ...] = ("escalated", "review", "decided")
+    tell: tuple[Literal["escalated", "review", "decided", "resolved", "aborted", "opened"], ...] = (
+        "escalated",
+        "review",
+        "decided",
+    )
     channel: str = ""
     """For the bot token; empty: `CI_HEALING_SLACK_CHANNEL`."""
     people: dict[str, str] = Field(default_factory=dict)
@@ -160,7 +179,9 @@ class ChatPolicy(Strict):
 
 
 class ProofRepeats(Strict):
-    """How often the command is run: red before, green with the patch, red after; `steady` red of `steady` is deterministic."""
+    """How often the command is run: red before, green with the patch, red after; `steady` red of
+    `steady` is deterministic.
+    """
 
     red: Annotated[int, Field(ge=1, le=10)] = 2
     green: Annotated[int, Field(ge=1, le=10)] = 3
@@ -184,8 +205,14 @@ class Policy(Strict):
     review_days: Annotated[float, Field(gt=0)] = 14.0
     proof_repeats: ProofRepeats = ProofRepeats()
     protected_paths: tuple[str, ...] = (
-        ".github/**", ".gitlab-ci.yml", ".circleci/**", ".buildkite/**", "Jenkinsfile", ".cihealing.yml", "**/CODEOWNERS",
-    )  # fmt: skip
+        ".github/**",
+        ".gitlab-ci.yml",
+        ".circleci/**",
+        ".buildkite/**",
+        "Jenkinsfile",
+        ".cihealing.yml",
+        "**/CODEOWNERS",
+    )
     max_patch_files: Annotated[int, Field(ge=1)] = 5
     max_patch_lines: Annotated[int, Field(ge=1)] = 200
     cluster_hours: Annotated[float, Field(gt=0)] = 24.0
@@ -202,23 +229,38 @@ class Policy(Strict):
         return hashlib.sha256(self.canonical()).hexdigest()
 
     def canonical(self) -> bytes:
-        """The exact bytes that are stored as the artifact a run pins: credentials in clone URLs are the file's alone."""
-        bare = tuple(r.model_copy(update={"clone_url": without_credentials(r.clone_url)}) for r in self.repositories)
+        """The exact bytes that are stored as the artifact a run pins: credentials in clone URLs are
+        the file's alone.
+        """
+        bare = tuple(
+            r.model_copy(update={"clone_url": without_credentials(r.clone_url)})
+            for r in self.repositories
+        )
         return self.model_copy(update={"repositories": bare}).model_dump_json().encode()
 
     def repository(self, name: str) -> RepositoryPolicy:
-        """The first entry whose glob matches; an unknown repository gets the defaults and no clone URL."""
-        return next((r for r in self.repositories if fnmatchcase(name, r.match)), RepositoryPolicy(match=name))
+        """The first entry whose glob matches; an unknown repository gets the defaults and no clone
+        URL.
+        """
+        return next(
+            (r for r in self.repositories if fnmatchcase(name, r.match)),
+            RepositoryPolicy(match=name),
+        )
 
     def allows_ai(self, repository: str) -> bool:
         """Whether text of this repository may be shown to a model."""
         globs = self.ai.repositories
         if globs is None:
-            return any(fnmatchcase(repository, r.match) for r in self.repositories) and self.repository(repository).mode is not Mode.OFF
+            return (
+                any(fnmatchcase(repository, r.match) for r in self.repositories)
+                and self.repository(repository).mode is not Mode.OFF
+            )
         return any(fnmatchcase(repository, glob) for glob in globs)
 
     def tighter(self, current: Policy) -> Policy:
-        """This (pinned) policy with the tighter of both for the kill switch, budgets and protected paths."""
+        """This (pinned) policy with the tighter of both for the kill switch, budgets and protected
+        paths.
+        """
         return self.model_copy(
             update={
                 "enabled": self.enabled and current.enabled,
@@ -227,17 +269,23 @@ class Policy(Strict):
                 "max_attempts": min(self.max_attempts, current.max_attempts),
                 "max_auto_reruns": min(self.max_auto_reruns, current.max_auto_reruns),
                 "max_total_duration": min(self.max_total_duration, current.max_total_duration),
-                "protected_paths": tuple(dict.fromkeys(self.protected_paths + current.protected_paths)),
+                "protected_paths": tuple(
+                    dict.fromkeys(self.protected_paths + current.protected_paths)
+                ),
                 "max_patch_files": min(self.max_patch_files, current.max_patch_files),
                 "max_patch_lines": min(self.max_patch_lines, current.max_patch_lines),
                 "ai": _tighter_ai(self.ai, current.ai),
-                "repositories": tuple(_reachable(pinned, current.repositories) for pinned in self.repositories),
+                "repositories": tuple(
+                    _reachable(pinned, current.repositories) for pinned in self.repositories
+                ),
             }
         )
 
 
 def without_credentials(url: str) -> str:
-    """The URL without `user:password@`, or without a user that may be a token; who signs in by ssh is part of the address."""
+    """The URL without `user:password@`, or without a user that may be a token; who signs in by ssh
+    is part of the address.
+    """
     parts = urlsplit(url)
     info, given, host = parts.netloc.rpartition("@")
     secret = given and (":" in info or parts.scheme in ("http", "https"))
@@ -246,13 +294,24 @@ def without_credentials(url: str) -> str:
 
 def _reachable(pinned: RepositoryPolicy, now: tuple[RepositoryPolicy, ...]) -> RepositoryPolicy:
     """The pinned entry with the credentials that the policy in force has for the same clone URL."""
-    same = (r.clone_url for r in now if r.clone_url != pinned.clone_url and without_credentials(r.clone_url) == pinned.clone_url)
-    return pinned.model_copy(update={"clone_url": next(same, pinned.clone_url)}) if pinned.clone_url else pinned
+    same = (
+        r.clone_url
+        for r in now
+        if r.clone_url != pinned.clone_url and without_credentials(r.clone_url) == pinned.clone_url
+    )
+    return (
+        pinned.model_copy(update={"clone_url": next(same, pinned.clone_url)})
+        if pinned.clone_url
+        else pinned
+    )
 
 
 def _tighter_ai(pinned: AIPolicy, current: AIPolicy) -> AIPolicy:
-    """The lower budgets, and the repositories allowed now: a permission that was taken back is gone for open runs too."""
+    """The lower budgets, and the repositories allowed now: a permission that was taken back is gone
+    for open runs too.
+    """
     lower = {
-        name: min(getattr(pinned, name), getattr(current, name)) for name in ("run_usd", "repository_usd", "daily_usd", "attempts_per_day")
+        name: min(getattr(pinned, name), getattr(current, name))
+        for name in ("run_usd", "repository_usd", "daily_usd", "attempts_per_day")
     }
     return pinned.model_copy(update={**lower, "repositories": current.repositories})

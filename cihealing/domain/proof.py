@@ -1,8 +1,8 @@
 """What proves a fix: the order of the runs, and the verdict over them. Pure.
 
-A flake must not pass for a fix: every run of the failing tree must be red, every run of the patched one green, in
-one environment. Exit 0 alone never suffices where there are tests; a runner that cannot report a planted failure
-proves nothing.
+A flake must not pass for a fix: every run of the failing tree must be red, every run of the patched
+one green, in one environment. Exit 0 alone never suffices where there are tests; a runner that
+cannot report a planted failure proves nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ EXPECTED = {
 
 
 WHOLE_FILE = re.compile(r"(?:^|/)[\w.-]+\.[cm]?[jt]sx?\Z")
-"""What runners name as failed where a file broke before, or beside, its tests: green, its tests are named instead of it."""
+"""What runners name as failed where a file broke before, or beside, its tests: green, its tests are
+named instead of it.
+"""
 
 
 def order(repeats: ProofRepeats) -> list[Purpose]:
@@ -37,11 +39,15 @@ def order(repeats: ProofRepeats) -> list[Purpose]:
 
 def proof_runs(attempt: Attempt) -> list[Seen]:
     """What was seen for the proof on the head it is about now (a moved head begins afresh)."""
-    return [s for s in attempt.observations if s.purpose in EXPECTED and s.seen.commit == attempt.head]
+    return [
+        s for s in attempt.observations if s.purpose in EXPECTED and s.seen.commit == attempt.head
+    ]
 
 
 def next_purpose(attempt: Attempt, policy: Policy) -> Purpose | None:
-    """The next run the proof needs; None where the verdict can be spoken: all were made, or one already spoils it."""
+    """The next run the proof needs; None where the verdict can be spoken: all were made, or one
+    already spoils it.
+    """
     seen = proof_runs(attempt)
     if any(s.seen.colour is not EXPECTED[s.purpose] for s in seen):
         return None
@@ -49,17 +55,26 @@ def next_purpose(attempt: Attempt, policy: Policy) -> Purpose | None:
     return wanted[len(seen)] if len(seen) < len(wanted) else None
 
 
-def faults(run: Run, seen: Sequence[Seen], *, others: Sequence[Observation], policy: Policy) -> list[str]:
+def faults(
+    run: Run, seen: Sequence[Seen], *, others: Sequence[Observation], policy: Policy
+) -> list[str]:
     """Why `seen` (the proof's runs, with their whole test lists) proves nothing; empty: proven.
 
     `others`: further runs of the failing tree and of the base, for the most tests ever collected.
     """
-    found = [*_missing_runs(seen, policy), *_wrong_colours(seen), *_unlike(run, seen), *_environments(seen)]
+    found = [
+        *_missing_runs(seen, policy),
+        *_wrong_colours(seen),
+        *_unlike(run, seen),
+        *_environments(seen),
+    ]
     reds = [s.seen for s in seen if s.purpose in (Purpose.RED_BEFORE, Purpose.RED_AFTER)]
     greens = [s.seen for s in seen if s.purpose is Purpose.GREEN]
     if _has_tests(run, reds):
         found += _test_faults([*reds, *others], greens, failing=_failing(reds))
-    found += _canary_faults([s.seen for s in seen if s.purpose is Purpose.CANARY], failing=_failing(reds))
+    found += _canary_faults(
+        [s.seen for s in seen if s.purpose is Purpose.CANARY], failing=_failing(reds)
+    )
     return list(dict.fromkeys(found))
 
 
@@ -80,14 +95,20 @@ def _wrong_colours(seen: Sequence[Seen]) -> Iterable[str]:
     for s in seen:
         if s.seen.colour is not EXPECTED[s.purpose]:
             yield f"{s.purpose} was {s.seen.colour}" + (
-                f": {s.seen.missing}" if s.seen.missing and s.seen.colour is Colour.UNAVAILABLE else ""
+                f": {s.seen.missing}"
+                if s.seen.missing and s.seen.colour is Colour.UNAVAILABLE
+                else ""
             )
         yield from (f"{s.purpose}: {v}" for v in s.seen.violations)
 
 
 def _unlike(run: Run, seen: Sequence[Seen]) -> Iterable[str]:
     for s in seen:
-        if s.purpose in (Purpose.RED_BEFORE, Purpose.RED_AFTER) and s.seen.colour is Colour.RED and not sameness(run, s.seen):
+        if (
+            s.purpose in (Purpose.RED_BEFORE, Purpose.RED_AFTER)
+            and s.seen.colour is Colour.RED
+            and not sameness(run, s.seen)
+        ):
             yield f"{s.purpose} was red for another reason than the run is about"
 
 
@@ -109,32 +130,47 @@ def _single(names: set[str]) -> set[str]:
     return {name for name in names if not WHOLE_FILE.search(name)}
 
 
-def _test_faults(befores: Sequence[Observation], greens: Sequence[Observation], *, failing: set[str]) -> Iterable[str]:
+def _test_faults(
+    befores: Sequence[Observation], greens: Sequence[Observation], *, failing: set[str]
+) -> Iterable[str]:
     most = max((o.collected for o in befores), default=0)
-    same_tree = {o.tree for o in befores if o.colour is Colour.RED and o.commit == befores[0].commit}
-    known = {name for o in befores if o.tree in same_tree for name in (*o.passed_tests, *o.failed_tests)}
+    same_tree = {
+        o.tree for o in befores if o.colour is Colour.RED and o.commit == befores[0].commit
+    }
+    known = {
+        name for o in befores if o.tree in same_tree for name in (*o.passed_tests, *o.failed_tests)
+    }
     for green in greens:
         yield from _one_green(green, most=most, known=known, failing=failing)
 
 
-def _one_green(green: Observation, *, most: int, known: set[str], failing: set[str]) -> Iterable[str]:
+def _one_green(
+    green: Observation, *, most: int, known: set[str], failing: set[str]
+) -> Iterable[str]:
     if not green.counts_tests:
         yield "green run: its test results cannot be read, and exit 0 alone is no proof"
         return
     passed = set(green.passed_tests)
     if passed:
         failing, known = _single(failing), _single(known)
-    yield from (f"green run: {name} failed on red and did not pass" for name in sorted(failing - passed)[:5])
+    yield from (
+        f"green run: {name} failed on red and did not pass" for name in sorted(failing - passed)[:5]
+    )
     if green.failed_tests:
         yield f"green run: exit 0 with {len(green.failed_tests)} failed tests"
     if green.collected < most:
         yield f"green run: {green.collected} tests collected, {most} before the patch"
-    yield from (f"green run: {name} ran before the patch and did not run with it" for name in sorted(known - passed - failing)[:5])
+    yield from (
+        f"green run: {name} ran before the patch and did not run with it"
+        for name in sorted(known - passed - failing)[:5]
+    )
 
 
 def _canary_faults(canaries: Sequence[Observation], *, failing: set[str]) -> Iterable[str]:
     for canary in canaries:
         if not canary.canary_red:
-            yield "canary: a planted failing test was not reported as failed" + (f" ({canary.missing})" if canary.missing else "")
+            yield "canary: a planted failing test was not reported as failed" + (
+                f" ({canary.missing})" if canary.missing else ""
+            )
         if canary.counts_tests and _single(failing) - set(canary.passed_tests):
             yield "canary: a test that the patch is to heal failed beside the planted one"

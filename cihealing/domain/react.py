@@ -16,38 +16,66 @@ IDLE = (e.LateOutcome, e.FailureRecurred, e.FailureRehashed, e.ClusterClosed)
 """Facts that change nothing about what the run does next."""
 
 
-def react(run: Run, events: Sequence[e.RunEvent], *, policy: Policy, now: datetime) -> list[tuple[int, f.RunEffect]]:
+def react(
+    run: Run, events: Sequence[e.RunEvent], *, policy: Policy, now: datetime
+) -> list[tuple[int, f.RunEffect]]:
     """(version of the fact, effect) pairs; `run` is the state after all of `events`.
 
     What one fact calls for hangs on its version; what the run does next hangs on the last.
     """
     first = run.version - len(events) + 1
-    called = [(first + i, effect) for i, event in enumerate(events) for effect in _called_for(run, event, policy, now, first + i)]
+    called = [
+        (first + i, effect)
+        for i, event in enumerate(events)
+        for effect in _called_for(run, event, policy, now, first + i)
+    ]
     return [*called, *_next(run, events, policy, now)]
 
 
-def _next(run: Run, events: Sequence[e.RunEvent], policy: Policy, now: datetime) -> list[tuple[int, f.RunEffect]]:
-    if not events or run.status is not RunStatus.RUNNING or all(isinstance(event, IDLE) for event in events):
+def _next(
+    run: Run, events: Sequence[e.RunEvent], policy: Policy, now: datetime
+) -> list[tuple[int, f.RunEffect]]:
+    if (
+        not events
+        or run.status is not RunStatus.RUNNING
+        or all(isinstance(event, IDLE) for event in events)
+    ):
         return []
     following = advance(run, policy=policy, now=now)
     return [] if following is None or isinstance(following, Wait) else [(run.version, following)]  # type: ignore[list-item]
 
 
-def _called_for(run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: int) -> list[f.RunEffect]:
+def _called_for(
+    run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: int
+) -> list[f.RunEffect]:
     return [*_work(run, event, policy, now, version), *_telling(run, event, policy)]
 
 
-def _work(run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: int) -> list[f.RunEffect]:
+def _work(
+    run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: int
+) -> list[f.RunEffect]:
     match event:
         case e.RunQueued() | e.RunRetried():
             return [f.Classify()]
         case e.RunStarted() | e.HeadMoved():
-            return [f.DeadlineTimer(not_before=now + timedelta(seconds=max(0.0, policy.max_total_duration - run.seconds_running(now))))]
+            return [
+                f.DeadlineTimer(
+                    not_before=now
+                    + timedelta(
+                        seconds=max(0.0, policy.max_total_duration - run.seconds_running(now))
+                    )
+                )
+            ]
         case e.RerunRequested(number=number, handle=handle):
             over = now + timedelta(seconds=policy.rerun_timeout)
-            return [f.CollectRerun(number=number, handle=handle), f.RerunTimer(number=number, not_before=over)]
+            return [
+                f.CollectRerun(number=number, handle=handle),
+                f.RerunTimer(number=number, not_before=over),
+            ]
         case e.PatchProven():
-            return [f.ReviewTimer(version=version, not_before=now + timedelta(days=policy.review_days))]
+            return [
+                f.ReviewTimer(version=version, not_before=now + timedelta(days=policy.review_days))
+            ]
         case e.Approved(act=act):
             return [f.Publish(act=act, patch=run.patch, head=run.head, target=run.target)]
         case e.RunEscalated():
@@ -77,16 +105,29 @@ def _of_change(run: Run, event: e.RunEvent, policy: Policy, now: datetime) -> li
 
 def _ended(run: Run, event: e.RunResolved | e.RunAborted) -> list[f.RunEffect]:
     left = isinstance(event, e.RunAborted) or event.how != "merged"
-    return [*_followers(run), *([f.CloseChange(url=run.pr_url, reason=_why(event))] if left and _change_left(run) else [])]
+    return [
+        *_followers(run),
+        *(
+            [f.CloseChange(url=run.pr_url, reason=_why(event))]
+            if left and _change_left(run)
+            else []
+        ),
+    ]
 
 
 def _followers(run: Run) -> list[f.RunEffect]:
-    """Who may stand for others: by a claim of this generation, or of one before it, whose followers are still attached."""
+    """Who may stand for others: by a claim of this generation, or of one before it, whose followers
+    are still attached.
+    """
     return [f.ReleaseFollowers()] if run.claimed_base or run.generation > 1 else []
 
 
 def _why(event: e.RunResolved | e.RunAborted) -> str:
-    return f"the run was aborted ({event.reason})" if isinstance(event, e.RunAborted) else f"it is no longer needed ({event.how})"
+    return (
+        f"the run was aborted ({event.reason})"
+        if isinstance(event, e.RunAborted)
+        else f"it is no longer needed ({event.how})"
+    )
 
 
 def _change_left(run: Run) -> bool:
@@ -99,17 +140,22 @@ def _close(run: Run, reason: str) -> list[f.RunEffect]:
 
 
 def explainable(run: Run, policy: Policy) -> bool:
-    """Whether a model may be asked what it believes: it was not asked for this generation yet, and nobody else stands for the run."""
+    """Whether a model may be asked what it believes: it was not asked for this generation yet, and
+    nobody else stands for the run.
+    """
     asked = any(attempt.diagnosis for attempt in run.attempts)
-    return policy.allows_ai(run.repository) and not (asked or run.cluster_leader or run.attached_to or run.diagnosis or run.refused_patches)
+    return policy.allows_ai(run.repository) and not (
+        asked or run.cluster_leader or run.attached_to or run.diagnosis or run.refused_patches
+    )
 
 
 def _may_say(run: Run, policy: Policy) -> bool:
     """Safe mode writes nothing at the forge without a person."""
-    return policy.repository(run.repository).say != "nothing" and not policy.safe_mode and not (run.cluster_leader or run.attached_to)
-
-
-# ---------------------------------------------------------------- telling people
+    return (
+        policy.repository(run.repository).say != "nothing"
+        and not policy.safe_mode
+        and not (run.cluster_leader or run.attached_to)
+    )
 
 
 def _telling(run: Run, event: e.RunEvent, policy: Policy) -> list[f.RunEffect]:
@@ -120,7 +166,9 @@ def _telling(run: Run, event: e.RunEvent, policy: Policy) -> list[f.RunEffect]:
 
 
 def kind_of(event: e.RunEvent) -> str:
-    """The word of `policy.chat.tell` for what just happened; empty for what people need not hear of."""
+    """The word of `policy.chat.tell` for what just happened; empty for what people need not hear
+    of.
+    """
     match event:
         case e.ReportWritten():
             return "escalated"

@@ -28,14 +28,22 @@ from cihealing.domain.values import (
     Time,
     Usage,
     Value,
-)  # fmt: skip
+)
 
-UNPATCHED = (Purpose.REPRODUCE, Purpose.STEADY, Purpose.ISOLATE, Purpose.RED_BEFORE, Purpose.RED_AFTER)
+UNPATCHED = (
+    Purpose.REPRODUCE,
+    Purpose.STEADY,
+    Purpose.ISOLATE,
+    Purpose.RED_BEFORE,
+    Purpose.RED_AFTER,
+)
 """Runs of the failing tree itself: one green among them bars `proven`."""
 
 
 class Refused(Exception):
-    """The command does not fit the state; `type` is stable for the API, the message is for people."""
+    """The command does not fit the state; `type` is stable for the API, the message is for
+    people.
+    """
 
     type = "refused"
 
@@ -170,7 +178,9 @@ class Run(Value, frozen=True, kw_only=True):
     not_reproduced: str = ""
     unavailable: str = ""
     head: str = ""
-    """The commit work goes on with: the failing commit, or the head of a claimed base or of a moved target."""
+    """The commit work goes on with: the failing commit, or the head of a claimed base or of a moved
+    target.
+    """
     target: str = ""
     """The branch a change goes to."""
     context: Digest = ""
@@ -240,7 +250,9 @@ class Run(Value, frozen=True, kw_only=True):
     @property
     def proving(self) -> Attempt | None:
         """The attempt that is being proven now."""
-        return self.attempt if self.attempt and self.attempt.status is AttemptStatus.RUNNING else None
+        return (
+            self.attempt if self.attempt and self.attempt.status is AttemptStatus.RUNNING else None
+        )
 
     @property
     def cost_usd(self) -> float:
@@ -263,12 +275,20 @@ class Run(Value, frozen=True, kw_only=True):
 
     def at_head(self, *purposes: Purpose) -> tuple[Observation, ...]:
         """What was seen, outside attempts, on the commit work goes on with."""
-        return tuple(s.seen for s in self.observations if s.purpose in purposes and s.seen.commit == self.head)
+        return tuple(
+            s.seen
+            for s in self.observations
+            if s.purpose in purposes and s.seen.commit == self.head
+        )
 
     def unpatched(self) -> tuple[Observation, ...]:
-        """Every run of the failing tree without a patch, in and outside attempts, on the commit work goes on with."""
+        """Every run of the failing tree without a patch, in and outside attempts, on the commit
+        work goes on with.
+        """
         everywhere = (*self.observations, *(s for a in self.attempts for s in a.observations))
-        return tuple(s.seen for s in everywhere if s.purpose in UNPATCHED and s.seen.commit == self.head)
+        return tuple(
+            s.seen for s in everywhere if s.purpose in UNPATCHED and s.seen.commit == self.head
+        )
 
     def require(self, *statuses: RunStatus) -> None:
         """Raises Refused where the run is in none of `statuses`."""
@@ -287,7 +307,9 @@ def change(run: Run, **fields: object) -> Run:
 
 
 def sameness(run: Run, seen: Observation) -> str:
-    """How a red observation is the failure of the run: `same hash`, `same failed test`, `same rule`, or empty where it is another."""
+    """How a red observation is the failure of the run: `same hash`, `same failed test`, `same
+    rule`, or empty where it is another.
+    """
     if seen.colour is not Colour.RED:
         return ""
     if not run.strong and not run.local_hash:
@@ -306,6 +328,10 @@ def same_test(names: tuple[str, ...], others: tuple[str, ...]) -> bool:
 
 
 def leaf(name: str) -> str:
-    """The part that runners agree on: `tests/a.py::T::test_x`, `tests.a.T.test_x` and `test_x (tests.a.T)` are one test."""
+    """The part that runners agree on: `tests/a.py::T::test_x`, `tests.a.T.test_x` and `test_x
+    (tests.a.T)` are one test.
+    """
     bare = name.split(" ")[0] if "::" not in name else name
-    return bare.rsplit("::", 1)[-1].rsplit(".", 1)[-1] if "[" not in bare else bare.rsplit("::", 1)[-1]
+    return (
+        bare.rsplit("::", 1)[-1].rsplit(".", 1)[-1] if "[" not in bare else bare.rsplit("::", 1)[-1]
+    )

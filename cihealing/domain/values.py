@@ -1,6 +1,8 @@
-"""The words of the domain as frozen values: ids, enums, and what adapters and capabilities hand to the core.
+"""The words of the domain as frozen values: ids, enums, and what adapters and capabilities hand to
+the core.
 
-Pure: no Django, no I/O, no clock, no randomness. Every time is an aware UTC `datetime` that comes in as an argument.
+Pure: no Django, no I/O, no clock, no randomness. Every time is an aware UTC `datetime` that comes
+in as an argument.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def run_id_of(repository: str, commit: str, error_hash: str) -> UUID:
     return uuid5(NAMESPACE, f"run\n{repository}\n{commit}\n{error_hash}")
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=False):
+class Value(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=False
+):
     """Base of every frozen value that is stored as JSON."""
 
 
@@ -100,9 +104,6 @@ class Mode(StrEnum):
     OPEN = "open"
 
 
-# ---------------------------------------------------------------- what a CI says
-
-
 class ExecutionRef(Value, frozen=True, kw_only=True):
     """One CI job run. `job_run_id` is the provider's own id, unique with host and attempt."""
 
@@ -146,7 +147,9 @@ class Failed(JobFacts, frozen=True, kw_only=True, tag="failed"):
 
 class Passed(JobFacts, frozen=True, kw_only=True, tag="passed"):
     log: str | None = None
-    """The log of the green run where the payload carries it: it says which lines also stand on green."""
+    """The log of the green run where the payload carries it: it says which lines also stand on
+    green.
+    """
 
 
 class Ignored(Value, frozen=True, kw_only=True, tag="ignored"):
@@ -156,9 +159,6 @@ class Ignored(Value, frozen=True, kw_only=True, tag="ignored"):
 
 
 Result = Failed | Passed | Ignored
-
-
-# ---------------------------------------------------------------- what reading a log gives
 
 
 class Line(Value, frozen=True, kw_only=True):
@@ -206,9 +206,6 @@ class Failure(Value, frozen=True, kw_only=True):
     """Why there is no log, and which setting would bring it; empty where there was one."""
 
 
-# ---------------------------------------------------------------- what running a command gives
-
-
 class Purpose(StrEnum):
     """Why a command is run: the position of one sandbox run in the life of a healing run."""
 
@@ -228,7 +225,9 @@ class Purpose(StrEnum):
     GREEN = "green"
     RED_AFTER = "red_after"
     CANARY = "canary"
-    """The patched tree plus a test that must fail: a runner that cannot report red proves nothing."""
+    """The patched tree plus a test that must fail: a runner that cannot report red proves
+    nothing.
+    """
 
 
 class Colour(StrEnum):
@@ -269,7 +268,9 @@ class Observation(Value, frozen=True, kw_only=True):
     failed: int = 0
     skipped: int = 0
     tests: Digest = ""
-    """Artifact: the whole lists of test names, where the tuples above were shortened for the event."""
+    """Artifact: the whole lists of test names, where the tuples above were shortened for the
+    event.
+    """
     log: Digest = ""
     """Artifact: the redacted output, bounded."""
     log_tail: str = ""
@@ -279,7 +280,9 @@ class Observation(Value, frozen=True, kw_only=True):
     canary_red: bool = False
     """For CANARY runs: the planted test was reported as failed."""
     violations: tuple[str, ...] = ()
-    """What the sandbox saw the command do that voids a proof (e.g. files changed outside the tree)."""
+    """What the sandbox saw the command do that voids a proof (e.g. files changed outside the
+    tree).
+    """
 
 
 class Owner(Value, frozen=True, kw_only=True):
@@ -313,7 +316,9 @@ class Diagnosis(Value, frozen=True, kw_only=True):
 
 
 class Objection(Value, frozen=True, kw_only=True):
-    """What the guard has against a patch. A hard one ends the attempt, a soft one needs a person."""
+    """What the guard has against a patch. A hard one ends the attempt, a soft one needs a
+    person.
+    """
 
     rule: str
     text: str
@@ -328,9 +333,11 @@ class Usage(Value, frozen=True, kw_only=True):
 
     def plus(self, other: Usage) -> Usage:
         return Usage(
-            seconds=self.seconds + other.seconds, input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens, cost_usd=self.cost_usd + other.cost_usd,
-        )  # fmt: skip
+            seconds=self.seconds + other.seconds,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+        )
 
 
 class Actor(Value, frozen=True, kw_only=True):
@@ -345,5 +352,11 @@ SERVICE = Actor(kind="service", name="cihealing")
 
 
 def rule_of(failure: Failure) -> str:
-    """`error type:file` of the first place a tool without tests complained about; empty where none is named."""
-    return f"{failure.error_type}:{failure.frames[0].file}" if failure.frames and not failure.failed_tests else ""
+    """`error type:file` of the first place a tool without tests complained about; empty where none
+    is named.
+    """
+    return (
+        f"{failure.error_type}:{failure.frames[0].file}"
+        if failure.frames and not failure.failed_tests
+        else ""
+    )

@@ -1,4 +1,6 @@
-"""Lets black (or isort) reformat what it refused, where the repository configures it or its command calls it."""
+"""Lets black (or isort) reformat what it refused, where the repository configures it or its command
+calls it.
+"""
 
 from __future__ import annotations
 
@@ -43,5 +45,10 @@ def fix(context: FixContext) -> str | None:
 def is_the_repositorys(tool: str, context: FixContext) -> bool:
     if tools.calls(context.project.command, tool):
         return True
-    folders = dict.fromkeys(("" if context.project.path == "." else context.project.path.rstrip("/") + "/", ""))
-    return any(CONFIGURED[tool].search(files.read(context.tree, f + "pyproject.toml") or "") for f in folders)
+    folders = dict.fromkeys(
+        ("" if context.project.path == "." else context.project.path.rstrip("/") + "/", "")
+    )
+    return any(
+        CONFIGURED[tool].search(files.read(context.tree, f + "pyproject.toml") or "")
+        for f in folders
+    )

@@ -1,7 +1,9 @@
-"""Adds the one import that is missing, or follows a module or name that moved within the repository.
+"""Adds the one import that is missing, or follows a module or name that moved within the
+repository.
 
-Only where there is exactly one answer: a module of the standard library, a name everybody knows from there, what the rest of the
-repository already imports under this name, or its one definition in the repository. It reads with `ast` and runs nothing.
+Only where there is exactly one answer: a module of the standard library, a name everybody knows
+from there, what the rest of the repository already imports under this name, or its one definition
+in the repository. It reads with `ast` and runs nothing.
 """
 
 from __future__ import annotations
@@ -27,17 +29,25 @@ MAX_TEXT = 2_000
 IDENTIFIER = r"[A-Za-z_]\w{0,100}"
 NAME_ERROR = re.compile(rf"\bNameError: (?:global )?name '(?P<name>{IDENTIFIER})' is not defined")
 LINTED = re.compile(
-    r"(?<![^\s:'\"()])(?P<file>[^\s:'\"()]{1,300}\.pyi?):(?P<line>\d{1,7})(?::\d{1,5})?:? .{0,40}?\b(?:[Uu]ndefined name|Name) "
+    r"(?<![^\s:'\"()])(?P<file>[^\s:'\"()]{1,300}\.pyi?):(?P<line>\d{1,7})(?::\d{1,5})?:?"
+    r" .{0,40}?\b(?:[Uu]ndefined name|Name) "
     rf"[`'\"](?P<name>{IDENTIFIER})[`'\"]"
 )
-LINTED_ALONE = re.compile(rf"\bF821 (?:\[\*\] )?[Uu]ndefined name [`'\"](?P<name>{IDENTIFIER})[`'\"]")
+LINTED_ALONE = re.compile(
+    rf"\bF821 (?:\[\*\] )?[Uu]ndefined name [`'\"](?P<name>{IDENTIFIER})[`'\"]"
+)
 ARROW = re.compile(r"-->\s{1,5}(?P<file>[^\s:]{1,300}\.pyi?):(?P<line>\d{1,7})")
 TRACE = re.compile(
     r"(?:File \"(?P<file>[^\"\n]{1,300}\.py)\", line (?P<line>\d{1,7}))"
     r"|(?:(?<![^\s:'\"()])(?P<file2>[^\s:'\"()]{1,300}\.py):(?P<line2>\d{1,7}): )"
 )
-NO_MODULE = re.compile(r"\bModuleNotFoundError: No module named '(?P<module>[A-Za-z_][\w.]{0,200})'")
-NO_NAME = re.compile(rf"\bImportError: cannot import name '(?P<name>{IDENTIFIER})' from '(?P<module>[A-Za-z_][\w.]{{0,200}})'")
+NO_MODULE = re.compile(
+    r"\bModuleNotFoundError: No module named '(?P<module>[A-Za-z_][\w.]{0,200})'"
+)
+NO_NAME = re.compile(
+    rf"\bImportError: cannot import name '(?P<name>{IDENTIFIER})' from"
+    r" '(?P<module>[A-Za-z_][\w.]{0,200})'"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +59,11 @@ class Need:
 
 
 def fits(failure: Failure) -> bool:
-    return any(p.search(text) for text in texts_of(failure) for p in (NAME_ERROR, LINTED, LINTED_ALONE, NO_MODULE, NO_NAME))
+    return any(
+        p.search(text)
+        for text in texts_of(failure)
+        for p in (NAME_ERROR, LINTED, LINTED_ALONE, NO_MODULE, NO_NAME)
+    )
 
 
 def fix(context: FixContext) -> str | None:
@@ -65,12 +79,11 @@ def texts_of(failure: Failure) -> Iterator[str]:
     yield from (line.text[:MAX_TEXT] for line in failure.excerpt)
 
 
-# ---------------------------------------------------------------- what the failure says
-
-
 def find_needs(context: FixContext, index: Index) -> Iterator[Need]:
     yield from linted_needs(context)
-    names = dict.fromkeys(m["name"] for text in texts_of(context.failure) for m in NAME_ERROR.finditer(text))
+    names = dict.fromkeys(
+        m["name"] for text in texts_of(context.failure) for m in NAME_ERROR.finditer(text)
+    )
     for missing in names:
         if (file := file_using(missing, index, places(context))) is not None:
             yield Need(file=file, name=missing)
@@ -97,16 +110,34 @@ def need_in(context: FixContext, file: str, missing: str) -> Iterator[Need]:
 def places(context: FixContext) -> list[tuple[str, int]]:
     """Files and lines of the tree the failure went through, as its frames and its log lines say."""
     named = [(f.file, f.line) for f in context.failure.frames]
-    named += [(m["file"] or m["file2"], int(m["line"] or m["line2"])) for t in texts_of(context.failure) for m in TRACE.finditer(t)]
-    found = ((files.named_in_tree(context.tree, file, workdir=context.project.path), line) for file, line in named)
+    named += [
+        (m["file"] or m["file2"], int(m["line"] or m["line2"]))
+        for t in texts_of(context.failure)
+        for m in TRACE.finditer(t)
+    ]
+    found = (
+        (files.named_in_tree(context.tree, file, workdir=context.project.path), line)
+        for file, line in named
+    )
     return list(dict.fromkeys((file, line) for file, line in found if file is not None))
 
 
 def file_using(missing: str, index: Index, where: Iterable[tuple[str, int]]) -> str | None:
-    """The file whose named line uses the unbound name; else the one named file that uses it at all."""
+    """The file whose named line uses the unbound name; else the one named file that uses it at
+    all.
+    """
     lines = {file: index.module(file) for file, _ in where}
-    open_uses = {f: modules.uses(m, missing) for f, m in lines.items() if m is not None and missing not in modules.bound(m)}
-    exact = {f for f, line in where for use in open_uses.get(f, ()) if use.lineno <= line <= (use.end_lineno or use.lineno)}
+    open_uses = {
+        f: modules.uses(m, missing)
+        for f, m in lines.items()
+        if m is not None and missing not in modules.bound(m)
+    }
+    exact = {
+        f
+        for f, line in where
+        for use in open_uses.get(f, ())
+        if use.lineno <= line <= (use.end_lineno or use.lineno)
+    }
     anywhere = exact or {f for f, found in open_uses.items() if found}
     return anywhere.pop() if len(anywhere) == 1 else None
 
@@ -120,9 +151,6 @@ def find_moved(failure: Failure) -> list[Moved]:
     return list(dict.fromkeys(found))[:MAX_NEEDS]
 
 
-# ---------------------------------------------------------------- what to import
-
-
 def add_imports(index: Index, needs: list[Need]) -> str | None:
     """All or nothing: with one name still missing the build stays red."""
     texts: dict[str, str] = {}
@@ -131,7 +159,11 @@ def add_imports(index: Index, needs: list[Need]) -> str | None:
         wanted = import_for(need, index)
         text = texts.get(need.file, index.texts.get(need.file, ""))
         module = modules.parse(text)
-        new = imports.add(text, module, wanted, first_party=first_party(index)) if wanted and module else None
+        new = (
+            imports.add(text, module, wanted, first_party=first_party(index))
+            if wanted and module
+            else None
+        )
         if wanted is None or new is None:
             return None
         texts[need.file] = new
@@ -142,7 +174,11 @@ def add_imports(index: Index, needs: list[Need]) -> str | None:
 
 
 def first_party(index: Index) -> frozenset[str]:
-    return frozenset(index.plain_parts(path, seen_from="")[0] for path in index.texts if index.plain_parts(path, seen_from=""))
+    return frozenset(
+        index.plain_parts(path, seen_from="")[0]
+        for path in index.texts
+        if index.plain_parts(path, seen_from="")
+    )
 
 
 def import_for(need: Need, index: Index) -> Import | None:
@@ -152,7 +188,11 @@ def import_for(need: Need, index: Index) -> Import | None:
         return None
     if (standard := standard_module(need.name, module)) is not None:
         return standard
-    for candidates in (used_elsewhere(need, index), well_known(need.name), defined_in_repository(need, index)):
+    for candidates in (
+        used_elsewhere(need, index),
+        well_known(need.name),
+        defined_in_repository(need, index),
+    ):
         found = set(candidates)
         if found:
             return found.pop() if len(found) == 1 else None
@@ -162,7 +202,11 @@ def import_for(need: Need, index: Index) -> Import | None:
 def standard_module(missing: str, module: ast.Module) -> Import | None:
     """`json.dumps(…)` asks for the module; a name that is also called or passed on does not."""
     asked = modules.attributes(module, missing)
-    if missing not in MODULES or not asked or len(modules.uses(module, missing)) != attribute_uses(module, missing):
+    if (
+        missing not in MODULES
+        or not asked
+        or len(modules.uses(module, missing)) != attribute_uses(module, missing)
+    ):
         return None
     own = SAME_NAMED.get(missing, frozenset())
     if not asked & own:
@@ -171,7 +215,10 @@ def standard_module(missing: str, module: ast.Module) -> Import | None:
 
 
 def attribute_uses(module: ast.Module, missing: str) -> int:
-    return sum(isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == missing for n in ast.walk(module))
+    return sum(
+        isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == missing
+        for n in ast.walk(module)
+    )
 
 
 def well_known(missing: str) -> Iterator[Import]:

@@ -1,6 +1,7 @@
 """Deterministic checks on a patch, before anything of it is run: a patch in, objections out. Pure.
 
-The guard is a net, not the proof: what slips through it still has to turn the failing command green without losing one test.
+The guard is a net, not the proof: what slips through it still has to turn the failing command green
+without losing one test.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ MAX_OBJECTIONS = 50
 LINE_RULES = (*cheats.RULES, *dangers.RULES)
 
 
-def check(patch: str, *, policy: Policy, repository: RepositoryPolicy | None = None) -> list[Objection]:
-    """Everything that speaks against a unified diff, hard objections first; empty where nothing does. Never raises.
+def check(
+    patch: str, *, policy: Policy, repository: RepositoryPolicy | None = None
+) -> list[Objection]:
+    """Everything that speaks against a unified diff, hard objections first; empty where nothing
+    does. Never raises.
 
     `repository`: its entry in policy, which only ever tightens.
     """
     if repository is None:
         return _found(patch, policy)
-    tighter = policy.model_copy(update={"protected_paths": (*policy.protected_paths, *repository.protected_paths)})
+    tighter = policy.model_copy(
+        update={"protected_paths": (*policy.protected_paths, *repository.protected_paths)}
+    )
     found = _found(patch, tighter)
     return [hard(o.rule, o.text) for o in found] if repository.soft_is_hard else found
 
@@ -33,7 +39,13 @@ def _found(patch: str, policy: Policy) -> list[Objection]:
     except Unreadable as error:
         return [hard("unreadable", f"the patch is not a plain git diff: {error}")]
     found = [*paths.check(files, policy=policy), *content.check(files, policy=policy)]
-    # What is over the caps is refused already; its lines are not worth the time they may be made to take.
+    # What is over the caps is refused already; its lines are not worth the time they may be made to
+    # take.
     if not any(o.rule == "too-many-lines" for o in found):
-        found += [*testing.check(files), *blocks.check(files), *sources.check(files), *lines.check(files, LINE_RULES)]
+        found += [
+            *testing.check(files),
+            *blocks.check(files),
+            *sources.check(files),
+            *lines.check(files, LINE_RULES),
+        ]
     return sorted(dict.fromkeys(found), key=lambda o: not o.hard)[:MAX_OBJECTIONS]

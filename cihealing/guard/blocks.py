@@ -1,4 +1,6 @@
-"""Checks that need more than one line: handlers that do nothing, manifests whose scripts change, modules that hide others."""
+"""Checks that need more than one line: handlers that do nothing, manifests whose scripts change,
+modules that hide others.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,13 @@ from cihealing.guard.change import Edit, FileChange, Hunk
 from cihealing.guard.kinds import is_prose, is_test
 from cihealing.guard.objections import hard, soft
 
-HANDLER = re.compile(r"^\s*(?:except\b[^#\n]{0,300}:|\}?\s*catch\b[^{\n]{0,200}\{|rescue\b[^#\n]{0,200})\s*(?:#.*|//.*)?$")
+HANDLER = re.compile(
+    r"^\s*(?:except\b[^#\n]{0,300}:|\}?\s*catch\b[^{\n]{0,200}\{|rescue\b[^#\n]{0,200})\s*(?:#.*|//.*)?$"
+)
 NOTHING = re.compile(r"^\s*(?:pass|\.\.\.|continue|\}|\};|end)\s*(?:#.*|//.*)?$")
-COMPARISON = re.compile(r"\bdef\s+__(?:eq|ne|bool|contains|lt|gt|le|ge|instancecheck|subclasscheck)__\b")
+COMPARISON = re.compile(
+    r"\bdef\s+__(?:eq|ne|bool|contains|lt|gt|le|ge|instancecheck|subclasscheck)__\b"
+)
 ALWAYS = re.compile(r"^\s*return\s+(?!.*\bself\b)(?!False\b|NotImplemented\b|super\b)")
 REMARK = re.compile(r"^\s*(?:#.*|//.*)?$")
 
@@ -24,7 +30,13 @@ def check(files: Iterable[FileChange]) -> list[Objection]:
     return [
         o
         for f in files
-        for o in (*pair_objections(f), *answer_objections(f), *shell_objections(f), *manifest_objections(f), *shadow_objections(f))
+        for o in (
+            *pair_objections(f),
+            *answer_objections(f),
+            *shell_objections(f),
+            *manifest_objections(f),
+            *shadow_objections(f),
+        )
     ]
 
 
@@ -37,7 +49,9 @@ def pair_objections(file: FileChange) -> Iterator[Objection]:
             if HANDLER.match(above.plain) and NOTHING.match(below.plain):
                 yield hard("swallows-failure", f"{file.path}:{above.line} swallows a failure")
             elif COMPARISON.search(above.plain) and ALWAYS.match(below.plain):
-                yield hard("always-equal", f"{file.path}:{above.line} makes a comparison always true")
+                yield hard(
+                    "always-equal", f"{file.path}:{above.line} makes a comparison always true"
+                )
 
 
 def telling(hunk: Hunk) -> Iterator[int]:
@@ -45,23 +59,32 @@ def telling(hunk: Hunk) -> Iterator[int]:
     return (n for n, e in enumerate(hunk.edits) if e.kind != "-" and not REMARK.match(e.plain))
 
 
-# ---------------------------------------------------------------- answers instead of work
-
-LITERAL = r"(?:-?\d[\w.]*|[\"'`][^\"'`]{0,80}[\"'`]|\[[^\]]{0,80}\]|True|False|true|false|None|null|nil)"
+LITERAL = (
+    r"(?:-?\d[\w.]*|[\"'`][^\"'`]{0,80}[\"'`]|\[[^\]]{0,80}\]|True|False|true|false|None|null|nil)"
+)
 EQUALS = re.compile(rf"(?:===?|\.equals\(|\beq\b|\bis\b)\s*{LITERAL}")
-ANSWER = re.compile(rf"\breturn\s+(?:\w+\(\s*)?(?:{LITERAL}|\{{[^}}]{{0,200}}\}})\s*\)?\s*(?:,\s*(?:nil|None|null))?\s*;?\s*$")
+ANSWER = re.compile(
+    rf"\breturn\s+(?:\w+\(\s*)?(?:{LITERAL}|\{{[^}}]{{0,200}}\}})\s*\)?\s*(?:,\s*(?:nil|None|null))?\s*;?\s*$"
+)
 CONDITION = re.compile(r"^\s*(?:\}?\s*(?:el(?:se )?)?if|elif|elsif|when|case)\b")
 TABLE_OF_ANSWERS = re.compile(r"\breturn\s+\{[^}]{3,300}\}\s*(?:\.get\(|\[)")
-NOTHING_DONE = re.compile(r"^\s*(?:return\s*(?:\[\]|\{\}|\(\)|None|null|nil|0|\"\"|''|false|False|true|True)?\s*;?|pass|\.\.\.)\s*$")
+NOTHING_DONE = re.compile(
+    r"^\s*(?:return\s*(?:\[\]|\{\}|\(\)|None|null|nil|0|\"\"|''|false|False|true|True)?\s*;?|pass|\.\.\.)\s*$"
+)
 
 
 def answer_objections(file: FileChange) -> Iterator[Objection]:
-    """An answer that is written down where it should be worked out. A special case can be right, so a person looks."""
+    """An answer that is written down where it should be worked out. A special case can be right, so
+    a person looks.
+    """
     if is_test(file.path) or is_prose(file.path):
         return
     edit = next((e for h in file.hunks for e in written_answers(h)), None)
     if edit is not None:
-        yield soft("hardcodes-answer", f"{file.path}:{edit.line} writes an answer down instead of working it out")
+        yield soft(
+            "hardcodes-answer",
+            f"{file.path}:{edit.line} writes an answer down instead of working it out",
+        )
     taken = next((h for h in file.hunks if takes_out(h)), None)
     if taken is not None:
         yield soft("takes-out", f"{file.path} would do nothing where it did something")
@@ -88,21 +111,22 @@ def takes_out(hunk: Hunk) -> bool:
     return len(gone) > 1 and bool(came) and all(NOTHING_DONE.match(e.plain) for e in came)
 
 
-# ---------------------------------------------------------------- shell
-
 ERREXIT = re.compile(r"^\s*set\s+(?:-o\s+(?:errexit|pipefail)|-\w*e\w*)|^#!.*\s-\w*e")
 
 
 def shell_objections(file: FileChange) -> Iterator[Objection]:
     """`set -e` that is gone lets a script go on after a failure."""
-    lost = sum(bool(ERREXIT.search(e.plain)) for e in file.removed) - sum(bool(ERREXIT.search(e.plain)) for e in file.added)
+    lost = sum(bool(ERREXIT.search(e.plain)) for e in file.removed) - sum(
+        bool(ERREXIT.search(e.plain)) for e in file.added
+    )
     if lost > 0 and file.new is not None:
         yield hard("exit-zero", f"{file.path} would go on after a command that failed")
 
 
-# ---------------------------------------------------------------- manifests
-
-NPM_VERSION = re.compile(r"""^\s*"(?P<key>[@\w./-]{1,200})"\s*:\s*"(?:workspace:)?[\^~<>=v ]{0,4}[0-9][\w.+\- <>=^~*]{0,60}",?\s*$""")
+NPM_VERSION = re.compile(
+    r"""^\s*"(?P<key>[@\w./-]{1,200})"\s*:\s*"""
+    r""""(?:workspace:)?[\^~<>=v ]{0,4}[0-9][\w.+\- <>=^~*]{0,60}",?\s*$"""
+)
 NPM_SCRIPT = re.compile(
     r"(?:pre|post)?(?:test|lint|build|start|check|format|typecheck|ci|prepare|install|publish|version|coverage|e2e|unit|type)\b.*|.*:.*"
 )
@@ -112,25 +136,39 @@ OPEN_TABLES = re.compile(
     r"project(?:\.optional-dependencies)?|dependency-groups|tool\.poetry(?:\.group\.[\w-]{1,60})?\.(?:dev-)?dependencies|(?:dev-|build-)?dependencies(?:\.[\w-]{1,60})?"
 )
 REQUIREMENT = re.compile(
-    r"""^\s*["'][A-Za-z0-9][\w.\-\[\], ]{0,100}(?:[<>=!~]{1,3}[\w.*+,<>=!~ ]{1,80})?(?:;[^"']{0,100})?["'],?\s*(?:#.*)?$"""
+    r"""^\s*["'][A-Za-z0-9][\w.\-\[\], ]{0,100}(?:[<>=!~]{1,3}[\w.*+,<>=!~ ]{1,80})?"""
+    r"""(?:;[^"']{0,100})?["'],?\s*(?:#.*)?$"""
 )
 
 
 def manifest_objections(file: FileChange) -> Iterator[Objection]:
-    """A patch shows no more than a few lines of a manifest: what is not plainly a dependency counts as configuration."""
+    """A patch shows no more than a few lines of a manifest: what is not plainly a dependency counts
+    as configuration.
+    """
     name = PurePosixPath(file.path).name.casefold()
-    allowed = {"package.json": npm_allowed, "pyproject.toml": toml_allowed, "cargo.toml": toml_allowed}.get(name)
+    allowed = {
+        "package.json": npm_allowed,
+        "pyproject.toml": toml_allowed,
+        "cargo.toml": toml_allowed,
+    }.get(name)
     if allowed is None:
         return
     for hunk in file.hunks:
-        if (edit := next((e for e in hunk.edits if e.kind != " " and not allowed(e, hunk)), None)) is not None:
-            yield hard("runner-config", f"{file.path}:{edit.line} may configure how tests and checks are run")
+        if (
+            edit := next((e for e in hunk.edits if e.kind != " " and not allowed(e, hunk)), None)
+        ) is not None:
+            yield hard(
+                "runner-config",
+                f"{file.path}:{edit.line} may configure how tests and checks are run",
+            )
             return
 
 
 def npm_allowed(edit: Edit, hunk: Hunk) -> bool:
     found = NPM_VERSION.match(edit.plain)
-    return BRACKETS.match(edit.plain) is not None or (found is not None and not NPM_SCRIPT.fullmatch(found["key"]))
+    return BRACKETS.match(edit.plain) is not None or (
+        found is not None and not NPM_SCRIPT.fullmatch(found["key"])
+    )
 
 
 def toml_allowed(edit: Edit, hunk: Hunk) -> bool:
@@ -151,14 +189,32 @@ def table_of(edit: Edit, hunk: Hunk) -> str | None:
     return headers[-1]["name"].strip() if headers else None
 
 
-# ---------------------------------------------------------------- modules that hide others
-
-RUNNERS = frozenset({"pytest", "_pytest", "pluggy", "unittest", "nose", "coverage", "xdist", "hypothesis", "mock", "tox", "nox"})
+RUNNERS = frozenset(
+    {
+        "pytest",
+        "_pytest",
+        "pluggy",
+        "unittest",
+        "nose",
+        "coverage",
+        "xdist",
+        "hypothesis",
+        "mock",
+        "tox",
+        "nox",
+    }
+)
 
 
 def shadow_objections(file: FileChange) -> Iterator[Objection]:
-    """A new module beside the tests that has the name of the runner, or of what the runner imports, is imported in its place."""
-    if file.old is not None or file.new is None or not file.new.endswith((".py", ".pyi", ".so", ".pyd")):
+    """A new module beside the tests that has the name of the runner, or of what the runner imports,
+    is imported in its place.
+    """
+    if (
+        file.old is not None
+        or file.new is None
+        or not file.new.endswith((".py", ".pyi", ".so", ".pyd"))
+    ):
         return
     parts = [p.partition(".")[0].casefold() for p in file.new.split("/")]
     if parts[0] == "src" and len(parts) > 1:

@@ -1,7 +1,8 @@
-"""A unified diff as values. Strict on purpose: what is read here must be exactly what `git apply` would do.
+"""A unified diff as values. Strict on purpose: what is read here must be exactly what `git apply`
+would do.
 
-Two parsers that disagree are a way round a guard, so the whole patch is walked by a narrow grammar (git's own output,
-nothing between files) and unidiff has to count the same files and lines.
+Two parsers that disagree are a way round a guard, so the whole patch is walked by a narrow grammar
+(git's own output, nothing between files) and unidiff has to count the same files and lines.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One line of a hunk. `line` is its number in the new file (in the old one for a removed line), from 1."""
+    """One line of a hunk. `line` is its number in the new file (in the old one for a removed line),
+    from 1.
+    """
 
     kind: str
     """`+`, `-` or a space."""
@@ -34,7 +37,9 @@ class Edit:
 
     @property
     def plain(self) -> str:
-        """What patterns search: at most MAX_LINE characters, every run of blanks made one (else `\\s*x?\\s*` takes quadratic time)."""
+        """What patterns search: at most MAX_LINE characters, every run of blanks made one (else
+        `\\s*x?\\s*` takes quadratic time).
+        """
         return re.sub(r"[ \t\r\f\v]+", " ", self.text[:MAX_LINE])
 
 
@@ -45,7 +50,9 @@ class Hunk:
 
 @dataclass(frozen=True, kw_only=True)
 class FileChange:
-    """One file of a patch. Paths are as git stores them, without `a/` and `b/`; None where there is no such side."""
+    """One file of a patch. Paths are as git stores them, without `a/` and `b/`; None where there is
+    no such side.
+    """
 
     old: str | None
     new: str | None
@@ -80,9 +87,6 @@ def parse(patch: str) -> tuple[FileChange, ...]:
     if not any(f.binary for f in files):
         compare(files, patch)
     return files
-
-
-# ---------------------------------------------------------------- the walk
 
 
 @dataclass
@@ -143,7 +147,8 @@ def read_file(reader: Reader) -> FileChange:
 
 
 FACT = re.compile(
-    r"(?P<key>old mode|new mode|new file mode|deleted file mode|rename from|rename to|copy from|copy to"
+    r"(?P<key>old mode|new mode|new file mode|deleted file mode|rename from|rename to|copy"
+    r" from|copy to"
     r"|similarity index|dissimilarity index|index) (?P<value>.+)"
 )
 
@@ -185,12 +190,18 @@ def read_hunks(reader: Reader) -> Iterator[Hunk]:
         if matched is None:
             raise reader.wrong("the hunk above has no readable range")
         old, old_size, new, new_size = (1 if g is None else int(g) for g in matched.groups())
-        yield Hunk(edits=tuple(read_edits(reader, old=old, new=new, old_end=old + old_size, new_end=new + new_size)))
+        yield Hunk(
+            edits=tuple(
+                read_edits(reader, old=old, new=new, old_end=old + old_size, new_end=new + new_size)
+            )
+        )
 
 
 def read_edits(reader: Reader, *, old: int, new: int, old_end: int, new_end: int) -> Iterator[Edit]:
     while old < old_end or new < new_end:
-        line = reader.take() or " "  # some mailers strip the space of an empty context line; git reads it so too
+        line = (
+            reader.take() or " "
+        )  # some mailers strip the space of an empty context line; git reads it so too
         kind, text = line[0], line[1:]
         if kind == "\\":
             continue
@@ -204,9 +215,6 @@ def read_edits(reader: Reader, *, old: int, new: int, old_end: int, new_end: int
         reader.take()
 
 
-# ---------------------------------------------------------------- names and modes
-
-
 def change_of(header: Header, *, hunks: tuple[Hunk, ...], reader: Reader) -> FileChange:
     old, new = names_of(header, reader)
     facts = header.facts
@@ -216,15 +224,20 @@ def change_of(header: Header, *, hunks: tuple[Hunk, ...], reader: Reader) -> Fil
         raise reader.wrong("a file cannot be both new and deleted")
     mode = facts.get("index", "").partition(" ")[2]
     return FileChange(
-        old=None if created else old, new=None if deleted else new, binary=header.binary, hunks=hunks,
+        old=None if created else old,
+        new=None if deleted else new,
+        binary=header.binary,
+        hunks=hunks,
         old_mode=facts.get("old mode") or facts.get("deleted file mode") or mode,
         new_mode=facts.get("new mode") or facts.get("new file mode") or mode,
-    )  # fmt: skip
+    )
 
 
 def names_of(header: Header, reader: Reader) -> tuple[str, str]:
     """Old and new path; every line of the header that names them must agree."""
-    claims = [c for c in (plain_names(header, reader), moved_names(header, reader)) if c is not None]
+    claims = [
+        c for c in (plain_names(header, reader), moved_names(header, reader)) if c is not None
+    ]
     if header.names is not None:
         said = spelled_pairs(header.names)
         if not claims:
@@ -272,11 +285,15 @@ def unprefixed(name: str, prefix: str) -> str:
 
 
 def spelled_pairs(names: str) -> list[tuple[str, str]]:
-    """Every way to read `a/X b/Y`: unquoted names may hold spaces, so there can be more than one."""
+    """Every way to read `a/X b/Y`: unquoted names may hold spaces, so there can be more than
+    one.
+    """
     found = []
     for match in list(re.finditer(r' (?="?b/)', names))[:50]:
         try:
-            found.append((unprefixed(names[: match.start()], "a/"), unprefixed(names[match.end() :], "b/")))
+            found.append(
+                (unprefixed(names[: match.start()], "a/"), unprefixed(names[match.end() :], "b/"))
+            )
         except Unreadable:
             continue
     return found
@@ -293,7 +310,9 @@ def unquoted(name: str) -> str:
     inner = name[1:-1]
     if len(name) < 2 or not name.endswith('"') or re.search(r'["\\]', ESCAPE.sub("", inner)):
         raise Unreadable("a quoted file name is broken")
-    raw = ESCAPE.sub(lambda m: chr(ESCAPED[m[1]] if m[1] in ESCAPED else int(m[1], 8) & 0xFF), inner)
+    raw = ESCAPE.sub(
+        lambda m: chr(ESCAPED[m[1]] if m[1] in ESCAPED else int(m[1], 8) & 0xFF), inner
+    )
     try:
         return raw.encode("latin-1").decode()
     except UnicodeError as error:
@@ -303,7 +322,11 @@ def unquoted(name: str) -> str:
 def compare(files: Sequence[FileChange], patch: str) -> None:
     """Raises Unreadable where unidiff reads another patch."""
     try:
-        other = PatchSet(line + "\n" for line in patch.rstrip("\n").split("\n")) if patch.strip("\n") else PatchSet("")
+        other = (
+            PatchSet(line + "\n" for line in patch.rstrip("\n").split("\n"))
+            if patch.strip("\n")
+            else PatchSet("")
+        )
     except UnidiffParseError as error:
         raise Unreadable("it is no well-formed unified diff") from error
     if [(len(f.added), len(f.removed)) for f in files] != [(f.added, f.removed) for f in other]:

@@ -133,7 +133,9 @@ SKIPS = (
         where="anywhere",
         excuse="nothing",
     ),
-    rule("returns-early", "leaves a test early", r"^\s*return\s*;?\s*(?:#.*|//.*)?$", where="tests"),
+    rule(
+        "returns-early", "leaves a test early", r"^\s*return\s*;?\s*(?:#.*|//.*)?$", where="tests"
+    ),
 )
 
 CHEATS = (

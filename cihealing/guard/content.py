@@ -1,4 +1,6 @@
-"""Checks on a patch as a text: its size, markers of masked values, characters that cannot be seen."""
+"""Checks on a patch as a text: its size, markers of masked values, characters that cannot be
+seen.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,12 @@ from cihealing.guard.kinds import is_dependency, is_migration
 from cihealing.guard.objections import hard, soft
 
 MARKER = "[redacted:"
-# Zero width and bidi characters ("Trojan Source", CVE-2021-42574), tags, fillers, half surrogates; all controls but tab, CR and form feed.
+# Zero width and bidi characters ("Trojan Source", CVE-2021-42574), tags, fillers, half surrogates;
+# all controls but tab, CR and form feed.
 UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
-    # Some languages end a line at a lone CR (Python does): what follows is code in a line that shows as a remark.
+    # Some languages end a line at a lone CR (Python does): what follows is code in a line that
+    # shows as a remark.
     "|\r(?=.)"
 )
 
@@ -31,7 +35,9 @@ def size_objections(files: Sequence[FileChange], *, policy: Policy) -> Iterator[
     if len({p for f in files for p in f.paths}) > policy.max_patch_files:
         yield hard("too-many-files", f"{len(files)} files; policy allows {policy.max_patch_files}")
     if lines > policy.max_patch_lines:
-        yield hard("too-many-lines", f"{lines} changed lines; policy allows {policy.max_patch_lines}")
+        yield hard(
+            "too-many-lines", f"{lines} changed lines; policy allows {policy.max_patch_lines}"
+        )
     elif 2 * lines > policy.max_patch_lines:
         yield soft("many-lines", f"{lines} changed lines")
     if len({f.path for f in files}) != len(files):
@@ -41,11 +47,16 @@ def size_objections(files: Sequence[FileChange], *, policy: Policy) -> Iterator[
 def file_objections(file: FileChange) -> Iterator[Objection]:
     for edit in file.added:
         if MARKER in edit.text.casefold():
-            yield hard("redaction-marker", f"{file.path}:{edit.line} writes the marker of a masked value into the file")
+            yield hard(
+                "redaction-marker",
+                f"{file.path}:{edit.line} writes the marker of a masked value into the file",
+            )
             break
     for edit in file.added:
         if UNSEEN.search(edit.text):
-            yield hard("unseen-characters", f"{file.path}:{edit.line} holds characters that cannot be seen")
+            yield hard(
+                "unseen-characters", f"{file.path}:{edit.line} holds characters that cannot be seen"
+            )
             break
     if is_dependency(file.path):
         yield soft("dependency", f"{file.path} names what is installed")

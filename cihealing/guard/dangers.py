@@ -1,4 +1,6 @@
-"""Lines that do what no fix needs: a table of patterns. A hard one ends the attempt, a soft one needs a person."""
+"""Lines that do what no fix needs: a table of patterns. A hard one ends the attempt, a soft one
+needs a person.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ EXFILTRATES = (
         "shows or sends what only this machine should know",
         SHOWN_OR_SENT + r".{0,120}" + WHOLE_ENVIRONMENT,
         WHOLE_ENVIRONMENT + r".{0,120}" + SHOWN_OR_SENT,
-        r"\b(?:gethostbyname|getaddrinfo|urlopen|requests\.\w+|httpx\.\w+|fetch|axios\S{0,8})\s*\(.{0,120}" + SENSITIVE,
+        r"\b(?:gethostbyname|getaddrinfo|urlopen|requests\.\w+|httpx\.\w+|fetch|axios\S{0,8})\s*\(.{0,120}"
+        + SENSITIVE,
         r"(?:^|[;&|]\s*)(?:printenv|export\s+-p|declare\s+-x)\b|(?:^|[;&]\s*)(?:env|set)\s*(?:\||>)",
         r"/dev/(?:tcp|udp)/|\bn(?:c|cat|etcat)\s+.{0,60}-\w*[ec]\b|\bbash\s+-i\b",
         r"\b(?:curl|wget|fetch)\b[^|\n]{0,300}\|\s*(?:sudo\s+)?(?:ba|z|da|k)?sh\b",
@@ -81,7 +84,12 @@ OBFUSCATED = (
         r"\bchr\s*\(.{0,30}\bfor\b|\bfromCharCode\s*\(",
         is_hard=False,
     ),
-    rule("far-right", "goes on far to the right, where nobody looks", r"\S[ \t]{120,}\S|^[ \t]{250,}\S", raw=True),
+    rule(
+        "far-right",
+        "goes on far to the right, where nobody looks",
+        r"\S[ \t]{120,}\S|^[ \t]{250,}\S",
+        raw=True,
+    ),
     rule(
         "homoglyph",
         "mixes letters of two scripts that look alike",
@@ -167,7 +175,14 @@ POWERS = (
         suffixes=(*PYTHON, *SCRIPT),
         is_hard=False,
     ),
-    rule("waits", "waits or tries again", r"\bsleep\s*\(", r"\bretry|\bretries\b", r"\bsetTimeout\s*\(", is_hard=False),
+    rule(
+        "waits",
+        "waits or tries again",
+        r"\bsleep\s*\(",
+        r"\bretry|\bretries\b",
+        r"\bsetTimeout\s*\(",
+        is_hard=False,
+    ),
 )
 
 RULES = (*SECRETS, *EXFILTRATES, *OBFUSCATED, *INSECURE, *DESTROYS, *POWERS)

@@ -53,13 +53,17 @@ DEPENDENCY_FILES = (
     "docker-compose.yml",
     "compose.yaml",
 )
-REQUIREMENTS = re.compile(r"(^|/)((requirements|constraints)[^/]*\.(txt|in)|requirements/[^/]*\.(txt|in|lock)|[^/]*\.(csproj|gemspec))$")
+REQUIREMENTS = re.compile(
+    r"(^|/)((requirements|constraints)[^/]*\.(txt|in)|requirements/[^/]*\.(txt|in|lock)|[^/]*\.(csproj|gemspec))$"
+)
 MIGRATION = re.compile(r"(^|/)(migrations?|migrate|alembic|flyway)/|(^|/)schema\.(rb|sql)$")
 
 
 def is_test(path: str) -> bool:
     folded = path.casefold()
-    return bool(TEST_DIRECTORY.search(folded) or TEST_NAME.search(folded) or TEST_CLASS.search(path))
+    return bool(
+        TEST_DIRECTORY.search(folded) or TEST_NAME.search(folded) or TEST_CLASS.search(path)
+    )
 
 
 def is_prose(path: str) -> bool:

@@ -23,7 +23,9 @@ Excuse = Literal["nothing", "moved line", "same match"]
 
 @dataclass(frozen=True, kw_only=True)
 class LineRule:
-    """An added line that matches is objected to, unless `excuse` says that the patch took the same away elsewhere in the file."""
+    """An added line that matches is objected to, unless `excuse` says that the patch took the same
+    away elsewhere in the file.
+    """
 
     name: str
     says: str
@@ -38,18 +40,42 @@ class LineRule:
 
 
 def rule(name: str, says: str, *patterns: str, **options: object) -> LineRule:
-    return LineRule(name=name, says=says, pattern=re.compile("|".join(f"(?:{p})" for p in patterns)), **options)  # type: ignore[arg-type] # pragma: no mutate
+    return LineRule(
+        name=name, says=says, pattern=re.compile("|".join(f"(?:{p})" for p in patterns)), **options
+    )  # type: ignore[arg-type] # pragma: no mutate
 
 
 PYTHON = (".py", ".pyi", ".pyx", ".ipynb")
 SCRIPT = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".mts", ".cts", ".vue", ".svelte")
 JVM = (".java", ".kt", ".kts", ".scala", ".groovy")
 RUBY = (".rb", ".rake")
-OTHERS = (".php", ".cs", ".fs", ".vb", ".cc", ".cpp", ".cxx", ".c", ".h", ".swift", ".m", ".exs", ".ex", ".dart")
+OTHERS = (
+    ".php",
+    ".cs",
+    ".fs",
+    ".vb",
+    ".cc",
+    ".cpp",
+    ".cxx",
+    ".c",
+    ".h",
+    ".swift",
+    ".m",
+    ".exs",
+    ".ex",
+    ".dart",
+)
 
 
 def check(files: Iterable[FileChange], rules: Sequence[LineRule]) -> list[Objection]:
-    return [o for f in files for o in (*length_objections(f), *(o for r in rules if applies(r, f.path) for o in rule_objections(r, f)))]
+    return [
+        o
+        for f in files
+        for o in (
+            *length_objections(f),
+            *(o for r in rules if applies(r, f.path) for o in rule_objections(r, f)),
+        )
+    ]
 
 
 def applies(rule: LineRule, path: str) -> bool:
@@ -92,5 +118,9 @@ def key(rule: LineRule, edit: Edit) -> str | None:
 def length_objections(file: FileChange) -> Iterator[Objection]:
     for edit in file.added:
         if len(edit.text) > MAX_LINE:
-            yield hard("long-line", f"{file.path}:{edit.line} is longer than {MAX_LINE} characters: nobody can review it")
+            yield hard(
+                "long-line",
+                f"{file.path}:{edit.line} is longer than {MAX_LINE} characters: nobody can"
+                " review it",
+            )
             return

@@ -1,4 +1,6 @@
-"""How the checks word an objection: one line, no control characters, never the whole of a hostile value."""
+"""How the checks word an objection: one line, no control characters, never the whole of a hostile
+value.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Where a patch may write, and as what. The forge asks again about the tree that git really built."""
+"""Where a patch may write, and as what. The forge asks again about the tree that git really
+built.
+"""
 
 from __future__ import annotations
 
@@ -113,7 +115,9 @@ RUNNER_FILES = (
     "runtests.*",
     "run_tests.*",
 )
-"""What decides which tests run and what their result is. Matched on the file's name in lower case, at any depth."""
+"""What decides which tests run and what their result is. Matched on the file's name in lower case,
+at any depth.
+"""
 
 CHECKER_FILES = (
     "ruff.toml",
@@ -245,10 +249,23 @@ BUILD_FILES = (
 """What is run when the project is built or installed."""
 
 INFRASTRUCTURE = (
-    "**/*.tf", "**/*.tfvars", "**/k8s/**", "**/kubernetes/**", "**/charts/**", "**/helm/**", "**/ansible/**", "**/deploy/**",
+    "**/*.tf",
+    "**/*.tfvars",
+    "**/k8s/**",
+    "**/kubernetes/**",
+    "**/charts/**",
+    "**/helm/**",
+    "**/ansible/**",
+    "**/deploy/**",
     "**/docker-compose*.y*ml",
-    "**/compose*.y*ml", "**/kustomization.y*ml", "**/playbook*.y*ml", "**/*.nomad", "**/procfile", "**/serverless.y*ml", "**/nginx*.conf",
-)  # fmt: skip
+    "**/compose*.y*ml",
+    "**/kustomization.y*ml",
+    "**/playbook*.y*ml",
+    "**/*.nomad",
+    "**/procfile",
+    "**/serverless.y*ml",
+    "**/nginx*.conf",
+)
 """What is deployed, and how."""
 
 SECURITY_CODE = re.compile(
@@ -260,7 +277,9 @@ GIT_FILES = (".gitattributes", ".gitmodules", ".gitignore", ".gitconfig", ".lfsc
 
 
 def check(files: Iterable[FileChange], *, policy: Policy) -> list[Objection]:
-    """Everything that is wrong with the paths, kinds and modes of a change, whatever its lines say."""
+    """Everything that is wrong with the paths, kinds and modes of a change, whatever its lines
+    say.
+    """
     return [o for f in files for o in (*path_objections(f, policy=policy), *mode_objections(f))]
 
 
@@ -284,7 +303,9 @@ def person_objections(file: FileChange) -> Iterator[Objection]:
     name = PurePosixPath(file.path).name
     if any(glob_matches(g, name) for g in BUILD_FILES):
         if file.old is None:
-            yield hard("build-code", f"{file.path} is new, and run when the project is built or installed")
+            yield hard(
+                "build-code", f"{file.path} is new, and run when the project is built or installed"
+            )
         else:
             yield soft("build-code", f"{file.path} is run when the project is built or installed")
     if any(glob_matches(g, file.path) for g in INFRASTRUCTURE):
@@ -308,13 +329,19 @@ def outside(path: str) -> str | None:
 
 
 def is_git(part: str) -> bool:
-    """`.git` as any file system may spell it. Source: git's own verify_path (HFS+ ignores, NTFS short names)."""
+    """`.git` as any file system may spell it. Source: git's own verify_path (HFS+ ignores, NTFS
+    short names).
+    """
     return re.fullmatch(r"\.git|git~[0-9]+", part.casefold().split(":")[0].rstrip(" .")) is not None
 
 
 def configures(path: str) -> str | None:
     name = PurePosixPath(path).name.casefold()
-    for what, globs in (("the test runner", RUNNER_FILES), ("the checks", CHECKER_FILES), ("git", GIT_FILES)):
+    for what, globs in (
+        ("the test runner", RUNNER_FILES),
+        ("the checks", CHECKER_FILES),
+        ("git", GIT_FILES),
+    ):
         if any(glob_matches(g, name) for g in globs):
             return what
     if re.search(r"(^|/)(\.cargo|\.husky|\.config)/", path.casefold()):
@@ -339,7 +366,9 @@ def mode_objections(file: FileChange) -> Iterator[Objection]:
 
 
 def glob_matches(glob: str, path: str) -> bool:
-    """`*` stays within a directory, `**/` is any number of them, a trailing `/**` is everything below; case is ignored."""
+    """`*` stays within a directory, `**/` is any number of them, a trailing `/**` is everything
+    below; case is ignored.
+    """
     return glob_pattern(glob.casefold()).fullmatch(path.casefold()) is not None
 
 

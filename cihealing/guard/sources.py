@@ -1,4 +1,6 @@
-"""Where a dependency comes from: another index, a URL, a repository or the disk is no version bump."""
+"""Where a dependency comes from: another index, a URL, a repository or the disk is no version
+bump.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,34 @@ from cihealing.guard.objections import hard
 
 REGISTRIES = frozenset(
     {
-        "pypi.org", "files.pythonhosted.org",
-        "registry.npmjs.org", "registry.yarnpkg.com", "npm.pkg.github.com",
-        "crates.io", "static.crates.io", "index.crates.io",
-        "proxy.golang.org", "sum.golang.org",
+        "pypi.org",
+        "files.pythonhosted.org",
+        "registry.npmjs.org",
+        "registry.yarnpkg.com",
+        "npm.pkg.github.com",
+        "crates.io",
+        "static.crates.io",
+        "index.crates.io",
+        "proxy.golang.org",
+        "sum.golang.org",
         "rubygems.org",
-        "repo.maven.apache.org", "repo1.maven.org", "plugins.gradle.org", "services.gradle.org", "dl.google.com",
-        "packagist.org", "repo.packagist.org", "api.github.com",
-        "api.nuget.org", "pub.dev", "hex.pm", "repo.hex.pm",
+        "repo.maven.apache.org",
+        "repo1.maven.org",
+        "plugins.gradle.org",
+        "services.gradle.org",
+        "dl.google.com",
+        "packagist.org",
+        "repo.packagist.org",
+        "api.github.com",
+        "api.nuget.org",
+        "pub.dev",
+        "hex.pm",
+        "repo.hex.pm",
     }
-)  # fmt: skip
-"""Hosts of the public package registries. Source: each package manager's own documentation of its default."""
+)
+"""Hosts of the public package registries. Source: each package manager's own documentation of its
+default.
+"""
 
 ELSEWHERE = re.compile(
     r"(?:^|\s)(?:-i|--index-url|--extra-index-url|-f|--find-links|--trusted-host)[\s=]"
@@ -45,14 +64,21 @@ def objections(file: FileChange) -> Iterator[Objection]:
     known = {e.text.strip() for e in file.removed}
     for edit in file.added:
         if edit.text.strip() not in known and ELSEWHERE.search(edit.plain):
-            yield hard("dependency-source", f"{file.path}:{edit.line} takes a dependency from somewhere else than a registry")
+            yield hard(
+                "dependency-source",
+                f"{file.path}:{edit.line} takes a dependency from somewhere else than a registry",
+            )
             return
     if (found := next(other_hosts(file), None)) is not None:
-        yield hard("dependency-source", f"{file.path}:{found[0].line} takes a dependency from {found[1]}")
+        yield hard(
+            "dependency-source", f"{file.path}:{found[0].line} takes a dependency from {found[1]}"
+        )
 
 
 def other_hosts(file: FileChange) -> Iterator[tuple[Edit, str]]:
-    """Added hosts that are neither a public registry nor used before in the lines that go; never unencrypted."""
+    """Added hosts that are neither a public registry nor used before in the lines that go; never
+    unencrypted.
+    """
     before = {host for e in file.removed for host, _ in hosts(e.plain)}
     for edit in file.added:
         for host, scheme in hosts(edit.plain):

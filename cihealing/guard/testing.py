@@ -13,7 +13,8 @@ from cihealing.guard.objections import hard, soft
 
 DEFINITION = re.compile(
     r"^\s*(?:async\s+)?def\s+(?P<py>test\w*)|^\s*class\s+(?P<cls>Test\w*)|^func\s+(?:\([^)]{0,100}\)\s*)?(?P<go>(?:Test|Benchmark|Fuzz|Example)\w*)"
-    r"|^\s*(?:it|test|describe|context|specify|scenario)(?:\.\w+)?\s*[( ]\s*(?P<title>[\"'`].{0,200}?[\"'`])"
+    r"|^\s*(?:it|test|describe|context|specify|scenario)(?:\.\w+)?\s*[("
+    r" ]\s*(?P<title>[\"'`].{0,200}?[\"'`])"
     r"|^\s*(?P<mark>@(?:Test|ParameterizedTest|RepeatedTest)\b|#\[(?:\w+::)?test\]|\[(?:Fact|Theory|Test|TestMethod)\b)"
     r"|^\s*(?:public\s+)?function\s+(?P<php>test\w*)|^\s*(?P<gtest>TEST(?:_F|_P)?\s*\([^)]{0,200}\))"
 )
@@ -29,17 +30,36 @@ def check(files: Sequence[FileChange]) -> list[Objection]:
     return [*found, *only_expectations(files, found)]
 
 
-def only_expectations(files: Sequence[FileChange], found: Iterable[Objection]) -> Iterator[Objection]:
+def only_expectations(
+    files: Sequence[FileChange], found: Iterable[Objection]
+) -> Iterator[Objection]:
     """Whoever changes nothing but what tests expect makes them say what is, not what should be."""
     tests_alone = all(is_test(path) for file in files for path in file.paths)
     if tests_alone and any(o.rule == "changes-assert" for o in found):
-        yield hard("only-expectations", "it changes what tests expect and nothing of what they test")
+        yield hard(
+            "only-expectations", "it changes what tests expect and nothing of what they test"
+        )
 
 
 LITERALS = re.compile(
     r"""(?<![\w.])-?\d[\w.]*|"[^"\n]{0,200}"|'[^'\n]{0,200}'|`[^`\n]{0,200}`|\b(?:True|False|None|true|false|null|nil)\b"""
 )
-DATA = (".snap", ".json", ".yaml", ".yml", ".txt", ".csv", ".xml", ".golden", ".out", ".expected", ".approved", ".html", ".ambr", ".toml")
+DATA = (
+    ".snap",
+    ".json",
+    ".yaml",
+    ".yml",
+    ".txt",
+    ".csv",
+    ".xml",
+    ".golden",
+    ".out",
+    ".expected",
+    ".approved",
+    ".html",
+    ".ambr",
+    ".toml",
+)
 BRINGS_IN = re.compile(r"^\s*(?:import|from|use|using|require|#include|package)\b|\brequire\(")
 
 
@@ -49,7 +69,10 @@ def other_values(file: FileChange) -> bool:
         return False
     if file.path.casefold().endswith(DATA):
         return bool(file.removed) and bool(file.added)
-    gone, come = Counter(e.plain.strip() for e in file.removed), Counter(e.plain.strip() for e in file.added)
+    gone, come = (
+        Counter(e.plain.strip() for e in file.removed),
+        Counter(e.plain.strip() for e in file.added),
+    )
     return bool(skeletons(gone - come) & skeletons(come - gone))
 
 
@@ -66,7 +89,10 @@ def objections(file: FileChange) -> Iterator[Objection]:
     if file.new is None:
         yield hard("deletes-test", f"{file.path} is a test file and would be deleted")
     elif file.old is not None and file.old != file.new:
-        yield hard("renames-test", f"{file.old} would become {file.new}: a renamed test may no longer be found")
+        yield hard(
+            "renames-test",
+            f"{file.old} would become {file.new}: a renamed test may no longer be found",
+        )
     yield from weaker_claims(file)
     yield soft("touches-tests", f"{file.path} belongs to the tests")
 
@@ -90,42 +116,66 @@ def weaker_claims(file: FileChange) -> Iterator[Objection]:
     elif before - after or other_values(file):
         yield soft("changes-assert", f"{file.path} would expect something else than before")
     yield from unreached(file)
-    if file.old is not None and (empty := next((e for e in file.added if EMPTY.match(e.text)), None)) is not None:
+    if (
+        file.old is not None
+        and (empty := next((e for e in file.added if EMPTY.match(e.text)), None)) is not None
+    ):
         yield hard("empties-test", f"{file.path}:{empty.line} empties the body of a test")
 
 
 def claims(edits: Iterable[Edit]) -> Counter[str]:
-    return Counter(e.text.strip() for e in edits if CLAIM.search(e.plain) and not REMARK.match(e.plain))
+    return Counter(
+        e.text.strip() for e in edits if CLAIM.search(e.plain) and not REMARK.match(e.plain)
+    )
 
 
-# ---------------------------------------------------------------- tests that are there and do not run
+# run
 
 REMARK = re.compile(r"^\s*(?:#(?!\s*!?\[)|//|\*|--\s)")
-GUARDED = re.compile(r"^\s*\}?\s*(?:if|elif|else|unless|while|for|with\s+(?:contextlib\.)?suppress|try|catch|except)\b")
+GUARDED = re.compile(
+    r"^\s*\}?\s*(?:if|elif|else|unless|while|for|with\s+(?:contextlib\.)?suppress|try|catch|except)\b"
+)
 TEST_FUNCTION = re.compile(r"^\s*(?:async\s+)?def\s+(?P<name>\w+)")
 YIELDS = re.compile(r"^\s*(?:\w+\s*=\s*)?yield\b")
 OPENS = re.compile(r"^\s*(?:[\"']{3}|/\*|=begin\b|#\s*if\s+0\b|if\s*\(?\s*(?:false|0)\b)")
 
 
 def unreached(file: FileChange) -> Iterator[Objection]:
-    """What was asserted stands under a new condition, in a comment, or in a function that only waits to be asked for its values."""
+    """What was asserted stands under a new condition, in a comment, or in a function that only
+    waits to be asked for its values.
+    """
     for hunk in file.hunks:
         if (edit := next(conditional(hunk), None)) is not None:
-            yield hard("weakens-assert", f"{file.path}:{edit.line} would assert only under a condition")
+            yield hard(
+                "weakens-assert", f"{file.path}:{edit.line} would assert only under a condition"
+            )
         if (edit := next(shut_in(hunk), None)) is not None:
-            yield hard("deletes-test", f"{file.path}:{edit.line} shuts tests into a comment or a branch that never runs")
+            yield hard(
+                "deletes-test",
+                f"{file.path}:{edit.line} shuts tests into a comment or a branch that never runs",
+            )
         if (edit := next(yielding(hunk), None)) is not None:
-            yield hard("skips-test", f"{file.path}:{edit.line} makes a test a generator: it is never run")
+            yield hard(
+                "skips-test", f"{file.path}:{edit.line} makes a test a generator: it is never run"
+            )
 
 
 def conditional(hunk: Hunk) -> Iterator[Edit]:
     """A claim moved to the right below an added condition."""
-    depths = {e.text.strip(): indent(e.text) for e in hunk.edits if e.kind == "-" and CLAIM.search(e.plain)}
+    depths = {
+        e.text.strip(): indent(e.text)
+        for e in hunk.edits
+        if e.kind == "-" and CLAIM.search(e.plain)
+    }
     condition: Edit | None = None
     for edit in hunk.edits:
         if edit.kind == "+" and GUARDED.match(edit.plain):
             condition = edit
-        elif edit.kind == "+" and condition is not None and indent(edit.text) > depths.get(edit.text.strip(), 10**6):
+        elif (
+            edit.kind == "+"
+            and condition is not None
+            and indent(edit.text) > depths.get(edit.text.strip(), 10**6)
+        ):
             yield condition
 
 
@@ -135,7 +185,11 @@ def shut_in(hunk: Hunk) -> Iterator[Edit]:
     for edit in hunk.edits:
         if edit.kind == "+" and OPENS.match(edit.plain):
             opened = None if opened is not None else edit
-        elif edit.kind == " " and opened is not None and (CLAIM.search(edit.plain) or DEFINITION.search(edit.plain)):
+        elif (
+            edit.kind == " "
+            and opened is not None
+            and (CLAIM.search(edit.plain) or DEFINITION.search(edit.plain))
+        ):
             yield opened
 
 

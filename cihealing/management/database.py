@@ -1,4 +1,6 @@
-"""What the commands over the database share: a clear word where there is none, runs by a short id, and who is asking."""
+"""What the commands over the database share: a clear word where there is none, runs by a short id,
+and who is asking.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,18 @@ SHORTEST = 6
 
 
 class DatabaseCommand(BaseCommand):
-    """A command over the service's database. It makes none: an empty one would only hide that the wrong one was named."""
+    """A command over the service's database. It makes none: an empty one would only hide that the
+    wrong one was named.
+    """
 
     requires_system_checks = []
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.add_argument("--data", help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)")
+        parser.add_argument(
+            "--data",
+            help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)",
+        )
         return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -35,27 +42,46 @@ class DatabaseCommand(BaseCommand):
         try:
             return super().execute(*args, **options)
         except DatabaseError as error:
-            raise CommandError(f"the database could not be asked: {str(error).splitlines()[0]}. {ADVICE}") from error
+            raise CommandError(
+                f"the database could not be asked: {str(error).splitlines()[0]}. {ADVICE}"
+            ) from error
 
 
-ADVICE = "Is it the service's own (CI_HEALING_DATA_DIR, DATABASE_URL), and migrated (`cihealing up`, `cihealing migrate`)?"
+ADVICE = (
+    "Is it the service's own (CI_HEALING_DATA_DIR, DATABASE_URL), and migrated (`cihealing up`,"
+    " `cihealing migrate`)?"
+)
 
 
 def require_database() -> None:
     """Raises CommandError where SQLite's file is not there: connecting would make it."""
     name = str(connection.settings_dict["NAME"])
     if connection.vendor == "sqlite" and not name.startswith("file:") and not Path(name).exists():
-        raise CommandError(f"there is no database in {settings.CI_HEALING['DATA_DIR']}: `cihealing up` makes one. {ADVICE}")
+        raise CommandError(
+            f"there is no database in {settings.CI_HEALING['DATA_DIR']}: `cihealing up` makes one."
+            f" {ADVICE}"
+        )
 
 
 def run_named(text: str) -> UUID:
     """The run with this id, or with the one id that begins so. Raises CommandError."""
     digits = text.strip().lower().replace("-", "")
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},32}}", digits):
-        raise CommandError(f"{text[:80]!r} is no id of a run: give it, or its first {SHORTEST} digits or more", returncode=MISUSED)
-    found = list(Run.objects.filter(id__gte=_padded(digits, "0"), id__lte=_padded(digits, "f")).values_list("id", flat=True)[:2])
+        raise CommandError(
+            f"{text[:80]!r} is no id of a run: give it, or its first {SHORTEST} digits or more",
+            returncode=MISUSED,
+        )
+    found = list(
+        Run.objects.filter(id__gte=_padded(digits, "0"), id__lte=_padded(digits, "f")).values_list(
+            "id", flat=True
+        )[:2]
+    )
     if len(found) != 1:
-        raise CommandError(f"no run's id begins with {text}" if not found else f"several runs' ids begin with {text}: give more of it")
+        raise CommandError(
+            f"no run's id begins with {text}"
+            if not found
+            else f"several runs' ids begin with {text}: give more of it"
+        )
     return found[0]
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """`state` is `ok`, `note` (works, but look) or `bad`; `told` says what to do where there is something to do."""
+    """`state` is `ok`, `note` (works, but look) or `bad`; `told` says what to do where there is
+    something to do.
+    """
 
     subject: str
     state: str

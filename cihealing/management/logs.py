@@ -1,4 +1,6 @@
-"""Logs as commands are given them: a file, standard input, gzip, GitHub's log archive. Read in pieces, and no further than a bound."""
+"""Logs as commands are given them: a file, standard input, gzip, GitHub's log archive. Read in
+pieces, and no further than a bound.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from cihealing.reading.bounded import NO_END, Bound
 
 PIECE = 1 << 20
 MAX_SIZE, MAX_SECONDS = 1 << 30, 20.0
-"""Bytes unpacked, and seconds of this process's own work (waiting for a pipe is none), of one file given."""
+"""Bytes unpacked, and seconds of this process's own work (waiting for a pipe is none), of one file
+given.
+"""
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 JOB = re.compile(r"-?\d+_(?P<job>[^/]+)\.txt$")
 STEP = re.compile(r"(?P<job>.+)/(?P<position>\d+)_[^/]+\.txt$")
@@ -30,7 +34,9 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One log. `size` in bytes as stored, 0 where it is not known. All logs of one file share its bound."""
+    """One log. `size` in bytes as stored, 0 where it is not known. All logs of one file share its
+    bound.
+    """
 
     name: str
     size: int
@@ -61,7 +67,14 @@ def sources(path: str, within: Bound | None = None) -> list[Source]:
     except (OSError, zipfile.BadZipFile) as error:
         raise Unreadable(f"Cannot read {path}: {reason(error)}") from error
     packed = start.startswith(GZIP)
-    return [Source(path, size, lambda: guarded(path, lambda stack: [stack.enter_context(opened(path, packed=packed))]), within)]
+    return [
+        Source(
+            path,
+            size,
+            lambda: guarded(path, lambda stack: [stack.enter_context(opened(path, packed=packed))]),
+            within,
+        )
+    ]
 
 
 def opened(path: str, *, packed: bool) -> IO[bytes]:
@@ -69,11 +82,15 @@ def opened(path: str, *, packed: bool) -> IO[bytes]:
 
 
 def archived(path: str, within: Bound) -> list[Source]:
-    """GitHub writes a file for each job and, in a folder of its name, one for each step: they count where the job's own is missing."""
+    """GitHub writes a file for each job and, in a folder of its name, one for each step: they count
+    where the job's own is missing.
+    """
     with zipfile.ZipFile(path) as archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
         sizes = {info.filename: info.compress_size for info in archive.infolist()}
-    jobs: dict[str, list[str]] = {match["job"]: [name] for name in names if (match := JOB.match(name))}
+    jobs: dict[str, list[str]] = {
+        match["job"]: [name] for name in names if (match := JOB.match(name))
+    }
     steps: dict[str, list[tuple[int, str]]] = {}
     for name in names:
         if (step := STEP.match(name)) and step["job"] not in jobs:
@@ -82,7 +99,10 @@ def archived(path: str, within: Bound) -> list[Source]:
     jobs = jobs or {name: [name] for name in names if name.endswith((".txt", ".log"))}
     if not jobs:
         raise Unreadable(f"Cannot read {path}: there is no log in this archive")
-    return [Source(f"{path}:{job}", sum(sizes[p] for p in parts), members(path, parts), within) for job, parts in jobs.items()]
+    return [
+        Source(f"{path}:{job}", sum(sizes[p] for p in parts), members(path, parts), within)
+        for job, parts in jobs.items()
+    ]
 
 
 def members(path: str, names: list[str]) -> Callable[[], Iterator[bytes]]:
@@ -93,12 +113,21 @@ def members(path: str, names: list[str]) -> Callable[[], Iterator[bytes]]:
     return lambda: guarded(path, files)
 
 
-def guarded(path: str, files: Callable[[ExitStack], Iterator[IO[bytes]] | list[IO[bytes]]]) -> Iterator[bytes]:
+def guarded(
+    path: str, files: Callable[[ExitStack], Iterator[IO[bytes]] | list[IO[bytes]]]
+) -> Iterator[bytes]:
     try:
         with ExitStack() as stack:
             for file in files(stack):
                 yield from read_in_pieces(file)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        zipfile.BadZipFile,
+        RuntimeError,
+        NotImplementedError,
+    ) as error:
         raise Unreadable(f"Cannot read {path}: {reason(error)}") from error
 
 

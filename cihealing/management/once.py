@@ -1,4 +1,6 @@
-"""A web server for one answer: a page whose form leads to another site, and the address that site sends the browser back to."""
+"""A web server for one answer: a page whose form leads to another site, and the address that site
+sends the browser back to.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>cihealing</title><link rel="icon" href="data:,">
+HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>cihealing</title>
+<link rel="icon" href="data:,">
+"""
+PAGE = f"""{HEAD}
 <body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 3rem auto; padding: 0 1rem">
-<h1>Connect cihealing to GitHub</h1><p>GitHub shows the App before it makes it. It asks for:</p><ul>{reasons}</ul>
-<form method="post" action="{action}"><input type="hidden" name="manifest" value="{manifest}"><button>Go on at GitHub</button></form>"""
-DONE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>cihealing</title><link rel="icon" href="data:,">
-<body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 3rem auto"><h1>{said}</h1><p>Go back to the terminal.</p>"""
+<h1>Connect cihealing to GitHub</h1>
+<p>GitHub shows the App before it makes it. It asks for:</p><ul>{{reasons}}</ul>
+<form method="post" action="{{action}}"><input type="hidden" name="manifest" value="{{manifest}}">
+<button>Go on at GitHub</button></form>"""
+DONE = f"""{HEAD}<body style="font: 16px/1.5 system-ui; max-width: 40rem; margin: 3rem auto">
+<h1>{{said}}</h1><p>Go back to the terminal.</p>"""
 
 
 class Once:
@@ -38,10 +45,17 @@ class Once:
         return f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def ask(self, manifest: Mapping[str, Any], *, action: str, reasons: Mapping[str, str]) -> None:
-        items = "".join(f"<li><b>{html.escape(name)}</b>: {html.escape(reason)}</li>" for name, reason in reasons.items())
-        filled = PAGE.format(reasons=items, action=html.escape(action), manifest=html.escape(json.dumps(manifest)))
+        items = "".join(
+            f"<li><b>{html.escape(name)}</b>: {html.escape(reason)}</li>"
+            for name, reason in reasons.items()
+        )
+        filled = PAGE.format(
+            reasons=items, action=html.escape(action), manifest=html.escape(json.dumps(manifest))
+        )
         self.page = filled.encode()
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+        ).start()
 
     def wait(self, seconds: float) -> str:
         """The code; empty where none came in time. The server is gone afterwards."""
@@ -56,7 +70,11 @@ class Once:
         given = parse_qs(query)
         state, code = given.get("state", [""])[0], given.get("code", [""])[0]
         with self.lock:
-            if self.code or not code or not hmac.compare_digest(state.encode(), self.state.encode()):
+            if (
+                self.code
+                or not code
+                or not hmac.compare_digest(state.encode(), self.state.encode())
+            ):
                 return ""
             self.code = code
         self.arrived.set()

@@ -1,4 +1,6 @@
-"""What commands print for people. Text from logs, branches and notes is data: it must not be able to paint the terminal."""
+"""What commands print for people. Text from logs, branches and notes is data: it must not be able
+to paint the terminal.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,17 @@ WIDTH = 160
 """Columns where output is no terminal: a file or a pipe has room."""
 
 COLOURS = {
-    "queued": "cyan", "running": "cyan", "fixed": "bold green", "resolved": "green", "escalated": "bold red", "aborted": "dim",
-    "green": "green", "red": "red", "unavailable": "yellow", "timed_out": "yellow",
-}  # fmt: skip
+    "queued": "cyan",
+    "running": "cyan",
+    "fixed": "bold green",
+    "resolved": "green",
+    "escalated": "bold red",
+    "aborted": "dim",
+    "green": "green",
+    "red": "red",
+    "unavailable": "yellow",
+    "timed_out": "yellow",
+}
 """By status of a run or colour of a command."""
 
 
@@ -24,7 +34,9 @@ def console(file: Any, *, no_color: bool = False) -> Console:
     from rich.console import Console
 
     width = None if file.isatty() else max(WIDTH, shutil.get_terminal_size().columns)
-    return Console(file=cast("IO[str]", file), highlight=False, no_color=no_color or None, width=width)
+    return Console(
+        file=cast("IO[str]", file), highlight=False, no_color=no_color or None, width=width
+    )
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,6 @@
-"""Remediation by failure class, as data: one file a class, each a tuple of step names of `domain.plan`."""
+"""Remediation by failure class, as data: one file a class, each a tuple of step names of
+`domain.plan`.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,3 @@
-"""PostgreSQL as Django has it, over a pool that does not make callers wait for a server that is not there."""
+"""PostgreSQL as Django has it, over a pool that does not make callers wait for a server that is not
+there.
+"""

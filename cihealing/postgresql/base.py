@@ -21,7 +21,9 @@ from cihealing.circuit import Circuit
 from cihealing.outages import met
 
 IMPATIENT = 0.25
-"""Seconds a caller waits for a free connection until it is looked whether the server is there at all."""
+"""Seconds a caller waits for a free connection until it is looked whether the server is there at
+all.
+"""
 CONNECTING = 2
 """Seconds a server may take to let us in (libpq takes no less)."""
 
@@ -67,14 +69,18 @@ class Pool(ConnectionPool[Any]):
             raise
 
     def hang_up(self) -> None:
-        """End every connection from our side: who waits for an answer that will not come is told so."""
+        """End every connection from our side: who waits for an answer that will not come is told
+        so.
+        """
         for connection in list(self.made):
             with suppress(OSError, psycopg.Error):
                 shut(connection.fileno())
 
 
 def hung_up(connection: Any) -> bool:
-    """Whether the server ended an idle connection: it has something to read, which nobody asked for. Costs no round trip."""
+    """Whether the server ended an idle connection: it has something to read, which nobody asked
+    for. Costs no round trip.
+    """
     poll = select.poll()
     try:
         poll.register(connection.fileno(), select.POLLIN)
@@ -110,23 +116,26 @@ class DatabaseWrapper(django_base.DatabaseWrapper):
         return super().get_new_connection(conn_params)
 
 
-# ---------------------------------------------------------------- what is done where it is away
-
-
 def suspect() -> None:
     """Look, beside the caller, whether the server answers; until it does, nobody waits for it."""
     circuit.suspect(look, opened=let_go, closed=mend)
 
 
 def look() -> None:
-    """Raises psycopg.Error where the server does not let us in and answer. A connection of its own: the pool's may be broken or busy."""
+    """Raises psycopg.Error where the server does not let us in and answer. A connection of its own:
+    the pool's may be broken or busy.
+    """
     parameters = connections[DEFAULT_DB_ALIAS].get_connection_params()
-    with psycopg.connect(**{**parameters, "autocommit": True, "connect_timeout": CONNECTING}) as connection:
+    with psycopg.connect(
+        **{**parameters, "autocommit": True, "connect_timeout": CONNECTING}
+    ) as connection:
         connection.execute("SELECT 1")
 
 
 def let_go() -> None:
-    """Who waits in the pool is told; the next one to ask after the server is back gets a new pool, which has no broken connection."""
+    """Who waits in the pool is told; the next one to ask after the server is back gets a new pool,
+    which has no broken connection.
+    """
     pool = DatabaseWrapper._connection_pools.pop(DEFAULT_DB_ALIAS, None)
     if pool is not None:
         pool.hang_up()

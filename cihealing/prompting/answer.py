@@ -25,7 +25,9 @@ class Citation(Closed):
 
 
 class Edit(Closed):
-    """`search` stands once in the file and becomes `replace`; an empty `search` means that `replace` is the whole (new) file."""
+    """`search` stands once in the file and becomes `replace`; an empty `search` means that
+    `replace` is the whole (new) file.
+    """
 
     path: Annotated[str, Field(min_length=1, max_length=500)]
     search: Annotated[str, Field(max_length=200_000)]

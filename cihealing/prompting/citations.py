@@ -10,7 +10,9 @@ from cihealing.prompting.untrusted import harmless
 
 
 def faults(answer: Answer, excerpt: Sequence[Line]) -> list[str]:
-    """One sentence for each citation that does not hold, and for a claim to know that cites nothing; empty where all is well."""
+    """One sentence for each citation that does not hold, and for a claim to know that cites
+    nothing; empty where all is well.
+    """
     shown = {line.line: squeezed(harmless(line.text)) for line in excerpt}
     found = [fault for citation in answer.citations if (fault := _fault(citation, shown))]
     return [*found, *(["it cites no line"] if answer.known and not answer.citations else [])]
@@ -19,7 +21,11 @@ def faults(answer: Answer, excerpt: Sequence[Line]) -> list[str]:
 def _fault(citation: Citation, shown: dict[int, str]) -> str:
     if citation.line not in shown:
         return f"line {citation.line} is not in the excerpt"
-    return "" if squeezed(citation.text) == shown[citation.line] and shown[citation.line] else f"line {citation.line} says something else"
+    return (
+        ""
+        if squeezed(citation.text) == shown[citation.line] and shown[citation.line]
+        else f"line {citation.line} says something else"
+    )
 
 
 def squeezed(text: str) -> str:

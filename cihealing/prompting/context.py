@@ -1,4 +1,6 @@
-"""What may be shown to a model, as frozen values. Everything in it is of others and hostile until it is fenced."""
+"""What may be shown to a model, as frozen values. Everything in it is of others and hostile until
+it is fenced.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from cihealing.domain.values import Failure
 
 @dataclass(frozen=True, kw_only=True)
 class Snippet:
-    """Lines of one file, the first of them numbered `first_line`; `why` says what they have to do with the failure."""
+    """Lines of one file, the first of them numbered `first_line`; `why` says what they have to do
+    with the failure.
+    """
 
     path: str
     first_line: int

@@ -1,4 +1,6 @@
-"""Which lines of a file belong together: the whole function around a line, by the language's own grammar."""
+"""Which lines of a file belong together: the whole function around a line, by the language's own
+grammar.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,34 @@ LONGEST = 300
 MAX_BYTES = 512 * 1024
 
 GRAMMARS: Mapping[str, Callable[[], object]] = {
-    ".py": tree_sitter_python.language, ".js": tree_sitter_javascript.language, ".jsx": tree_sitter_javascript.language,
-    ".mjs": tree_sitter_javascript.language, ".cjs": tree_sitter_javascript.language, ".ts": tree_sitter_typescript.language_typescript,
-    ".mts": tree_sitter_typescript.language_typescript, ".tsx": tree_sitter_typescript.language_tsx, ".go": tree_sitter_go.language,
-    ".rs": tree_sitter_rust.language, ".java": tree_sitter_java.language, ".rb": tree_sitter_ruby.language,
-}  # fmt: skip
-FUNCTIONS = frozenset({
-    "function_definition", "decorated_definition", "function_declaration", "generator_function_declaration", "method_definition",
-    "method_declaration", "constructor_declaration", "function_item", "method", "singleton_method", "lexical_declaration",
-})  # fmt: skip
+    ".py": tree_sitter_python.language,
+    ".js": tree_sitter_javascript.language,
+    ".jsx": tree_sitter_javascript.language,
+    ".mjs": tree_sitter_javascript.language,
+    ".cjs": tree_sitter_javascript.language,
+    ".ts": tree_sitter_typescript.language_typescript,
+    ".mts": tree_sitter_typescript.language_typescript,
+    ".tsx": tree_sitter_typescript.language_tsx,
+    ".go": tree_sitter_go.language,
+    ".rs": tree_sitter_rust.language,
+    ".java": tree_sitter_java.language,
+    ".rb": tree_sitter_ruby.language,
+}
+FUNCTIONS = frozenset(
+    {
+        "function_definition",
+        "decorated_definition",
+        "function_declaration",
+        "generator_function_declaration",
+        "method_definition",
+        "method_declaration",
+        "constructor_declaration",
+        "function_item",
+        "method",
+        "singleton_method",
+        "lexical_declaration",
+    }
+)
 
 
 @cache
@@ -40,7 +61,9 @@ def _parser(suffix: str) -> Parser | None:
 
 
 def around(source: bytes, *, path: str, line: int) -> tuple[int, int]:
-    """(first, last) line, 1-based, of the outermost function of at most `LONGEST` lines around `line`; else a window."""
+    """(first, last) line, 1-based, of the outermost function of at most `LONGEST` lines around
+    `line`; else a window.
+    """
     lines = source.count(b"\n") + 1
     at = min(max(line, 1), lines)
     parser = _parser(PurePosixPath(path).suffix.lower())
@@ -59,5 +82,12 @@ def _function(root: Node, line: int) -> tuple[int, int] | None:
     while node is not None:
         if node.type in FUNCTIONS and node.end_point[0] - node.start_point[0] < LONGEST:
             return node.start_point[0] + 1, node.end_point[0] + 1
-        node = next((child for child in node.children if child.start_point[0] <= line - 1 <= child.end_point[0]), None)
+        node = next(
+            (
+                child
+                for child in node.children
+                if child.start_point[0] <= line - 1 <= child.end_point[0]
+            ),
+            None,
+        )
     return None

@@ -1,7 +1,9 @@
-"""Text in logs and code that tries to instruct a model. Finding it stops nothing: a person then looks at what came of it.
+"""Text in logs and code that tries to instruct a model. Finding it stops nothing: a person then
+looks at what came of it.
 
-Words are compared after a normalisation that undoes what hides them: case, compatibility forms, look-alike letters, invisible characters,
-letters with spaces or signs between them, digits for letters.
+Words are compared after a normalisation that undoes what hides them: case, compatibility forms,
+look-alike letters, invisible characters, letters with spaces or signs between them, digits for
+letters.
 """
 
 from __future__ import annotations
@@ -45,7 +47,11 @@ class Finding:
 
 def findings(lines: Iterable[str]) -> list[Finding]:
     """What of `lines` speaks to a model rather than to people, in order."""
-    return [Finding(rule=rule, line=number, text=line[:300]) for number, line in enumerate(lines, 1) for rule in rules_of(line[:MAX_LINE])]
+    return [
+        Finding(rule=rule, line=number, text=line[:300])
+        for number, line in enumerate(lines, 1)
+        for rule in rules_of(line[:MAX_LINE])
+    ]
 
 
 def rules_of(line: str) -> list[str]:
@@ -53,9 +59,9 @@ def rules_of(line: str) -> list[str]:
     return list(found)
 
 
-# ---------------------------------------------------------------- normal forms
-
-INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad\U000e0000-\U000e007f\u180e]")
+INVISIBLE = re.compile(
+    "[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u00ad\U000e0000-\U000e007f\u180e]"
+)
 LOOKALIKES = str.maketrans(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458\u04bb\u0501\u03bf\u03b1\u03b5\u03b9\u03bd\u0261\u1d00\u026a",
     "aeopcyxisjhdoaeivgai",
@@ -83,11 +89,12 @@ def _forms(text: str) -> Iterator[str]:
         yield re.sub(r"(?<=\b[a-z])[\W_](?=[a-z]\b)", "", latin)
 
 
-# ---------------------------------------------------------------- what is said
-
-
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    told = yaml.safe_load((resources.files("cihealing.prompting") / "texts" / "injection.yaml").read_text(encoding="utf-8"))
+    told = yaml.safe_load(
+        (resources.files("cihealing.prompting") / "texts" / "injection.yaml").read_text(
+            encoding="utf-8"
+        )
+    )
     pairs = [(rule, pattern) for entry in told["patterns"] for rule, pattern in entry.items()]
     for word, stands_for in told["words"].items():
         pairs = [(rule, pattern.replace(f"<{word}>", stands_for)) for rule, pattern in pairs]
@@ -102,14 +109,14 @@ def _said(text: str) -> Iterator[str]:
         yield from (rule for rule, pattern in PATTERNS if pattern.search(form))
 
 
-# ---------------------------------------------------------------- how it is said
-
 TAGS = re.compile("[\U000e0000-\U000e007f]")
 VARIATIONS = re.compile("[\U000e0100-\U000e01ef]|[\x00-\x7f][\ufe00-\ufe0f]{2}")
 ERASED = re.compile(
     r"\x1b\[(?:\d{1,3};){0,4}8m|\x1b\[(?:30;40|37;47|97;107)m|\x08{4}[a-z]{2}|\x1b\]8;[^;\n]{0,40};https?:|\x1b\[2K\x1b\[1A(?=\w)"
 )
-"""Text that a terminal conceals, paints in its own background, overwrites, or shows over another address."""
+"""Text that a terminal conceals, paints in its own background, overwrites, or shows over another
+address.
+"""
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 ZERO = re.compile("[a-z][\u200b-\u200d\u2060\ufeff]+[a-z]", re.IGNORECASE)
 STRONG_ROLE = re.compile(
@@ -117,7 +124,8 @@ STRONG_ROLE = re.compile(
     re.IGNORECASE,
 )
 OUR_FENCE = re.compile(
-    r"<<<\s*DATA\b|\bDATA\b.{0,60}>>>|\bend of (?:the )?(?:untrusted |log |user )?data\b.{0,60}\b(?:instructions?|system|now)\b",
+    r"<<<\s*DATA\b|\bDATA\b.{0,60}>>>|\bend of (?:the )?(?:untrusted |log |user"
+    r" )?data\b.{0,60}\b(?:instructions?|system|now)\b",
     re.IGNORECASE,
 )
 
@@ -140,15 +148,22 @@ ORDER = re.compile(
     r"\b(?:tests?|rules?|instructions?|prompt|secrets?|keys?|tokens?|patch|checks?|guard|guidelines?|told|everything|workflow)\b"
 )
 """Enough where somebody went to the length of encoding it: no log encodes an order by accident."""
-ESCAPES = re.compile(r"(?:%(?:25)?|\\x|\\u00|\\u\{|&#x)([0-9a-f]{2})[;}]?|&#(\d{2,3});", re.IGNORECASE)
+ESCAPES = re.compile(
+    r"(?:%(?:25)?|\\x|\\u00|\\u\{|&#x)([0-9a-f]{2})[;}]?|&#(\d{2,3});", re.IGNORECASE
+)
 NUMBERS = re.compile(r"(?:\b[01]{8}\b ?){6}|(?:\b\d{2,3}\b[ ,]{0,2}){8}")
 MORSE = re.compile(r"(?:[.-]{1,5}[ /]{1,3}){8}")
 MORSE_LETTERS = dict(
     zip(
-        re.split(" ", ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."),
-        "abcdefghijklmnopqrstuvwxyz", strict=True,
+        re.split(
+            " ",
+            ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..-"
+            " ...- .-- -..- -.-- --..",
+        ),
+        "abcdefghijklmnopqrstuvwxyz",
+        strict=True,
     )
-)  # fmt: skip
+)
 
 
 def _encoded(line: str) -> Iterator[str]:
@@ -164,7 +179,9 @@ def _said_at_all(text: str) -> bool:
 def _decoded(line: str) -> Iterator[str]:
     for run in BASE64.findall(line)[:5]:
         try:
-            yield base64.urlsafe_b64decode(run.replace("+", "-").replace("/", "_") + "=" * (-len(run) % 4)).decode("utf-8")
+            yield base64.urlsafe_b64decode(
+                run.replace("+", "-").replace("/", "_") + "=" * (-len(run) % 4)
+            ).decode("utf-8")
         except (binascii.Error, UnicodeDecodeError, ValueError):
             continue
     for run in HEX.findall(line)[:5]:
@@ -173,13 +190,18 @@ def _decoded(line: str) -> Iterator[str]:
         except (ValueError, UnicodeDecodeError):
             continue
     if ESCAPES.search(line):
-        yield ESCAPES.sub(lambda found: chr(int(found[1], 16) if found[1] else int(found[2])), line).replace("+", " ")
+        yield ESCAPES.sub(
+            lambda found: chr(int(found[1], 16) if found[1] else int(found[2])), line
+        ).replace("+", " ")
     if NUMBERS.search(line):
         numbers = re.findall(r"\d{2,8}", line)
         for base in (2, 8, 10):
             yield _letters(numbers, base)
     if MORSE.search(line):
-        yield " ".join("".join(MORSE_LETTERS.get(sign, "") for sign in word.split()) for word in line.split("/"))
+        yield " ".join(
+            "".join(MORSE_LETTERS.get(sign, "") for sign in word.split())
+            for word in line.split("/")
+        )
     yield codecs.decode(line, "rot13")
     yield line[::-1]
 

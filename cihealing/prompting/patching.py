@@ -1,6 +1,8 @@
-"""An answer's edits as a unified diff. Models are bad at line numbers, so only text counts: it must be found, and found once.
+"""An answer's edits as a unified diff. Models are bad at line numbers, so only text counts: it must
+be found, and found once.
 
-Exactly first, then with white space at line ends and indentation ignored; never anything fuzzier, and never one match of several.
+Exactly first, then with white space at line ends and indentation ignored; never anything fuzzier,
+and never one match of several.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ NULL = "/dev/null"
 
 
 class NotApplicable(Exception):
-    """The answer cannot be turned into a patch; the message says why, for people and for the next attempt."""
+    """The answer cannot be turned into a patch; the message says why, for people and for the next
+    attempt.
+    """
 
 
 def to_diff(answer: Answer, read: Read) -> str:
-    """A patch that `git apply` takes, against the files as `read` gives them (None: there is no such text file).
+    """A patch that `git apply` takes, against the files as `read` gives them (None: there is no
+    such text file).
 
     Raises NotApplicable.
     """
@@ -54,7 +59,11 @@ def _replaced(path: str, now: str | None, edit: Edit) -> str:
     if now is None:
         raise NotApplicable(f"{path} is no text file of the repository")
     first, last, indent = _place(now, edit.search, path)
-    return now[:first] + _fitted(edit.replace, indent, now, ends=now[first:last].endswith("\n")) + now[last:]
+    return (
+        now[:first]
+        + _fitted(edit.replace, indent, now, ends=now[first:last].endswith("\n"))
+        + now[last:]
+    )
 
 
 def _whole(now: str | None, text: str) -> str:
@@ -63,21 +72,27 @@ def _whole(now: str | None, text: str) -> str:
 
 
 def plain_path(path: str) -> str:
-    """Relative, below the repository. Raises NotApplicable; what else may not be touched is the guard's business."""
+    """Relative, below the repository. Raises NotApplicable; what else may not be touched is the
+    guard's business.
+    """
     bare = path.strip().removeprefix("./")
     parts = bare.split("/")
-    if not bare or bare.startswith(("/", "~")) or "\\" in bare or any(p in ("", ".", "..") or p.lower() == ".git" for p in parts):
+    if (
+        not bare
+        or bare.startswith(("/", "~"))
+        or "\\" in bare
+        or any(p in ("", ".", "..") or p.lower() == ".git" for p in parts)
+    ):
         raise NotApplicable(f"{path[:200]!r} is no path inside the repository")
     if not bare.isprintable() or '"' in bare:
         raise NotApplicable(f"{path[:200]!r} is no plain path")
     return bare
 
 
-# ---------------------------------------------------------------- where a text stands
-
-
 def _place(content: str, search: str, path: str) -> tuple[int, int, str]:
-    """(start, end, indentation to add) of the one place where `search` stands. Raises NotApplicable."""
+    """(start, end, indentation to add) of the one place where `search` stands. Raises
+    NotApplicable.
+    """
     wanted = _like(search, content)
     exact = content.count(wanted)
     if exact == 1:
@@ -97,7 +112,10 @@ def _loose(content: str, search: str, path: str) -> tuple[int, int, str]:
         raise NotApplicable(f"the text to replace in {path} is empty")
     starts = [i for i in range(len(bare) - len(key) + 1) if bare[i : i + len(key)] == key]
     if len(starts) != 1:
-        raise NotApplicable(f"the text to replace {'is not in' if not starts else f'stands {len(starts)} times in'} {path}")
+        raise NotApplicable(
+            f"the text to replace {'is not in' if not starts else f'stands {len(starts)} times in'}"
+            f" {path}"
+        )
     at = starts[0]
     begin = sum(len(line) for line in lines[:at])
     end = begin + sum(len(line) for line in lines[at : at + len(key)])
@@ -115,7 +133,9 @@ def _trimmed(search: str) -> list[str]:
 
 
 def _shift(found: list[str], wanted: list[str], path: str) -> str:
-    """What must be put before every line: the same for all, else nobody can say how the replacement is indented."""
+    """What must be put before every line: the same for all, else nobody can say how the replacement
+    is indented.
+    """
     pairs = [(_indent(a), _indent(b)) for a, b in zip(found, wanted, strict=True) if b.strip()]
     extra = {a.removesuffix(b) if a.endswith(b) else None for a, b in pairs}
     if len(extra) != 1 or None in extra:
@@ -128,22 +148,31 @@ def _indent(line: str) -> str:
 
 
 def _fitted(text: str, indent: str, content: str, *, ends: bool) -> str:
-    shifted = "".join(indent + line if line.strip() else line for line in _lines(text)) if indent else text
-    return _like(shifted + ("\n" if ends and shifted and not shifted.endswith("\n") else ""), content)
+    shifted = (
+        "".join(indent + line if line.strip() else line for line in _lines(text))
+        if indent
+        else text
+    )
+    return _like(
+        shifted + ("\n" if ends and shifted and not shifted.endswith("\n") else ""), content
+    )
 
 
 def _like(text: str, content: str) -> str:
     """With the line ends of `content`."""
     unix = text.replace("\r\n", "\n")
-    return unix.replace("\n", "\r\n") if "\r\n" in content and content.count("\r\n") == content.count("\n") else unix
+    return (
+        unix.replace("\n", "\r\n")
+        if "\r\n" in content and content.count("\r\n") == content.count("\n")
+        else unix
+    )
 
 
 def _lines(text: str) -> list[str]:
     """Only a line feed ends a line, as for git."""
-    return [line + "\n" for line in text.split("\n")[:-1]] + ([text.rsplit("\n", 1)[-1]] if not text.endswith("\n") and text else [])
-
-
-# ---------------------------------------------------------------- a diff that was given
+    return [line + "\n" for line in text.split("\n")[:-1]] + (
+        [text.rsplit("\n", 1)[-1]] if not text.endswith("\n") and text else []
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +194,9 @@ def _patched(diff: str, read: Read) -> Changed:
     return changed
 
 
-def _hunked(path: str, file: Given, old: str | None, now: str | None) -> tuple[str | None, str | None]:
+def _hunked(
+    path: str, file: Given, old: str | None, now: str | None
+) -> tuple[str | None, str | None]:
     if file.new == NULL:
         return old, None
     for before, after in file.hunks:
@@ -177,7 +208,11 @@ def _hunked(path: str, file: Given, old: str | None, now: str | None) -> tuple[s
         if not before.strip():
             raise NotApplicable(f"a hunk of {path} does not say where it belongs")
         first, last, indent = _place(now, before, path)
-        now = now[:first] + _fitted(after, indent, now, ends=now[first:last].endswith("\n")) + now[last:]
+        now = (
+            now[:first]
+            + _fitted(after, indent, now, ends=now[first:last].endswith("\n"))
+            + now[last:]
+        )
     return old, now
 
 
@@ -207,9 +242,13 @@ def _hunks(lines: list[str], position: int) -> tuple[list[tuple[str, str]], int]
         line = lines[position]
         if HUNK.match(line):
             hunks.append(([], []))
-        elif line.startswith(("diff --git ", "--- ")) and not (line.startswith("--- ") and hunks and not _next_file(lines, position)):
+        elif line.startswith(("diff --git ", "--- ")) and not (
+            line.startswith("--- ") and hunks and not _next_file(lines, position)
+        ):
             break
-        elif (hunks and line[:1] in (" ", "+", "-")) or (hunks and not line and position < len(lines) - 1):
+        elif (hunks and line[:1] in (" ", "+", "-")) or (
+            hunks and not line and position < len(lines) - 1
+        ):
             _take(hunks[-1], line)
         position += 1
     return [("".join(before), "".join(after)) for before, after in hunks], position
@@ -227,14 +266,15 @@ def _take(hunk: tuple[list[str], list[str]], line: str) -> None:
         hunk[1].append(text + "\n")
 
 
-# ---------------------------------------------------------------- a diff that is made
-
-
 def _diff(path: str, old: str | None, new: str | None) -> str:
     if old == new:
         return ""
     head = f"diff --git a/{path} b/{path}\n" + (
-        "new file mode 100644\n" if old is None else "deleted file mode 100644\n" if new is None else ""
+        "new file mode 100644\n"
+        if old is None
+        else "deleted file mode 100644\n"
+        if new is None
+        else ""
     )
     before, after = _lines(old or ""), _lines(new or "")
     names = (NULL if old is None else f"a/{path}"), (NULL if new is None else f"b/{path}")

@@ -15,7 +15,9 @@ LANGUAGES = ("en", "ru")
 CHARS_PER_TOKEN = 3.2
 """A cautious estimate for code and logs; nothing hangs on it but how much is left out."""
 MAX_PART = 0.4
-"""No part but the excerpt takes more of the budget than this: one huge file must not push out the rest."""
+"""No part but the excerpt takes more of the budget than this: one huge file must not push out the
+rest.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +52,18 @@ def _prompt(purpose: str, context: Context, language: str, budget: int) -> Promp
     room = int(budget * CHARS_PER_TOKEN) - len(system)
     shown, left = _fitting(list(parts(context)), room)
     user = "\n\n".join(fence(part.name, part.text) for part in shown)
-    return Prompt(system=system, user=user, version=f"{purpose}.{VERSION}.{spoken}", left_out=tuple(left))
+    return Prompt(
+        system=system, user=user, version=f"{purpose}.{VERSION}.{spoken}", left_out=tuple(left)
+    )
 
 
 @cache
 def text_of(purpose: str, language: str) -> str:
-    return (resources.files("cihealing.prompting") / "texts" / f"{purpose}.{VERSION}.{language}.md").read_text(encoding="utf-8").strip()
+    return (
+        (resources.files("cihealing.prompting") / "texts" / f"{purpose}.{VERSION}.{language}.md")
+        .read_text(encoding="utf-8")
+        .strip()
+    )
 
 
 def _fitting(found: list[Part], room: int) -> tuple[list[Part], list[str]]:
@@ -77,22 +85,35 @@ def _fitting(found: list[Part], room: int) -> tuple[list[Part], list[str]]:
 
 
 def _cut(text: str, most: int) -> str:
-    """Whole lines from the start that fit; empty where less than 200 characters would be left of it."""
+    """Whole lines from the start that fit; empty where less than 200 characters would be left of
+    it.
+    """
     if len(text) <= most:
         return text
     return text[: max(0, most)].rpartition("\n")[0] if most >= 200 else ""
 
 
 def parts(context: Context) -> Iterator[Part]:
-    """By worth: what failed, where, what was tried, the code, what changed, what healed the like, what the repository says."""
+    """By worth: what failed, where, what was tried, the code, what changed, what healed the like,
+    what the repository says.
+    """
     yield Part(name="failure", text=_failure(context))
     if context.failure.excerpt:
-        yield Part(name="log-excerpt", text="\n".join(f"{line.line:>5} | {line.text}" for line in context.failure.excerpt))
-    yield from (Part(name=f"earlier-attempt-{tried.number}", text=_tried(tried)) for tried in context.tried)
-    yield from (Part(name=f"file {_named(snippet)}", text=_snippet(snippet)) for snippet in context.snippets)
+        yield Part(
+            name="log-excerpt",
+            text="\n".join(f"{line.line:>5} | {line.text}" for line in context.failure.excerpt),
+        )
+    yield from (
+        Part(name=f"earlier-attempt-{tried.number}", text=_tried(tried)) for tried in context.tried
+    )
+    yield from (
+        Part(name=f"file {_named(snippet)}", text=_snippet(snippet)) for snippet in context.snippets
+    )
     if context.diff:
         yield Part(name="diff-of-the-failing-commit", text=context.diff)
-    yield from (Part(name="similar-fix", text=f"{fix.summary}\n{fix.patch}") for fix in context.similar)
+    yield from (
+        Part(name="similar-fix", text=f"{fix.summary}\n{fix.patch}") for fix in context.similar
+    )
     if context.notes:
         yield Part(name="notes-for-contributors", text=context.notes)
 
@@ -100,14 +121,22 @@ def parts(context: Context) -> Iterator[Part]:
 def _failure(context: Context) -> str:
     failure = context.failure
     facts = {
-        "repository": context.repository, "job": context.job, "command": context.command, "error type": failure.error_type,
-        "summary": failure.summary, "class by rules": str(failure.failure_class), "failed tests": ", ".join(failure.failed_tests[:20]),
-    }  # fmt: skip
+        "repository": context.repository,
+        "job": context.job,
+        "command": context.command,
+        "error type": failure.error_type,
+        "summary": failure.summary,
+        "class by rules": str(failure.failure_class),
+        "failed tests": ", ".join(failure.failed_tests[:20]),
+    }
     return "\n".join(f"{name}: {value}" for name, value in facts.items() if value)
 
 
 def _tried(tried: TriedFix) -> str:
-    told = f"proposed: {tried.proposed_fix}\nfailed: {tried.how_it_failed}\npatch:\n{tried.patch or '(none)'}"
+    told = (
+        f"proposed: {tried.proposed_fix}\nfailed:"
+        f" {tried.how_it_failed}\npatch:\n{tried.patch or '(none)'}"
+    )
     return f"{told}\nend of its log:\n{tried.log_tail}" if tried.log_tail else told
 
 

@@ -1,4 +1,6 @@
-"""Text of others inside a prompt: made harmless to read, and fenced so that it cannot end its own fence."""
+"""Text of others inside a prompt: made harmless to read, and fenced so that it cannot end its own
+fence.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +16,27 @@ ROLES = re.compile(
 """What chat templates mark turns with."""
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)?")
 HIDDEN = ("Cf", "Co", "Cs")
-"""Unicode categories that people do not see: format characters (bidi, zero width, tags), private use, surrogates."""
+"""Unicode categories that people do not see: format characters (bidi, zero width, tags), private
+use, surrogates.
+"""
 
 
 def harmless(text: str) -> str:
-    """Without escapes and hidden characters; marks of chat turns are broken visibly. Line count is kept."""
+    """Without escapes and hidden characters; marks of chat turns are broken visibly. Line count is
+    kept.
+    """
     plain = ESCAPES.sub("", text)
     seen = "".join(_shown(c) for c in plain)
     return ROLES.sub(lambda found: found.group(0).translate(BROKEN), seen)
 
 
-BROKEN = str.maketrans({"<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", "[": "\N{LEFT WHITE SQUARE BRACKET}", ":": "\N{RATIO}"})
+BROKEN = str.maketrans(
+    {
+        "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+        "[": "\N{LEFT WHITE SQUARE BRACKET}",
+        ":": "\N{RATIO}",
+    }
+)
 
 
 def _shown(character: str) -> str:
@@ -43,4 +55,6 @@ def fence(name: str, text: str) -> str:
 
 
 def numbered(first: int, text: str) -> str:
-    return "\n".join(f"{number:>5} | {line}" for number, line in enumerate(text.splitlines(), start=first))
+    return "\n".join(
+        f"{number:>5} | {line}" for number, line in enumerate(text.splitlines(), start=first)
+    )

@@ -1,4 +1,6 @@
-"""Chunks of a log up to a bound: what was packed to be small, or never ends, must not be read for minutes. Pure: the clock is given."""
+"""Chunks of a log up to a bound: what was packed to be small, or never ends, must not be read for
+minutes. Pure: the clock is given.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ NO_END = float("inf")
 
 @dataclass(slots=True)
 class Bound:
-    """What may still be read: `size` bytes as unpacked, and `seconds` by `clock` from the first chunk on, both over all that share it.
+    """What may still be read: `size` bytes as unpacked, and `seconds` by `clock` from the first
+    chunk on, both over all that share it.
 
     `cut` says in words that something was left unread; empty where all was read.
     """
@@ -37,5 +40,9 @@ class Bound:
                 return
 
     def _told(self) -> str:
-        why = f"{self.size:,.0f} bytes" if self.read >= self.size else f"{self.seconds:g} seconds of reading"
+        why = (
+            f"{self.size:,.0f} bytes"
+            if self.read >= self.size
+            else f"{self.seconds:g} seconds of reading"
+        )
         return f"read to {why} and not further"

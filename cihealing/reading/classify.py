@@ -1,8 +1,10 @@
-"""Which failure class the signs speak for. Rules are data (see rulebook.py); every verdict cites the lines it stands on.
+"""Which failure class the signs speak for. Rules are data (see rulebook.py); every verdict cites
+the lines it stands on.
 
-What the root line says comes first. Where the root is a failing test, a compile or a lint error, the code is taken to be wrong unless the
-root's own lines hold a sign of something else; signs elsewhere in the excerpt, such as a warning about the network that failed nothing, say
-nothing then. A confidence is how often the class is right where the sign stands: bench/READING.md has the table.
+What the root line says comes first. Where the root is a failing test, a compile or a lint error,
+the code is taken to be wrong unless the root's own lines hold a sign of something else; signs
+elsewhere in the excerpt, such as a warning about the network that failed nothing, say nothing then.
+A confidence is how often the class is right where the sign stands: bench/READING.md has the table.
 """
 
 # ruff: noqa: E501 - a pattern is read on one line
@@ -18,10 +20,23 @@ from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
 from cihealing.reading.rulebook import Rule, Rulebook, in_force, rules, rules_from
 
-__all__ = ["THRESHOLD", "Rule", "Rulebook", "Verdict", "classify", "matching", "rule_findings", "rule_hits", "rules", "rules_from"]
+__all__ = [
+    "THRESHOLD",
+    "Rule",
+    "Rulebook",
+    "Verdict",
+    "classify",
+    "matching",
+    "rule_findings",
+    "rule_hits",
+    "rules",
+    "rules_from",
+]
 
 THRESHOLD = 0.6
-"""Below this confidence a class is not said: of what is said, nineteen in twenty must be right (see bench/classes.py)."""
+"""Below this confidence a class is not said: of what is said, nineteen in twenty must be right (see
+bench/classes.py).
+"""
 ELSEWHERE = 0.85
 """Weight of a sign in the excerpt that is not on the root's own lines."""
 WARNED = 0.7
@@ -40,13 +55,17 @@ MAX_HITS = 400
 MAX_SIGNS = 5
 MODULE = re.compile(r"No module named '?(?P<name>[A-Za-z_]\w*)(?P<rest>[\w.]*)'?")
 STANDARD = {
-    Kind.TEST: (FailureClass.PRODUCT, 0.85), Kind.COMPILE: (FailureClass.PRODUCT, 0.92), Kind.LINT: (FailureClass.PRODUCT, 0.95),
-}  # fmt: skip
+    Kind.TEST: (FailureClass.PRODUCT, 0.85),
+    Kind.COMPILE: (FailureClass.PRODUCT, 0.92),
+    Kind.LINT: (FailureClass.PRODUCT, 0.95),
+}
 MILD = re.compile(
     r"\s{0,8}(?:##\[(?:warning|debug|notice)\]|::(?:warning|notice)|\[?(?:WARN|WARNING|INFO|DEBUG|TRACE|NOTICE|warn|warning|info)\b\]?|[WN]: |npm (?:WARN|warn|notice)\b)"
     r"|.{0,400}(?:\bRetry(?:ing)?\b|\bretrying\b|(?:[Rr]etry|[Tt]ry)(?:ing)? (?:again|in|after)\b|tries remaining|other mirror\b|[Ff]ailed to (?:upload|save|restore) (?:the )?(?:\w{1,20} )?(?:artifact|cache|report|coverage)|\bIgnoring\b|\bignored\b|\bskipping\b)"
-)  # fmt: skip
-QUOTED = re.compile(r"\$ |\+{1,3} |>?\s{2,60}(?:raise|throw|return|assert|except|catch|with|if|elif|for|def|self\.assert\w{0,30})\b")
+)
+QUOTED = re.compile(
+    r"\$ |\+{1,3} |>?\s{2,60}(?:raise|throw|return|assert|except|catch|with|if|elif|for|def|self\.assert\w{0,30})\b"
+)
 """Lines of a command, a difference or source code: they do not say that something happened."""
 ASSERTION = re.compile(r"assert|Assert|ComparisonFailure|ExpectationNotMet|expect\(")
 
@@ -66,8 +85,14 @@ class Vote:
 
 
 def rule_hits(log: Log, chosen: Sequence[Rule] | None = None) -> list[tuple[Rule, int]]:
-    """Every rule with the lines it matches, without those on which CI repeats a script. `chosen`: other rules than those in force."""
-    return [(rule, n) for rule in (in_force() if chosen is None else chosen) for n in matching(log, rule)]
+    """Every rule with the lines it matches, without those on which CI repeats a script. `chosen`:
+    other rules than those in force.
+    """
+    return [
+        (rule, n)
+        for rule in (in_force() if chosen is None else chosen)
+        for n in matching(log, rule)
+    ]
 
 
 def matching(log: Log, rule: Rule) -> Iterator[int]:
@@ -95,10 +120,23 @@ def rule_findings(log: Log, hits: Iterable[tuple[Rule, int]]) -> list[Finding]:
     ]
 
 
-def classify(log: Log, root: Finding, *, cited: Iterable[int], hits: Sequence[tuple[Rule, int]], frames: Sequence[Frame]) -> Verdict:
-    """The class that the root's own lines speak for; where they are silent, the best sign in the excerpt."""
+def classify(
+    log: Log,
+    root: Finding,
+    *,
+    cited: Iterable[int],
+    hits: Sequence[tuple[Rule, int]],
+    frames: Sequence[Frame],
+) -> Verdict:
+    """The class that the root's own lines speak for; where they are silent, the best sign in the
+    excerpt.
+    """
     own = own_lines(root)
-    votes = [vote_of(log, root, rule, n) for rule, n in hits if n in own and not (root.kind in STANDARD and is_product(rule))]
+    votes = [
+        vote_of(log, root, rule, n)
+        for rule, n in hits
+        if n in own and not (root.kind in STANDARD and is_product(rule))
+    ]
     if module := missing_module(root, log, frames):
         votes.append(module)
     if root.kind in STANDARD:
@@ -117,8 +155,14 @@ def is_product(rule: Rule) -> bool:
 
 
 def own_lines(root: Finding) -> set[int]:
-    """The lines on which the root itself speaks: a test's or an error's own, and what follows at once."""
-    return {root.line, root.line + 1, root.line + 2, *root.shown} if root.kind is not Kind.TEST else {root.line, *root.shown}
+    """The lines on which the root itself speaks: a test's or an error's own, and what follows at
+    once.
+    """
+    return (
+        {root.line, root.line + 1, root.line + 2, *root.shown}
+        if root.kind is not Kind.TEST
+        else {root.line, *root.shown}
+    )
 
 
 def verdict_of(best: Vote | None, votes: Sequence[Vote]) -> Verdict:
@@ -128,7 +172,9 @@ def verdict_of(best: Vote | None, votes: Sequence[Vote]) -> Verdict:
     if confidence < THRESHOLD:
         return Verdict(FailureClass.UNKNOWN, confidence, (best.sign,))
     ordered = sorted(votes, key=lambda vote: -vote.confidence)
-    signs = dict.fromkeys(vote.sign for vote in [best, *ordered] if vote.failure_class is best.failure_class)
+    signs = dict.fromkeys(
+        vote.sign for vote in [best, *ordered] if vote.failure_class is best.failure_class
+    )
     return Verdict(best.failure_class, confidence, tuple(signs)[:MAX_SIGNS])
 
 
@@ -136,18 +182,30 @@ def vote_of(log: Log, root: Finding, rule: Rule, number: int) -> Vote:
     """A sign on one of the root's own lines; a little less where it is not the line itself."""
     text = log.line(number)
     confidence = rule.in_test if root.kind is Kind.TEST else rule.confidence
-    if rule.failure_class is not FailureClass.PRODUCT and root.kind is Kind.TEST and ASSERTION.search(f"{root.error_type} {text[:200]}"):
+    if (
+        rule.failure_class is not FailureClass.PRODUCT
+        and root.kind is Kind.TEST
+        and ASSERTION.search(f"{root.error_type} {text[:200]}")
+    ):
         confidence *= ASSERTED
     if number != root.line:
-        confidence *= (BESIDE_IN_TEST if root.kind is Kind.TEST else BESIDE) * (WARNED if mild(text) else 1)
+        confidence *= (BESIDE_IN_TEST if root.kind is Kind.TEST else BESIDE) * (
+            WARNED if mild(text) else 1
+        )
     return Vote(rule.failure_class, confidence, sign(log, rule.id, number))
 
 
 def standard(log: Log, root: Finding, votes: Sequence[Vote]) -> Vote:
     """The code is wrong, the less surely the more its own lines speak for something else."""
     failure_class, confidence = STANDARD[root.kind]
-    against = max((vote.confidence for vote in votes if vote.failure_class is not failure_class), default=0.0)
-    return Vote(failure_class, min(confidence, 1 - against), sign(log, f"{root.tool}-{root.kind.value}", root.line))
+    against = max(
+        (vote.confidence for vote in votes if vote.failure_class is not failure_class), default=0.0
+    )
+    return Vote(
+        failure_class,
+        min(confidence, 1 - against),
+        sign(log, f"{root.tool}-{root.kind.value}", root.line),
+    )
 
 
 def elsewhere(log: Log, rule: Rule, number: int) -> Vote:
@@ -156,16 +214,24 @@ def elsewhere(log: Log, rule: Rule, number: int) -> Vote:
 
 
 def cause_of(log: Log, best: Vote, hits: Sequence[tuple[Rule, int]]) -> Vote | None:
-    """Trouble with the network shortly before a sign that is often only its consequence: what could not be asked for was not found."""
+    """Trouble with the network shortly before a sign that is often only its consequence: what could
+    not be asked for was not found.
+    """
     if not any(rule.consequence and rule.id == best.sign.rule for rule, _ in hits):
         return None
     near = [
         (rule, n)
         for rule, n in hits
-        if rule.failure_class is FailureClass.INFRA and best.sign.line - CAUSE_WITHIN <= n < best.sign.line and rule.root
+        if rule.failure_class is FailureClass.INFRA
+        and best.sign.line - CAUSE_WITHIN <= n < best.sign.line
+        and rule.root
     ]
     rule, number = max(near, key=lambda hit: hit[0].confidence, default=(None, 0))
-    return Vote(FailureClass.INFRA, rule.confidence * 0.95, sign(log, rule.id, number)) if rule else None
+    return (
+        Vote(FailureClass.INFRA, rule.confidence * 0.95, sign(log, rule.id, number))
+        if rule
+        else None
+    )
 
 
 def sign(log: Log, rule: str, number: int) -> Sign:
@@ -173,14 +239,20 @@ def sign(log: Log, rule: str, number: int) -> Sign:
 
 
 def missing_module(root: Finding, log: Log, frames: Sequence[Frame]) -> Vote | None:
-    """A module of the standard library or of the repository is the code's fault, any other is missing in the environment."""
+    """A module of the standard library or of the repository is the code's fault, any other is
+    missing in the environment.
+    """
     match = MODULE.search(root.message or log.line(root.line))
     if not match or root.error_type not in ("ModuleNotFoundError", "ImportError"):
         return None
     name = match["name"]
     if name in sys.stdlib_module_names or name in own_packages(frames):
         return Vote(FailureClass.PRODUCT, 0.88, sign(log, "module-of-the-code", root.line))
-    if match["rest"]:  # the package was found, a module in it was not: its own code or another version of it, more likely the former
+    if match[
+        "rest"
+        # the package was found, a module in it was not: its own code or another version of it, more
+        # likely the former
+    ]:
         return Vote(FailureClass.PRODUCT, 0.7, sign(log, "module-not-in-package", root.line))
     return Vote(FailureClass.ENV, 0.88, sign(log, "module-not-installed", root.line))
 

@@ -1,4 +1,6 @@
-"""Which of the findings is the root, and which lines show it: the root's own, then those of the other findings of its weight, with the least context."""
+"""Which of the findings is the root, and which lines show it: the root's own, then those of the
+other findings of its weight, with the least context.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -18,20 +20,53 @@ MAX_LINES = 300
 MAX_TEXT = 600
 """Characters of a line that is shown."""
 NEAR = 26
-"""How much lighter than the root another finding may be and still be shown, where it stands close to one that is not."""
+"""How much lighter than the root another finding may be and still be shown, where it stands close
+to one that is not.
+"""
 EQUAL = 10
 """So much lighter it is still one of the root's equals."""
 CLOSE = 60
 """Lines."""
 AFTERWARDS = 30
-"""What a finding loses when it stands after the step had failed: clean-up and reports complain too."""
+"""What a finding loses when it stands after the step had failed: clean-up and reports complain
+too.
+"""
 ELSEWHERE = 60
 """What it loses in a step that did not fail."""
 MAX_TALK = 3000
 MAX_GREEN = 20_000
 
-TALK_WORDS = ("error", "Error", "ERROR", "FATAL", "fatal", "Fatal", "failed", "Failed", "FAILED", "FAILURE", "ailure", "xception", "annot ", "nable to", "ould not", "ot found", "anic", "bort",
-              "enied", "nvalid", "nexpected", "issing", "rong", "✖", "✗", "❌", "timed out", "SEVERE", "CRITICAL")  # fmt: skip
+TALK_WORDS = (
+    "error",
+    "Error",
+    "ERROR",
+    "FATAL",
+    "fatal",
+    "Fatal",
+    "failed",
+    "Failed",
+    "FAILED",
+    "FAILURE",
+    "ailure",
+    "xception",
+    "annot ",
+    "nable to",
+    "ould not",
+    "ot found",
+    "anic",
+    "bort",
+    "enied",
+    "nvalid",
+    "nexpected",
+    "issing",
+    "rong",
+    "✖",
+    "✗",
+    "❌",
+    "timed out",
+    "SEVERE",
+    "CRITICAL",
+)
 NOT_TALK = re.compile(
     r"(?i)\b(?:0|no|without) (?:errors?|failures?|failed)\b|(?:errors?|failures?|failed)['\"]?\s?[:=]\s?(?:0\b|false|none|null)|-Werror|error_?(?:handler|page|log|prone)|failfast|fail-fast"
     r"|continue-on-error|if-no-files-found|\bon[_-]?error\b|errorlevel|set -e|\|\| (?:true|exit)|warning:|^\s*(?:\[?(?:WARN(?:ING)?|INFO|DEBUG|TRACE|NOTE)\b)|^(?:\$|\+) |PASSED|\bok\b|✓|✔"
@@ -39,12 +74,27 @@ NOT_TALK = re.compile(
 )
 LEVELS = (
     (52, re.compile(r"(?:##\[error\]|::error[ :]|\s{0,4}(?:FATAL|CRITICAL|SEVERE|fatal|Fatal)\b)")),
-    (50, re.compile(r"\s{0,8}(?:\[?(?:ERROR|FATAL)\]?\b|[Ee]rrors?(?:\[\w+\])?: |Error \(\w{1,60}\) |\S{1,40}: (?:fatal )?error: |E: |ERR! )")),
+    (
+        50,
+        re.compile(
+            r"\s{0,8}(?:\[?(?:ERROR|FATAL)\]?\b|[Ee]rrors?(?:\[\w+\])?: |Error \(\w{1,60}\) |\S{1,40}: (?:fatal )?error: |E: |ERR! )"
+        ),
+    ),
     (46, re.compile(r"\s{0,8}(?:[A-Za-z_][\w.]{0,100}(?:Error|Exception)\b)")),
-    (44, re.compile(r"(?:\S{1,60}: ){1,3}.{0,80}(?:[Nn]o such file|[Nn]ot found|[Cc]annot|[Cc]an't|[Uu]nable|[Ii]nvalid|[Ff]ailed|[Dd]enied)|Something went wrong")),
-    (36, re.compile(r".{0,200}\b(?:FAILED|FAILURE|[Ff]ailed to|[Uu]nable to|[Cc]ould not|[Cc]annot)\b|.{0,20}[✖✗❌]")),
+    (
+        44,
+        re.compile(
+            r"(?:\S{1,60}: ){1,3}.{0,80}(?:[Nn]o such file|[Nn]ot found|[Cc]annot|[Cc]an't|[Uu]nable|[Ii]nvalid|[Ff]ailed|[Dd]enied)|Something went wrong"
+        ),
+    ),
+    (
+        36,
+        re.compile(
+            r".{0,200}\b(?:FAILED|FAILURE|[Ff]ailed to|[Uu]nable to|[Cc]ould not|[Cc]annot)\b|.{0,20}[✖✗❌]"
+        ),
+    ),
     (24, re.compile(r".{0,400}(?i:\b(?:error|failed|failure|fatal|exception|abort(?:ed|ing)?)\b)")),
-)  # fmt: skip
+)
 EXIT = re.compile(
     r"(?:##\[error\])?(?:Error: )?(?:Process completed with exit code \d+|.{0,200}\bfailed with exit code \d+\.?$|The command .{0,400} (?:failed and )?exited with \d+.*$"
     r"|Done\. Your build exited|Finished: |Build step '.{1,80}' (?:marked|changed) build|script returned exit code|ERROR: Job failed|make(?:\[\d+\])?: \*\*\* .{0,300}(?:Error \d+|Stop\.)"
@@ -55,7 +105,13 @@ EXIT = re.compile(
 STEP_END = re.compile(
     r"##\[error\]Process completed with exit code [1-9]|Build step '.{1,80}' (?:marked|changed) build|The command .{1,400} exited with [1-9]|ERROR: Job failed"
 )
-STEP_WORDS = ("completed with exit code", "marked build as", "changed build", "exited with", "Job failed")
+STEP_WORDS = (
+    "completed with exit code",
+    "marked build as",
+    "changed build",
+    "exited with",
+    "Job failed",
+)
 
 
 def talk(log: Log) -> list[Finding]:
@@ -67,10 +123,21 @@ def talk(log: Log) -> list[Finding]:
             continue
         if EXIT.match(text):
             found[f"exit {number}"] = Finding(
-                kind=Kind.EXIT, tool="ci", line=number, error_type="exit", message=text.removeprefix("##[error]")
+                kind=Kind.EXIT,
+                tool="ci",
+                line=number,
+                error_type="exit",
+                message=text.removeprefix("##[error]"),
             )
         elif weight := loudness(text):
-            found[text.strip()] = Finding(kind=Kind.TALK, tool="log", line=number, error_type="error", message=text.strip(), weight=weight)
+            found[text.strip()] = Finding(
+                kind=Kind.TALK,
+                tool="log",
+                line=number,
+                error_type="error",
+                message=text.strip(),
+                weight=weight,
+            )
     return list(found.values())
 
 
@@ -81,29 +148,51 @@ def loudness(text: str) -> int:
 
 
 def step_end(log: Log) -> int:
-    """The line with which CI ends the step that failed; beyond the log where it says nothing of the kind."""
-    return next((n for n in reversed(log.having(*STEP_WORDS)[-50:]) if STEP_END.match(log.line(n))), len(log) + 1)
+    """The line with which CI ends the step that failed; beyond the log where it says nothing of the
+    kind.
+    """
+    return next(
+        (n for n in reversed(log.having(*STEP_WORDS)[-50:]) if STEP_END.match(log.line(n))),
+        len(log) + 1,
+    )
 
 
 def green_lines(greens: Sequence[Log]) -> frozenset[str]:
     """Masked lines of green logs that sound like an error: they do not make a build red."""
-    return frozenset(normalise(log.line(n)) for log in greens for n in log.having(*TALK_WORDS)[-MAX_GREEN:])
+    return frozenset(
+        normalise(log.line(n)) for log in greens for n in log.having(*TALK_WORDS)[-MAX_GREEN:]
+    )
 
 
-def ranked(log: Log, findings: Iterable[Finding], *, steps: Sequence[Step], green: frozenset[str]) -> list[tuple[int, Finding]]:
-    """Findings with their rank, best first; of equals the first test, lint or compile error and the last of anything else."""
+def ranked(
+    log: Log, findings: Iterable[Finding], *, steps: Sequence[Step], green: frozenset[str]
+) -> list[tuple[int, Finding]]:
+    """Findings with their rank, best first; of equals the first test, lint or compile error and the
+    last of anything else.
+    """
     end = step_end(log)
-    others = innocent(steps, end=end) if end <= len(log) or any(step.failed for step in steps) else ()
+    others = (
+        innocent(steps, end=end) if end <= len(log) or any(step.failed for step in steps) else ()
+    )
     found = list(findings)
     most = max((finding.rank for finding in found if finding.kind in CODE), default=0)
-    weighed = [(weight(log, finding, most=most) - aside(finding.line, end=end, innocent=others), finding) for finding in found]
+    weighed = [
+        (weight(log, finding, most=most) - aside(finding.line, end=end, innocent=others), finding)
+        for finding in found
+    ]
     if green:
-        weighed = [(rank, f) for rank, f in weighed if f.kind is Kind.TEST or normalise(log.line(f.line)) not in green] or weighed
+        weighed = [
+            (rank, f)
+            for rank, f in weighed
+            if f.kind is Kind.TEST or normalise(log.line(f.line)) not in green
+        ] or weighed
     return sorted(weighed, key=lambda pair: (-pair[0], order(pair[1])))
 
 
 def weight(log: Log, finding: Finding, *, most: int) -> int:
-    """What CI itself marked comes before what says the same elsewhere; a sum such as `3 tests failed` comes after the tests. `most`: of those."""
+    """What CI itself marked comes before what says the same elsewhere; a sum such as `3 tests
+    failed` comes after the tests. `most`: of those.
+    """
     if finding.kind is not Kind.RULE:
         return finding.rank
     marked = finding.rank + log.line(finding.line).startswith("##[error]")
@@ -122,7 +211,9 @@ def order(finding: Finding) -> int:
 
 
 def shown(weighed: Sequence[tuple[int, Finding]]) -> list[int]:
-    """Line numbers of the excerpt, ascending; the root's come first where there is room for some only."""
+    """Line numbers of the excerpt, ascending; the root's come first where there is room for some
+    only.
+    """
     if not weighed:
         return []
     numbers: dict[int, None] = {}
@@ -134,10 +225,14 @@ def shown(weighed: Sequence[tuple[int, Finding]]) -> list[int]:
 
 
 def worth_showing(weighed: Sequence[tuple[int, Finding]]) -> Iterator[Finding]:
-    """The root, its equals wherever they stand, and what is a little lighter where it stands next to one of them."""
+    """The root, its equals wherever they stand, and what is a little lighter where it stands next
+    to one of them.
+    """
     best, root = weighed[0]
     seen = [(rank, f) for rank, f in weighed if f.kind is not Kind.EXIT or root.kind is Kind.EXIT]
-    equals = sorted({number for rank, finding in seen if rank >= best - EQUAL for number in finding.shown})
+    equals = sorted(
+        {number for rank, finding in seen if rank >= best - EQUAL for number in finding.shown}
+    )
     for rank, finding in seen:
         if rank >= best - EQUAL or (rank >= best - NEAR and is_near(finding.line, equals)):
             yield finding

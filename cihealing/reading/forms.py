@@ -1,4 +1,6 @@
-"""Tools that state a fault in one line with its place: a form for each tool, and the search for their lines."""
+"""Tools that state a fault in one line with its place: a form for each tool, and the search for
+their lines.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ AFTER = re.compile(r"(?::(?:cell \d+:)?|\(|\[|:? (?:on )?line |\s{1,20})(?P<line
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a tool writes one fault. The pattern is matched from the start of a line; its groups: `message`, `file`, `rule`, and
-    `line` where the number does not stand behind the file."""
+    """How a tool writes one fault. The pattern is matched from the start of a line; its groups:
+    `message`, `file`, `rule`, and
+    `line` where the number does not stand behind the file.
+    """
 
     tool: str
     pattern: re.Pattern[str]
@@ -30,20 +34,32 @@ class Form:
     says: str = ""
     """The message where the line has none."""
 
-    def finding(self, text: str, number: int, *, file: str = "", cites: tuple[int, ...] = ()) -> Finding | None:
+    def finding(
+        self, text: str, number: int, *, file: str = "", cites: tuple[int, ...] = ()
+    ) -> Finding | None:
         match = self.pattern.match(text)
         if not match:
             return None
         named = match.groupdict()
         file = named.get("file") or file
         return Finding(
-            kind=self.kind, tool=self.tool, line=number, error_type=self.error_type, message=(named.get("message") or self.says).strip(),
-            file=file, rule=(named.get("rule") or "").strip("()"), cites=cites, frames=place(match, file), weight=self.weight,
-        )  # fmt: skip
+            kind=self.kind,
+            tool=self.tool,
+            line=number,
+            error_type=self.error_type,
+            message=(named.get("message") or self.says).strip(),
+            file=file,
+            rule=(named.get("rule") or "").strip("()"),
+            cites=cites,
+            frames=place(match, file),
+            weight=self.weight,
+        )
 
 
 def place(match: re.Match[str], file: str) -> tuple[Frame, ...]:
-    """The place a line names; nothing where it can be read from the line itself like those of all others (see frames.py)."""
+    """The place a line names; nothing where it can be read from the line itself like those of all
+    others (see frames.py).
+    """
     if not file or frames_of([match.string]):
         return ()
     named = match.groupdict()
@@ -70,8 +86,17 @@ def stated(log: Log, forms: Sequence[Form], marks: Sequence[str]) -> Iterator[Fi
             yield found
 
 
-def under_headings(log: Log, forms: Sequence[Form], marks: Sequence[str], heading: re.Pattern[str], *, far: int = 300) -> Iterator[Finding]:
-    """The same for tools that name a file once, in a heading (its group: `file`), and write its faults below, indented or in a table."""
+def under_headings(
+    log: Log,
+    forms: Sequence[Form],
+    marks: Sequence[str],
+    heading: re.Pattern[str],
+    *,
+    far: int = 300,
+) -> Iterator[Finding]:
+    """The same for tools that name a file once, in a heading (its group: `file`), and write its
+    faults below, indented or in a table.
+    """
     file, known = "", 0
     for number in log.having(*marks):
         if first(forms, log.line(number), number):

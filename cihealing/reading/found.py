@@ -23,12 +23,22 @@ class Kind(StrEnum):
     """The echo of an exit code."""
 
 
-WEIGHT = {Kind.TEST: 80, Kind.COMPILE: 78, Kind.LINT: 72, Kind.ERROR: 64, Kind.RULE: 60, Kind.TALK: 30, Kind.EXIT: 5}
+WEIGHT = {
+    Kind.TEST: 80,
+    Kind.COMPILE: 78,
+    Kind.LINT: 72,
+    Kind.ERROR: 64,
+    Kind.RULE: 60,
+    Kind.TALK: 30,
+    Kind.EXIT: 5,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that went wrong. `line` states it best, `cites` are the lines worth showing with it."""
+    """One thing that went wrong. `line` states it best, `cites` are the lines worth showing with
+    it.
+    """
 
     kind: Kind
     tool: str

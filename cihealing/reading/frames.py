@@ -1,4 +1,6 @@
-"""Stack frames of all common languages, own code before libraries, paths relative to the checkout where its root is known."""
+"""Stack frames of all common languages, own code before libraries, paths relative to the checkout
+where its root is known.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -10,25 +12,57 @@ from cihealing.domain.values import Frame
 
 MAX_FRAMES = 30
 FORMS = (
-    re.compile(r'[\s|]{0,60}File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<fn>\S{1,200}))?'),  # Python
-    re.compile(r"\s*(?:\[[\w:-]{1,24}\]\s{1,8})?(?:at )?(?P<fn>[\w.$<>/ -]{1,300})\((?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})\)"),  # JVM
-    re.compile(r"\s+(?P<fn>)[\w.$]{1,300} at (?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})$"),  # Gradle, short
-    re.compile(r"\s*(?:at )?(?:async )?(?P<fn>[^\s(]{1,200}(?: \[as [^\]]{1,80}\])?) \((?:file://)?(?P<file>[^()\s:]{1,400}|[A-Za-z]:[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}\)"),  # V8; node:test's TAP leaves out the `at`
-    re.compile(r"\s*❯ (?:(?P<fn>\S{1,200}) )?(?P<file>[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}$"),  # vitest
-    re.compile(r"\s*at (?P<fn>)(?:file://)?(?P<file>/?[^()\s:]{1,400}\.\w{1,4}):(?P<line>\d{1,9}):\d{1,9}$"),  # V8 without a name; Rust
-    re.compile(r"(?P<file>[^\s:()]{1,300}\.py):(?P<line>\d{1,9}): in (?P<fn>\S{1,200})"),  # pytest, short
-    re.compile(r"(?P<file>[^\s:()]{1,300}\.py):(?P<line>\d{1,9}):(?P<fn>) (?:[A-Za-z_][\w.]{0,200})?$"),  # pytest, long
-    re.compile(r"\s*(?:from |# )?(?P<file>[^\s:()]{1,300}\.rb):(?P<line>\d{1,9}):in ['`](?P<fn>[^'`]{1,200})"),  # Ruby
-    re.compile(r".{1,300} \[(?P<file>[^\s:()\[\]]{1,300}\.rb):(?P<line>\d{1,9})\](?P<fn>):?$"),  # minitest
-    re.compile(r"\s*at (?P<fn>[^\s(]{1,300})\(.{0,400}\) in (?P<file>.{1,400}):line (?P<line>\d{1,9})$"),  # .NET
-    re.compile(r"\s{0,8}(?:#\d{1,4} |│ )?(?P<file>[^\s:()]{1,300}\.php)(?::|\()(?P<line>\d{1,9})(?:\): (?P<fn>[\w\\:>-]{1,200})\(.*|\)?)$"),  # PHP
-    re.compile(r".{1,1000} in (?P<file>[^\s:()]{1,300}\.php) on line (?P<line>\d{1,9})(?P<fn>)$"),  # PHP itself
+    re.compile(
+        r'[\s|]{0,60}File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<fn>\S{1,200}))?'
+    ),  # Python
+    re.compile(
+        r"\s*(?:\[[\w:-]{1,24}\]\s{1,8})?(?:at )?(?P<fn>[\w.$<>/ -]{1,300})\((?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})\)"
+    ),  # JVM
+    re.compile(
+        r"\s+(?P<fn>)[\w.$]{1,300} at (?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})$"
+    ),  # Gradle, short
+    re.compile(
+        r"\s*(?:at )?(?:async )?(?P<fn>[^\s(]{1,200}(?: \[as [^\]]{1,80}\])?) \((?:file://)?(?P<file>[^()\s:]{1,400}|[A-Za-z]:[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}\)"
+    ),  # V8; node:test's TAP leaves out the `at`
+    re.compile(
+        r"\s*❯ (?:(?P<fn>\S{1,200}) )?(?P<file>[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}$"
+    ),  # vitest
+    re.compile(
+        r"\s*at (?P<fn>)(?:file://)?(?P<file>/?[^()\s:]{1,400}\.\w{1,4}):(?P<line>\d{1,9}):\d{1,9}$"
+    ),  # V8 without a name; Rust
+    re.compile(
+        r"(?P<file>[^\s:()]{1,300}\.py):(?P<line>\d{1,9}): in (?P<fn>\S{1,200})"
+    ),  # pytest, short
+    re.compile(
+        r"(?P<file>[^\s:()]{1,300}\.py):(?P<line>\d{1,9}):(?P<fn>) (?:[A-Za-z_][\w.]{0,200})?$"
+    ),  # pytest, long
+    re.compile(
+        r"\s*(?:from |# )?(?P<file>[^\s:()]{1,300}\.rb):(?P<line>\d{1,9}):in ['`](?P<fn>[^'`]{1,200})"
+    ),  # Ruby
+    re.compile(
+        r".{1,300} \[(?P<file>[^\s:()\[\]]{1,300}\.rb):(?P<line>\d{1,9})\](?P<fn>):?$"
+    ),  # minitest
+    re.compile(
+        r"\s*at (?P<fn>[^\s(]{1,300})\(.{0,400}\) in (?P<file>.{1,400}):line (?P<line>\d{1,9})$"
+    ),  # .NET
+    re.compile(
+        r"\s{0,8}(?:#\d{1,4} |│ )?(?P<file>[^\s:()]{1,300}\.php)(?::|\()(?P<line>\d{1,9})(?:\): (?P<fn>[\w\\:>-]{1,200})\(.*|\)?)$"
+    ),  # PHP
+    re.compile(
+        r".{1,1000} in (?P<file>[^\s:()]{1,300}\.php) on line (?P<line>\d{1,9})(?P<fn>)$"
+    ),  # PHP itself
     re.compile(r"\s*(?P<fn>)(?P<file>\S{1,300}\.go):(?P<line>\d{1,9})(?: \+0x|: |$)"),  # Go
     re.compile(r"\s*--> (?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}(?P<fn>)"),  # rustc, ruff
-    re.compile(r"\s*thread '[^']{0,200}'(?: \(\d{1,20}\))? panicked at (?:'.{0,1000}', )?(?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}:?$(?P<fn>)"),  # Rust
-    re.compile(r"\s*right: `.{0,1000}', (?P<file>[^\s:']{1,400}\.rs):(?P<line>\d{1,9}):\d{1,9}$(?P<fn>)"),  # Rust before 1.73
-    re.compile(r"\s{0,8}(?:\[\w+\] )?(?P<file>(?:[A-Za-z]:[\\/])?[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?|\()(?P<line>\d{1,9})[:,)](?P<fn>)"),  # compilers, linters; on Windows with a drive
-)  # fmt: skip
+    re.compile(
+        r"\s*thread '[^']{0,200}'(?: \(\d{1,20}\))? panicked at (?:'.{0,1000}', )?(?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}:?$(?P<fn>)"
+    ),  # Rust
+    re.compile(
+        r"\s*right: `.{0,1000}', (?P<file>[^\s:']{1,400}\.rs):(?P<line>\d{1,9}):\d{1,9}$(?P<fn>)"
+    ),  # Rust before 1.73
+    re.compile(
+        r"\s{0,8}(?:\[\w+\] )?(?P<file>(?:[A-Za-z]:[\\/])?[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?|\()(?P<line>\d{1,9})[:,)](?P<fn>)"
+    ),  # compilers, linters; on Windows with a drive
+)
 LIBRARY = re.compile(
     r"(?:^|.*[/\\])(?:site-packages|dist-packages|node_modules|\.cargo|\.rustup|gems|\.m2|\.gradle|vendor|lib/python[\d.]*|lib64/python[\d.]*|pkg/mod|rustc)[/\\]|<|node:|internal/|/usr/(?:lib|local/go)|.*/libexec/|testing(?:/testing)?\.go$|runtime/\w+\.go$|time/sleep\.go$"
 )
@@ -46,7 +80,9 @@ ROOT = re.compile(
 
 
 def relative(path: str) -> str:
-    """The path below the checkout where its root is one CI uses; else as it is, with forward slashes."""
+    """The path below the checkout where its root is one CI uses; else as it is, with forward
+    slashes.
+    """
     root = ROOT.match(path)
     path = path[root.end() :] if root else path
     return path.replace("\\", "/").removeprefix("./")
@@ -55,7 +91,11 @@ def relative(path: str) -> str:
 def frame_of(line: str) -> Frame | None:
     for form in FORMS:
         if found := form.match(line):
-            return Frame(file=relative(found["file"]), line=int(found["line"]), function=(found["fn"] or "").strip())
+            return Frame(
+                file=relative(found["file"]),
+                line=int(found["line"]),
+                function=(found["fn"] or "").strip(),
+            )
     return None
 
 
@@ -64,7 +104,9 @@ def is_library(frame: Frame) -> bool:
 
 
 def frames_of(lines: Iterable[str]) -> tuple[Frame, ...]:
-    """Own frames in the order of the lines; library frames only where there is nothing else. No frame twice, at most MAX_FRAMES."""
+    """Own frames in the order of the lines; library frames only where there is nothing else. No
+    frame twice, at most MAX_FRAMES.
+    """
     found = dict.fromkeys(frame for line in lines if (frame := frame_of(line)))
     own = [frame for frame in found if not is_library(frame)]
     return tuple((own or list(found))[:MAX_FRAMES])

@@ -1,4 +1,6 @@
-"""JUnit XML as test runners write it: which tests failed, and what they say. Written by code under test: bounded, no DOCTYPE."""
+"""JUnit XML as test runners write it: which tests failed, and what they say. Written by code under
+test: bounded, no DOCTYPE.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class NoReport(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedTest:
-    """`name` is the class's and the test's, joined as the runner's log joins them; everything is redacted."""
+    """`name` is the class's and the test's, joined as the runner's log joins them; everything is
+    redacted.
+    """
 
     name: str
     error_type: str = ""
@@ -56,13 +60,18 @@ def failed(case: Element) -> FailedTest | None:
     line = case.get("line") or ""
     message = said.get("message") or next(iter((said.text or "").strip().splitlines()), "")
     return FailedTest(
-        name=safe(joined(case)), error_type=safe((said.get("type") or "").rpartition(".")[2]), message=safe(message),
-        file=safe(case.get("file") or ""), line=int(line) if re.fullmatch(r"\d{1,9}", line) else None,
-    )  # fmt: skip
+        name=safe(joined(case)),
+        error_type=safe((said.get("type") or "").rpartition(".")[2]),
+        message=safe(message),
+        file=safe(case.get("file") or ""),
+        line=int(line) if re.fullmatch(r"\d{1,9}", line) else None,
+    )
 
 
 def joined(case: Element) -> str:
-    """pytest's classes stand for files and read better as such; of all others the class's name goes before the test's."""
+    """pytest's classes stand for files and read better as such; of all others the class's name goes
+    before the test's.
+    """
     file, owner, name = case.get("file") or "", case.get("classname") or "", case.get("name") or ""
     module = file.removesuffix(".py").replace("/", ".")
     if file.endswith(".py") and (owner == module or owner.startswith(f"{module}.")):

@@ -1,8 +1,11 @@
-"""Whether a regular expression can be slow. Python's `re` tracks back: what a pattern costs in the worst case is counted on its parse tree.
+"""Whether a regular expression can be slow. Python's `re` tracks back: what a pattern costs in the
+worst case is counted on its parse tree.
 
-A pattern is refused where a repeat stands within a repeat (`(a+)+`, exponential), where it refers back to a group, where it is too long,
-and where the worst case takes too many steps on one line: the places at which a search may begin (one after `^`, fewer the longer the
-literal it begins with) times the widths of all repeats that follow one another. `error: .*` is cheap, `.*error.*: .*` is cubic.
+A pattern is refused where a repeat stands within a repeat (`(a+)+`, exponential), where it refers
+back to a group, where it is too long, and where the worst case takes too many steps on one line:
+the places at which a search may begin (one after `^`, fewer the longer the literal it begins with)
+times the widths of all repeats that follow one another. `error: .*` is cheap, `.*error.*: .*` is
+cubic.
 """
 
 from __future__ import annotations
@@ -18,8 +21,14 @@ ONCE = 1
 
 REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 VARIED = (*REPEATS, "BRANCH", "SUBPATTERN")
-"""What a repeat may not hold: of parentheses not even plain ones, for what they hold is not looked at again."""
-REFUSED = {"GROUPREF": "refers back to a group", "GROUPREF_EXISTS": "depends on a group", "GROUPREF_IGNORE": "refers back to a group"}
+"""What a repeat may not hold: of parentheses not even plain ones, for what they hold is not looked
+at again.
+"""
+REFUSED = {
+    "GROUPREF": "refers back to a group",
+    "GROUPREF_EXISTS": "depends on a group",
+    "GROUPREF_IGNORE": "refers back to a group",
+}
 
 
 class Objection(Exception):
@@ -27,7 +36,9 @@ class Objection(Exception):
 
 
 def objection(pattern: object, *, length: int) -> str:
-    """Why this pattern is not taken, in words that follow "pattern"; empty where it is. `length`: of the longest line it is searched in."""
+    """Why this pattern is not taken, in words that follow "pattern"; empty where it is. `length`:
+    of the longest line it is searched in.
+    """
     if not isinstance(pattern, str) or not pattern:
         return "must be a regular expression"
     if len(pattern) > MAX_PATTERN:
@@ -41,12 +52,17 @@ def objection(pattern: object, *, length: int) -> str:
     except Objection as error:
         return str(error)
     if steps > MAX_STEPS:
-        return "can be slow: bound its repeats (`.{0,80}` instead of `.*`), or begin it with a literal or `^`"
+        return (
+            "can be slow: bound its repeats (`.{0,80}` instead of `.*`), or begin it with a literal"
+            " or `^`"
+        )
     return ""
 
 
 def search_cost(tree: list[Any], length: int) -> int:
-    """Steps of a search over a line: alternatives are tried one after another; a repeat at the very end cannot fail."""
+    """Steps of a search over a line: alternatives are tried one after another; a repeat at the very
+    end cannot fail.
+    """
     if len(tree) == 1 and name_of(tree[0]) == "BRANCH":
         return sum(search_cost(list(branch), length) for branch in tree[0][1][1])
     if len(tree) == 1 and name_of(tree[0]) == "SUBPATTERN":
@@ -63,7 +79,9 @@ def starts(tree: list[Any], length: int) -> int:
 
 
 def prefix(tree: Iterable[Any]) -> int:
-    """How many characters a pattern begins with that are each one of few: so far from one another do matches begin."""
+    """How many characters a pattern begins with that are each one of few: so far from one another
+    do matches begin.
+    """
     count = 0
     for item in tree:
         name = name_of(item)
@@ -73,7 +91,9 @@ def prefix(tree: Iterable[Any]) -> int:
             return count + min(prefix(branch) for branch in item[1][1])
         if name == "SUBPATTERN":
             return count + prefix(item[1][3])
-        if name != "LITERAL" and not (name == "IN" and all(name_of(each) == "LITERAL" for each in item[1])):
+        if name != "LITERAL" and not (
+            name == "IN" and all(name_of(each) == "LITERAL" for each in item[1])
+        ):
             break
         count += 1
     return count
@@ -105,7 +125,9 @@ def repeat_cost(value: Any, length: int) -> int:
     low, high, body = int(value[0]), int(value[1]), list(value[2])
     inner = cost(body, length)
     if high > ONCE and (inner > 1 or any(name_of(item) in VARIED for item in body)):
-        raise Objection("has a repeat or alternatives within a repeat: `(a+)+` can take exponential time")
+        raise Objection(
+            "has a repeat or alternatives within a repeat: `(a+)+` can take exponential time"
+        )
     return max(1, min(high, length) - low) * inner if high > ONCE else inner
 
 

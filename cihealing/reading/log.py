@@ -1,4 +1,6 @@
-"""A cleaned log that parsers can search. Of a large one only the lines worth reading are there (sieve.py), under their own numbers."""
+"""A cleaned log that parsers can search. Of a large one only the lines worth reading are there
+(sieve.py), under their own numbers.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,25 @@ RUN = "##[group]Run "
 
 
 class Log:
-    """`numbers`: those of `lines` in the file, ascending (None: all are there). `hits`: what was `searched` for in `lines`."""
+    """`numbers`: those of `lines` in the file, ascending (None: all are there). `hits`: what was
+    `searched` for in `lines`.
+    """
 
     def __init__(
-        self, lines: Sequence[str], *, numbers: Sequence[int] | None = None, total: int | None = None, hits: Hits | None = None,
+        self,
+        lines: Sequence[str],
+        *,
+        numbers: Sequence[int] | None = None,
+        total: int | None = None,
+        hits: Hits | None = None,
         searched: frozenset[str] = frozenset(),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.lines = lines
         self.numbers = numbers
         self.total = len(lines) if total is None else total
-        self.found: dict[str, Sequence[int]] = {needle: self.numbered(at[-MAX_HITS:]) for needle, at in (hits or {}).items()}
+        self.found: dict[str, Sequence[int]] = {
+            needle: self.numbered(at[-MAX_HITS:]) for needle, at in (hits or {}).items()
+        }
         self.searched = searched
         self.said: dict[int, str] = {}
 
@@ -48,10 +59,14 @@ class Log:
         return text
 
     def numbered(self, indexes: Sequence[int]) -> Sequence[int]:
-        return [i + 1 for i in indexes] if self.numbers is None else [self.numbers[i] for i in indexes]
+        return (
+            [i + 1 for i in indexes] if self.numbers is None else [self.numbers[i] for i in indexes]
+        )
 
     def having(self, *needles: str) -> list[int]:
-        """Numbers of the lines that hold any of the needles, ascending, at most MAX_HITS of each needle."""
+        """Numbers of the lines that hold any of the needles, ascending, at most MAX_HITS of each
+        needle.
+        """
         if len(needles) == 1:
             return list(self.hits(needles[0]))
         return sorted({number for needle in needles for number in self.hits(needle)})
@@ -66,7 +81,13 @@ class Log:
 
     def search(self, needle: str) -> Sequence[int]:
         """What no scanner looked for: slow."""
-        return self.numbered([i for i, text in enumerate(self.lines) if needle in text or f"\n{text}".startswith(needle)][-MAX_HITS:])
+        return self.numbered(
+            [
+                i
+                for i, text in enumerate(self.lines)
+                if needle in text or f"\n{text}".startswith(needle)
+            ][-MAX_HITS:]
+        )
 
     def block(self, first: int, *, until: re.Pattern[str], limit: int = 200) -> range:
         """Line numbers from `first` up to and without the first line that matches `until`."""
@@ -77,12 +98,23 @@ class Log:
     @cached_property
     def headers(self) -> Sequence[range]:
         """The lines on which GitHub repeats a step's script and settings, a range a step."""
-        return [range(start, self.end_of_header(start) + 1) for start in self.having(RUN) if self.line(start).startswith(RUN)]
+        return [
+            range(start, self.end_of_header(start) + 1)
+            for start in self.having(RUN)
+            if self.line(start).startswith(RUN)
+        ]
 
     def end_of_header(self, start: int) -> int:
         """The line that ends it; the first itself where the next header comes before."""
         last = min(start + MAX_HEADER, self.total)
-        stop = next((n for n in range(start + 1, last + 1) if self.line(n).startswith(("##[endgroup]", RUN))), start)
+        stop = next(
+            (
+                n
+                for n in range(start + 1, last + 1)
+                if self.line(n).startswith(("##[endgroup]", RUN))
+            ),
+            start,
+        )
         return start if self.line(stop).startswith(RUN) else stop
 
     @cached_property

@@ -1,10 +1,13 @@
-"""What changes from one run to the next (ids, times, places, counts) is masked; what names a failure (exit codes, symbols, types) stays.
+"""What changes from one run to the next (ids, times, places, counts) is masked; what names a
+failure (exit codes, symbols, types) stays.
 
-One pass of one alternation. `START` takes the first character of a token and looks at the one before it, so that a search stops at few places;
-each alternative is written without that first character. Every one is bounded, or runs over characters where no other token can begin.
+One pass of one alternation. `START` takes the first character of a token and looks at the one
+before it, so that a search stops at few places; each alternative is written without that first
+character. Every one is bounded, or runs over characters where no other token can begin.
 
-One pass is enough: a token begins and ends where a word does, a mask stands for whole words, and nothing that looks further than one character
-beyond a token sees a mask otherwise than what the mask stands for (`test_masking_is_idempotent` tries).
+One pass is enough: a token begins and ends where a word does, a mask stands for whole words, and
+nothing that looks further than one character beyond a token sees a mask otherwise than what the
+mask stands for (`test_masking_is_idempotent` tries).
 """
 
 # ruff: noqa: E501 - a pattern is read on one line
@@ -20,10 +23,27 @@ UNIT = r"(?:[mµun]s|s(?:ecs?|econds?)?|m(?:ins?|inutes?|sec|illis(?:econds?)?|i
 PART = r"[^\s'\"`,;:()\[\]<>|*?=!&/\\]"
 """A character of one part of a path."""
 NAMING = (
-    "code", "status", "exit value", "errno", "signal", "exit", "exited with", "rc", "http", "hresult", "winerror", "returned error", "exitcode",
-    "exit-code", "exit_code", "returncode", "return_code",
-)  # fmt: skip
-"""Words after which a number is a name: `exit code 2`, `signal: 9`, `[Errno 111]`, `HTTP 503`, `rc=4`."""
+    "code",
+    "status",
+    "exit value",
+    "errno",
+    "signal",
+    "exit",
+    "exited with",
+    "rc",
+    "http",
+    "hresult",
+    "winerror",
+    "returned error",
+    "exitcode",
+    "exit-code",
+    "exit_code",
+    "returncode",
+    "return_code",
+)
+"""Words after which a number is a name: `exit code 2`, `signal: 9`, `[Errno 111]`, `HTTP 503`,
+`rc=4`.
+"""
 NAMED = re.compile(rf"(?ais)(?:\A|.*[\s(\[\"'])(?:(?:{'|'.join(NAMING)})(?:[ =:]|: )|error )\Z")
 ENDS = "(?i:" + "|".join(sorted({word[-2:] for word in (*NAMING, "error")})) + ")"
 """How those words end: a cheap look before the thorough one."""
@@ -70,7 +90,9 @@ HOST = re.compile(r"//(?:[^/@\s]{0,200}@)?(?P<host>[A-Za-z.-]{1,80})(?=[:/?#]|$)
 ASK = ("named", "keep", "url", "path")
 """Groups whose mask depends on the text or on what stands before it."""
 BY_INDEX: dict[int | None, str] = {
-    index: "" if name in ASK else {"at": "<addr>", "date": "<time>", "signed": "<n>"}.get(name, f"<{name}>")
+    index: ""
+    if name in ASK
+    else {"at": "<addr>", "date": "<time>", "signed": "<n>"}.get(name, f"<{name}>")
     for name, index in MASK.groupindex.items()
 }
 
@@ -83,8 +105,15 @@ def special(found: re.Match[str]) -> str:
     text = found[0]
     match found.lastgroup:
         case "path":
-            # After a colon one slash stays, or what is left could look like a part of what stands before the colon.
-            return "<tmp>" if text[-1] not in "/\\" else "/" if found.string.endswith(":", 0, found.start()) else ""
+            # After a colon one slash stays, or what is left could look like a part of what stands
+            # before the colon.
+            return (
+                "<tmp>"
+                if text[-1] not in "/\\"
+                else "/"
+                if found.string.endswith(":", 0, found.start())
+                else ""
+            )
         case "url":
             host = HOST.match(text)
             return f"<url:{host['host'].lower()}>" if host else "<url>"
@@ -98,11 +127,14 @@ def names(found: re.Match[str]) -> bool:
     """Whether the number is an exit code, a signal, a status: those part two failures."""
     line, start = found.string, found.start()
     before = NAMED.match(line[max(0, start - LOOKED_AT) : start])
-    return before is not None and not (before[0].lower().endswith("error ") and A_COUNT.match(line, found.end()))
+    return before is not None and not (
+        before[0].lower().endswith("error ") and A_COUNT.match(line, found.end())
+    )
 
 
 def normalise(text: str) -> str:
-    """The text with everything that varies masked, line by line. Idempotent: masking what is masked changes nothing.
+    """The text with everything that varies masked, line by line. Idempotent: masking what is masked
+    changes nothing.
 
     An absolute path is its last part: checkouts, homes and caches lie elsewhere on every machine.
     """
@@ -123,28 +155,74 @@ def one_spaced(text: str) -> str:
     return text.strip(" ")
 
 
-# Beyond `normalise`: what stands in the place of a value in a line of a program's own log. Too coarse for a failure, right for the template of a line.
-URLS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"()\[\],;<>|]{1,2000}(?<![:.])")
+# Beyond `normalise`: what stands in the place of a value in a line of a program's own log. Too
+# coarse for a failure, right for the template of a line.
+URLS = re.compile(
+    r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s'\"()\[\],;<>|]{1,2000}(?<![:.])"
+)
 PLACES = re.compile(r"(?<![\w<>.)/\\-])(?:[A-Za-z]:)?[/\\][^\s'\"()\[\],;:<>|=]{1,500}", re.ASCII)
 CHARACTER = r"(?:[A-Za-z0-9_$#@~%+*-]|\.(?!\.))"
-"""Of a word in which one digit makes the whole a value: `blk_-16`, `node-D1`, `R02-M1-N0`, `core.22`; but not of the dots before the 0 of `fetch....0`."""
+"""Of a word in which one digit makes the whole a value: `blk_-16`, `node-D1`, `R02-M1-N0`,
+`core.22`; but not of the dots before the 0 of `fetch....0`.
+"""
 VALUES = (
-    (re.compile(r'"(?P<verb>(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) )?[^"\n]{0,500}"'), r'"\g<verb><v>"'),
+    (
+        re.compile(r'"(?P<verb>(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) )?[^"\n]{0,500}"'),
+        r'"\g<verb><v>"',
+    ),
     (re.compile(r"(?<![\w'])'[^'\n]{1,200}'(?!\w)"), "'<v>'"),
-    (re.compile(r"(?<=[\w)])(?<!code)(?<!exit)=(?:\{[^{}\n]{0,500}\}|\[[^\[\]\n]{0,500}\]|[^\s,;&)\]}]{1,300})"), "=<v>"),
-    (re.compile(r"(?<![\w.-])[\w-]{1,60}(?:\.[\w-]{1,60}){1,8}(?=:<n>)|(?<!\S)[a-z][\w-]{1,60}(?=:<n>(?: |$))"), "<host>"),
-    (re.compile(r"(?<![\w.-])(?:[\w<>$-]{1,60}\.){2,10}(?![A-Z_]{3,60}(?!\w))[\w<>$-]{1,60}(?=[:,;\])\s]|$)"), "<name>"),
-    (re.compile(r"(?i)(?<=\buser )(?![<\[]|unknown)[^\s,;]{1,200}(?= from| by| \[|$)|(?<=\bfor )(?!invalid |user |[<\[])[^\s,;]{1,200}(?= from | \[)"), "<v>"),
+    (
+        re.compile(
+            r"(?<=[\w)])(?<!code)(?<!exit)=(?:\{[^{}\n]{0,500}\}|\[[^\[\]\n]{0,500}\]|[^\s,;&)\]}]{1,300})"
+        ),
+        "=<v>",
+    ),
+    (
+        re.compile(
+            r"(?<![\w.-])[\w-]{1,60}(?:\.[\w-]{1,60}){1,8}(?=:<n>)|(?<!\S)[a-z][\w-]{1,60}(?=:<n>(?: |$))"
+        ),
+        "<host>",
+    ),
+    (
+        re.compile(
+            r"(?<![\w.-])(?:[\w<>$-]{1,60}\.){2,10}(?![A-Z_]{3,60}(?!\w))[\w<>$-]{1,60}(?=[:,;\])\s]|$)"
+        ),
+        "<name>",
+    ),
+    (
+        re.compile(
+            r"(?i)(?<=\buser )(?![<\[]|unknown)[^\s,;]{1,200}(?= from| by| \[|$)|(?<=\bfor )(?!invalid |user |[<\[])[^\s,;]{1,200}(?= from | \[)"
+        ),
+        "<v>",
+    ),
     (re.compile(r"\b(?:[Tt]rue|TRUE|[Ff]alse|FALSE|null|NULL|None|nil)\b"), "<v>"),
     (re.compile(r" \(<(?:size|n)>\)|(?<=<n>) bytes"), ""),
-    (re.compile(rf"(?<![\w<>.$#@~%+*-])(?=[^A-Za-z]{{0,80}}[A-Za-z]){CHARACTER}{{0,200}}\d{CHARACTER}{{0,200}}|(?<!\w)[0-9a-f]{{8}}(?!\w)"), "<v>"),
-    (re.compile(r"(?i)(?<!exit code )(?<!exit code: )(?<!exit status )(?<!exited with )(?<![\w<])-?\d{1,15}(?!\w)"), "<v>"),
-    (re.compile(r"<(?:hash|addr|n|id|ip|size|time|dur|host|name|tmp|url(?::[a-z.-]{1,80})?)>"), "<v>"),
+    (
+        re.compile(
+            rf"(?<![\w<>.$#@~%+*-])(?=[^A-Za-z]{{0,80}}[A-Za-z]){CHARACTER}{{0,200}}\d{CHARACTER}{{0,200}}|(?<!\w)[0-9a-f]{{8}}(?!\w)"
+        ),
+        "<v>",
+    ),
+    (
+        re.compile(
+            r"(?i)(?<!exit code )(?<!exit code: )(?<!exit status )(?<!exited with )(?<![\w<])-?\d{1,15}(?!\w)"
+        ),
+        "<v>",
+    ),
+    (
+        re.compile(r"<(?:hash|addr|n|id|ip|size|time|dur|host|name|tmp|url(?::[a-z.-]{1,80})?)>"),
+        "<v>",
+    ),
     (re.compile(r"<<v>"), "<v>"),
-    (re.compile(r"(?<![\w$~#@+*.-])(?:[\w$~#@+*.-]{1,80}(?<=[-_~$#@+*]))?<v>(?:[-_~$#@+*.]{1,4}(?=[\w~])[\w$~#@+*.-]{0,80}|<v>){0,20}"), "<v>"),
+    (
+        re.compile(
+            r"(?<![\w$~#@+*.-])(?:[\w$~#@+*.-]{1,80}(?<=[-_~$#@+*]))?<v>(?:[-_~$#@+*.]{1,4}(?=[\w~])[\w$~#@+*.-]{0,80}|<v>){0,20}"
+        ),
+        "<v>",
+    ),
     (re.compile(r"(?<![\w-])[\w-]{0,80}\[<v>(?:[-, ]{0,2}<v>)*\]"), "<v>"),
     (re.compile(r"<v>(?:[:,./ +-]{0,2}<v>)+"), "<v>"),
-)  # fmt: skip
+)
 
 
 def template(line: str) -> str:

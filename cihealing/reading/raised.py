@@ -1,4 +1,6 @@
-"""Python's tracebacks: where they stand, what they raise, which exception of a chain came first. Source: CPython's `traceback` module."""
+"""Python's tracebacks: where they stand, what they raise, which exception of a chain came first.
+Source: CPython's `traceback` module.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -17,7 +19,9 @@ JOINT = 4
 RAISED = re.compile(
     r"(?P<type>(?=[A-Za-z_])[\w.]{0,200}(?:Error|Exception|Exit|Interrupt|Warning|Failure|Failed|Timeout|NotFound|DoesNotExist|Refused|Denied|Fault|Group))(?:: (?P<message>.*)|:?$)"
 )
-LAST = re.compile(r"(?P<type>(?:[A-Za-z_]\w{0,99}\.){1,12}[A-Za-z_]\w{0,99}|[A-Z]\w{0,99})(?:: ?(?P<message>.*)|$)")
+LAST = re.compile(
+    r"(?P<type>(?:[A-Za-z_]\w{0,99}\.){1,12}[A-Za-z_]\w{0,99}|[A-Z]\w{0,99})(?:: ?(?P<message>.*)|$)"
+)
 """The last line of a traceback: any class may be raised, whatever its name ends in."""
 WRAPPED = re.compile(r'"[^"]{1,500}",$|line \d{1,9}, in |File$')
 """A frame that was broken to fit a narrow terminal."""
@@ -72,7 +76,9 @@ def is_source(log: Log, number: int) -> bool:
 
 
 def below(line: str, prefix: str) -> str:
-    """The line without what stands before the traceback's first word: an indent, a container's name, or (on the first line only) a log level."""
+    """The line without what stands before the traceback's first word: an indent, a container's
+    name, or (on the first line only) a log level.
+    """
     if line.startswith(prefix):
         return line[len(prefix) :]
     return line if prefix.strip() else "" if not line.strip() else line.lstrip()
@@ -86,7 +92,11 @@ def group(log: Log, start: int) -> Trace | None:
         if not text.lstrip().startswith(("|", "+")):
             break
         match = LEAF.match(text)
-        error = raised(match["text"]) or parts(LAST.match(match["text"])) if match and not match["text"].startswith("File ") else None
+        error = (
+            raised(match["text"]) or parts(LAST.match(match["text"]))
+            if match and not match["text"].startswith("File ")
+            else None
+        )
         if error and START not in text:
             found = Trace(start, number, *error)
             if not error[0].endswith("Group"):
@@ -116,16 +126,33 @@ def chains(log: Log, found: Iterable[Trace]) -> Iterator[list[Trace]]:
 
 
 def joint(log: Log, first: Trace, second: Trace) -> str:
-    """The sentence between two tracebacks of one chain; empty where they have nothing to do with each other."""
-    between = (log.line(n).strip(" |") for n in range(max(first.end + 1, second.start - JOINT), second.start))
-    return next((text for text in between if text.startswith(("The above exception was", "During handling of the above"))), "")
+    """The sentence between two tracebacks of one chain; empty where they have nothing to do with
+    each other.
+    """
+    between = (
+        log.line(n).strip(" |")
+        for n in range(max(first.end + 1, second.start - JOINT), second.start)
+    )
+    return next(
+        (
+            text
+            for text in between
+            if text.startswith(("The above exception was", "During handling of the above"))
+        ),
+        "",
+    )
 
 
 def origin(log: Log, chain: Sequence[Trace]) -> Trace:
-    """What went wrong first: an exception another was raised `from` is its reason, unless that other one repeats it and says more;
-    one that was only being handled may be daily business."""
+    """What went wrong first: an exception another was raised `from` is its reason, unless that
+    other one repeats it and says more; one that was only being handled may be daily business.
+    """
     at = len(chain) - 1
-    while at > 0 and joint(log, chain[at - 1], chain[at]).startswith(DIRECT) and not repeats(chain[at].message, chain[at - 1].message):
+    while (
+        at > 0
+        and joint(log, chain[at - 1], chain[at]).startswith(DIRECT)
+        and not repeats(chain[at].message, chain[at - 1].message)
+    ):
         at -= 1
     return chain[at]
 

@@ -1,6 +1,7 @@
-"""The reader: `read(log)` says whether a job failed and, if so, what broke. Never raises on any text; time is linear in its length."""
+"""The reader: `read(log)` says whether a job failed and, if so, what broke. Never raises on any
+text; time is linear in its length.
+"""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,15 @@ from functools import lru_cache
 from cihealing.domain.values import Failure, FailureClass
 from cihealing.reading import clean, sieve, status, structure
 from cihealing.reading.classify import Rule, classify, rule_findings, rule_hits
-from cihealing.reading.excerpt import STEP_WORDS, TALK_WORDS, excerpt, green_lines, ranked, shown, talk
+from cihealing.reading.excerpt import (
+    STEP_WORDS,
+    TALK_WORDS,
+    excerpt,
+    green_lines,
+    ranked,
+    shown,
+    talk,
+)
 from cihealing.reading.fingerprint import EXIT_MARKS, exit_code_of, strong, weak
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.frames import frames_of
@@ -30,7 +39,8 @@ CERTAIN = 44
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """`status` is failed, passed, cancelled or unknown; `failure` is None on a passing log and where nothing was found.
+    """`status` is failed, passed, cancelled or unknown; `failure` is None on a passing log and
+    where nothing was found.
 
     `failed_tests` are there on a passing log too (CI may allow failures). Everything is redacted.
     """
@@ -44,14 +54,23 @@ class Reading:
 
 
 def read(log: str, *, green: Sequence[str] = (), known_secrets: Sequence[str] = ()) -> Reading:
-    """Read one job's log. `green`: logs of passing runs of the same job, whose lines count less; `known_secrets`: values to mask wherever they stand."""
+    """Read one job's log. `green`: logs of passing runs of the same job, whose lines count less;
+    `known_secrets`: values to mask wherever they stand.
+    """
     masked = redact(clean.plain(log), known_secrets)
     greens = [indexed(clean.lines_of(clean.plain(text))) for text in green]
     return reading_of(indexed(clean.lines_of(masked.text)), masked, greens=greens)
 
 
-def read_chunks(raw: Iterable[bytes], *, green: Sequence[Iterable[bytes]] = (), known_secrets: Sequence[str] = ()) -> Reading:
-    """The same for a log of any size, in bounded memory: of a large one the lines worth reading are kept (see sieve.py)."""
+def read_chunks(
+    raw: Iterable[bytes],
+    *,
+    green: Sequence[Iterable[bytes]] = (),
+    known_secrets: Sequence[str] = (),
+) -> Reading:
+    """The same for a log of any size, in bounded memory: of a large one the lines worth reading are
+    kept (see sieve.py).
+    """
     kept = sift(raw)
     masked = redact("\n".join(kept.lines), known_secrets)
     log = indexed(masked.text.split("\n"), kept)
@@ -71,9 +90,19 @@ def scanner() -> Scanner:
 @lru_cache(maxsize=2)
 def scanner_for(rules: tuple[Rule, ...]) -> Scanner:
     """All that anybody asks a log for."""
-    marks = [*(mark for parser in parsers() for mark in parser.MARKS), *(hint for rule in rules for hint in rule.any)]
-    said = [mark for verdict in ("PASSED", "FAILED") for saying in sayings(verdict) for mark in saying.marks]
-    return Scanner([*marks, *said, *TALK_WORDS, *STEP_WORDS, *status.MARKS, *structure.MARKS, *EXIT_MARKS])
+    marks = [
+        *(mark for parser in parsers() for mark in parser.MARKS),
+        *(hint for rule in rules for hint in rule.any),
+    ]
+    said = [
+        mark
+        for verdict in ("PASSED", "FAILED")
+        for saying in sayings(verdict)
+        for mark in saying.marks
+    ]
+    return Scanner(
+        [*marks, *said, *TALK_WORDS, *STEP_WORDS, *status.MARKS, *structure.MARKS, *EXIT_MARKS]
+    )
 
 
 def indexed(lines: Sequence[str], kept: Kept | None = None) -> Log:
@@ -87,21 +116,31 @@ def reading_of(log: Log, masked: Redacted, *, greens: Sequence[Log]) -> Reading:
     tests = tuple(dict.fromkeys(f.test for f in found if f.test))[:MAX_TESTS]
     verdict = status.ci_status(log)
     steps = structure.steps_of(log)
-    blank = Reading(status=verdict, failure=None, redacted_log=masked.text, failed_tests=tests, steps=steps)
+    blank = Reading(
+        status=verdict, failure=None, redacted_log=masked.text, failed_tests=tests, steps=steps
+    )
     if verdict == status.PASSED:
         return blank
     hits = rule_hits(log)
-    weighed = ranked(log, [*found, *rule_findings(log, hits), *talk(log)], steps=steps, green=green_lines(greens))
+    weighed = ranked(
+        log, [*found, *rule_findings(log, hits), *talk(log)], steps=steps, green=green_lines(greens)
+    )
     verdict = verdict or judged(log, weighed)
     if verdict in (status.PASSED, status.UNKNOWN) or not weighed:
         return replace(blank, status=verdict)
-    return replace(blank, status=verdict, failure=failure_of(log, weighed, hits, tests=tests, steps=steps, masked=masked.count))
+    return replace(
+        blank,
+        status=verdict,
+        failure=failure_of(log, weighed, hits, tests=tests, steps=steps, masked=masked.count),
+    )
 
 
 def judged(log: Log, weighed: Sequence[tuple[int, Finding]]) -> str:
     """The status of a log in which CI itself says nothing."""
     best = weighed[0][0] if weighed else 0
-    if any(rank >= 60 and finding.kind is not Kind.RULE for rank, finding in weighed[:50]) or status.tools_failed(log):
+    if any(
+        rank >= 60 and finding.kind is not Kind.RULE for rank, finding in weighed[:50]
+    ) or status.tools_failed(log):
         return status.FAILED
     if status.tools_passed(log):
         return status.PASSED
@@ -123,11 +162,21 @@ def failure_of(
     step = structure.failed_step(steps, root.line)
     verdict = classify(log, root, cited=numbers, hits=hits, frames=frames)
     return Failure(
-        error_hash=strong(log, root, [f for _, f in weighed], exit_code=exit_code_of(log)), strong=True, error_type=root.error_type, summary=summary(log, root, tests),
-        failure_class=verdict.failure_class, confidence=verdict.confidence, signs=verdict.signs, root_line=root.line, excerpt=excerpt(log, numbers),
-        failed_tests=tests, frames=frames, step=step.name if step else "",
-        command=structure.command_at(log, step, root.line), secrets_masked=masked,
-    )  # fmt: skip
+        error_hash=strong(log, root, [f for _, f in weighed], exit_code=exit_code_of(log)),
+        strong=True,
+        error_type=root.error_type,
+        summary=summary(log, root, tests),
+        failure_class=verdict.failure_class,
+        confidence=verdict.confidence,
+        signs=verdict.signs,
+        root_line=root.line,
+        excerpt=excerpt(log, numbers),
+        failed_tests=tests,
+        frames=frames,
+        step=step.name if step else "",
+        command=structure.command_at(log, step, root.line),
+        secrets_masked=masked,
+    )
 
 
 def summary(log: Log, root: Finding, tests: Sequence[str]) -> str:
@@ -146,10 +195,18 @@ def summary(log: Log, root: Finding, tests: Sequence[str]) -> str:
 
 def weak_failure(*, job: str, step: str, conclusion: str, reason: str) -> Failure:
     """The failure where no log can be had. `reason` says why, and which setting would bring it."""
-    texts = [redact(clean.plain(text).replace("\n", " ")) for text in (job, step, conclusion, reason)]
+    texts = [
+        redact(clean.plain(text).replace("\n", " ")) for text in (job, step, conclusion, reason)
+    ]
     job, step, conclusion, reason = (text.text for text in texts)
     where = f"{job} / {step}" if step else job
     return Failure(
-        error_hash=weak(job=job, step=step, conclusion=conclusion), strong=False, error_type=normalise(conclusion) or "failure", summary=f"{where}: {conclusion}"[:300],
-        failure_class=FailureClass.UNKNOWN, step=step, secrets_masked=sum(text.count for text in texts), log_missing=reason,
-    )  # fmt: skip
+        error_hash=weak(job=job, step=step, conclusion=conclusion),
+        strong=False,
+        error_type=normalise(conclusion) or "failure",
+        summary=f"{where}: {conclusion}"[:300],
+        failure_class=FailureClass.UNKNOWN,
+        step=step,
+        secrets_masked=sum(text.count for text in texts),
+        log_missing=reason,
+    )

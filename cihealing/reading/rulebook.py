@@ -1,13 +1,19 @@
-"""Rules are data: the project's own in rules/*.yaml and, laid over them, those of a local directory.
+"""Rules are data: the project's own in rules/*.yaml and, laid over them, those of a local
+directory.
 
 A file holds a list of rules. Of each:
 
-`id`, a name; a local rule takes the place of the project's rule of its id, one with `off: true` takes it away;
-`class`, left out where the file is named after its class; `type`, the error type it gives (its id where left out);
-`confidence`, how often the class is right where the sign is there (0.8); `in_test`, the same where a failing test says it;
+`id`, a name; a local rule takes the place of the project's rule of its id, one with `off: true`
+takes it away;
+`class`, left out where the file is named after its class; `type`, the error type it gives (its id
+where left out);
+`confidence`, how often the class is right where the sign is there (0.8); `in_test`, the same where
+a failing test says it;
 `root`, how well the line states a failure, from 0, a sign only, to 100 (70);
-`any`, literals of which a line must hold one; `pattern`, a regular expression searched in such a line (left out: a literal is enough);
-`consequence`, whether the sign is often only what trouble with the network, told shortly before, has led to;
+`any`, literals of which a line must hold one; `pattern`, a regular expression searched in such a
+line (left out: a literal is enough);
+`consequence`, whether the sign is often only what trouble with the network, told shortly before,
+has led to;
 `samples` and `never`, lines that it must and must not match.
 """
 
@@ -32,7 +38,20 @@ MAX_FILE = 256 * 1024
 MAX_RULES = 1000
 MAX_HINTS = 24
 MIN_HINT = 4
-KEYS = {"id", "class", "type", "confidence", "in_test", "root", "any", "pattern", "consequence", "samples", "never", "off"}
+KEYS = {
+    "id",
+    "class",
+    "type",
+    "confidence",
+    "in_test",
+    "root",
+    "any",
+    "pattern",
+    "consequence",
+    "samples",
+    "never",
+    "off",
+}
 CLASSES = tuple(each.value for each in FailureClass if each is not FailureClass.UNKNOWN)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")
 
@@ -93,19 +112,27 @@ def rules() -> tuple[Rule, ...]:
     """The project's own; they are checked by its tests and not again when it starts."""
     fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     places = yaml_files(files("cihealing.reading") / "rules")
-    return tuple(rule_of(raw, name=place.name) for place in places for raw in yaml.load(place.read_bytes(), fast))  # noqa: S506 - a safe loader
+    return tuple(
+        rule_of(raw, name=place.name)
+        for place in places
+        for raw in yaml.load(place.read_bytes(), fast)  # noqa: S506 - a safe loader
+    )
 
 
 _chosen: list[tuple[Rule, ...]] = []
 
 
 def in_force() -> tuple[Rule, ...]:
-    """What logs are read with: the project's own rules, unless a process chose others when it started."""
+    """What logs are read with: the project's own rules, unless a process chose others when it
+    started.
+    """
     return _chosen[-1] if _chosen else rules()
 
 
 def put_in_force(directory: Path) -> tuple[Refused, ...]:
-    """Read all logs of this process with the rules of a local directory over the project's own. Gives what was left out, and why."""
+    """Read all logs of this process with the rules of a local directory over the project's own.
+    Gives what was left out, and why.
+    """
     book = rules_from(directory)
     _chosen[:] = [book.rules]
     return book.refused
@@ -117,7 +144,9 @@ def own_again() -> None:
 
 
 def rules_from(directory: Path) -> Rulebook:
-    """The project's rules with those of a local directory laid over them. Whatever is wrong with one of these leaves it out and is told."""
+    """The project's rules with those of a local directory laid over them. Whatever is wrong with
+    one of these leaves it out and is told.
+    """
     refused: list[Refused] = []
     chosen = {rule.id: rule for rule in rules()}
     for rule, muted in local_rules(directory, refused):
@@ -160,12 +189,17 @@ def readable_files(directory: Path, refused: list[Refused]) -> list[Any]:
     try:
         return yaml_files(directory)
     except OSError as error:
-        refused.append(Refused(directory.name, "", f"the directory cannot be read: {error.strerror}"))
+        refused.append(
+            Refused(directory.name, "", f"the directory cannot be read: {error.strerror}")
+        )
         return []
 
 
 def yaml_files(directory: Any) -> list[Any]:
-    return sorted((place for place in directory.iterdir() if place.name.endswith((".yaml", ".yml"))), key=lambda place: place.name)
+    return sorted(
+        (place for place in directory.iterdir() if place.name.endswith((".yaml", ".yml"))),
+        key=lambda place: place.name,
+    )
 
 
 def rows_of(place: Place, refused: list[Refused]) -> list[Any]:
@@ -182,7 +216,9 @@ def rows_of(place: Place, refused: list[Refused]) -> list[Any]:
     except OSError as error:
         refused.append(Refused(place.name, "", f"the file cannot be read: {error.strerror}"))
     except (yaml.YAMLError, BadRule, UnicodeDecodeError, ValueError, RecursionError) as error:
-        refused.append(Refused(place.name, "", " ".join(str(error).split())[:300] or type(error).__name__))
+        refused.append(
+            Refused(place.name, "", " ".join(str(error).split())[:300] or type(error).__name__)
+        )
     else:
         return rows
     return []
@@ -196,8 +232,12 @@ def parsed(content: bytes) -> Any:
 def shaped(raw: object) -> dict[str, Any]:
     """The entries of one rule, whose keys are known and whose id is a name."""
     if not isinstance(raw, Mapping):
-        raise BadRule("this is no rule: entries such as `id:`, `class:`, `any:` and `samples:` are expected")
-    entries = {"off" if key is False else key: value for key, value in raw.items()}  # to YAML 1.1 a plain `off` is false
+        raise BadRule(
+            "this is no rule: entries such as `id:`, `class:`, `any:` and `samples:` are expected"
+        )
+    entries = {
+        "off" if key is False else key: value for key, value in raw.items()
+    }  # to YAML 1.1 a plain `off` is false
     if unknown := [key for key in entries if key not in KEYS]:
         raise BadRule(f"unknown entry {told(unknown[0])!r}; known are {', '.join(sorted(KEYS))}")
     if not isinstance(entries.get("id"), str) or not NAME.match(entries["id"]):
@@ -214,13 +254,21 @@ def told(value: object) -> str:
 
 def validate(raw: Mapping[str, Any], *, name: str) -> None:
     if class_name(raw, name) not in CLASSES:
-        raise BadRule(f"unknown class {told(class_name(raw, name))!r}; known are {', '.join(CLASSES)}")
+        raise BadRule(
+            f"unknown class {told(class_name(raw, name))!r}; known are {', '.join(CLASSES)}"
+        )
     for key in ("confidence", "in_test"):
-        if not isinstance(raw.get(key, 0.5), int | float) or isinstance(raw.get(key), bool) or not 0 <= raw.get(key, 0.5) <= 1:
+        if (
+            not isinstance(raw.get(key, 0.5), int | float)
+            or isinstance(raw.get(key), bool)
+            or not 0 <= raw.get(key, 0.5) <= 1
+        ):
             raise BadRule(f"`{key}` must be a number from 0 to 1")
     if not isinstance(raw.get("root", 0), int) or not 0 <= raw.get("root", 0) <= 100:
         raise BadRule("`root` must be a whole number from 0 to 100")
-    if not isinstance(raw.get("type", ""), str) or not isinstance(raw.get("consequence", False), bool):
+    if not isinstance(raw.get("type", ""), str) or not isinstance(
+        raw.get("consequence", False), bool
+    ):
         raise BadRule("`type` must be a text and `consequence` true or false")
     hints(texts(raw, "any"))
     texts(raw, "never")
@@ -245,7 +293,10 @@ def hints(literals: Sequence[str]) -> None:
         raise BadRule(f"`any` holds more than {MAX_HINTS} literals")
     for literal in literals:
         if len(literal.strip()) < MIN_HINT or len(literal) > 200 or "\n" in literal:
-            raise BadRule(f"`any` holds {literal[:40]!r}: a literal has {MIN_HINT} to 200 characters of one line")
+            raise BadRule(
+                f"`any` holds {literal[:40]!r}: a literal has {MIN_HINT} to 200 characters of one"
+                " line"
+            )
 
 
 def class_name(raw: Mapping[str, Any], name: str) -> Any:
@@ -261,7 +312,9 @@ def rule_of(raw: Mapping[str, Any], *, name: str) -> Rule:
         confidence=confidence,
         root=raw.get("root", 70),
         any=tuple(raw["any"]),
-        pattern=re.compile(raw["pattern"] if "pattern" in raw else "|".join(map(re.escape, raw["any"]))),
+        pattern=re.compile(
+            raw["pattern"] if "pattern" in raw else "|".join(map(re.escape, raw["any"]))
+        ),
         samples=tuple(raw["samples"]),
         never=tuple(raw.get("never", ())),
         in_test=float(raw.get("in_test", confidence)),
@@ -275,13 +328,16 @@ def sample_problem(rule: Rule) -> str:
     for sample in rule.samples:
         if not rule.on(sample):
             hinted = any(hint in sample[:MAX_TEXT] for hint in rule.any)
-            return f"the sample {sample[:80]!r} {'does not match its pattern' if hinted else 'holds none of the literals in `any`'}"
+            why = "does not match its pattern" if hinted else "holds none of the literals in `any`"
+            return f"the sample {sample[:80]!r} {why}"
     matched = next((line for line in rule.never if rule.on(line)), None)
     return f"it matches {matched[:80]!r}, which stands under `never`" if matched else ""
 
 
 def problems(chosen: Iterable[Rule]) -> Iterator[Refused]:
-    """Rules whose pattern may be slow or whose samples are not kept: what the loader refuses, asked of rules that are loaded."""
+    """Rules whose pattern may be slow or whose samples are not kept: what the loader refuses, asked
+    of rules that are loaded.
+    """
     for rule in chosen:
         if problem := objection(rule.pattern.pattern, length=MAX_TEXT):
             yield Refused(rule.file, rule.id, f"`pattern` {problem}")
@@ -289,4 +345,13 @@ def problems(chosen: Iterable[Rule]) -> Iterator[Refused]:
             yield Refused(rule.file, rule.id, problem)
 
 
-__all__ = ["BadRule", "Refused", "Rule", "Rulebook", "problems", "rules", "rules_from", "sample_problem"]
+__all__ = [
+    "BadRule",
+    "Refused",
+    "Rule",
+    "Rulebook",
+    "problems",
+    "rules",
+    "rules_from",
+    "sample_problem",
+]

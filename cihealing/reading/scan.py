@@ -1,9 +1,9 @@
 """Which lines of a text hold which of very many substrings, in one pass.
 
-With the optional package `hyperscan` at the speed of a grep; without it, or on a processor it does not know, with `re` and equal answers.
+With the optional package `hyperscan` at the speed of a grep; without it, or on a processor it does
+not know, with `re` and equal answers.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -14,18 +14,26 @@ from threading import Lock
 from typing import Any, Protocol
 
 Hits = Mapping[str, Sequence[int]]
-"""Needle -> indexes (from 0) of the lines that hold it, ascending. A needle that is nowhere is not in it."""
+"""Needle -> indexes (from 0) of the lines that hold it, ascending. A needle that is nowhere is not
+in it.
+"""
 BLOCK = 1 << 20
-"""Bytes searched at once, so that a text that consists of needles takes no more memory than another."""
+"""Bytes searched at once, so that a text that consists of needles takes no more memory than
+another.
+"""
 BUILDING = Lock()
-"""Held by whoever builds what all others wait for: threads that begin together do not each build their own."""
+"""Held by whoever builds what all others wait for: threads that begin together do not each build
+their own.
+"""
 Place = tuple[int, int]
 """Where a needle stands: a place in its line, as an offset into the text; the needle's position."""
 
 
 class Engine(Protocol):
     def places(self, data: bytes) -> list[Place]:
-        """All places of all needles, by ascending line. `data` begins with a line break of its own."""
+        """All places of all needles, by ascending line. `data` begins with a line break of its
+        own.
+        """
 
 
 class Scanner:
@@ -66,32 +74,48 @@ class Scanner:
         if self.fast is not False:
             try:
                 return Automaton(self.words, import_module("hyperscan"))
-            except Exception:  # not installed, or built for another processor: the other engine answers the same
+            except (
+                Exception
+            ):  # not installed, or built for another processor: the other engine answers the same
                 if self.fast:
                     raise
         return Trie(self.words)
 
 
 class Automaton:
-    """All needles in one state machine. Source: documentation of Hyperscan and of its Python binding."""
+    """All needles in one state machine. Source: documentation of Hyperscan and of its Python
+    binding.
+    """
 
     def __init__(self, words: Sequence[bytes], hyperscan: Any) -> None:
         self.scanning = Lock()
         """The machine's scratch space serves one thread at a time."""
         self.database = hyperscan.Database()
         expressions = [b"".join(b"\\x%02x" % byte for byte in word) for word in words]
-        self.database.compile(expressions=expressions, ids=list(range(len(words))), elements=len(words), flags=[0] * len(words))
+        self.database.compile(
+            expressions=expressions,
+            ids=list(range(len(words))),
+            elements=len(words),
+            flags=[0] * len(words),
+        )
 
     def places(self, data: bytes) -> list[Place]:
         found: list[Place] = []
         add = found.append
         with self.scanning:
-            self.database.scan(data, match_event_handler=lambda word, _start, end, _flags, _context: add((end - 1, word)))
+            self.database.scan(
+                data,
+                match_event_handler=lambda word, _start, end, _flags, _context: add(
+                    (end - 1, word)
+                ),
+            )
         return found
 
 
 class Trie:
-    """One expression that branches on one byte after the other. It finds the shortest needle at a place; the longer ones that begin with it are tried there."""
+    """One expression that branches on one byte after the other. It finds the shortest needle at a
+    place; the longer ones that begin with it are tried there.
+    """
 
     def __init__(self, words: Sequence[bytes]) -> None:
         tree: dict[int, Any] = {}
@@ -101,7 +125,10 @@ class Trie:
                 node = node.setdefault(byte, {})
             node[-1] = {}
         self.pattern = re.compile(b"(?=(%s))" % b"".join(branches(tree)))
-        self.begin = {short: [(long, at) for at, long in enumerate(words) if long.startswith(short)] for short in words}
+        self.begin = {
+            short: [(long, at) for at, long in enumerate(words) if long.startswith(short)]
+            for short in words
+        }
 
     def places(self, data: bytes) -> list[Place]:
         begin = self.begin
@@ -117,7 +144,9 @@ def branches(tree: Mapping[int, Any]) -> Iterator[bytes]:
     """The expression of a tree; what ends here needs nothing behind it."""
     if -1 in tree:
         return
-    children = [re.escape(bytes([byte])) + b"".join(branches(child)) for byte, child in sorted(tree.items())]
+    children = [
+        re.escape(bytes([byte])) + b"".join(branches(child)) for byte, child in sorted(tree.items())
+    ]
     yield children[0] if len(children) == 1 else b"(?:" + b"|".join(children) + b")"
 
 

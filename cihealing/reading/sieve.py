@@ -1,6 +1,8 @@
-"""Of a log too large to keep, the lines worth reading: what any parser or rule may ask for, with its surroundings, the head and the tail.
+"""Of a log too large to keep, the lines worth reading: what any parser or rule may ask for, with
+its surroundings, the head and the tail.
 
-One pass over chunks of whole lines. All lines are looked at; what is kept is bounded, whatever the log holds.
+One pass over chunks of whole lines. All lines are looked at; what is kept is bounded, whatever the
+log holds.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ BUDGET = 12 << 20
 """Characters kept of a larger one, beside its head and tail."""
 HEAD, TAIL = 1000, 4000
 BEFORE, AFTER = 40, 120
-"""Lines kept around a line that a parser or rule asks for; around one that only sounds like an error, an eighth of them."""
+"""Lines kept around a line that a parser or rule asks for; around one that only sounds like an
+error, an eighth of them.
+"""
 SAME = 20
 """Of lines that differ in digits only, so many are worth their surroundings."""
 MAX_KEYS = 50_000
@@ -95,7 +99,9 @@ def texts(raw: Iterable[bytes]) -> Iterator[str]:
 
 
 class Keyless:
-    """Chunks without private keys: a key that is cut in two, by a chunk's end or by what is kept, would no longer be seen as one."""
+    """Chunks without private keys: a key that is cut in two, by a chunk's end or by what is kept,
+    would no longer be seen as one.
+    """
 
     def __init__(self, chunks: Iterator[str]) -> None:
         self.chunks = chunks
@@ -117,7 +123,9 @@ class Keyless:
 
 
 class Sieve:
-    """Chunks in, in order; `kept` gives what is worth reading. `weak`: needles that say little (words that sound like an error)."""
+    """Chunks in, in order; `kept` gives what is worth reading. `weak`: needles that say little
+    (words that sound like an error).
+    """
 
     def __init__(self, scanner: Scanner, *, weak: frozenset[str]) -> None:
         self.scanner = scanner
@@ -164,7 +172,9 @@ class Sieve:
         return self.seen[key] <= SAME
 
     def keep(self, lines: Sequence[str], start: int, stop: int, *, strong: bool) -> None:
-        """Indexes are those of the chunk; what stands before it comes from the last one, unless it was kept there."""
+        """Indexes are those of the chunk; what stands before it comes from the last one, unless it
+        was kept there.
+        """
         first = max(self.total + 1 + start, self.total + 1 - len(self.before), self.next)
         behind = first - self.total - 1
         wanted = [*(self.before[behind:] if behind < 0 else ()), *lines[max(behind, 0) : stop]]
@@ -178,14 +188,20 @@ class Sieve:
             self.drop()
 
     def drop(self) -> None:
-        """The oldest that only sounds like an error, else the oldest: failures stand near the end."""
+        """The oldest that only sounds like an error, else the oldest: failures stand near the
+        end.
+        """
         self.size -= (self.pieces[False] or self.pieces[True]).popleft().size
 
     def kept(self) -> Kept:
         """The head, the pieces and the tail, each line once."""
         numbers, lines = array("q"), []
         last = Piece(self.total - len(self.tail) + 1, list(self.tail))
-        for piece in [Piece(1, self.head), *sorted([*self.pieces[True], *self.pieces[False]], key=lambda piece: piece.first), last]:
+        for piece in [
+            Piece(1, self.head),
+            *sorted([*self.pieces[True], *self.pieces[False]], key=lambda piece: piece.first),
+            last,
+        ]:
             skip = max(0, (numbers[-1] + 1 if numbers else 1) - piece.first)
             lines += piece.lines[skip:]
             numbers.extend(range(piece.first + skip, piece.first + len(piece.lines)))

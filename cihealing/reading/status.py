@@ -17,21 +17,47 @@ LAST_WORD = (
     (re.compile(r"Done\. Your build exited with 0\."), PASSED),
     (re.compile(r"Done\. Your build exited with \d+\."), FAILED),
     (re.compile(r"Done: Job Cancelled"), CANCELLED),
-    (re.compile(r"Your build has been stopped\.|The build has been terminated|The job exceeded the maximum time limit"), FAILED),
+    (
+        re.compile(
+            r"Your build has been stopped\.|The build has been terminated|The job exceeded the maximum time limit"
+        ),
+        FAILED,
+    ),
     (re.compile(r"Job succeeded$"), PASSED),
     (re.compile(r"ERROR: Job failed"), FAILED),
     (re.compile(r"(?:WARNING|ERROR): (?:Job was )?cancell?ed|Build was cancell?ed"), CANCELLED),
     (re.compile(r"\[(?:cihealing|ci)\] exit code 0$"), PASSED),
-    (re.compile(r"(?:\[(?:cihealing|ci)\] exit code|Process completed with exit code|Exited with code|exit status:?|Exited with code exit status) [1-9]\d*"), FAILED),
+    (
+        re.compile(
+            r"(?:\[(?:cihealing|ci)\] exit code|Process completed with exit code|Exited with code|exit status:?|Exited with code exit status) [1-9]\d*"
+        ),
+        FAILED,
+    ),
     (re.compile(r".{0,4}Error: The command exited with status [1-9]\d*"), FAILED),
-)  # fmt: skip
-WORDS = ("Finished: ", "Done. Your build", "Done: Job", "has been stopped", "has been terminated", "exceeded the maximum time", "Job succeeded", "Job failed", "ancelled", "anceled",
-         "exit code ", "Exited with code", "exited with status", "exit status")  # fmt: skip
+)
+WORDS = (
+    "Finished: ",
+    "Done. Your build",
+    "Done: Job",
+    "has been stopped",
+    "has been terminated",
+    "exceeded the maximum time",
+    "Job succeeded",
+    "Job failed",
+    "ancelled",
+    "anceled",
+    "exit code ",
+    "Exited with code",
+    "exited with status",
+    "exit status",
+)
 ANNOTATION = "##[error]"
 COMPLETE = ("Post job cleanup.", "Cleaning up orphan processes")
 """What GitHub's runner writes after the last step."""
 GROUP = "##[group]"
-TIMED_OUT = re.compile(r"has timed out after|exceeded the maximum execution time|received a shutdown signal|lost communication")
+TIMED_OUT = re.compile(
+    r"has timed out after|exceeded the maximum execution time|received a shutdown signal|lost communication"
+)
 FATAL = re.compile(r"(?:fatal|FATAL)(?: error)?: ")
 TOOL_PASSED = re.compile(
     r"(?:=+ )?\d+ passed\b(?!.*\b(?:failed|error))|OK(?: \(.*\))?$|\[INFO\] BUILD SUCCESS|BUILD SUCCESSFUL|All checks passed!|test result: ok\.|ok  \t|PASS$"
@@ -71,17 +97,23 @@ def last_word(log: Log) -> str:
 
 
 def github_status(log: Log) -> str:
-    """GitHub writes no verdict: an error annotation fails a job, a complete log without one is green."""
+    """GitHub writes no verdict: an error annotation fails a job, a complete log without one is
+    green.
+    """
     errors = [log.line(n) for n in log.having(ANNOTATION) if n not in log.echoed]
     if not errors:
         return PASSED if log.having(*COMPLETE) and not died(log) else ""
-    if any("The operation was canceled" in e for e in errors) and not any(TIMED_OUT.search(e) or "exit code" in e for e in errors):
+    if any("The operation was canceled" in e for e in errors) and not any(
+        TIMED_OUT.search(e) or "exit code" in e for e in errors
+    ):
         return CANCELLED
     return FAILED
 
 
 def died(log: Log) -> bool:
-    """Whether the last step's last lines are a tool's dying words: an action in a container may fail without an annotation."""
+    """Whether the last step's last lines are a tool's dying words: an action in a container may
+    fail without an annotation.
+    """
     cleanup = next(iter(log.having(*COMPLETE)), 0)
     return any(FATAL.match(log.line(n)) for n in range(max(1, cleanup - 8), cleanup))
 
@@ -94,12 +126,20 @@ def ci_status(log: Log) -> str:
 
 def tools_failed(log: Log) -> bool:
     """Whether a test runner's last line counts failures."""
-    return any(TOOL_FAILED.match(log.line(n)) for n in log.having(*COUNTED)[-400:]) or says(log, "FAILED")
+    return any(TOOL_FAILED.match(log.line(n)) for n in log.having(*COUNTED)[-400:]) or says(
+        log, "FAILED"
+    )
 
 
 def tools_passed(log: Log) -> bool:
-    return any(TOOL_PASSED.match(log.line(n)) for n in log.having(*TOOL_WORDS)[-200:]) or says(log, "PASSED")
+    return any(TOOL_PASSED.match(log.line(n)) for n in log.having(*TOOL_WORDS)[-200:]) or says(
+        log, "PASSED"
+    )
 
 
 def says(log: Log, verdict: str) -> bool:
-    return any(saying.on(log.line(n)) for saying in sayings(verdict) for n in log.having(*saying.marks)[-200:])
+    return any(
+        saying.on(log.line(n))
+        for saying in sayings(verdict)
+        for n in log.having(*saying.marks)[-200:]
+    )

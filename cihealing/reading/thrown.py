@@ -1,4 +1,6 @@
-"""How JavaScript's test runners state an error: its type and message on the first line below a test's name, what was expected below that."""
+"""How JavaScript's test runners state an error: its type and message on the first line below a
+test's name, what was expected below that.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What the parsers of several tools of the JVM read alike: exceptions, stack traces, compiler messages with their details."""
+"""What the parsers of several tools of the JVM read alike: exceptions, stack traces, compiler
+messages with their details.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -14,7 +16,9 @@ MAX_MESSAGE = 12
 MAX_DETAIL = 6
 CARET = re.compile(r"\s*\^[~^]*\s*$")
 LABEL = re.compile(r"\s{0,8}\[[\w:.-]{1,24}\] ?")
-"""`[junit] `, `[ERROR] `, `[info] `: what a build tool sets before the lines of the tools it runs."""
+"""`[junit] `, `[ERROR] `, `[info] `: what a build tool sets before the lines of the tools it
+runs.
+"""
 RAISED = re.compile(
     r"\s{0,16}(?:\[[\w:-]{1,24}\]\s{1,8})?(?:Caused by: )?(?P<type>(?:[a-z_][\w$]{0,80}\.){1,12}[A-Z][\w$]{0,120}|[A-Z]\w{0,80}(?:Error|Exception|Failure))(?:: (?P<message>.*)| at (?P<at>\S+\.\w+:\d+)|:?$)"
 )
@@ -43,7 +47,10 @@ def trace(log: Log, start: int) -> range:
 
 
 def continues(log: Log, number: int) -> bool:
-    return bool(TRACE.match(log.line(number)) or (not bare(log.line(number)).strip() and TRACE.match(log.line(number + 1))))
+    return bool(
+        TRACE.match(log.line(number))
+        or (not bare(log.line(number)).strip() and TRACE.match(log.line(number + 1)))
+    )
 
 
 def with_message(log: Log, start: int) -> range:
@@ -60,29 +67,56 @@ def with_message(log: Log, start: int) -> range:
 
 
 def failed(log: Log, *, tool: str, at: int, below: int, test: str, within: int = 4) -> Finding:
-    """A test whose verdict stands at line `at`; its exception is one of the first `within` lines from `below` on."""
-    root = next((n for n in range(below, min(below + within, len(log) + 1)) if RAISED.match(log.line(n)) and "<<< " not in log.line(n)), 0)
+    """A test whose verdict stands at line `at`; its exception is one of the first `within` lines
+    from `below` on.
+    """
+    root = next(
+        (
+            n
+            for n in range(below, min(below + within, len(log) + 1))
+            if RAISED.match(log.line(n)) and "<<< " not in log.line(n)
+        ),
+        0,
+    )
     raised = RAISED.match(log.line(root)) if root else None
     if raised is None:
         return Finding(kind=Kind.TEST, tool=tool, line=at, error_type="TestFailed", test=test)
     shown = with_message(log, root)
     return Finding(
-        kind=Kind.TEST, tool=tool, line=root, error_type=simple(raised["type"]), message=raised["message"] or "", test=test,
+        kind=Kind.TEST,
+        tool=tool,
+        line=root,
+        error_type=simple(raised["type"]),
+        message=raised["message"] or "",
+        test=test,
         cites=tuple(dict.fromkeys((at, *range(below, root), *shown))),
-    )  # fmt: skip
+    )
 
 
 def detail(log: Log, number: int) -> range:
-    """A compiler's message and the lines that explain it: the source line and its caret, symbol and location."""
+    """A compiler's message and the lines that explain it: the source line and its caret, symbol and
+    location.
+    """
     stop = number + 1
     while stop < number + MAX_DETAIL and (
-        bare(log.line(stop)).startswith(("  ", "\t")) or any(CARET.match(bare(log.line(n))) for n in (stop, stop + 1))
+        bare(log.line(stop)).startswith(("  ", "\t"))
+        or any(CARET.match(bare(log.line(n))) for n in (stop, stop + 1))
     ):
         stop += 1
     return range(number, stop)
 
 
-def compile_error(log: Log, number: int, *, tool: str, file: str, message: str, rule: str = "", weight: int = 0) -> Finding:
+def compile_error(
+    log: Log, number: int, *, tool: str, file: str, message: str, rule: str = "", weight: int = 0
+) -> Finding:
     return Finding(
-        kind=Kind.COMPILE, tool=tool, line=number, error_type="compile", message=message, file=file, rule=rule, cites=tuple(detail(log, number)), weight=weight
-    )  # fmt: skip
+        kind=Kind.COMPILE,
+        tool=tool,
+        line=number,
+        error_type="compile",
+        message=message,
+        file=file,
+        rule=rule,
+        cites=tuple(detail(log, number)),
+        weight=weight,
+    )

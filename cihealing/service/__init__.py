@@ -1,12 +1,32 @@
-"""The only write side: receive deliveries, handle commands, claim and finish effects, each in one transaction."""
+"""The only write side: receive deliveries, handle commands, claim and finish effects, each in one
+transaction.
+"""
 
 from cihealing.service.fingerprints import hear_fingerprint, ignore_fingerprint
 from cihealing.service.following import release_followers
-from cihealing.service.handling import ACTIONS, Cause, Irrevocable, NoSuchRun, NotAllowed, get, handle, perform
+from cihealing.service.handling import (
+    ACTIONS,
+    Cause,
+    Irrevocable,
+    NoSuchRun,
+    NotAllowed,
+    get,
+    handle,
+    perform,
+)
 from cihealing.service.judging import hurry
 from cihealing.service.messages import handle_of, record_message
 from cihealing.service.outbox import claim, due, poke_due, reclaim
-from cihealing.service.receiving import Outcome, Receipt, read_log, read_waiting, receive, record_expanded, record_read, weak_failure
+from cihealing.service.receiving import (
+    Outcome,
+    Receipt,
+    read_log,
+    read_waiting,
+    receive,
+    record_expanded,
+    record_read,
+    weak_failure,
+)
 from cihealing.service.rehashing import Rehashed, outdated, rehash
 from cihealing.service.running import run_effect
 from cihealing.service.spending import Hold, OverBudget, reserve, settle

@@ -23,7 +23,9 @@ def ignore_fingerprint(error_hash: str, *, reason: str, by: Actor) -> None:
 
 
 def carry_over(old: str, new: str, *, by: Actor) -> None:
-    """What is silenced by its old hash is silenced by its new one. Within the caller's transaction."""
+    """What is silenced by its old hash is silenced by its new one. Within the caller's
+    transaction.
+    """
     row = IgnoredFingerprint.objects.filter(error_hash=old).first()
     if row and not IgnoredFingerprint.objects.filter(error_hash=new).exists():
         _append(new, e.FingerprintIgnored(error_hash=new, reason=row.reason), by, source="rehash")

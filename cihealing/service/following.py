@@ -15,10 +15,12 @@ logger = logging.getLogger(__name__)
 
 
 def release_followers(leader: UUID | None = None) -> int:
-    """Let the attached runs that were left behind by `leader`, or by any, go its way; returns how many there were.
+    """Let the attached runs that were left behind by `leader`, or by any, go its way; returns how
+    many there were.
 
-    What it looks at is where the leaders are, not what was told of them: a notice that was lost, given up or came too early
-    leaves nobody behind for longer than until the next sweep. One run that cannot be written holds none of the others up.
+    What it looks at is where the leaders are, not what was told of them: a notice that was lost,
+    given up or came too early leaves nobody behind for longer than until the next sweep. One run
+    that cannot be written holds none of the others up.
     """
     behind = projections.left_behind(leader)
     for run_id, stopped in behind:

@@ -28,7 +28,9 @@ from cihealing.service import outbox, policies
 from cihealing.service.transactions import write
 
 OUTLIVING = ("release_followers", "collect_rerun", "close_change", "tell", "check_human_fix")
-"""Effects that are not dropped with their run: what ends the others, and what brought the end itself about."""
+"""Effects that are not dropped with their run: what ends the others, and what brought the end
+itself about.
+"""
 
 
 class NoSuchRun(Exception):
@@ -63,17 +65,35 @@ def get(run_id: UUID) -> Run:
     return run
 
 
-def handle(run_id: UUID, command: c.RunCommand, *, cause: Cause, now: datetime | None = None, effect: Outbox | None = None) -> Run:
+def handle(
+    run_id: UUID,
+    command: c.RunCommand,
+    *,
+    cause: Cause,
+    now: datetime | None = None,
+    effect: Outbox | None = None,
+) -> Run:
     """Carry out one command; with `effect`, close its row in the same transaction.
 
     Raises Refused, Stale, outbox.Fenced, StreamMoved (after many lost races).
     """
-    run = write(lambda: handle_inside(run_id, command, cause=cause, now=now or datetime.now(UTC), effect=effect))
+    run = write(
+        lambda: handle_inside(
+            run_id, command, cause=cause, now=now or datetime.now(UTC), effect=effect
+        )
+    )
     failpoint("handle.after_commit")
     return run
 
 
-def handle_inside(run_id: UUID, command: c.RunCommand, *, cause: Cause, now: datetime, effect: Outbox | None = None) -> Run:
+def handle_inside(
+    run_id: UUID,
+    command: c.RunCommand,
+    *,
+    cause: Cause,
+    now: datetime,
+    effect: Outbox | None = None,
+) -> Run:
     """`handle` within the caller's transaction."""
     before = fold(run_id, store.load(run_id))
     policy = policies.of(before)
@@ -88,16 +108,29 @@ def handle_inside(run_id: UUID, command: c.RunCommand, *, cause: Cause, now: dat
     return after
 
 
-def _write(before: Run, events: Sequence[e.RunEvent], policy: Policy, cause: Cause, now: datetime, *, but: UUID | None) -> Run:
+def _write(
+    before: Run,
+    events: Sequence[e.RunEvent],
+    policy: Policy,
+    cause: Cause,
+    now: datetime,
+    *,
+    but: UUID | None,
+) -> Run:
     if not events:
         return before
-    envelopes = [e.Envelope(event=event, at=now, actor=cause.actor, source=cause.source, run_id=before.id) for event in events]
+    envelopes = [
+        e.Envelope(event=event, at=now, actor=cause.actor, source=cause.source, run_id=before.id)
+        for event in events
+    ]
     store.append(before.id, envelopes, expected_version=before.version)
     failpoint("handle.after_append")
     after = before
     for envelope in envelopes:
         after = evolve(after, envelope)
-    projections.project_run(after, max_attempts=projections.pinned_policy(after.policy).max_attempts)
+    projections.project_run(
+        after, max_attempts=projections.pinned_policy(after.policy).max_attempts
+    )
     _drop_what_is_over(before, after, but)
     outbox.enqueue(after.id, react(after, events, policy=policy, now=now), run_id=after.id, now=now)
     return after
@@ -111,20 +144,29 @@ def _drop_what_is_over(before: Run, after: Run, but: UUID | None) -> None:
 
 
 def _with_leader(run: Run, command: c.RunCommand) -> c.RunCommand:
-    """Who stands for the failure of the base already, and where that run is, is known only here, inside the transaction."""
+    """Who stands for the failure of the base already, and where that run is, is known only here,
+    inside the transaction.
+    """
     if isinstance(command, c.FollowLeader):
         # Read after our own stream: the leader is then seen as it was when we attached, or later.
         return msgspec.structs.replace(command, status=_status(command.leader))
     if not isinstance(command, c.RecordBlame):
         return command
-    claims = BaseClaim.objects.filter(repository=run.repository, branch=command.target, error_hash=run.error_hash)
-    # Locked: a leader that ends, escalates or is retried writes this row, so it does so before we look or after we are attached.
+    claims = BaseClaim.objects.filter(
+        repository=run.repository, branch=command.target, error_hash=run.error_hash
+    )
+    # Locked: a leader that ends, escalates or is retried writes this row, so it does so before we
+    # look or after we are attached.
     leader = claims.select_for_update().values_list("run_id", flat=True).first()
     return msgspec.structs.replace(command, leader=leader, leader_status=_status(leader))
 
 
 def _status(run_id: UUID | None) -> RunStatus | None:
-    found = RunRow.objects.filter(id=run_id).values_list("status", flat=True).first() if run_id else None
+    found = (
+        RunRow.objects.filter(id=run_id).values_list("status", flat=True).first()
+        if run_id
+        else None
+    )
     return RunStatus(found) if found else None
 
 
@@ -140,8 +182,14 @@ def _with_cluster(run: Run, command: c.RunCommand, policy: Policy, now: datetime
 
 
 def _masked(command: c.RunCommand) -> c.RunCommand:
-    """What a person notes and what an error message quotes is free text; in everything else the secrets that are known are looked for."""
-    free = {name: masked(text) for name in ("note", "reason") if isinstance(text := getattr(command, name, None), str) and text}
+    """What a person notes and what an error message quotes is free text; in everything else the
+    secrets that are known are looked for.
+    """
+    free = {
+        name: masked(text)
+        for name in ("note", "reason")
+        if isinstance(text := getattr(command, name, None), str) and text
+    }
     return masked_in(msgspec.structs.replace(command, **free) if free else command)
 
 
@@ -150,13 +198,19 @@ def _refuse_irrevocable(run_id: UUID, command: c.RunCommand) -> None:
         raise Irrevocable(f"{name} is on its way and cannot be taken back; look again in a moment")
 
 
-# ---------------------------------------------------------------- people
-
-
 def perform(
-    run_id: UUID, action: str, *, act: str = "", version: int | None = None, note: str = "", commit: str = "", by: Actor, tools: Tools
+    run_id: UUID,
+    action: str,
+    *,
+    act: str = "",
+    version: int | None = None,
+    note: str = "",
+    commit: str = "",
+    by: Actor,
+    tools: Tools,
 ) -> Run:
-    """What a person does to a run: `approve`, `deny`, `abort`, `retry` or `human-fix` (with the commit that did it, where it is known).
+    """What a person does to a run: `approve`, `deny`, `abort`, `retry` or `human-fix` (with the
+    commit that did it, where it is known).
 
     Raises NoSuchRun, Refused, Stale, NotAllowed, Irrevocable, HeadMoved (a fresh proof was begun).
     """
@@ -169,10 +223,14 @@ def perform(
     return handle(run_id, _ACTIONS[action](version, note, by, commit), cause=cause)
 
 
-def _approve(run_id: UUID, act: str, version: int | None, note: str, by: Actor, cause: Cause, tools: Tools) -> Run:
+def _approve(
+    run_id: UUID, act: str, version: int | None, note: str, by: Actor, cause: Cause, tools: Tools
+) -> Run:
     command = c.Approve(act=act, version=version, by=by, note=note)
     run = get(run_id)
-    decide(run, command, policy=policies.of(run), now=datetime.now(UTC))  # refuses before the forge is asked
+    decide(
+        run, command, policy=policies.of(run), now=datetime.now(UTC)
+    )  # refuses before the forge is asked
     repository = policies.of(run).repository(run.repository)
     _require_permission(run, by, repository, tools)
     if not run.change_open:
@@ -187,10 +245,13 @@ def _require_permission(run: Run, by: Actor, repository: RepositoryPolicy, tools
     """The person's own permission counts, not the bot's."""
     forge = tools.forges.get(repository.forge)
     login = repository.people.get(by.name, by.name)
-    if forge is None or forge.may(login, run.repository, policy=repository, settings=tools.settings):
+    if forge is None or forge.may(
+        login, run.repository, policy=repository, settings=tools.settings
+    ):
         return
     raise NotAllowed(
-        f"{login} may not push to {run.repository} at {repository.forge}; where the login there is another, say so under `people` in policy"
+        f"{login} may not push to {run.repository} at {repository.forge}; where the login there is"
+        " another, say so under `people` in policy"
     )
 
 
@@ -209,7 +270,9 @@ _ACTIONS: dict[str, Callable[[int | None, str, Actor, str], c.RunCommand]] = {
     "deny": lambda version, note, by, commit: c.Deny(by=by, version=version, note=note),
     "abort": lambda version, note, by, commit: c.Abort(by=by, version=version, note=note),
     "retry": _retry,
-    "human-fix": lambda version, note, by, commit: c.FixByHand(by=by, version=version, note=note, commit=commit),
+    "human-fix": lambda version, note, by, commit: c.FixByHand(
+        by=by, version=version, note=note, commit=commit
+    ),
 }
 
 ACTIONS = ("approve", *_ACTIONS)

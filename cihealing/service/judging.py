@@ -1,4 +1,5 @@
-"""What one result means for the runs there are: begin one, join one, feed the one that waits for it, or nothing.
+"""What one result means for the runs there are: begin one, join one, feed the one that waits for
+it, or nothing.
 
 Called inside the transaction that stores the delivery.
 """
@@ -15,7 +16,16 @@ import msgspec
 from cihealing import store
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
-from cihealing.domain.values import Digest, Failed, Failure, Mode, Passed, RunStatus, rule_of, run_id_of
+from cihealing.domain.values import (
+    Digest,
+    Failed,
+    Failure,
+    Mode,
+    Passed,
+    RunStatus,
+    rule_of,
+    run_id_of,
+)
 from cihealing.models import Execution, IgnoredFingerprint, Run
 from cihealing.service import outbox, policies
 from cihealing.service.handling import Cause, handle_inside
@@ -39,11 +49,10 @@ def ignored(reason: str) -> Judged:
     return Judged(status="ignored", ignored=reason)
 
 
-# ---------------------------------------------------------------- red
-
-
 def judge_failed(failed: Failed, failure: Failure | None, *, log: Digest, now: datetime) -> Judged:
-    """`failure` None: another delivery told of this execution, and what became of it there holds."""
+    """`failure` None: another delivery told of this execution, and what became of it there
+    holds.
+    """
     one_at_a_time(failed.repository, failed.job)
     told = _told(failed)
     if told:
@@ -68,11 +77,18 @@ def hurry(repository: str, branch: str) -> None:
 
 
 def _told(failed: Failed) -> Judged | None:
-    """The same job run, told of before; or a job of a workflow whose coarse result began a run already."""
+    """The same job run, told of before; or a job of a workflow whose coarse result began a run
+    already.
+    """
     ref = failed.execution
-    same = Execution.objects.filter(provider=ref.provider, host=ref.host, job_run_id=ref.job_run_id, attempt=ref.attempt)
-    # Locked: where two deliveries of one job run are judged at once, the second waits and finds what the first began.
-    run = next((r for r in same.select_for_update().values_list("run_id", flat=True) if r), None) or _told_coarsely(failed)
+    same = Execution.objects.filter(
+        provider=ref.provider, host=ref.host, job_run_id=ref.job_run_id, attempt=ref.attempt
+    )
+    # Locked: where two deliveries of one job run are judged at once, the second waits and finds
+    # what the first began.
+    run = next(
+        (r for r in same.select_for_update().values_list("run_id", flat=True) if r), None
+    ) or _told_coarsely(failed)
     return Judged(status=_status(run), run=run, deduplicated=True) if run else None
 
 
@@ -80,7 +96,9 @@ def _told_coarsely(failed: Failed) -> UUID | None:
     if not failed.parent_id or failed.coarse:
         return None
     ref = failed.execution
-    coarse = Execution.objects.filter(provider=ref.provider, host=ref.host, parent_id=failed.parent_id, coarse=True)
+    coarse = Execution.objects.filter(
+        provider=ref.provider, host=ref.host, parent_id=failed.parent_id, coarse=True
+    )
     return coarse.exclude(run_id=None).values_list("run_id", flat=True).first()
 
 
@@ -89,8 +107,11 @@ def _status(run: UUID) -> str:
 
 
 def _admit(failed: Failed, failure: Failure, log: Digest, now: datetime) -> Judged:
-    # Not by id: a run keeps the one it began with when its failure gets another hash (`cihealing rehash`).
-    known = Run.objects.filter(repository=failed.repository, commit=failed.commit, error_hash=failure.error_hash).first()
+    # Not by id: a run keeps the one it began with when its failure gets another hash (`cihealing
+    # rehash`).
+    known = Run.objects.filter(
+        repository=failed.repository, commit=failed.commit, error_hash=failure.error_hash
+    ).first()
     if known is not None:
         _finish_reruns(failed, known.id, now)
         return _joined(known, failed, now)
@@ -102,36 +123,57 @@ def _admit(failed: Failed, failure: Failure, log: Digest, now: datetime) -> Judg
     for old in older:
         handle_inside(old.id, c.Supersede(successor=run_id), cause=Cause(source="receive"), now=now)
     if newer is not None:
-        run = handle_inside(run_id, c.Supersede(successor=newer.id), cause=Cause(source="receive"), now=now)
+        run = handle_inside(
+            run_id, c.Supersede(successor=newer.id), cause=Cause(source="receive"), now=now
+        )
     return Judged(status=str(run.status), run=run_id)
 
 
 def _joined(known: Run, failed: Failed, now: datetime) -> Judged:
-    """While the run is open its stream is not touched; after its end the recurrence is a fact of it."""
+    """While the run is open its stream is not touched; after its end the recurrence is a fact of
+    it.
+    """
     if known.status not in OPEN:
-        handle_inside(known.id, c.Recur(execution=failed.execution), cause=Cause(source="receive"), now=now)
+        handle_inside(
+            known.id, c.Recur(execution=failed.execution), cause=Cause(source="receive"), now=now
+        )
     return Judged(status=_status(known.id), run=known.id, deduplicated=True)
 
 
 def _finish_reruns(failed: Failed, this: UUID, now: datetime) -> None:
-    """Runs that wait for a rerun of this job on this commit have their answer: the same failure, or another one."""
-    waiting = Run.objects.filter(repository=failed.repository, commit=failed.commit, job=failed.job, awaiting_rerun=True)
+    """Runs that wait for a rerun of this job on this commit have their answer: the same failure, or
+    another one.
+    """
+    waiting = Run.objects.filter(
+        repository=failed.repository, commit=failed.commit, job=failed.job, awaiting_rerun=True
+    )
     for run in waiting:
         same = run.id == this
-        finished = c.RecordRerunFinished(outcome="same" if same else "other", execution=failed.execution, successor=None if same else this)
+        finished = c.RecordRerunFinished(
+            outcome="same" if same else "other",
+            execution=failed.execution,
+            successor=None if same else this,
+        )
         handle_inside(run.id, finished, cause=Cause(source="receive"), now=now)
 
 
-def _same_on_branch(failed: Failed, failure: Failure, now: datetime) -> tuple[list[Run], Run | None]:
+def _same_on_branch(
+    failed: Failed, failure: Failure, now: datetime
+) -> tuple[list[Run], Run | None]:
     """Open runs of the same failure on other commits of the branch: (older ones, a newer one).
 
-    One on this commit would have the id of this failure's own run, and the caller has seen that there is none.
+    One on this commit would have the id of this failure's own run, and the caller has seen that
+    there is none.
     """
     when = failed.finished_at or now
     others = Run.objects.filter(
-        repository=failed.repository, branch=failed.branch, job=failed.job, error_hash=failure.error_hash, status__in=OPEN,
+        repository=failed.repository,
+        branch=failed.branch,
+        job=failed.job,
+        error_hash=failure.error_hash,
+        status__in=OPEN,
         cluster_claim=None,  # who stands for others is not replaced by one more of them
-    )  # fmt: skip
+    )
     older, newer = [], None
     for other in others:
         if _failed_at(other) > when:
@@ -146,26 +188,50 @@ def _failed_at(run: Run) -> datetime:
     return datetime.fromisoformat(told) if told else run.created_at
 
 
-def _queued(failed: Failed, failure: Failure, log: Digest, now: datetime, older: list[Run]) -> e.RunQueued:
-    inherited = next((old.patch_hash for old in older if old.status == RunStatus.FIXED and old.patch_hash), "")
+def _queued(
+    failed: Failed, failure: Failure, log: Digest, now: datetime, older: list[Run]
+) -> e.RunQueued:
+    inherited = next(
+        (old.patch_hash for old in older if old.status == RunStatus.FIXED and old.patch_hash), ""
+    )
     return e.RunQueued(
-        provider=failed.execution.provider, repository=failed.repository, branch=failed.branch, commit=failed.commit, job=failed.job,
-        step=failure.step or failed.step, command=failed.command or failure.command, pipeline_url=failed.pipeline_url,
-        base_branch=failed.base_branch, fork=failed.fork, execution=failed.execution, finished_at=failed.finished_at or now,
-        error_hash=failure.error_hash, strong=failure.strong, error_type=failure.error_type or failed.error_type, summary=failure.summary,
-        failed_tests=failure.failed_tests[:200], rule=rule_of(failure),
-        failure=store.put(msgspec.json.encode(failure), kind="failure", now=now), log=log, log_missing=failure.log_missing,
-        policy=policies.pin(policies.current(), now=now), inherited_patch=inherited, supersedes=tuple(old.id for old in older),
+        provider=failed.execution.provider,
+        repository=failed.repository,
+        branch=failed.branch,
+        commit=failed.commit,
+        job=failed.job,
+        step=failure.step or failed.step,
+        command=failed.command or failure.command,
+        pipeline_url=failed.pipeline_url,
+        base_branch=failed.base_branch,
+        fork=failed.fork,
+        execution=failed.execution,
+        finished_at=failed.finished_at or now,
+        error_hash=failure.error_hash,
+        strong=failure.strong,
+        error_type=failure.error_type or failed.error_type,
+        summary=failure.summary,
+        failed_tests=failure.failed_tests[:200],
+        rule=rule_of(failure),
+        failure=store.put(msgspec.json.encode(failure), kind="failure", now=now),
+        log=log,
+        log_missing=failure.log_missing,
+        policy=policies.pin(policies.current(), now=now),
+        inherited_patch=inherited,
+        supersedes=tuple(old.id for old in older),
         greens=_greens(failed),
-    )  # fmt: skip
+    )
 
 
 def _greens(failed: Failed) -> int:
-    same = Execution.objects.filter(repository=failed.repository, commit=failed.commit, job=failed.job, outcome="passed", coarse=False)
+    same = Execution.objects.filter(
+        repository=failed.repository,
+        commit=failed.commit,
+        job=failed.job,
+        outcome="passed",
+        coarse=False,
+    )
     return same.count()
-
-
-# ---------------------------------------------------------------- green
 
 
 def judge_passed(passed: Passed, *, now: datetime) -> Judged:
@@ -177,8 +243,12 @@ def judge_passed(passed: Passed, *, now: datetime) -> Judged:
     for run in same_job.filter(commit=passed.commit, awaiting_rerun=True):
         finished = c.RecordRerunFinished(outcome="green", execution=passed.execution)
         handle_inside(run.id, finished, cause=Cause(source="receive"), now=now)
-    later = same_job.filter(branch=passed.branch, status=RunStatus.ESCALATED).exclude(commit=passed.commit)
+    later = same_job.filter(branch=passed.branch, status=RunStatus.ESCALATED).exclude(
+        commit=passed.commit
+    )
     for run in later:
         if _failed_at(run) <= (passed.finished_at or now):
-            handle_inside(run.id, c.GreenLater(commit=passed.commit), cause=Cause(source="receive"), now=now)
+            handle_inside(
+                run.id, c.GreenLater(commit=passed.commit), cause=Cause(source="receive"), now=now
+            )
     return Judged(status="passed")

@@ -1,8 +1,9 @@
 """What waits, waits for as long as it was meant to, whatever is done to the clock.
 
-Times in the outbox are database time. Whoever writes or compares one asks `now()`, which first holds the database's clock against one that
-cannot be set: the machine's time since it was started. Where the database's has jumped, everything that waits is moved by as much, once,
-whichever process sees it first. Over a restart the same is read from a row that says what time it was last.
+Times in the outbox are database time. Whoever writes or compares one asks `now()`, which first
+holds the database's clock against one that cannot be set: the machine's time since it was started.
+Where the database's has jumped, everything that waits is moved by as much, once, whichever process
+sees it first. Over a restart the same is read from a row that says what time it was last.
 """
 
 from __future__ import annotations
@@ -24,16 +25,24 @@ from cihealing.models import Clock, Outbox
 logger = logging.getLogger(__name__)
 
 TOLERANCE = 30.0
-"""Seconds. A jump below it costs no lease (each lasts 40 s when it is renewed) and delays nothing by more."""
+"""Seconds. A jump below it costs no lease (each lasts 40 s when it is renewed) and delays nothing
+by more.
+"""
 SLOW = 5.0
 """Seconds a question for the time may take: a longer one says nothing about clocks."""
 NOTE = 30.0
-"""Seconds between two notes of what time it is. What a clock loses to being corrected bit by bit never adds up to a jump in that time."""
+"""Seconds between two notes of what time it is. What a clock loses to being corrected bit by bit
+never adds up to a jump in that time.
+"""
 
 
 def uptime() -> float:
     """Seconds since this machine was started, its sleep included; nobody can set it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    return (
+        time.clock_gettime(time.CLOCK_BOOTTIME)
+        if hasattr(time, "CLOCK_BOOTTIME")
+        else time.monotonic()
+    )
 
 
 def boot() -> str:
@@ -46,7 +55,9 @@ def boot() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """The two clocks at one moment, and by how much what waits had been moved in all by then (seconds)."""
+    """The two clocks at one moment, and by how much what waits had been moved in all by then
+    (seconds).
+    """
 
     at: datetime
     uptime: float
@@ -60,7 +71,9 @@ class Mark:
 class Watch:
     """This process's view of the database's clock."""
 
-    def __init__(self, *, uptime: Callable[[], float] = uptime, boot: Callable[[], str] = boot) -> None:
+    def __init__(
+        self, *, uptime: Callable[[], float] = uptime, boot: Callable[[], str] = boot
+    ) -> None:
         self.uptime, self.boot = uptime, boot
         self.mark: Mark | None = None
         self.noted = 0.0
@@ -69,8 +82,8 @@ class Watch:
     def now(self) -> datetime:
         """Database time, aware, UTC. Where it has jumped, what waits was moved first.
 
-        Within a transaction nothing is moved, for whoever looks at that moment may wait for it: the time goes on as if there had been no
-        jump, and is moved with the rest.
+        Within a transaction nothing is moved, for whoever looks at that moment may wait for it: the
+        time goes on as if there had been no jump, and is moved with the rest.
         """
         asked = self.uptime()
         at = clock.database_now()
@@ -79,7 +92,11 @@ class Watch:
         mark = self.mark
         jumped = mark is not None and abs(mark.jumped(at, asked)) > TOLERANCE
         if connection.in_atomic_block:
-            return at - timedelta(seconds=self._jump(Clock.objects.get(id=1), at, asked)) if jumped else at
+            return (
+                at - timedelta(seconds=self._jump(Clock.objects.get(id=1), at, asked))
+                if jumped
+                else at
+            )
         if mark is None or jumped or asked - self.noted > NOTE:
             self._look(at, asked, patient=jumped or mark is None)
         return at
@@ -113,18 +130,28 @@ class Watch:
             return 0.0 if jump > 0 and (at - row.seen).total_seconds() < jump - 2 * NOTE else jump
         if row.boot and row.boot == self.boot():
             return Mark(at=row.seen, uptime=row.uptime, moved=0).jumped(at, asked)
-        # Another machine, or started anew since: how long it was off is not known, but time does not go back.
+        # Another machine, or started anew since: how long it was off is not known, but time does
+        # not go back.
         return min(0.0, (at - row.seen).total_seconds())
 
 
 def move(jump: float) -> None:
-    """Move what waits by `jump` seconds, so that it waits as long as before; leases, so that who holds one still does."""
+    """Move what waits by `jump` seconds, so that it waits as long as before; leases, so that who
+    holds one still does.
+    """
     by = timedelta(seconds=jump)
     pending = Outbox.objects.filter(state="pending")
-    moved = pending.update(created_at=F("created_at") + by, not_before=F("not_before") + by, poked_at=None)
+    moved = pending.update(
+        created_at=F("created_at") + by, not_before=F("not_before") + by, poked_at=None
+    )
     held = pending.filter(lease_until__isnull=False).update(lease_until=F("lease_until") + by)
     way = f"{'ahead' if jump > 0 else 'back'} by {abs(jump):.0f} s"
-    logger.warning("the database's clock was set %s: %d effects and %d leases were moved along", way, moved, held)
+    logger.warning(
+        "the database's clock was set %s: %d effects and %d leases were moved along",
+        way,
+        moved,
+        held,
+    )
 
 
 watch = Watch()

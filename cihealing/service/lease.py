@@ -1,4 +1,6 @@
-"""Holding an effect while it is carried out: the lease is renewed, and the work is called off where it is lost."""
+"""Holding an effect while it is carried out: the lease is renewed, and the work is called off where
+it is lost.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ LASTS = outbox.LEASE.total_seconds() - 5 * LOOK
 
 
 class Lease:
-    """Context manager over a claimed row. `lost` is set when the work must stop: lease lost, effect dropped, kill switch."""
+    """Context manager over a claimed row. `lost` is set when the work must stop: lease lost, effect
+    dropped, kill switch.
+    """
 
     def __init__(self, row: Outbox) -> None:
         self.lost = threading.Event()
@@ -36,7 +40,12 @@ class Lease:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._over.set()
         self._thread.join()
 
@@ -47,13 +56,17 @@ class Lease:
                     self.lost.set()
                     return
         except Exception:
-            logger.exception("lease of %s %s could not be looked after", self._row.name, self._row.id)
+            logger.exception(
+                "lease of %s %s could not be looked after", self._row.name, self._row.id
+            )
             self.lost.set()
         finally:
             connection.close()
 
     def _kept(self) -> bool:
-        """Without the database nobody else can have taken it, as long as it lasts; then it must be given up: another will do it again."""
+        """Without the database nobody else can have taken it, as long as it lasts; then it must be
+        given up: another will do it again.
+        """
         try:
             if time.monotonic() - self._renewed < RENEW:
                 return outbox.held(self._row)

@@ -14,16 +14,26 @@ from cihealing.service.transactions import write
 
 
 def handle_of(run: UUID, chat: str) -> str | None:
-    """How to change what was posted last; empty where it cannot be changed, None where nothing was posted."""
-    return ChatMessage.objects.filter(run_id=run, chat=chat).values_list("handle", flat=True).first()
+    """How to change what was posted last; empty where it cannot be changed, None where nothing was
+    posted.
+    """
+    return (
+        ChatMessage.objects.filter(run_id=run, chat=chat).values_list("handle", flat=True).first()
+    )
 
 
 def record_message(run: UUID, *, chat: str, kind: str, handle: str) -> None:
-    write(lambda: _record(run, e.MessagePosted(run=run, chat=chat, kind=kind, handle=masked_in(handle)[:200])))
+    write(
+        lambda: _record(
+            run, e.MessagePosted(run=run, chat=chat, kind=kind, handle=masked_in(handle)[:200])
+        )
+    )
 
 
 def _record(run: UUID, fact: e.MessagePosted) -> None:
     stream = uuid5(NAMESPACE, f"message\n{run}\n{fact.chat}")
     envelope = e.Envelope(event=fact, at=datetime.now(UTC), actor=SERVICE, source="tell")
-    store.append(stream, [envelope], expected_version=StoredEvent.objects.filter(stream=stream).count())
+    store.append(
+        stream, [envelope], expected_version=StoredEvent.objects.filter(stream=stream).count()
+    )
     projections.project_small(stream, envelope)

@@ -1,4 +1,5 @@
-"""Work that waits: rows written with the facts that call for it, claimed under leases with a fencing epoch.
+"""Work that waits: rows written with the facts that call for it, claimed under leases with a
+fencing epoch.
 
 The broker is told which rows are due; what it forgets, the sweep finds again.
 """
@@ -49,25 +50,48 @@ def effect_id(stream: UUID, version: int, name: str, ordinal: int) -> UUID:
     return uuid5(NAMESPACE, f"effect\n{stream}\n{version}\n{name}\n{ordinal}")
 
 
-def enqueue(stream: UUID, called: Iterable[tuple[int, Effect]], *, run_id: UUID | None, now: datetime) -> None:
-    """Write a row for each (version, effect) and tell the broker of those due once the transaction commits.
+def enqueue(
+    stream: UUID, called: Iterable[tuple[int, Effect]], *, run_id: UUID | None, now: datetime
+) -> None:
+    """Write a row for each (version, effect) and tell the broker of those due once the transaction
+    commits.
 
-    `now` is what their `not_before` was reckoned from, by the caller's clock; they wait as long by the database's.
+    `now` is what their `not_before` was reckoned from, by the caller's clock; they wait as long by
+    the database's.
     """
     effects = list(called)
     at = jumps.now() if effects else now
-    rows = [_row(stream, version, i, effect, run_id, at, ahead=at - now) for i, (version, effect) in enumerate(effects)]
+    rows = [
+        _row(stream, version, i, effect, run_id, at, ahead=at - now)
+        for i, (version, effect) in enumerate(effects)
+    ]
     Outbox.objects.bulk_create(rows)
     poke_on_commit([row.id for row in rows if row.not_before <= at])
 
 
-def _row(stream: UUID, version: int, ordinal: int, effect: Effect, run_id: UUID | None, at: datetime, *, ahead: timedelta) -> Outbox:
+def _row(
+    stream: UUID,
+    version: int,
+    ordinal: int,
+    effect: Effect,
+    run_id: UUID | None,
+    at: datetime,
+    *,
+    ahead: timedelta,
+) -> Outbox:
     name = name_of(effect)
     return Outbox(
-        id=effect_id(stream, version, name, ordinal), stream=stream, version=version, ordinal=ordinal, name=name,
-        payload=_encoder.encode(effect).decode(), run_id=run_id, not_before=effect.not_before + ahead if effect.not_before else at,
-        created_at=at, state="pending",
-    )  # fmt: skip
+        id=effect_id(stream, version, name, ordinal),
+        stream=stream,
+        version=version,
+        ordinal=ordinal,
+        name=name,
+        payload=_encoder.encode(effect).decode(),
+        run_id=run_id,
+        not_before=effect.not_before + ahead if effect.not_before else at,
+        created_at=at,
+        state="pending",
+    )
 
 
 def decode(row: Outbox) -> AnyEffect:
@@ -78,11 +102,10 @@ def decode(row: Outbox) -> AnyEffect:
         raise UnknownEffect(f"{row.name}: {error}") from error
 
 
-# ---------------------------------------------------------------- claims
-
-
 def claim(effect: UUID) -> Outbox | None:
-    """Take a due row under a lease; None where it is done, dropped, not due or another's. Its `claims` counts this one."""
+    """Take a due row under a lease; None where it is done, dropped, not due or another's. Its
+    `claims` counts this one.
+    """
     now = jumps.now()
     with transaction.atomic():
         free = Q(lease_until=None) | Q(lease_until__lte=now)
@@ -101,28 +124,42 @@ def renew(row: Outbox) -> bool:
 
 
 def held(row: Outbox) -> bool:
-    return Outbox.objects.filter(id=row.id, fence=row.fence, state="pending", lease_until__gt=jumps.now()).exists()
+    return Outbox.objects.filter(
+        id=row.id, fence=row.fence, state="pending", lease_until__gt=jumps.now()
+    ).exists()
 
 
 def finish(row: Outbox, *, state: str = "done") -> None:
-    """Close the row, in the transaction that writes its outcome. Raises Fenced where the claim is not ours any more."""
+    """Close the row, in the transaction that writes its outcome. Raises Fenced where the claim is
+    not ours any more.
+    """
     mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
     if not mine.update(state=state, lease_until=None):
         raise Fenced(f"{row.name} {row.id}")
 
 
 def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> None:
-    """Give the row back, to be tried again in `delay` seconds; uncounted where trying says nothing about the effect."""
+    """Give the row back, to be tried again in `delay` seconds; uncounted where trying says nothing
+    about the effect.
+    """
     claims = F("claims") if counted else F("claims") - 1
     mine = Outbox.objects.filter(id=row.id, fence=row.fence, state="pending")
     later = jumps.now() + timedelta(seconds=delay)
-    mine.update(not_before=later, lease_until=None, poked_at=None, claims=claims, last_error=masked(error)[:1000])
+    mine.update(
+        not_before=later,
+        lease_until=None,
+        poked_at=None,
+        claims=claims,
+        last_error=masked(error)[:1000],
+    )
 
 
 def hurry(stream: UUID, name: str) -> int:
     """What waits for a later look is due now; returns how many rows."""
     now = jumps.now()
-    waiting = Outbox.objects.filter(stream=stream, name=name, state="pending", lease_until=None, not_before__gt=now)
+    waiting = Outbox.objects.filter(
+        stream=stream, name=name, state="pending", lease_until=None, not_before__gt=now
+    )
     ids = list(waiting.values_list("id", flat=True))
     Outbox.objects.filter(id__in=ids).update(not_before=now, poked_at=None)
     poke_on_commit(ids)
@@ -130,22 +167,28 @@ def hurry(stream: UUID, name: str) -> int:
 
 
 def others_at_it(row: Outbox) -> bool:
-    """Whether another effect of the same name and stream, older than this one, is being carried out."""
-    same = Outbox.objects.filter(stream=row.stream, name=row.name, state="pending", lease_until__gt=jumps.now())
-    return same.exclude(id=row.id).filter(Q(version__lt=row.version) | Q(version=row.version, ordinal__lt=row.ordinal)).exists()
+    """Whether another effect of the same name and stream, older than this one, is being carried
+    out.
+    """
+    same = Outbox.objects.filter(
+        stream=row.stream, name=row.name, state="pending", lease_until__gt=jumps.now()
+    )
+    return (
+        same.exclude(id=row.id)
+        .filter(Q(version__lt=row.version) | Q(version=row.version, ordinal__lt=row.ordinal))
+        .exists()
+    )
 
 
 def reclaim(*, counted: bool = True) -> int:
-    """Free every lease; only for the one process that owns the database, at its start or end: whoever held them is gone.
+    """Free every lease; only for the one process that owns the database, at its start or end:
+    whoever held them is gone.
 
     After a clean stop (`counted` False) the interrupted claims say nothing about their effects.
     """
     held_rows = Outbox.objects.filter(state="pending", lease_until__isnull=False)
     Outbox.objects.filter(state="pending").update(poked_at=None)
     return held_rows.update(lease_until=None, claims=F("claims") if counted else F("claims") - 1)
-
-
-# ---------------------------------------------------------------- what a moved run leaves behind
 
 
 def drop_healing(stream: UUID, *, but: UUID | None = None) -> None:
@@ -166,11 +209,10 @@ def _drop(rows: QuerySet[Outbox], but: UUID | None) -> None:
 def irrevocable(stream: UUID) -> str | None:
     """The name of an effect on its way that cannot be taken back."""
     now = jumps.now()
-    claimed = Outbox.objects.filter(stream=stream, state="pending", name__in=IRREVOCABLE, lease_until__gt=now)
+    claimed = Outbox.objects.filter(
+        stream=stream, state="pending", name__in=IRREVOCABLE, lease_until__gt=now
+    )
     return claimed.values_list("name", flat=True).first()
-
-
-# ---------------------------------------------------------------- telling the broker
 
 
 def poke_on_commit(ids: Sequence[UUID]) -> None:
@@ -179,12 +221,16 @@ def poke_on_commit(ids: Sequence[UUID]) -> None:
 
 
 def poke(ids: Sequence[UUID]) -> None:
-    """Tell the broker, beside the caller: one that is away takes seconds to say so, and a delivery must not wait for that."""
+    """Tell the broker, beside the caller: one that is away takes seconds to say so, and a delivery
+    must not wait for that.
+    """
     teller.tell(ids)
 
 
 class Teller:
-    """One thread a process that tells the broker. A lost broker delays work, it loses none: what is not told is dropped here."""
+    """One thread a process that tells the broker. A lost broker delays work, it loses none: what is
+    not told is dropped here.
+    """
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[UUID] = queue.Queue(MOST_UNTOLD)
@@ -208,12 +254,18 @@ class Teller:
 
     def _send(self, effect: UUID) -> None:
         try:
-            current_app.send_task("cihealing.run_effect", kwargs={"effect_id": str(effect)}, retry=False)
+            current_app.send_task(
+                "cihealing.run_effect", kwargs={"effect_id": str(effect)}, retry=False
+            )
         except Exception as error:  # every broker raises its own kind
             dropped = 1 + self._drop()
             if time.monotonic() >= self._quiet_until:
                 self._quiet_until = time.monotonic() + QUIET
-                logger.warning("the broker was not told of %d effects (%s): the sweep will find them", dropped, error)
+                logger.warning(
+                    "the broker was not told of %d effects (%s): the sweep will find them",
+                    dropped,
+                    error,
+                )
 
     def _drop(self) -> int:
         """It would be asked in vain for each, for seconds."""
@@ -234,7 +286,9 @@ def due(limit: int = 50) -> list[UUID]:
     with transaction.atomic():
         free = Q(lease_until=None) | Q(lease_until__lte=now)
         untold = Q(poked_at=None) | Q(poked_at__lte=now - REPOKE)
-        rows = Outbox.objects.filter(free, untold, state="pending", not_before__lte=now).order_by("not_before")
+        rows = Outbox.objects.filter(free, untold, state="pending", not_before__lte=now).order_by(
+            "not_before"
+        )
         ours = rows.select_for_update(skip_locked=True) if _locks() else rows
         ids = list(ours.values_list("id", flat=True)[:limit])
         Outbox.objects.filter(id__in=ids).update(poked_at=now)

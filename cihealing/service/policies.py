@@ -20,6 +20,8 @@ def pin(policy: Policy, *, now: datetime) -> Digest:
 
 
 def of(run: Run) -> Policy:
-    """What binds this run: its pinned policy, and the tighter of both where the current one is tighter."""
+    """What binds this run: its pinned policy, and the tighter of both where the current one is
+    tighter.
+    """
     now = current()
     return projections.pinned_policy(run.policy).tighter(now) if run.policy else now

@@ -1,4 +1,6 @@
-"""Results from CI: one delivery, its executions, and the runs they begin, join, feed or end, in one transaction."""
+"""Results from CI: one delivery, its executions, and the runs they begin, join, feed or end, in one
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,16 @@ from django.conf import settings
 from cihealing import apart, projections, reading, store
 from cihealing.domain import events as e
 from cihealing.domain.effects import Effect, ExpandResult, ReadFailure
-from cihealing.domain.values import NAMESPACE, Actor, Digest, Failed, Failure, Ignored, Passed, Result
+from cihealing.domain.values import (
+    NAMESPACE,
+    Actor,
+    Digest,
+    Failed,
+    Failure,
+    Ignored,
+    Passed,
+    Result,
+)
 from cihealing.failpoints import failpoint
 from cihealing.models import Delivery, Outbox
 from cihealing.reading import clean
@@ -29,7 +40,9 @@ Told = TypeVar("Told", bound=msgspec.Struct)
 COARSE_WAIT = timedelta(seconds=20)
 """How long a result of a whole workflow waits for its jobs to report themselves."""
 LARGE = 1_000_000
-"""Characters of logs in one body up to which they are read in the request, which then knows what became of them."""
+"""Characters of logs in one body up to which they are read in the request, which then knows what
+became of them.
+"""
 LARGE_GREEN = 3 * LARGE
 """Bytes of the passing logs they are compared with, likewise."""
 
@@ -68,13 +81,21 @@ def delivery_id_of(hook: str, key: str) -> UUID:
     return uuid5(NAMESPACE, f"delivery\n{hook}\n{key}")
 
 
-def receive(*, hook: str, provider: str, delivery_id: str, results: Sequence[Result], now: datetime) -> Receipt:
-    """Store a delivery and what follows from it. The same delivery again gets the answer of the first. Raises waiting.NoRoom."""
+def receive(
+    *, hook: str, provider: str, delivery_id: str, results: Sequence[Result], now: datetime
+) -> Receipt:
+    """Store a delivery and what follows from it. The same delivery again gets the answer of the
+    first. Raises waiting.NoRoom.
+    """
     stream = delivery_id_of(hook, delivery_id)
     known = _receipt(stream, repeated=True)
     if known:
         return known
-    read = [put_by(result, stream, i) for i, result in enumerate(results)] if large(results) else [read_result(r) for r in results]
+    read = (
+        [put_by(result, stream, i) for i, result in enumerate(results)]
+        if large(results)
+        else [read_result(r) for r in results]
+    )
     receipt = write(lambda: _receive(stream, hook, provider, delivery_id, read, now))
     failpoint("receive.after_commit")
     return receipt
@@ -97,13 +118,21 @@ def _receipt(stream: UUID, *, repeated: bool) -> Receipt | None:
     return Receipt(delivery=row.id, status=row.status, outcomes=outcomes)
 
 
-def _receive(stream: UUID, hook: str, provider: str, key: str, read: Sequence[Read], now: datetime) -> Receipt:
+def _receive(
+    stream: UUID, hook: str, provider: str, key: str, read: Sequence[Read], now: datetime
+) -> Receipt:
     known = _receipt(stream, repeated=True)
     if known:
         return known
     logs = tuple(_kept(r.log, now) for r in read)
     waiting.put(stream, [r.sealed for r in read if r.sealed], now=now)
-    received = e.DeliveryReceived(hook=hook, key=masked(key), provider=provider, results=tuple(r.result for r in read), logs=logs)
+    received = e.DeliveryReceived(
+        hook=hook,
+        key=masked(key),
+        provider=provider,
+        results=tuple(r.result for r in read),
+        logs=logs,
+    )
     judged, effects = _judge_all(read, logs, now)
     _record(stream, [received, *judged], effects, version=0, source=f"webhook:{provider}", now=now)
     failpoint("receive.before_commit")
@@ -112,7 +141,9 @@ def _receive(stream: UUID, hook: str, provider: str, key: str, read: Sequence[Re
     return receipt
 
 
-def _judge_all(read: Sequence[Read], logs: Sequence[Digest], now: datetime, *, first: int = 0) -> tuple[list[e.ResultJudged], list[Effect]]:
+def _judge_all(
+    read: Sequence[Read], logs: Sequence[Digest], now: datetime, *, first: int = 0
+) -> tuple[list[e.ResultJudged], list[Effect]]:
     judged: list[e.ResultJudged] = []
     effects: list[Effect] = []
     for position, (one, log) in enumerate(zip(read, logs, strict=True), start=first):
@@ -139,53 +170,80 @@ def _judge(read: Read, log: Digest, now: datetime) -> Judged | None:
 
 def _reading(position: int, result: Result, now: datetime) -> Effect:
     coarse = isinstance(result, Failed) and result.coarse
-    return ExpandResult(position=position, not_before=now + COARSE_WAIT) if coarse else ReadFailure(position=position)
+    return (
+        ExpandResult(position=position, not_before=now + COARSE_WAIT)
+        if coarse
+        else ReadFailure(position=position)
+    )
 
 
 def _event(position: int, judged: Judged, *, log: Digest = "") -> e.ResultJudged:
     return e.ResultJudged(
-        position=position, run=judged.run, status=judged.status, deduplicated=judged.deduplicated, ignored=judged.ignored, log=log
+        position=position,
+        run=judged.run,
+        status=judged.status,
+        deduplicated=judged.deduplicated,
+        ignored=judged.ignored,
+        log=log,
     )
 
 
 def _record(
-    stream: UUID, events: Sequence[e.DeliveryEvent], effects: Sequence[Effect], *, version: int, source: str, now: datetime
+    stream: UUID,
+    events: Sequence[e.DeliveryEvent],
+    effects: Sequence[Effect],
+    *,
+    version: int,
+    source: str,
+    now: datetime,
 ) -> None:
     actor = Actor(kind="ci", name=source)
     envelopes = [e.Envelope(event=event, at=now, actor=actor, source=source) for event in events]
     store.append(stream, envelopes, expected_version=version)
     projections.project_delivery(stream, store.load(stream))
-    outbox.enqueue(stream, [(version + len(events), effect) for effect in effects], run_id=None, now=now)
+    outbox.enqueue(
+        stream, [(version + len(events), effect) for effect in effects], run_id=None, now=now
+    )
 
 
 def _kept(log: Packed | None, now: datetime) -> Digest:
     return store.put(log, kind="log", now=now) if log else ""
 
 
-# ---------------------------------------------------------------- reading
-
-
 def large(results: Sequence[Result]) -> bool:
     """Whether reading the logs they carry takes longer than a request may: then it is an effect."""
-    logs = [(result, result.log) for result in results if not isinstance(result, Ignored) and result.log]
+    logs = [
+        (result, result.log) for result in results if not isinstance(result, Ignored) and result.log
+    ]
     if sum(len(log) for _, log in logs) > LARGE:
         return True
-    return any(projections.green_size(r.repository, r.job) > LARGE_GREEN for r, _ in logs if isinstance(r, Failed))
+    return any(
+        projections.green_size(r.repository, r.job) > LARGE_GREEN
+        for r, _ in logs
+        if isinstance(r, Failed)
+    )
 
 
 def put_by(result: Result, delivery: UUID, position: int) -> Read:
-    """A result whose log, where it carries one, is sealed and read later. Nothing unredacted and open leaves this function."""
+    """A result whose log, where it carries one, is sealed and read later. Nothing unredacted and
+    open leaves this function.
+    """
     if isinstance(result, Ignored) or not result.log:
         return read_result(result)
     return Read(result=redacted(result), sealed=waiting.seal(delivery, position, result.log))
 
 
 def read_result(result: Result) -> Read:
-    """Redact a result, and read its log where it carries one. Nothing unredacted leaves this function."""
+    """Redact a result, and read its log where it carries one. Nothing unredacted leaves this
+    function.
+    """
     if isinstance(result, Ignored):
         return Read(result=Ignored(reason=masked(result.reason)))
     if isinstance(result, Passed):
-        return Read(result=redacted(result), log=store.pack(masked(clean.plain(result.log))) if result.log else None)
+        return Read(
+            result=redacted(result),
+            log=store.pack(masked(clean.plain(result.log))) if result.log else None,
+        )
     if result.log is None:
         return Read(result=redacted(result))
     failure, log = read_log(result, result.log)
@@ -193,62 +251,100 @@ def read_result(result: Result) -> Read:
 
 
 def read_log(failed: Failed, log: str) -> tuple[Failure, Packed | None]:
-    """(failure, redacted log). A log that names no failure gives a weak one. Raises what `apart.read` raises, for a large log."""
+    """(failure, redacted log). A log that names no failure gives a weak one. Raises what
+    `apart.read` raises, for a large log.
+    """
     if len(log) > LARGE or projections.green_size(failed.repository, failed.job) > LARGE_GREEN:
         failure, redacted_log = read_apart(failed, log.encode("utf-8", "replace"))
         assert failure is not None
         return failure, redacted_log
-    found = reading.read(log, green=projections.green_logs(failed.repository, failed.job), known_secrets=known())
+    found = reading.read(
+        log, green=projections.green_logs(failed.repository, failed.job), known_secrets=known()
+    )
     kept = store.pack(found.redacted_log) if found.redacted_log else None
     return found.failure or _silent(failed, blank=not log.strip()), kept
 
 
-def read_waiting(result: Failed | Passed, *, delivery: UUID, position: int) -> tuple[Failure | None, Packed | None] | None:
+def read_waiting(
+    result: Failed | Passed, *, delivery: UUID, position: int
+) -> tuple[Failure | None, Packed | None] | None:
     """What `read_apart` gives of the log that came with the delivery; None where none waits."""
     log = waiting.get(delivery, position)
     return None if log is None else read_apart(result, log)
 
 
 def read_apart(result: Failed | Passed, log: bytes) -> tuple[Failure | None, Packed | None]:
-    """(failure, redacted log), of a log in UTF-8; of a passing one there is no failure. Raises what `apart.read` raises."""
+    """(failure, redacted log), of a log in UTF-8; of a passing one there is no failure. Raises what
+    `apart.read` raises.
+    """
     failed = isinstance(result, Failed)
     green = projections.packed_green_logs(result.repository, result.job) if failed else []
-    read = apart.read(log, green=green, known=known(), failed=failed, rules=settings.CI_HEALING["RULES_DIR"])
+    read = apart.read(
+        log, green=green, known=known(), failed=failed, rules=settings.CI_HEALING["RULES_DIR"]
+    )
     kept = Packed(digest=read.digest, size=read.size, content=read.log) if read.size else None
-    return (read.failure or _silent(result, blank=read.blank)) if isinstance(result, Failed) else None, kept
+    return (read.failure or _silent(result, blank=read.blank)) if isinstance(
+        result, Failed
+    ) else None, kept
 
 
 def _silent(failed: Failed, *, blank: bool) -> Failure:
     """The failure of a log that names none."""
-    reason = "No log was sent: `cihealing notify --log` sends it." if blank else "The log was sent, but no line of it says what failed."
+    reason = (
+        "No log was sent: `cihealing notify --log` sends it."
+        if blank
+        else "The log was sent, but no line of it says what failed."
+    )
     return weak_failure(failed, reason)
 
 
 def weak_failure(failed: Failed, reason: str) -> Failure:
     """What job, step and conclusion alone say."""
-    return reading.weak_failure(job=failed.job, step=failed.step, conclusion=failed.conclusion, reason=masked(reason))
+    return reading.weak_failure(
+        job=failed.job, step=failed.step, conclusion=failed.conclusion, reason=masked(reason)
+    )
 
 
 def redacted(result: Failed | Passed) -> Result:
-    """The result without its log and without secrets in any of its texts: a sender may write one wherever it writes anything."""
+    """The result without its log and without secrets in any of its texts: a sender may write one
+    wherever it writes anything.
+    """
     bare = msgspec.structs.replace(result, log=None, execution=_without_secrets(result.execution))
     return _without_secrets(bare)
 
 
 def _without_secrets(told: Told) -> Told:
-    texts = {name: value for name in told.__struct_fields__ if isinstance(value := getattr(told, name), str) and value}
+    texts = {
+        name: value
+        for name in told.__struct_fields__
+        if isinstance(value := getattr(told, name), str) and value
+    }
     return msgspec.structs.replace(told, **{name: masked(text) for name, text in texts.items()})
 
 
-# ---------------------------------------------------------------- what is read later
-
-
-def record_read(delivery: UUID, position: int, failure: Failure | None, log: Packed | None, *, row: Outbox, now: datetime) -> None:
-    """The log of a result was had and read (`failure` None: its execution was judged meanwhile, or it passed)."""
+def record_read(
+    delivery: UUID,
+    position: int,
+    failure: Failure | None,
+    log: Packed | None,
+    *,
+    row: Outbox,
+    now: datetime,
+) -> None:
+    """The log of a result was had and read (`failure` None: its execution was judged meanwhile, or
+    it passed).
+    """
     write(lambda: _record_read(delivery, position, failure, log, row, now))
 
 
-def _record_read(delivery: UUID, position: int, failure: Failure | None, log: Packed | None, row: Outbox, now: datetime) -> None:
+def _record_read(
+    delivery: UUID,
+    position: int,
+    failure: Failure | None,
+    log: Packed | None,
+    row: Outbox,
+    now: datetime,
+) -> None:
     outbox.finish(row)
     waiting.drop(delivery, position)
     envelopes = store.load(delivery)
@@ -256,17 +352,38 @@ def _record_read(delivery: UUID, position: int, failure: Failure | None, log: Pa
     if projections.outcomes(envelopes)[position] is not None or isinstance(result, Ignored):
         return
     digest = _kept(log, now)
-    judged = judge_passed(result, now=now) if isinstance(result, Passed) else judge_failed(result, failure, log=digest, now=now)
-    _record(delivery, [_event(position, judged, log=digest)], [], version=len(envelopes), source="read_failure", now=now)
+    judged = (
+        judge_passed(result, now=now)
+        if isinstance(result, Passed)
+        else judge_failed(result, failure, log=digest, now=now)
+    )
+    _record(
+        delivery,
+        [_event(position, judged, log=digest)],
+        [],
+        version=len(envelopes),
+        source="read_failure",
+        now=now,
+    )
 
 
-def record_expanded(delivery: UUID, position: int, results: Sequence[Result], ignored: str, *, row: Outbox, now: datetime) -> None:
+def record_expanded(
+    delivery: UUID,
+    position: int,
+    results: Sequence[Result],
+    ignored: str,
+    *,
+    row: Outbox,
+    now: datetime,
+) -> None:
     """A coarse result became these job results; it is itself only noted."""
     read = [read_result(result) for result in results]
     write(lambda: _record_expanded(delivery, position, read, ignored, row, now))
 
 
-def _record_expanded(delivery: UUID, position: int, read: Sequence[Read], ignored: str, row: Outbox, now: datetime) -> None:
+def _record_expanded(
+    delivery: UUID, position: int, read: Sequence[Read], ignored: str, row: Outbox, now: datetime
+) -> None:
     outbox.finish(row)
     envelopes = store.load(delivery)
     if projections.outcomes(envelopes)[position] is not None:
@@ -275,5 +392,14 @@ def _record_expanded(delivery: UUID, position: int, read: Sequence[Read], ignore
     logs = [_kept(r.log, now) for r in read]
     judged, effects = _judge_all(read, logs, now, first=first)
     noted = e.ResultJudged(position=position, status="ignored", ignored=ignored)
-    expanded = [e.ResultExpanded(position=position, results=tuple(r.result for r in read))] if read else []
-    _record(delivery, [*expanded, noted, *judged], effects, version=len(envelopes), source="expand_result", now=now)
+    expanded = (
+        [e.ResultExpanded(position=position, results=tuple(r.result for r in read))] if read else []
+    )
+    _record(
+        delivery,
+        [*expanded, noted, *judged],
+        effects,
+        version=len(envelopes),
+        source="expand_result",
+        now=now,
+    )

@@ -1,4 +1,6 @@
-"""Fingerprints by newer rules: the stored log of a run is read again, and its failure gets the hash that a new delivery of it would get."""
+"""Fingerprints by newer rules: the stored log of a run is read again, and its failure gets the hash
+that a new delivery of it would get.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from cihealing.service.transactions import one_at_a_time, write
 
 @dataclass(frozen=True, kw_only=True)
 class Rehashed:
-    """What became of the fingerprint of one run. `kept` says why it is the old one still; empty where it has a new one."""
+    """What became of the fingerprint of one run. `kept` says why it is the old one still; empty
+    where it has a new one.
+    """
 
     run_id: UUID
     old: str
@@ -34,7 +38,8 @@ def outdated() -> list[UUID]:
 
 
 def rehash(run_id: UUID, *, by: Actor, dry: bool = False) -> Rehashed:
-    """Record the fingerprint of a run by today's rules; `dry` only says what it would be. Doing it twice changes nothing.
+    """Record the fingerprint of a run by today's rules; `dry` only says what it would be. Doing it
+    twice changes nothing.
 
     Raises NoSuchRun.
     """
@@ -51,7 +56,9 @@ def _read_again(run: RunState) -> c.Rehash | str:
         raw = store.artifact_bytes(run.log)
         if raw is None:
             return "its log is purged"
-        read = reading.read(raw.decode("utf-8", "replace"), green=projections.green_logs(run.repository, run.job))
+        read = reading.read(
+            raw.decode("utf-8", "replace"), green=projections.green_logs(run.repository, run.job)
+        )
         if read.failure:
             return c.Rehash(error_hash=read.failure.error_hash, strong=True)
     if run.strong:
@@ -71,11 +78,22 @@ def _recorded(run: RunState, found: c.Rehash, by: Actor) -> Rehashed:
 
 def _taken(run: RunState, error_hash: str) -> UUID | None:
     """Where newer rules make two failures one, the first run to get the hash has it."""
-    same = Run.objects.filter(repository=run.repository, commit=run.commit, error_hash=error_hash).exclude(id=run.id)
-    claims = BaseClaim.objects.filter(repository=run.repository, branch=run.claimed_base, error_hash=error_hash).exclude(run_id=run.id)
+    same = Run.objects.filter(
+        repository=run.repository, commit=run.commit, error_hash=error_hash
+    ).exclude(id=run.id)
+    claims = BaseClaim.objects.filter(
+        repository=run.repository, branch=run.claimed_base, error_hash=error_hash
+    ).exclude(run_id=run.id)
     found = same.values_list("id", flat=True).first()
-    return found or (claims.values_list("run_id", flat=True).first() if run.claimed_base and run.open else None)
+    return found or (
+        claims.values_list("run_id", flat=True).first() if run.claimed_base and run.open else None
+    )
 
 
 def _told(run: RunState, found: c.Rehash, kept: str) -> Rehashed:
-    return Rehashed(run_id=run.id, old=run.error_hash, new=run.error_hash if kept else found.error_hash, kept=kept)
+    return Rehashed(
+        run_id=run.id,
+        old=run.error_hash,
+        new=run.error_hash if kept else found.error_hash,
+        kept=kept,
+    )

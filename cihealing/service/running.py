@@ -1,4 +1,6 @@
-"""One effect from claim to outcome. The capability runs outside any transaction; its command is handled in one with the row's end."""
+"""One effect from claim to outcome. The capability runs outside any transaction; its command is
+handled in one with the row's end.
+"""
 
 from __future__ import annotations
 
@@ -33,30 +35,44 @@ logger = logging.getLogger(__name__)
 PATIENCE = timedelta(hours=6)
 """How long an effect may wait for what another side said will come."""
 BLIND = 900.0
-"""Seconds until a change that cannot be looked at is looked at again: the review's own timer ends the waiting."""
+"""Seconds until a change that cannot be looked at is looked at again: the review's own timer ends
+the waiting.
+"""
 PAUSE = 1.0
 """Seconds between two tries to give a row back."""
 NOW = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 class Capability(Protocol):
-    """Code that carries out one kind of effect: gather, do, answer with a command (None: nothing to tell)."""
+    """Code that carries out one kind of effect: gather, do, answer with a command (None: nothing to
+    tell).
+    """
 
-    def __call__(self, effect: f.RunEffect | f.LoneEffect, *, run: Run, policy: Policy, tools: Tools) -> c.RunCommand | None: ...
+    def __call__(
+        self, effect: f.RunEffect | f.LoneEffect, *, run: Run, policy: Policy, tools: Tools
+    ) -> c.RunCommand | None: ...
 
 
 class Reader(Protocol):
-    """Code that reads or expands one result of a delivery, and records it with the end of `row`. Only reading meets passed ones."""
+    """Code that reads or expands one result of a delivery, and records it with the end of `row`.
+    Only reading meets passed ones.
+    """
 
-    def __call__(self, result: Any, /, *, position: int, delivery: UUID, row: Outbox, tools: Tools) -> None: ...
+    def __call__(
+        self, result: Any, /, *, position: int, delivery: UUID, row: Outbox, tools: Tools
+    ) -> None: ...
 
 
 Capabilities = Mapping[str, Capability]
 Readers = Mapping[str, Reader]
 
 
-def run_effect(effect_id: UUID, *, tools: Tools, capabilities: Capabilities, readers: Readers) -> bool:
-    """Claim the effect and carry it out; False where there was nothing to claim or effects are switched off."""
+def run_effect(
+    effect_id: UUID, *, tools: Tools, capabilities: Capabilities, readers: Readers
+) -> bool:
+    """Claim the effect and carry it out; False where there was nothing to claim or effects are
+    switched off.
+    """
     if not policies.current().enabled:
         return False
     row = outbox.claim(effect_id)
@@ -69,7 +85,11 @@ def run_effect(effect_id: UUID, *, tools: Tools, capabilities: Capabilities, rea
     except store.UnknownEvent as error:
         outbox.release(row, delay=30, error=str(error), counted=False)
     except outbox.Fenced:
-        logger.warning("%s %s was taken over or dropped meanwhile: its outcome is not recorded", row.name, row.id)
+        logger.warning(
+            "%s %s was taken over or dropped meanwhile: its outcome is not recorded",
+            row.name,
+            row.id,
+        )
     except Cancelled:
         outbox.release(row, delay=0, error="called off", counted=False)
     except Again as again:
@@ -86,13 +106,21 @@ def run_effect(effect_id: UUID, *, tools: Tools, capabilities: Capabilities, rea
 def _claimed(row: Outbox, tools: Tools, capabilities: Capabilities, readers: Readers) -> None:
     effect = outbox.decode(row)
     if row.claims >= outbox.MAX_CLAIMS:
-        _give_up(row, f"claimed {row.claims} times without an outcome; last: {row.last_error or 'the worker was lost'}")
+        _give_up(
+            row,
+            f"claimed {row.claims} times without an outcome; last:"
+            f" {row.last_error or 'the worker was lost'}",
+        )
         return
     if row.name == "tell" and outbox.others_at_it(row):
-        raise Again(2.0)  # one message a run: whoever posts it first leaves the handle that the next one needs
+        raise Again(
+            2.0
+        )  # one message a run: whoever posts it first leaves the handle that the next one needs
     with Lease(row) as lease, tools.cancelling(lease.lost):
         if isinstance(effect, f.LoneEffect):
-            capabilities[row.name](effect, run=Run(id=row.stream), policy=policies.current(), tools=tools)
+            capabilities[row.name](
+                effect, run=Run(id=row.stream), policy=policies.current(), tools=tools
+            )
             outbox.finish(row)
         elif row.run_id is None:
             _read(row, effect, tools, readers)
@@ -100,13 +128,17 @@ def _claimed(row: Outbox, tools: Tools, capabilities: Capabilities, readers: Rea
             _carry_out(row, row.run_id, effect, tools, capabilities)
 
 
-def _carry_out(row: Outbox, run_id: UUID, effect: f.AnyEffect, tools: Tools, capabilities: Capabilities) -> None:
+def _carry_out(
+    row: Outbox, run_id: UUID, effect: f.AnyEffect, tools: Tools, capabilities: Capabilities
+) -> None:
     run = get(run_id)
     if not wanted(run, effect):
         outbox.finish(row, state="dropped")
         return
     failpoint("capability.before")
-    command = _timer(effect) or capabilities[row.name](effect, run=run, policy=policies.of(run), tools=tools)  # type: ignore[arg-type]
+    command = _timer(effect) or capabilities[row.name](
+        effect, run=run, policy=policies.of(run), tools=tools
+    )  # type: ignore[arg-type]
     failpoint("capability.after")
     if command is None:
         outbox.finish(row)
@@ -116,7 +148,9 @@ def _carry_out(row: Outbox, run_id: UUID, effect: f.AnyEffect, tools: Tools, cap
 
 def wanted(run: Run, effect: f.AnyEffect) -> bool:
     """Whether the state still calls for it: an effect may outlive what it was for."""
-    if isinstance(effect, f.CollectRerun) and (run.awaited_rerun is None or run.awaited_rerun.number != effect.number):
+    if isinstance(effect, f.CollectRerun) and (
+        run.awaited_rerun is None or run.awaited_rerun.number != effect.number
+    ):
         return False
     if isinstance(effect, f.HealingEffect):
         return run.status in NOW
@@ -137,9 +171,6 @@ def _timer(effect: f.AnyEffect) -> c.RunCommand | None:
             return c.LoseRerun(number=number)
         case _:
             return None
-
-
-# ---------------------------------------------------------------- deliveries
 
 
 def _read(row: Outbox, effect: f.AnyEffect, tools: Tools, readers: Readers) -> None:
@@ -163,16 +194,15 @@ def _read_weakly(row: Outbox, reason: str) -> None:
         record_read(row.stream, effect.position, failure, None, row=row, now=datetime.now(UTC))
 
 
-# ---------------------------------------------------------------- what did not work
-
-
 def _backoff(claims: int) -> float:
     """Seconds; doubles with each claim, with jitter."""
     return float(2**claims * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, guards nothing
 
 
 def _broke_off(row: Outbox, error: Exception) -> None:
-    """An outage says nothing about the effect: it is tried again uncounted, whoever's fault anything else is."""
+    """An outage says nothing about the effect: it is tried again uncounted, whoever's fault
+    anything else is.
+    """
     outage = outages.meet(error)
     if outage and not isinstance(error, PermissionError):
         _hand_back(row, outage, error)
@@ -182,11 +212,15 @@ def _broke_off(row: Outbox, error: Exception) -> None:
 
 
 def _hand_back(row: Outbox, outage: Outage, met: Exception) -> None:
-    """Give the row back as soon as there is a database to say so; where that takes longer than the lease, another has it by then."""
+    """Give the row back as soon as there is a database to say so; where that takes longer than the
+    lease, another has it by then.
+    """
     until = time.monotonic() + outbox.LEASE.total_seconds()
     while time.monotonic() < until and not embedded.stopping.is_set():
         try:
-            outbox.release(row, delay=outage.retry_after, error=outages.reason(met), counted=not _fresh(row))
+            outbox.release(
+                row, delay=outage.retry_after, error=outages.reason(met), counted=not _fresh(row)
+            )
             return
         except (DatabaseError, InterfaceError) as error:
             if not outages.meet(error):
@@ -200,7 +234,9 @@ def _fresh(row: Outbox) -> bool:
 
 
 def _later(row: Outbox, error: TransientError) -> None:
-    """Where the other side said when, waiting costs no claim, for 6 hours; else it is a try of five."""
+    """Where the other side said when, waiting costs no claim, for 6 hours; else it is a try of
+    five.
+    """
     patient = error.retry_after is not None and _fresh(row)
     delay = error.retry_after if patient and error.retry_after is not None else _backoff(row.claims)
     logger.info("%s %s again in %.0f s: %s", row.name, row.id, delay, error)
@@ -220,4 +256,9 @@ def _give_up(row: Outbox, reason: str) -> None:
     if row.run_id is None:
         _read_weakly(row, reason)
         return
-    handle(row.run_id, c.GiveUp(effect=row.name, reason=reason), cause=Cause(source=row.name), effect=row)
+    handle(
+        row.run_id,
+        c.GiveUp(effect=row.name, reason=reason),
+        cause=Cause(source=row.name),
+        effect=row,
+    )

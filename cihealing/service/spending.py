@@ -1,7 +1,9 @@
-"""Money for models: set aside before a call is made, settled after it, never more than the budgets allow.
+"""Money for models: set aside before a call is made, settled after it, never more than the budgets
+allow.
 
-Every call is a small stream of two facts; what a budget has left is a sum over their rows, taken under a lock that all reservations of a
-day share. A reservation that nobody settled counts in full, and is settled so by the sweep.
+Every call is a small stream of two facts; what a budget has left is a sum over their rows, taken
+under a lock that all reservations of a day share. A reservation that nobody settled counts in full,
+and is settled so by the sweep.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ class Hold:
 
 
 class OverBudget(Exception):
-    """No call may be made. `scope` is `run`, `repository`, `day` or `failure`; the message says what is used up and how much there was."""
+    """No call may be made. `scope` is `run`, `repository`, `day` or `failure`; the message says
+    what is used up and how much there was.
+    """
 
     def __init__(self, scope: str, message: str) -> None:
         super().__init__(message)
@@ -57,8 +61,19 @@ class Budget:
     told: str
 
 
-def reserve(run: Run, *, number: int, provider: str, model: str, usd: float, policy: Policy, now: datetime | None = None) -> Hold:
-    """Set `usd` aside for one call for attempt `number` (0: an explanation). Raises OverBudget: then no call may be made."""
+def reserve(
+    run: Run,
+    *,
+    number: int,
+    provider: str,
+    model: str,
+    usd: float,
+    policy: Policy,
+    now: datetime | None = None,
+) -> Hold:
+    """Set `usd` aside for one call for attempt `number` (0: an explanation). Raises OverBudget:
+    then no call may be made.
+    """
     moment = now or datetime.now(UTC)
     hold = write(lambda: _reserve(run, number, provider, model, usd, policy, moment))
     failpoint("spending.after_reserve")
@@ -67,61 +82,97 @@ def reserve(run: Run, *, number: int, provider: str, model: str, usd: float, pol
     return hold
 
 
-def _reserve(run: Run, number: int, provider: str, model: str, usd: float, policy: Policy, now: datetime) -> Hold | OverBudget:
+def _reserve(
+    run: Run, number: int, provider: str, model: str, usd: float, policy: Policy, now: datetime
+) -> Hold | OverBudget:
     day = now.date().isoformat()
     one_at_a_time("spend", day)
     refused = _refused(run, number, usd, policy, day, now)
     if refused:
         return refused
     reserved = e.SpendReserved(
-        run=run.id, repository=run.repository, branch=run.branch, error_hash=run.error_hash, number=number, provider=provider, model=model,
-        usd=usd, day=day,
-    )  # fmt: skip
+        run=run.id,
+        repository=run.repository,
+        branch=run.branch,
+        error_hash=run.error_hash,
+        number=number,
+        provider=provider,
+        model=model,
+        usd=usd,
+        day=day,
+    )
     hold = Hold(id=uuid4(), usd=usd)
     _append(hold.id, reserved, now, version=0)
     return hold
 
 
-def _refused(run: Run, number: int, usd: float, policy: Policy, day: str, now: datetime) -> OverBudget | None:
+def _refused(
+    run: Run, number: int, usd: float, policy: Policy, day: str, now: datetime
+) -> OverBudget | None:
     if _calls(run, day) >= policy.ai.attempts_per_day:
-        return OverBudget("failure", f"a model was asked {policy.ai.attempts_per_day} times today for this failure on {run.branch}")
+        return OverBudget(
+            "failure",
+            f"a model was asked {policy.ai.attempts_per_day} times today for this failure on"
+            f" {run.branch}",
+        )
     if number == 0 and _explained(run, policy, now):
-        return OverBudget("failure", "a model was asked about this failure of the machines already, for another run")
+        return OverBudget(
+            "failure",
+            "a model was asked about this failure of the machines already, for another run",
+        )
     for budget in _budgets(run, policy, day):
         if budget.spent + usd > budget.limit:
             _tell_once(budget, run, day, now)
             return OverBudget(
-                budget.scope, f"{budget.told}: {budget.spent:.2f} of {budget.limit:.2f} USD are used, a call may cost {usd:.2f}"
+                budget.scope,
+                f"{budget.told}: {budget.spent:.2f} of {budget.limit:.2f} USD are used, a call may"
+                f" cost {usd:.2f}",
             )
     return None
 
 
 def _calls(run: Run, day: str) -> int:
     """Calls today for this failure on this branch; those that came to nothing do not count."""
-    mine = Spend.objects.filter(repository=run.repository, branch=run.branch, error_hash=run.error_hash, day__gte=day)
+    mine = Spend.objects.filter(
+        repository=run.repository, branch=run.branch, error_hash=run.error_hash, day__gte=day
+    )
     return mine.exclude(settled=UNPAID).count()
 
 
 def _explained(run: Run, policy: Policy, now: datetime) -> bool:
-    """One explanation for all who meet the same failure of the machines, whichever repository they are of."""
+    """One explanation for all who meet the same failure of the machines, whichever repository they
+    are of.
+    """
     if not run.strong or run.failure_class not in (FailureClass.INFRA, FailureClass.ENV):
         return False
     since = now - timedelta(hours=policy.cluster_hours)
-    return Spend.objects.filter(error_hash=run.error_hash, number=0, at__gte=since).exclude(settled=UNPAID).exists()
+    return (
+        Spend.objects.filter(error_hash=run.error_hash, number=0, at__gte=since)
+        .exclude(settled=UNPAID)
+        .exists()
+    )
 
 
 def _budgets(run: Run, policy: Policy, day: str) -> list[Budget]:
-    # A day that is still to come was spent on before the clock was set back: that money is not there a second time.
+    # A day that is still to come was spent on before the clock was set back: that money is not
+    # there a second time.
     today = Spend.objects.filter(day__gte=day)
     daily = min(policy.ai.daily_usd, float(settings.CI_HEALING["DAILY_COST_LIMIT_USD"]))
     return [
-        Budget(scope="run", limit=policy.ai.run_usd, spent=_sum(Spend.objects.filter(run_id=run.id)), told="the run's budget is used up"),
         Budget(
-            scope="repository", limit=policy.ai.repository_usd, spent=_sum(today.filter(repository=run.repository)),
+            scope="run",
+            limit=policy.ai.run_usd,
+            spent=_sum(Spend.objects.filter(run_id=run.id)),
+            told="the run's budget is used up",
+        ),
+        Budget(
+            scope="repository",
+            limit=policy.ai.repository_usd,
+            spent=_sum(today.filter(repository=run.repository)),
             told=f"today's budget of {run.repository} is used up",
         ),
         Budget(scope="day", limit=daily, spent=_sum(today), told="today's budget is used up"),
-    ]  # fmt: skip
+    ]
 
 
 def _sum(rows: object) -> float:
@@ -137,7 +188,11 @@ def _tell_once(budget: Budget, run: Run, day: str, now: datetime) -> None:
     fact = e.BudgetExhausted(scope=budget.scope, key=key, day=day, limit_usd=budget.limit)
     if store.load(stream):
         return
-    store.append(stream, [e.Envelope(event=fact, at=now, actor=SERVICE, source="spending")], expected_version=0)
+    store.append(
+        stream,
+        [e.Envelope(event=fact, at=now, actor=SERVICE, source="spending")],
+        expected_version=0,
+    )
     told = TellBudget(scope=budget.scope, key=key, day=day, limit_usd=budget.limit)
     outbox.enqueue(stream, [(1, told)], run_id=None, now=now)
 
@@ -155,9 +210,13 @@ def _settle(hold: UUID, usd: float, how: str, now: datetime) -> None:
 
 
 def sweep(*, now: datetime | None = None) -> int:
-    """Settle, in full, what was reserved and never settled: the call may have been made. Returns how many."""
+    """Settle, in full, what was reserved and never settled: the call may have been made. Returns
+    how many.
+    """
     moment = now or datetime.now(UTC)
-    stale = list(Spend.objects.filter(settled="", at__lt=moment - STALE).values_list("id", "reserved_usd"))
+    stale = list(
+        Spend.objects.filter(settled="", at__lt=moment - STALE).values_list("id", "reserved_usd")
+    )
     for hold, usd in stale:
         try:
             settle(Hold(id=hold, usd=usd), usd=usd, how="swept", now=moment)

@@ -17,7 +17,8 @@ TRIES = 12
 
 
 def write(work: Callable[[], T]) -> T:
-    """Run `work` in a transaction; a lost race (moved stream, taken key, deadlock) runs it again from the start.
+    """Run `work` in a transaction; a lost race (moved stream, taken key, deadlock) runs it again
+    from the start.
 
     Raises StreamMoved when it was lost `TRIES` times.
     """
@@ -48,4 +49,6 @@ def one_at_a_time(*names: str) -> None:
 
 def _passing(error: OperationalError) -> bool:
     text = str(error)
-    return any(sign in text for sign in ("deadlock detected", "could not serialize", "database is locked"))
+    return any(
+        sign in text for sign in ("deadlock detected", "could not serialize", "database is locked")
+    )

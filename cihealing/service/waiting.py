@@ -1,7 +1,9 @@
-"""Large logs that came in a body and wait to be read: sealed, for nothing unredacted may lie in the store for whoever reads it.
+"""Large logs that came in a body and wait to be read: sealed, for nothing unredacted may lie in the
+store for whoever reads it.
 
-Redacting such a log takes longer than its sender should wait, and so would packing it. So it is encrypted with a key that is not in the
-store (it follows from the secret key) and dropped with the fact that says what was read. All that waits is bounded.
+Redacting such a log takes longer than its sender should wait, and so would packing it. So it is
+encrypted with a key that is not in the store (it follows from the secret key) and dropped with the
+fact that says what was read. All that waits is bounded.
 """
 
 from __future__ import annotations
@@ -39,32 +41,52 @@ class Sealed:
 
 def seal(delivery: UUID, position: int, log: str) -> Sealed:
     nonce = os.urandom(NONCE)
-    sealed = AESGCM(_key()).encrypt(nonce, log.encode("utf-8", "replace"), _about(delivery, position))
+    sealed = AESGCM(_key()).encrypt(
+        nonce, log.encode("utf-8", "replace"), _about(delivery, position)
+    )
     return Sealed(position=position, content=nonce + sealed)
 
 
 def put(delivery: UUID, sealed: Iterable[Sealed], *, now: datetime) -> None:
     """Within the caller's transaction. Raises NoRoom."""
-    rows = [WaitingLog(delivery=delivery, position=s.position, size=len(s.content), content=s.content, at=now) for s in sealed]
+    rows = [
+        WaitingLog(
+            delivery=delivery, position=s.position, size=len(s.content), content=s.content, at=now
+        )
+        for s in sealed
+    ]
     if not rows:
         return
     waiting: int = WaitingLog.objects.aggregate(all=Sum("size"))["all"] or 0
     most = settings.CI_HEALING["MAX_WAITING_LOGS"]
     if waiting + sum(row.size for row in rows) > most:
-        raise NoRoom(f"logs of {waiting} bytes wait to be read, at most {most} may (CI_HEALING_MAX_WAITING_LOGS)")
+        raise NoRoom(
+            f"logs of {waiting} bytes wait to be read, at most {most} may"
+            " (CI_HEALING_MAX_WAITING_LOGS)"
+        )
     WaitingLog.objects.bulk_create(rows)
 
 
 def get(delivery: UUID, position: int) -> bytes | None:
-    """The log in UTF-8, unredacted; None where there is none, or where it was sealed under another secret key."""
-    content = WaitingLog.objects.filter(delivery=delivery, position=position).values_list("content", flat=True).first()
+    """The log in UTF-8, unredacted; None where there is none, or where it was sealed under another
+    secret key.
+    """
+    content = (
+        WaitingLog.objects.filter(delivery=delivery, position=position)
+        .values_list("content", flat=True)
+        .first()
+    )
     if content is None:
         return None
     raw = bytes(content)
     try:
         return AESGCM(_key()).decrypt(raw[:NONCE], raw[NONCE:], _about(delivery, position))
     except InvalidTag:
-        logger.warning("the log of delivery %s was sealed under another CI_HEALING_SECRET_KEY: it cannot be read", delivery)
+        logger.warning(
+            "the log of delivery %s was sealed under another CI_HEALING_SECRET_KEY: it cannot be"
+            " read",
+            delivery,
+        )
         return None
 
 

@@ -1,4 +1,6 @@
-"""Filters of the pages. None of them marks anything safe: what they return is escaped like all else."""
+"""Filters of the pages. None of them marks anything safe: what they return is escaped like all
+else.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,22 @@ from dashboard import story
 register = template.Library()
 
 TONES = {
-    "queued": "", "running": "note", "fixed": "good", "escalated": "warn", "resolved": "good", "aborted": "",
-    "green": "good", "red": "bad", "unavailable": "warn", "timed_out": "warn",
-    "succeeded": "good", "failed": "bad", "passed": "good", "proven": "good", "ci_proven": "good",
-}  # fmt: skip
+    "queued": "",
+    "running": "note",
+    "fixed": "good",
+    "escalated": "warn",
+    "resolved": "good",
+    "aborted": "",
+    "green": "good",
+    "red": "bad",
+    "unavailable": "warn",
+    "timed_out": "warn",
+    "succeeded": "good",
+    "failed": "bad",
+    "passed": "good",
+    "proven": "good",
+    "ci_proven": "good",
+}
 STATUS_WORDS = {"fixed": "fix proven", "timed_out": "timed out"}
 PURPOSES = {
     "reproduce": "Failing commit",
@@ -34,7 +48,13 @@ PURPOSES = {
     "red_after": "Without the patch again",
     "canary": "With the patch and a planted failing test",
 }
-EXPECTED = {"red_before": "red", "red_after": "red", "green": "green", "canary": "red", "screen": "green"}
+EXPECTED = {
+    "red_before": "red",
+    "red_after": "red",
+    "green": "green",
+    "canary": "red",
+    "screen": "green",
+}
 
 
 @register.filter
@@ -117,7 +137,9 @@ def ago(at: datetime | None) -> str:
 
 @register.filter
 def web_url(value: str) -> str:
-    """The address if a browser may follow it, else nothing: a payload can name `javascript:` as its pipeline."""
+    """The address if a browser may follow it, else nothing: a payload can name `javascript:` as its
+    pipeline.
+    """
     try:
         parts = urlsplit(str(value))
     except ValueError:
@@ -134,7 +156,10 @@ def diff(patch: str) -> diffs.Diff:
 def with_gaps(excerpt: tuple[ExcerptLine, ...]) -> list[tuple[int, ExcerptLine]]:
     """Each line with the number of lines left out before it (none are counted before the first)."""
     befores = [line.line - 1 for line in excerpt[:1]] + [line.line for line in excerpt]
-    return [(max(0, line.line - before - 1), line) for before, line in zip(befores, excerpt, strict=False)]
+    return [
+        (max(0, line.line - before - 1), line)
+        for before, line in zip(befores, excerpt, strict=False)
+    ]
 
 
 @register.filter
@@ -145,10 +170,14 @@ def key(attempt: AttemptRow) -> str:
 
 @register.filter
 def tests_told(ran: Observation) -> str:
-    """`5 passed, 1 failed`: by the counts, for the names of passed tests lie in an artifact; else by the names."""
+    """`5 passed, 1 failed`: by the counts, for the names of passed tests lie in an artifact; else
+    by the names.
+    """
     counts = {
         "passed": ran.passed or len(ran.passed_tests),
         "failed": ran.failed or len(ran.failed_tests),
         "skipped": ran.skipped or len(ran.skipped_tests),
     }
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count or name != "skipped")
+    return ", ".join(
+        f"{count} {name}" for name, count in counts.items() if count or name != "skipped"
+    )

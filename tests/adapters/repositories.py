@@ -20,12 +20,29 @@ class Origin:
         self.first = self.commit(files or {"README": "hello\n"})
 
     def git(self, *args: str, author: str = "ann@example.org") -> str:
-        identity = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Ann"), ("EMAIL", author))}
-        environment = {**os.environ, **identity, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-        done = subprocess.run(["git", "-C", str(self.root), *args], env=environment, check=True, capture_output=True, text=True)
+        identity = {
+            f"GIT_{who}_{what}": value
+            for who in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", "Ann"), ("EMAIL", author))
+        }
+        environment = {
+            **os.environ,
+            **identity,
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+        done = subprocess.run(
+            ["git", "-C", str(self.root), *args],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         return done.stdout.strip()
 
-    def commit(self, files: Mapping[str, str], *, author: str = "ann@example.org", message: str = "change") -> str:
+    def commit(
+        self, files: Mapping[str, str], *, author: str = "ann@example.org", message: str = "change"
+    ) -> str:
         for name, content in files.items():
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             (self.root / name).write_text(content)
@@ -34,4 +51,6 @@ class Origin:
         return self.git("rev-parse", "HEAD")
 
     def policy(self, **changes: object) -> RepositoryPolicy:
-        return RepositoryPolicy.model_validate({"match": "*", "clone_url": str(self.root), "forge": "local_git", **changes})
+        return RepositoryPolicy.model_validate(
+            {"match": "*", "clone_url": str(self.root), "forge": "local_git", **changes}
+        )

@@ -30,7 +30,10 @@ PATCH = """\
 
 @pytest.fixture
 def origin(tmp_path: Path) -> Origin:
-    return Origin(tmp_path / "origin", {"app.py": "x = 1\n", "docs/guide.md": "read\n", "run.sh": "#!/bin/sh\n"})
+    return Origin(
+        tmp_path / "origin",
+        {"app.py": "x = 1\n", "docs/guide.md": "read\n", "run.sh": "#!/bin/sh\n"},
+    )
 
 
 @pytest.fixture
@@ -38,7 +41,9 @@ def trees(tmp_path: Path) -> GitTrees:
     return GitTrees(tmp_path / "mirrors")
 
 
-def test_a_tree_holds_exactly_the_commit_and_is_gone_afterwards(trees: GitTrees, origin: Origin) -> None:
+def test_a_tree_holds_exactly_the_commit_and_is_gone_afterwards(
+    trees: GitTrees, origin: Origin
+) -> None:
     origin.commit({"app.py": "x = 9\n"})
     with trees.at(REPOSITORY, origin.first, policy=origin.policy()) as tree:
         assert (tree.root / "app.py").read_text() == "x = 1\n"
@@ -56,11 +61,17 @@ def test_a_patch_is_part_of_the_tree_hash(trees: GitTrees, origin: Origin) -> No
         assert tree.tree == origin.git("rev-parse", f"{patched}^{{tree}}")
 
 
-def test_the_tree_is_a_clean_repository_that_points_nowhere(trees: GitTrees, origin: Origin, tmp_path: Path) -> None:
+def test_the_tree_is_a_clean_repository_that_points_nowhere(
+    trees: GitTrees, origin: Origin, tmp_path: Path
+) -> None:
     with trees.at(REPOSITORY, origin.first, policy=origin.policy(), patch=PATCH) as tree:
         # The tree may be another user's than the test's.
         git = ["git", "-c", "safe.directory=*", "-C", str(tree.root)]
-        ask = lambda *args: subprocess.run([*git, *args], capture_output=True, text=True, check=True).stdout  # noqa: E731
+
+        def ask(*args: str) -> str:
+            ran = subprocess.run([*git, *args], capture_output=True, text=True, check=True)
+            return ran.stdout
+
         assert ask("status", "--porcelain") == ""
         assert ask("remote") == ""
         assert ask("rev-list", "--count", "HEAD") == "1\n"
@@ -80,27 +91,49 @@ def test_the_tree_is_a_clean_repository_that_points_nowhere(trees: GitTrees, ori
         pytest.param("x" * (2 * 1024 * 1024 + 1), id="too large"),
     ],
 )
-def test_a_patch_that_does_not_apply_is_for_a_person(trees: GitTrees, origin: Origin, patch: str) -> None:
-    with pytest.raises(PermanentError, match="patch"), trees.at(REPOSITORY, origin.first, policy=origin.policy(), patch=patch):
+def test_a_patch_that_does_not_apply_is_for_a_person(
+    trees: GitTrees, origin: Origin, patch: str
+) -> None:
+    with (
+        pytest.raises(PermanentError, match="patch"),
+        trees.at(REPOSITORY, origin.first, policy=origin.policy(), patch=patch),
+    ):
         pass
 
 
-def test_a_patch_cannot_write_through_a_link_of_the_repository(trees: GitTrees, origin: Origin, tmp_path: Path) -> None:
+def test_a_patch_cannot_write_through_a_link_of_the_repository(
+    trees: GitTrees, origin: Origin, tmp_path: Path
+) -> None:
     (origin.root / "way").symlink_to(tmp_path)
     commit = origin.commit({})
-    patch = "diff --git a/way/owned b/way/owned\nnew file mode 100644\n--- /dev/null\n+++ b/way/owned\n@@ -0,0 +1 @@\n+x\n"
-    with pytest.raises(PermanentError), trees.at(REPOSITORY, commit, policy=origin.policy(), patch=patch):
+    patch = (
+        "diff --git a/way/owned b/way/owned\nnew file mode 100644\n--- /dev/null\n+++"
+        " b/way/owned\n@@ -0,0 +1 @@\n+x\n"
+    )
+    with (
+        pytest.raises(PermanentError),
+        trees.at(REPOSITORY, commit, policy=origin.policy(), patch=patch),
+    ):
         pass
     assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.parametrize("commit", ["main", "HEAD", "--upload-pack=touch /tmp/x", "abc", "A" * 40, "0" * 40, ""])
-def test_what_is_no_commit_of_the_repository_never_becomes_a_tree(trees: GitTrees, origin: Origin, commit: str) -> None:
-    with pytest.raises(PermanentError, match="commit"), trees.at(REPOSITORY, commit, policy=origin.policy()):
+@pytest.mark.parametrize(
+    "commit", ["main", "HEAD", "--upload-pack=touch /tmp/x", "abc", "A" * 40, "0" * 40, ""]
+)
+def test_what_is_no_commit_of_the_repository_never_becomes_a_tree(
+    trees: GitTrees, origin: Origin, commit: str
+) -> None:
+    with (
+        pytest.raises(PermanentError, match="commit"),
+        trees.at(REPOSITORY, commit, policy=origin.policy()),
+    ):
         pass
 
 
-def test_filters_hooks_and_configuration_of_a_repository_run_nothing(trees: GitTrees, origin: Origin, tmp_path: Path) -> None:
+def test_filters_hooks_and_configuration_of_a_repository_run_nothing(
+    trees: GitTrees, origin: Origin, tmp_path: Path
+) -> None:
     witness = tmp_path / "ran"
     commit = origin.commit({".gitattributes": "* filter=evil\n", ".lfsconfig": "x\n"})
     origin.git("config", "filter.evil.smudge", f"touch {witness}")
@@ -113,10 +146,14 @@ def test_filters_hooks_and_configuration_of_a_repository_run_nothing(trees: GitT
     assert not witness.exists()
 
 
-def test_what_code_did_to_the_git_directory_of_its_tree_is_not_obeyed(trees: GitTrees, origin: Origin, tmp_path: Path) -> None:
+def test_what_code_did_to_the_git_directory_of_its_tree_is_not_obeyed(
+    trees: GitTrees, origin: Origin, tmp_path: Path
+) -> None:
     witness = tmp_path / "ran"
     with trees.at(REPOSITORY, origin.first, policy=origin.policy()) as tree:
-        (tree.root / ".git/config").write_text(f'[core]\n\tfsmonitor = "touch {witness}"\n[diff]\n\texternal = "touch {witness}"\n')
+        (tree.root / ".git/config").write_text(
+            f'[core]\n\tfsmonitor = "touch {witness}"\n[diff]\n\texternal = "touch {witness}"\n'
+        )
         (tree.root / ".gitattributes").write_text("* diff=evil filter=evil\n")
         (tree.root / "app.py").write_text("x = 3\n")
         assert "+x = 3" in trees.diff(tree)
@@ -147,7 +184,10 @@ def test_the_head_is_asked_of_the_origin_not_of_the_mirror(trees: GitTrees, orig
     assert trees.head(REPOSITORY, "main", policy=policy) == later
 
 
-@pytest.mark.parametrize("branch", ["gone", "--exec=x", "a b", "ma*", "..", "x\0y", "a\nb", "@{-1}", "refs/heads/main", "\ud800"])
+@pytest.mark.parametrize(
+    "branch",
+    ["gone", "--exec=x", "a b", "ma*", "..", "x\0y", "a\nb", "@{-1}", "refs/heads/main", "\ud800"],
+)
 def test_a_branch_that_is_none_has_no_head(trees: GitTrees, origin: Origin, branch: str) -> None:
     assert trees.head(REPOSITORY, branch, policy=origin.policy()) is None
 
@@ -174,7 +214,10 @@ def test_a_pull_request_is_its_head_merged_into_the_base(trees: GitTrees, origin
         assert (tree.root / "f.py").exists()
         assert (tree.root / "g.py").exists()
     origin.commit({"f.py": "2\n"})
-    with pytest.raises(PermanentError, match="conflict"), trees.at_merge(REPOSITORY, feature, "main", policy=policy):
+    with (
+        pytest.raises(PermanentError, match="conflict"),
+        trees.at_merge(REPOSITORY, feature, "main", policy=policy),
+    ):
         pass
 
 
@@ -186,16 +229,25 @@ def test_a_commit_on_no_branch_is_fetched_by_its_id(trees: GitTrees, origin: Ori
         assert (tree.root / "app.py").read_text() == "x = 8\n"
 
 
-def test_files_are_read_at_a_commit_or_at_the_head_of_a_branch(trees: GitTrees, origin: Origin) -> None:
+def test_files_are_read_at_a_commit_or_at_the_head_of_a_branch(
+    trees: GitTrees, origin: Origin
+) -> None:
     policy = origin.policy()
     (origin.root / "link").symlink_to("/etc/passwd")
     later = origin.commit({"app.py": "x = 5\n", "big": "x" * (1024 * 1024 + 1)})
     read = lambda commit, path: trees.read_file(REPOSITORY, commit, path, policy=policy)  # noqa: E731
     assert read(origin.first, "app.py") == "x = 1\n"
     assert read("main", "app.py") == read(later, "app.py") == "x = 5\n"
-    assert [read(later, p) for p in ("link", "big", "docs", "none", "../x", "/etc/passwd", "", ":(glob)*")] == [None] * 8
+    assert [
+        read(later, p)
+        for p in ("link", "big", "docs", "none", "../x", "/etc/passwd", "", ":(glob)*")
+    ] == [None] * 8
     assert read("no-branch", "app.py") is None
-    assert trees.files(REPOSITORY, origin.first, policy=policy) == ("app.py", "docs/guide.md", "run.sh")
+    assert trees.files(REPOSITORY, origin.first, policy=policy) == (
+        "app.py",
+        "docs/guide.md",
+        "run.sh",
+    )
 
 
 @pytest.mark.parametrize(
@@ -208,23 +260,42 @@ def test_files_are_read_at_a_commit_or_at_the_head_of_a_branch(trees: GitTrees, 
         ("/nowhere/at/all", "local_git", "does not"),
     ],
 )
-def test_only_the_policys_kind_of_origin_is_fetched(trees: GitTrees, origin: Origin, url: str, forge: str, error: str) -> None:
-    policy = RepositoryPolicy(match="*", clone_url=url.replace("ORIGIN", str(origin.root)), forge=forge)
-    with pytest.raises(PermanentError, match=error), trees.at(REPOSITORY, origin.first, policy=policy):
+def test_only_the_policys_kind_of_origin_is_fetched(
+    trees: GitTrees, origin: Origin, url: str, forge: str, error: str
+) -> None:
+    policy = RepositoryPolicy(
+        match="*", clone_url=url.replace("ORIGIN", str(origin.root)), forge=forge
+    )
+    with (
+        pytest.raises(PermanentError, match=error),
+        trees.at(REPOSITORY, origin.first, policy=policy),
+    ):
         pass
 
 
 def test_an_origin_that_does_not_answer_is_tried_again(trees: GitTrees, origin: Origin) -> None:
     policy = origin.policy(clone_url="https://127.0.0.1:9/shop.git", forge="github")
-    with pytest.raises(TransientError, match="fetched"), trees.at(REPOSITORY, origin.first, policy=policy):
+    with (
+        pytest.raises(TransientError, match="fetched"),
+        trees.at(REPOSITORY, origin.first, policy=policy),
+    ):
         pass
 
 
-def test_the_askpass_answers_only_for_the_host_of_the_clone_url(trees: GitTrees, origin: Origin) -> None:
+def test_the_askpass_answers_only_for_the_host_of_the_clone_url(
+    trees: GitTrees, origin: Origin
+) -> None:
     trees.settings["CI_HEALING_GIT_TOKEN"] = "s3cret-token"
-    values = trees._remote("acme/shop", RepositoryPolicy(match="*", clone_url="https://git.example.org:8443/a.git", forge="github"))
+    values = trees._remote(
+        "acme/shop",
+        RepositoryPolicy(match="*", clone_url="https://git.example.org:8443/a.git", forge="github"),
+    )
     trees._mirror(REPOSITORY, policy=origin.policy())
-    ask = lambda prompt: subprocess.run([values["GIT_ASKPASS"], prompt], env=values, capture_output=True, text=True, check=False).stdout  # noqa: E731
+
+    def ask(prompt: str) -> str:
+        command = [values["GIT_ASKPASS"], prompt]
+        return subprocess.run(command, env=values, capture_output=True, text=True).stdout
+
     assert ask("Username for 'https://git.example.org:8443': ") == "x-access-token\n"
     assert ask("Password for 'https://x-access-token@git.example.org:8443': ") == "s3cret-token\n"
     assert ask("Password for 'https://x-access-token@evil.example.org': ") == ""
@@ -249,7 +320,11 @@ def test_two_threads_share_one_mirror(trees: GitTrees, origin: Origin) -> None:
 def test_a_cancelled_worker_starts_no_git(trees: GitTrees, origin: Origin) -> None:
     event = threading.Event()
     event.set()
-    with cancelling(event), pytest.raises(Cancelled), trees.at(REPOSITORY, origin.first, policy=origin.policy()):
+    with (
+        cancelling(event),
+        pytest.raises(Cancelled),
+        trees.at(REPOSITORY, origin.first, policy=origin.policy()),
+    ):
         pass
 
 
@@ -266,8 +341,15 @@ def test_what_a_killed_worker_left_is_swept_and_what_is_in_use_is_not(
     trees: GitTrees, origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
-    left = (scratch / name for name in ("cihealing-tree-999999-1-abc", "cihealing-results-999999-1-abc"))
-    kept = {"cihealing-tree-mine", "cihealing-users", f"cihealing-ai-{mark()}-abc", "cihealing-tree-999999-1-link"}
+    left = (
+        scratch / name for name in ("cihealing-tree-999999-1-abc", "cihealing-results-999999-1-abc")
+    )
+    kept = {
+        "cihealing-tree-mine",
+        "cihealing-users",
+        f"cihealing-ai-{mark()}-abc",
+        "cihealing-tree-999999-1-link",
+    }
     for place in (*left, *(scratch / name for name in kept if not name.endswith("link"))):
         (place / "deep").mkdir(parents=True)
     (scratch / "cihealing-tree-999999-1-link").symlink_to(tmp_path)
@@ -288,27 +370,44 @@ def test_names_are_names_and_no_patterns(trees: GitTrees, origin: Origin, name: 
         assert name in trees.diff(tree)
 
 
-def test_trees_that_name_each_other_do_not_unfold_without_end(trees: GitTrees, origin: Origin) -> None:
+def test_trees_that_name_each_other_do_not_unfold_without_end(
+    trees: GitTrees, origin: Origin
+) -> None:
     """Seven levels of ten entries each are ten million files in a few kilobytes."""
     entry = f"100644 blob {origin.git('hash-object', '-w', 'app.py')}"
     for level in range(7):
         lines = "".join(f"{entry}\t{n}{'' if level else '.txt'}\n" for n in range(10))
-        made = subprocess.run(["git", "-C", str(origin.root), "mktree"], input=lines, capture_output=True, text=True, check=True)
+        made = subprocess.run(
+            ["git", "-C", str(origin.root), "mktree"],
+            input=lines,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         entry = f"040000 tree {made.stdout.strip()}"
     commit = origin.git("commit-tree", "-m", "a bomb", made.stdout.strip())
     origin.git("update-ref", "refs/heads/bomb", commit)
-    with pytest.raises(PermanentError, match="the commit"), trees.at(REPOSITORY, commit, policy=origin.policy()):
+    with (
+        pytest.raises(PermanentError, match="the commit"),
+        trees.at(REPOSITORY, commit, policy=origin.policy()),
+    ):
         pass
 
 
-def test_many_files_that_were_only_touched_are_no_change(trees: GitTrees, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_files_that_were_only_touched_are_no_change(
+    trees: GitTrees, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit = origin.commit({f"many/{n}.txt": f"{n}\n" for n in range(300)})
     with trees.at(REPOSITORY, commit, policy=origin.policy()) as tree:
         for n in range(300):
             (tree.root / f"many/{n}.txt").touch()
         asked: list[tuple[str, ...]] = []
         git = Git.__call__
-        monkeypatch.setattr(Git, "__call__", lambda self, *args, **options: asked.append(args) or git(self, *args, **options))
+        monkeypatch.setattr(
+            Git,
+            "__call__",
+            lambda self, *args, **options: asked.append(args) or git(self, *args, **options),
+        )
         assert trees.changed(tree) == ()
         assert asked == []
 
@@ -324,7 +423,9 @@ def test_rules_that_are_links_are_no_rules(trees: GitTrees, origin: Origin, tmp_
         assert trees.changed(tree) == (".gitignore", ".gitignore/test_x.py")
 
 
-def test_the_environment_of_the_worker_does_not_steer_git(trees: GitTrees, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_the_worker_does_not_steer_git(
+    trees: GitTrees, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.bare")
@@ -333,19 +434,24 @@ def test_the_environment_of_the_worker_does_not_steer_git(trees: GitTrees, origi
         assert (tree.root / "run.sh").exists()
 
 
-# ---------------------------------------------------------------- owners
-
-
-def test_an_owner_is_the_code_owner_else_the_last_author_else_the_commits_author(trees: GitTrees, origin: Origin) -> None:
+def test_an_owner_is_the_code_owner_else_the_last_author_else_the_commits_author(
+    trees: GitTrees, origin: Origin
+) -> None:
     policy = origin.policy()
     bob = origin.commit({"app.py": "x = 2\n"}, author="12+bob@users.noreply.github.com")
     bot = origin.commit({"app.py": "x = 3\n"}, author="1+renovate[bot]@users.noreply.github.com")
     ask = lambda commit, *files: trees.owner(REPOSITORY, commit, files, policy=policy)  # noqa: E731
     assert ask(bob, "app.py") == Owner(name="bob", source="last author of app.py")
-    assert ask(bot, "/home/runner/work/shop/app.py") == Owner(name="bob", source="last author of app.py")
-    assert ask(bob, "docs/guide.md") == Owner(name="ann@example.org", source="last author of docs/guide.md")
+    assert ask(bot, "/home/runner/work/shop/app.py") == Owner(
+        name="bob", source="last author of app.py"
+    )
+    assert ask(bob, "docs/guide.md") == Owner(
+        name="ann@example.org", source="last author of docs/guide.md"
+    )
     assert ask(bob, "elsewhere.py") == Owner(name="bob", source="commit author")
-    owned = origin.commit({".github/CODEOWNERS": "* @acme/all\n/docs/ @carol\n"}, author="dan@example.org")
+    owned = origin.commit(
+        {".github/CODEOWNERS": "* @acme/all\n/docs/ @carol\n"}, author="dan@example.org"
+    )
     assert ask(owned, "docs/guide.md") == Owner(name="@carol", source="codeowners")
     assert ask(owned, "gone.py", "app.py") == Owner(name="@acme/all", source="codeowners")
 
@@ -380,12 +486,23 @@ def test_code_owner_patterns(pattern: str, file: str, fits: bool) -> None:
 
 
 def test_the_last_matching_line_wins_and_sections_have_defaults() -> None:
-    text = "* @all\n*.py @py @second\n# comment\n/gen/\n[Docs][2] @writers\n/docs/\n/docs/api/ @api # why\n"
+    text = (
+        "* @all\n*.py @py @second\n# comment\n/gen/\n[Docs][2] @writers\n/docs/\n/docs/api/ @api #"
+        " why\n"
+    )
     ask = lambda file: owner_of(file, codeowners=text)  # noqa: E731
-    assert [ask(f) for f in ("x.c", "x.py", "gen/x.py", "docs/x", "docs/api/x")] == ["@all", "@py", None, "@writers", "@api"]
+    assert [ask(f) for f in ("x.c", "x.py", "gen/x.py", "docs/x", "docs/api/x")] == [
+        "@all",
+        "@py",
+        None,
+        "@writers",
+        "@api",
+    ]
 
 
-def test_git_gets_no_environment_of_the_worker(trees: GitTrees, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_gets_no_environment_of_the_worker(
+    trees: GitTrees, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(os.environ, "ANTHROPIC_API_KEY", "k")
     from cihealing.adapters.git import base_environment
 

@@ -1,4 +1,6 @@
-"""The write half: what people ask for reaches the service as they asked it, and refusals reach them as problems."""
+"""The write half: what people ask for reaches the service as they asked it, and refusals reach them
+as problems.
+"""
 
 from __future__ import annotations
 
@@ -30,36 +32,60 @@ ALL = Viewer(name="ann")
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the service was asked; it does nothing."""
     calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(service, "perform", lambda run_id, action, **more: calls.append({"run_id": run_id, "action": action, **more}))
+    monkeypatch.setattr(
+        service,
+        "perform",
+        lambda run_id, action, **more: calls.append({"run_id": run_id, "action": action, **more}),
+    )
     return calls
 
 
 def act(client: Client, run_id: UUID | str, action: str, body: Any = None, **extra: Any) -> Any:
     text = body if isinstance(body, str | bytes) else json.dumps(body or {})
-    return client.post(f"{HOME}/runs/{run_id}/actions/{action}", text, content_type="application/json", **extra)
+    return client.post(
+        f"{HOME}/runs/{run_id}/actions/{action}", text, content_type="application/json", **extra
+    )
 
 
 @pytest.mark.parametrize("action", ["approve", "deny", "abort", "human-fix", "retry"])
-def test_an_action_reaches_the_service_as_it_was_asked(api: Client, asked: list[dict[str, Any]], action: str) -> None:
+def test_an_action_reaches_the_service_as_it_was_asked(
+    api: Client, asked: list[dict[str, Any]], action: str
+) -> None:
     run_id = make.make_run(make.proven())
     answer = act(api, run_id, action, {"act": "merge", "version": 12, "note": "go"})
     assert (answer.status_code, answer.json()["id"]) == (200, str(run_id))
     (call,) = asked
     call.pop("tools")
     assert call == {
-        "run_id": run_id, "action": action, "act": "merge", "version": 12, "note": "go", "commit": "",
+        "run_id": run_id,
+        "action": action,
+        "act": "merge",
+        "version": 12,
+        "note": "go",
+        "commit": "",
         "by": Actor(kind="person", name="api"),
-    }  # fmt: skip
+    }
 
 
-@pytest.mark.parametrize("content_type", ["", "application/json", "application/x-www-form-urlencoded"])
-def test_an_empty_body_is_an_empty_object(api: Client, asked: list[dict[str, Any]], content_type: str) -> None:
+@pytest.mark.parametrize(
+    "content_type", ["", "application/json", "application/x-www-form-urlencoded"]
+)
+def test_an_empty_body_is_an_empty_object(
+    api: Client, asked: list[dict[str, Any]], content_type: str
+) -> None:
     run_id = make.make_run()
-    assert api.generic("POST", f"{HOME}/runs/{run_id}/actions/abort", b"", content_type=content_type).status_code == 200
+    assert (
+        api.generic(
+            "POST", f"{HOME}/runs/{run_id}/actions/abort", b"", content_type=content_type
+        ).status_code
+        == 200
+    )
     assert (asked[0]["act"], asked[0]["version"], asked[0]["note"]) == ("", None, "")
 
 
-def test_a_person_acts_by_name_and_only_with_a_csrf_token(ann: Client, asked: list[dict[str, Any]]) -> None:
+def test_a_person_acts_by_name_and_only_with_a_csrf_token(
+    ann: Client, asked: list[dict[str, Any]]
+) -> None:
     run_id = make.make_run()
     problem(act(ann, run_id, "abort"), 403, "forbidden")
     assert asked == []
@@ -104,13 +130,19 @@ def test_nobody_acts_without_credentials(anyone: Client, asked: list[dict[str, A
         (b"\xff\xfe", "malformed-body"),
     ],
 )
-def test_a_wrong_body_is_400_and_asks_for_nothing(api: Client, asked: list[dict[str, Any]], body: Any, kind: str) -> None:
+def test_a_wrong_body_is_400_and_asks_for_nothing(
+    api: Client, asked: list[dict[str, Any]], body: Any, kind: str
+) -> None:
     problem(act(api, make.make_run(), "approve", body), 400, kind)
     assert asked == []
 
 
 def test_a_body_of_any_size_is_not_read(api: Client, asked: list[dict[str, Any]]) -> None:
-    problem(act(api, make.make_run(), "approve", json.dumps({"note": "x" * 70_000})), 413, "body-too-large")
+    problem(
+        act(api, make.make_run(), "approve", json.dumps({"note": "x" * 70_000})),
+        413,
+        "body-too-large",
+    )
     assert asked == []
 
 
@@ -127,9 +159,14 @@ def test_an_unknown_run_is_404(api: Client, asked: list[dict[str, Any]], run_id:
     assert asked == []
 
 
-def test_a_run_out_of_sight_is_404(api: Client, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_out_of_sight_is_404(
+    api: Client, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_id = make.make_run(repository="secret/vault")
-    monkeypatch.setattr("cihealing.api.views.viewer_of", lambda request: Viewer(name="bob", repositories=("acme/*",)))
+    monkeypatch.setattr(
+        "cihealing.api.views.viewer_of",
+        lambda request: Viewer(name="bob", repositories=("acme/*",)),
+    )
     problem(act(api, run_id, "abort"), 404, "not-found")
     assert asked == []
 
@@ -147,25 +184,30 @@ def test_a_run_out_of_sight_is_404(api: Client, asked: list[dict[str, Any]], mon
         (service.NoSuchRun("x"), 404, "not-found"),
     ],
 )
-def test_a_refusal_is_told(api: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, kind: str) -> None:
+def test_a_refusal_is_told(
+    api: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, kind: str
+) -> None:
     def refuse(*args: Any, **more: Any) -> None:
         raise error
 
     monkeypatch.setattr(service, "perform", refuse)
-    body = problem(act(api, make.make_run(), "approve", {"act": "merge", "version": 1}), status, kind)
+    body = problem(
+        act(api, make.make_run(), "approve", {"act": "merge", "version": 1}), status, kind
+    )
     if kind == "stale-version":
         assert body["version"] == 7
     if kind == "head-moved":
         assert (body["expected"], body["found"]) == ("aaa", "bbb")
 
 
-# ---------------------------------------------------------------- with the service as it is
-
-
 def test_abort_ends_a_run_and_a_second_one_is_409(api: Client) -> None:
     run_id = make.make_run([])
     body = act(api, run_id, "abort", {"version": 1, "note": "not worth it"}).json()
-    assert (body["status"], body["abortReason"], body["events"][-1]["actor"]) == ("aborted", "person", "api")
+    assert (body["status"], body["abortReason"], body["events"][-1]["actor"]) == (
+        "aborted",
+        "person",
+        "api",
+    )
     problem(act(api, run_id, "abort"), 409, "refused")
 
 
@@ -175,8 +217,12 @@ def test_deny_names_the_version_it_saw(api: Client) -> None:
     assert act(api, run_id, "deny", {"version": 12, "note": "no"}).json()["status"] == "escalated"
 
 
-@pytest.mark.parametrize("body", [{}, {"act": "merge"}, {"act": "merge", "version": 11}, {"version": 12}])
-def test_approve_does_nothing_without_act_and_matching_version(api: Client, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "body", [{}, {"act": "merge"}, {"act": "merge", "version": 11}, {"version": 12}]
+)
+def test_approve_does_nothing_without_act_and_matching_version(
+    api: Client, body: dict[str, Any]
+) -> None:
     run_id = make.make_run(make.proven())
     assert act(api, run_id, "approve", body).status_code == 409
     detail = queries.run(ALL, run_id)

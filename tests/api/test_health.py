@@ -32,24 +32,41 @@ def test_healthz_asks_nothing_of_the_database(anyone: Client) -> None:
 
 def test_readyz_is_ready_when_deliveries_can_be_taken(anyone: Client, committed: None) -> None:
     body = anyone.get("/readyz").json()
-    checks = {"storage": True, "database": True, "migrations": True, "workers": True, "staying": True}
+    checks = {
+        "storage": True,
+        "database": True,
+        "migrations": True,
+        "workers": True,
+        "staying": True,
+    }
     assert body == {"status": "ok", "checks": checks}
 
 
 def overdue(minutes: int) -> None:
     models.Outbox.objects.create(
-        id=uuid4(), stream=uuid4(), version=1, ordinal=0, name="prove", payload="{}", created_at=make.NOW, state="pending",
+        id=uuid4(),
+        stream=uuid4(),
+        version=1,
+        ordinal=0,
+        name="prove",
+        payload="{}",
+        created_at=make.NOW,
+        state="pending",
         not_before=timezone.now() - timedelta(minutes=minutes),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(9, 200), (11, 503)])
-def test_readyz_notices_that_no_worker_takes_what_is_due(anyone: Client, committed: None, minutes: int, status: int) -> None:
+def test_readyz_notices_that_no_worker_takes_what_is_due(
+    anyone: Client, committed: None, minutes: int, status: int
+) -> None:
     overdue(minutes)
     assert anyone.get("/readyz").status_code == status
 
 
-def test_readyz_says_which_part_is_missing(anyone: Client, committed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readyz_says_which_part_is_missing(
+    anyone: Client, committed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*args: Any, **more: Any) -> None:
         raise DatabaseError("gone, and the password is hunter2")
 
@@ -71,13 +88,12 @@ def test_readyz_sends_traffic_elsewhere_while_the_process_ends(anyone: Client) -
 @pytest.mark.django_db
 def test_a_missing_migration_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = health.Migrated()
-    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda self, targets: [("cihealing", "0009")])
+    monkeypatch.setattr(
+        health.MigrationExecutor, "migration_plan", lambda self, targets: [("cihealing", "0009")]
+    )
     assert looked() is False
     monkeypatch.undo()
     assert looked() is True
-
-
-# ---------------------------------------------------------------- metrics
 
 
 @pytest.mark.django_db
@@ -89,12 +105,20 @@ def test_a_missing_migration_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
         ({"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}, 401),
         ({"REMOTE_ADDR": "127.0.0.1", "HTTP_FORWARDED": "for=203.0.113.9"}, 401),
         ({"REMOTE_ADDR": "10.0.0.9", "HTTP_AUTHORIZATION": "Bearer a-metrics-token"}, 200),
-        ({"REMOTE_ADDR": "10.0.0.9", "HTTP_AUTHORIZATION": "Bearer an-api-token-for-these-tests"}, 200),
+        (
+            {
+                "REMOTE_ADDR": "10.0.0.9",
+                "HTTP_AUTHORIZATION": "Bearer an-api-token-for-these-tests",
+            },
+            200,
+        ),
         ({"REMOTE_ADDR": "127.0.0.1", "HTTP_AUTHORIZATION": "Bearer wrong"}, 401),
         ({"REMOTE_ADDR": "10.0.0.9", "HTTP_AUTHORIZATION": "Bearer "}, 401),
     ],
 )
-def test_metrics_need_a_token_or_an_allowed_address(anyone: Client, extra: dict[str, str], status: int) -> None:
+def test_metrics_need_a_token_or_an_allowed_address(
+    anyone: Client, extra: dict[str, str], status: int
+) -> None:
     assert anyone.get("/metrics", **extra).status_code == status
 
 

@@ -17,13 +17,51 @@ pytestmark = pytest.mark.django_db
 
 HOME = "/api/v1/ci-healing"
 CONTRACT = {
-    "id", "jobId", "provider", "repository", "branch", "commitSha", "pipelineUrl", "errorHash", "errorType", "errorSummary", "status",
+    "id",
+    "jobId",
+    "provider",
+    "repository",
+    "branch",
+    "commitSha",
+    "pipelineUrl",
+    "errorHash",
+    "errorType",
+    "errorSummary",
+    "status",
     "stage",
-    "failureClass", "confidence", "blame", "owner", "evidence", "attemptCount", "maxAttempts", "prUrl", "escalationReason", "attachedTo",
-    "version", "patchHash", "createdAt", "updatedAt",
-}  # fmt: skip
-OF_AN_ATTEMPT = {"attemptNo", "status", "diagnosis", "proposedFix", "validationLog", "failureReason", "proof", "usage"}
-ODD_IDS = ["x", "1", "%00", "a" * 5000, "123e4567-e89b-12d3-a456-42661417400٣", "{123e4567-e89b-12d3-a456-426614174000}"]
+    "failureClass",
+    "confidence",
+    "blame",
+    "owner",
+    "evidence",
+    "attemptCount",
+    "maxAttempts",
+    "prUrl",
+    "escalationReason",
+    "attachedTo",
+    "version",
+    "patchHash",
+    "createdAt",
+    "updatedAt",
+}
+OF_AN_ATTEMPT = {
+    "attemptNo",
+    "status",
+    "diagnosis",
+    "proposedFix",
+    "validationLog",
+    "failureReason",
+    "proof",
+    "usage",
+}
+ODD_IDS = [
+    "x",
+    "1",
+    "%00",
+    "a" * 5000,
+    "123e4567-e89b-12d3-a456-42661417400٣",
+    "{123e4567-e89b-12d3-a456-426614174000}",
+]
 
 NOBODY = UUID(int=404)
 
@@ -34,9 +72,6 @@ def problem(response: Any, status: int, kind: str) -> dict[str, Any]:
     body = response.json()
     assert (body["status"], body["type"]) == (status, f"urn:cihealing:problem:{kind}")
     return body
-
-
-# ---------------------------------------------------------------- who may ask
 
 
 @pytest.mark.parametrize(
@@ -60,9 +95,13 @@ def test_nobody_reads_without_credentials(anyone: Client, path: str) -> None:
     assert answer["WWW-Authenticate"] == 'Bearer realm="cihealing"'
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "an-api-token-for-these-test", "ä", "an-api-token-for-these-tests x"])
+@pytest.mark.parametrize(
+    "token", ["", "wrong", "an-api-token-for-these-test", "ä", "an-api-token-for-these-tests x"]
+)
 def test_a_wrong_token_is_401(anyone: Client, token: str) -> None:
-    problem(anyone.get(f"{HOME}/runs", HTTP_AUTHORIZATION=f"Bearer {token}"), 401, "not-authenticated")
+    problem(
+        anyone.get(f"{HOME}/runs", HTTP_AUTHORIZATION=f"Bearer {token}"), 401, "not-authenticated"
+    )
 
 
 def test_an_unset_token_lets_nobody_in(anyone: Client, settings: Any) -> None:
@@ -72,9 +111,6 @@ def test_an_unset_token_lets_nobody_in(anyone: Client, settings: Any) -> None:
 
 def test_token_and_session_both_read(api: Client, ann: Client) -> None:
     assert api.get(f"{HOME}/runs").status_code == ann.get(f"{HOME}/runs").status_code == 200
-
-
-# ---------------------------------------------------------------- lists
 
 
 def test_the_list_speaks_the_contract(api: Client) -> None:
@@ -89,7 +125,12 @@ def test_the_list_speaks_the_contract(api: Client) -> None:
     }
     (row,) = body["data"]
     assert set(row) >= CONTRACT
-    assert (row["id"], row["jobId"], row["commitSha"], row["status"]) == (str(run_id), "job-7", make.COMMIT, "fixed")
+    assert (row["id"], row["jobId"], row["commitSha"], row["status"]) == (
+        str(run_id),
+        "job-7",
+        make.COMMIT,
+        "fixed",
+    )
     assert row["createdAt"] == "2026-11-02T09:00:00Z"
 
 
@@ -133,9 +174,6 @@ def test_page_times_page_size_may_be_10_000(api: Client) -> None:
     assert api.get(f"{HOME}/runs?page=100&pageSize=100").json()["data"] == []
 
 
-# ---------------------------------------------------------------- one run
-
-
 def test_a_run_shows_everything(api: Client) -> None:
     run_id = make.make_run(make.proven())
     make.make_delivery(uuid4(), judged=[e.ResultJudged(position=0, run=run_id, status="queued")])
@@ -143,13 +181,22 @@ def test_a_run_shows_everything(api: Client) -> None:
     assert set(body) >= CONTRACT | {"executions", "attempts", "events"}
     (attempt,) = body["attempts"]
     assert set(attempt) >= OF_AN_ATTEMPT
-    assert (attempt["attemptNo"], attempt["status"], attempt["proof"]) == (1, "succeeded", {"verdict": "proven"})
+    assert (attempt["attemptNo"], attempt["status"], attempt["proof"]) == (
+        1,
+        "succeeded",
+        {"verdict": "proven"},
+    )
     assert attempt["observations"][0]["seen"]["exitCode"] == 0
     assert [event["version"] for event in body["events"]] == list(range(1, 13))
     assert body["events"][0]["type"] == "run.queued.v1"
     assert body["events"][0]["data"]["errorType"] == "NameError"
     assert body["executions"][0]["outcome"] == "failed"
-    assert body["excerpt"][1] == {"line": 41, "text": "NameError: name 'math' is not defined", "root": True, "cited": True}
+    assert body["excerpt"][1] == {
+        "line": 41,
+        "text": "NameError: name 'math' is not defined",
+        "root": True,
+        "cited": True,
+    }
     assert "_" not in "".join(keys(body))
 
 
@@ -178,8 +225,12 @@ def test_a_run_without_a_patch_has_none(api: Client) -> None:
         ("?format=json", "text/markdown", "application/json"),
     ],
 )
-def test_the_report_comes_as_json_or_markdown(api: Client, query: str, accept: str, kind: str) -> None:
-    answer = api.get(f"{HOME}/runs/{make.make_run(make.escalated())}/report{query}", HTTP_ACCEPT=accept)
+def test_the_report_comes_as_json_or_markdown(
+    api: Client, query: str, accept: str, kind: str
+) -> None:
+    answer = api.get(
+        f"{HOME}/runs/{make.make_run(make.escalated())}/report{query}", HTTP_ACCEPT=accept
+    )
     assert answer["Content-Type"] == kind
     if kind == "application/json":
         assert answer.json()["escalationReason"] == "no fixer could help"
@@ -190,9 +241,15 @@ def test_the_report_comes_as_json_or_markdown(api: Client, query: str, accept: s
 def test_memory_tells_how_the_fingerprint_ended_elsewhere(api: Client) -> None:
     run_id = make.make_run()
     make.make_run([e.RunStarted(), e.RunResolved(how="flake")], commit="d" * 40)
-    models.IgnoredFingerprint.objects.create(error_hash="v1:" + "ab" * 32, reason="known", actor="ann", at=make.NOW)
+    models.IgnoredFingerprint.objects.create(
+        error_hash="v1:" + "ab" * 32, reason="known", actor="ann", at=make.NOW
+    )
     body = api.get(f"{HOME}/runs/{run_id}/memory").json()
-    assert (body["ended"], body["ignored"]["reason"], len(body["others"])) == ({"flake": 1}, "known", 1)
+    assert (body["ended"], body["ignored"]["reason"], len(body["others"])) == (
+        {"flake": 1},
+        "known",
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,17 +263,39 @@ def test_memory_tells_how_the_fingerprint_ended_elsewhere(api: Client) -> None:
         "{123e4567-e89b-12d3-a456-426614174000}",
     ],
 )
-@pytest.mark.parametrize("path", ["/runs/{}", "/runs/{}/patch", "/runs/{}/report", "/runs/{}/memory", "/runs/{}/events", "/deliveries/{}"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runs/{}",
+        "/runs/{}/patch",
+        "/runs/{}/report",
+        "/runs/{}/memory",
+        "/runs/{}/events",
+        "/deliveries/{}",
+    ],
+)
 def test_what_is_no_id_names_nothing(api: Client, path: str, name: str) -> None:
     problem(api.get(HOME + path.format(name)), 404, "not-found")
 
 
-@pytest.mark.parametrize("path", ["/runs/{}", "/runs/{}/patch", "/runs/{}/report", "/runs/{}/memory", "/runs/{}/events", "/deliveries/{}"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/runs/{}",
+        "/runs/{}/patch",
+        "/runs/{}/report",
+        "/runs/{}/memory",
+        "/runs/{}/events",
+        "/deliveries/{}",
+    ],
+)
 def test_an_unknown_id_is_404(api: Client, path: str) -> None:
     problem(api.get(HOME + path.format(uuid4())), 404, "not-found")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/runs/", f"/runs/{NOBODY}/actions/explode", "/runs/x/actions/approve/"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/runs/", f"/runs/{NOBODY}/actions/explode", "/runs/x/actions/approve/"]
+)
 def test_an_unknown_path_is_a_problem_too(api: Client, path: str) -> None:
     problem(api.post(HOME + path), 404, "not-found")
 
@@ -225,9 +304,6 @@ def test_a_wrong_method_is_405(api: Client) -> None:
     answer = api.delete(f"{HOME}/runs")
     problem(answer, 405, "method-not-allowed")
     assert "GET" in answer["Allow"]
-
-
-# ---------------------------------------------------------------- the rest
 
 
 def test_a_delivery_tells_its_runs(api: Client) -> None:
@@ -240,6 +316,15 @@ def test_a_delivery_tells_its_runs(api: Client) -> None:
 def test_summary_and_repositories(api: Client) -> None:
     make.make_run(make.proven())
     summary = api.get(f"{HOME}/metrics/summary").json()
-    assert (summary["total"], summary["proven"], summary["byStatus"]["fixed"], summary["medianSecondsToFixed"]) == (1, 1, 1, 660.0)
+    assert (
+        summary["total"],
+        summary["proven"],
+        summary["byStatus"]["fixed"],
+        summary["medianSecondsToFixed"],
+    ) == (1, 1, 1, 660.0)
     (row,) = api.get(f"{HOME}/metrics/repositories").json()["data"]
-    assert (row["repository"], row["open"], row["lastRunAt"]) == ("acme/shop", 1, "2026-11-02T09:00:00Z")
+    assert (row["repository"], row["open"], row["lastRunAt"]) == (
+        "acme/shop",
+        1,
+        "2026-11-02T09:00:00Z",
+    )

@@ -26,7 +26,11 @@ pytestmark = pytest.mark.django_db
 
 load_all_checks()
 DOCUMENT = SchemaGenerator().get_schema(request=None, public=True)
-SCHEMA = schemathesis.openapi.from_dict(DOCUMENT).include(method="GET").exclude(path_regex="/(events|stream)$")
+SCHEMA = (
+    schemathesis.openapi.from_dict(DOCUMENT)
+    .include(method="GET")
+    .exclude(path_regex="/(events|stream)$")
+)
 APP = get_wsgi_application()
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 AS_DOCUMENTED = [
@@ -41,14 +45,25 @@ def test_the_document_is_valid_and_names_every_path_of_the_contract() -> None:
     validate_schema(DOCUMENT)
     home = "/api/v1/ci-healing"
     paths = {
-        "/deliveries/{id}", "/runs", "/runs/{id}", "/runs/{id}/patch", "/runs/{id}/report", "/runs/{id}/memory", "/runs/{id}/events",
-        "/runs/{id}/actions/{action}", "/metrics/summary", "/metrics/repositories", "/stream",
-    }  # fmt: skip
+        "/deliveries/{id}",
+        "/runs",
+        "/runs/{id}",
+        "/runs/{id}/patch",
+        "/runs/{id}/report",
+        "/runs/{id}/memory",
+        "/runs/{id}/events",
+        "/runs/{id}/actions/{action}",
+        "/metrics/summary",
+        "/metrics/repositories",
+        "/stream",
+    }
     assert set(DOCUMENT["paths"]) == {home + path for path in paths}
 
 
 def answered(case: Any) -> Any:
-    """The case's answer within the test's own transaction, which Django would roll back with the connection at the start of a request."""
+    """The case's answer within the test's own transaction, which Django would roll back with the
+    connection at the start of a request.
+    """
     signals.request_started.disconnect(close_old_connections)
     signals.request_finished.disconnect(close_old_connections)
     try:
@@ -69,7 +84,9 @@ def ask(path: str, **values: Any) -> Any:
 
 
 @pytest.mark.parametrize("facts", ["proven", "escalated", "classified", "candidate"])
-@pytest.mark.parametrize("path", ["/runs/{id}", "/runs/{id}/patch", "/runs/{id}/report", "/runs/{id}/memory", "/runs"])
+@pytest.mark.parametrize(
+    "path", ["/runs/{id}", "/runs/{id}/patch", "/runs/{id}/report", "/runs/{id}/memory", "/runs"]
+)
 def test_a_real_run_is_shown_as_documented(path: str, facts: str) -> None:
     run_id = make.make_run(history(facts))
     make.make_delivery(uuid4(), judged=[e.ResultJudged(position=0, run=run_id, status="queued")])
@@ -80,7 +97,9 @@ def test_a_real_run_is_shown_as_documented(path: str, facts: str) -> None:
 def history(facts: str) -> list[e.RunEvent]:
     if facts == "candidate":
         return make.proven()[:6]
-    return {"proven": make.proven, "escalated": make.escalated, "classified": make.classified}[facts]()
+    return {"proven": make.proven, "escalated": make.escalated, "classified": make.classified}[
+        facts
+    ]()
 
 
 def test_every_documented_field_of_a_run_is_there_and_no_other(api: Client) -> None:
@@ -90,7 +109,9 @@ def test_every_documented_field_of_a_run_is_there_and_no_other(api: Client) -> N
     assert set(body) == set(shapes["RunDetail"]["properties"])
     assert set(body["attempts"][0]) == set(shapes["Attempt"]["properties"])
     assert set(body["events"][0]) == set(shapes["Event"]["properties"])
-    assert set(api.get("/api/v1/ci-healing/runs").json()["data"][0]) == set(shapes["Run"]["properties"])
+    assert set(api.get("/api/v1/ci-healing/runs").json()["data"][0]) == set(
+        shapes["Run"]["properties"]
+    )
 
 
 def test_an_answer_of_another_shape_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +121,10 @@ def test_an_answer_of_another_shape_would_be_noticed(monkeypatch: pytest.MonkeyP
         case.validate_response(answered(case), checks=AS_DOCUMENTED)
 
 
-@pytest.mark.parametrize(("query", "kind"), [("?format=json", "application/vnd.oai.openapi+json"), ("", "application/vnd.oai.openapi")])
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [("?format=json", "application/vnd.oai.openapi+json"), ("", "application/vnd.oai.openapi")],
+)
 def test_the_document_is_served_to_all(anyone: Client, query: str, kind: str) -> None:
     answer = anyone.get(f"/api/v1/schema{query}")
     assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (200, kind)

@@ -47,7 +47,9 @@ def frames(text: str) -> list[tuple[str, dict[str, Any]]]:
     """(id, data) of every event of a stream."""
     found = []
     for block in text.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        fields = dict(
+            line.split(": ", 1) for line in block.splitlines() if not line.startswith(":")
+        )
         if "data" in fields:
             assert fields["event"] == "run"
             found.append((fields["id"], json.loads(fields["data"])))
@@ -58,9 +60,6 @@ def read(client: Client, path: str, **extra: str) -> str:
     answer = client.get(HOME + path, **extra)
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/event-stream")
     return b"".join(answer.streaming_content).decode()
-
-
-# ---------------------------------------------------------------- one run
 
 
 @pytest.mark.django_db
@@ -78,7 +77,13 @@ def test_a_run_tells_what_happened_after_the_version_one_has(
     api: Client, short: None, query: str, header: str | None, versions: list[int]
 ) -> None:
     run_id = make.make_run(make.escalated())
-    found = frames(read(api, f"/runs/{run_id}/events{query}", **({"HTTP_LAST_EVENT_ID": header} if header else {})))
+    found = frames(
+        read(
+            api,
+            f"/runs/{run_id}/events{query}",
+            **({"HTTP_LAST_EVENT_ID": header} if header else {}),
+        )
+    )
     assert [(int(i), data["version"]) for i, data in found] == [(v, v) for v in versions]
     if found:
         assert (found[-1][1]["type"], found[-1][1]["status"]) == ("report.written.v1", "escalated")
@@ -87,16 +92,19 @@ def test_a_run_tells_what_happened_after_the_version_one_has(
 @pytest.mark.django_db
 @pytest.mark.parametrize("header", ["x", "-1", "1.5", "٣", "9" * 30])
 def test_a_wrong_version_is_400(api: Client, header: str) -> None:
-    problem(api.get(f"{HOME}/runs/{make.make_run()}/events", HTTP_LAST_EVENT_ID=header), 400, "bad-query")
+    problem(
+        api.get(f"{HOME}/runs/{make.make_run()}/events", HTTP_LAST_EVENT_ID=header),
+        400,
+        "bad-query",
+    )
 
 
 @pytest.mark.django_db
 def test_a_line_break_in_a_fact_does_not_end_its_frame(api: Client, short: None) -> None:
-    run_id = make.make_run([e.RunStarted(), e.RunEscalated(reason="a\n\nid: 99\nevent: run\ndata: {}\r\n")])
+    run_id = make.make_run(
+        [e.RunStarted(), e.RunEscalated(reason="a\n\nid: 99\nevent: run\ndata: {}\r\n")]
+    )
     assert [i for i, _ in frames(read(api, f"/runs/{run_id}/events"))] == ["1", "2", "3"]
-
-
-# ---------------------------------------------------------------- all runs
 
 
 @pytest.mark.django_db
@@ -123,7 +131,9 @@ def test_too_many_listeners_are_told_to_come_back(api: Client, settings: Any) ->
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("asynchronous", [True, False])
-def test_a_client_that_is_gone_before_its_stream_began_gives_its_place_back(asynchronous: bool, settings: Any) -> None:
+def test_a_client_that_is_gone_before_its_stream_began_gives_its_place_back(
+    asynchronous: bool, settings: Any
+) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, "MAX_STREAMS": 1}
     answer = streams.response(streams.AllFeed(ALL, after=""), asynchronous=asynchronous)
     with pytest.raises(streams.TooManyListeners):
@@ -133,7 +143,9 @@ def test_a_client_that_is_gone_before_its_stream_began_gives_its_place_back(asyn
     assert streams.hub.listeners == set()
 
 
-def test_a_listener_gets_its_own_repositories_only_and_is_cut_off_when_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_gets_its_own_repositories_only_and_is_cut_off_when_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(streams, "QUEUE", 2)
     woken: list[str] = []
     shop, everything = streams.Listener(SHOP), streams.Listener(ALL)
@@ -146,30 +158,50 @@ def test_a_listener_gets_its_own_repositories_only_and_is_cut_off_when_slow(monk
 
 
 def entry(number: int, repository: str) -> GlobalEntry:
-    told = TimelineEntry(version=1, at=make.NOW, actor="x", actor_kind="service", source="x", tag="run.started.v1", text="x")
+    told = TimelineEntry(
+        version=1,
+        at=make.NOW,
+        actor="x",
+        actor_kind="service",
+        source="x",
+        tag="run.started.v1",
+        text="x",
+    )
     return GlobalEntry(
-        cursor=f"0.{number}", run_id=uuid4(), repository=repository, status="queued", stage="Launch", attached=False, entry=told
+        cursor=f"0.{number}",
+        run_id=uuid4(),
+        repository=repository,
+        status="queued",
+        stage="Launch",
+        attached=False,
+        entry=told,
     )
 
 
 def test_what_was_caught_up_with_is_not_told_again() -> None:
     feed = streams.AllFeed(ALL, after="0.4")
-    assert [i for i, _ in frames("".join(feed.go_on([entry(n, "acme/shop") for n in (3, 4, 5, 6)])))] == ["0.5", "0.6"]
+    assert [
+        i for i, _ in frames("".join(feed.go_on([entry(n, "acme/shop") for n in (3, 4, 5, 6)])))
+    ] == ["0.5", "0.6"]
     assert feed.go_on([entry(6, "acme/shop")]) == []
 
 
-# ---------------------------------------------------------------- while it happens
-
-
-def test_both_kinds_of_stream_tell_at_once_and_end_with_the_process(committed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_kinds_of_stream_tell_at_once_and_end_with_the_process(
+    committed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streams, "LONGEST", 10.0)
     for path in ("/stream", "/runs/{}/events?after=1"):
         run_id = make.make_run(commit=uuid4().hex + "00000000")
         text = asyncio.run(listened(path.format(run_id), run_id))
         connection.close()
-        # An open transaction of anyone on the server holds the global cursor back: what came just before may be told again.
+        # An open transaction of anyone on the server holds the global cursor back: what came just
+        # before may be told again.
         (_, data) = frames(text)[-1]
-        assert (data["runId"], data["type"], data["status"]) == (str(run_id), "run.started.v1", "running")
+        assert (data["runId"], data["type"], data["status"]) == (
+            str(run_id),
+            "run.started.v1",
+            "running",
+        )
 
 
 async def listened(path: str, run_id: UUID) -> str:
@@ -199,7 +231,9 @@ def committing(run_id: UUID) -> None:
     connection.close()
 
 
-def test_a_synchronous_stream_hears_too(committed: None, api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_synchronous_stream_hears_too(
+    committed: None, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streams, "LONGEST_SYNC", 3.0)
     run_id = make.make_run()
     threading.Timer(0.3, committing, [run_id]).start()
@@ -220,10 +254,13 @@ def test_a_quiet_stream_says_that_it_is_still_there(monkeypatch: pytest.MonkeyPa
 
 
 def test_no_fact_is_lost_to_a_late_commit(committed: None) -> None:
-    """I8: an id is given out before the commit, so a reader that goes by ids alone steps over what commits late."""
+    """I8: an id is given out before the commit, so a reader that goes by ids alone steps over what
+    commits late.
+    """
     if not store.is_postgresql():
         pytest.skip("SQLite has one writer: ids are in the order of commits")
-    make.queued()  # stores the artifacts both runs name: the second writer would wait for the first one's
+    # stores the artifacts both runs name: the second writer would wait for the first one's
+    make.queued()
     start = queries.global_cursor()
     late, go, done = make.NOW, threading.Event(), threading.Event()
 

@@ -41,7 +41,14 @@ class App:
 
 
 def call(environment: dict[str, str], *words: str) -> str:
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -62,7 +69,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         "CI_HEALING_SECRET_KEY": "k" * 50,
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
-    environment = {**{k: v for k, v in os.environ.items() if not k.startswith(("CI_HEALING_", "DATABASE_URL"))}, **own}
+    environment = {
+        **{
+            k: v for k, v in os.environ.items() if not k.startswith(("CI_HEALING_", "DATABASE_URL"))
+        },
+        **own,
+    }
     call(environment, "manage.py", "migrate", "-v0")
     runs = json.loads(call(environment, "-m", "tests.browser.seed", "make"))
     command = [
@@ -97,7 +109,9 @@ def wait_for(url: str) -> None:
 
 @pytest.fixture(scope="module")
 def chrome(app: App) -> Iterator[Browser]:
-    """For one module only: a running Playwright loop would make Django refuse the database to the tests after it."""
+    """For one module only: a running Playwright loop would make Django refuse the database to the
+    tests after it.
+    """
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium

@@ -1,4 +1,6 @@
-"""Run in the app's environment, beside it: makes rows in its database and prints what the tests need to know of them."""
+"""Run in the app's environment, beside it: makes rows in its database and prints what the tests
+need to know of them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from django.contrib.auth.models import User  # noqa: E402
 from cihealing.domain import events as e  # noqa: E402
 from tests import factories as make  # noqa: E402
 
-EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202e" + "w" * 3000
+EVIL = (
+    "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202e"
+    + "w" * 3000
+)
 
 
 def people() -> None:
@@ -32,12 +37,22 @@ def runs() -> dict[str, str]:
         e.RunEscalated(reason=EVIL),
     ]
     made = {
-        "running": make.make_run(make.classified(), begun=now, error_hash="v1:1", summary="goes on"),
+        "running": make.make_run(
+            make.classified(), begun=now, error_hash="v1:1", summary="goes on"
+        ),
         "proven": make.make_run(make.proven(), begun=now, error_hash="v1:2", summary="is proven"),
         "hostile": make.make_run(
-            evil, begun=now, error_hash="v1:3", summary=EVIL[:400], branch=EVIL[:300], job=EVIL[:300], repository="evil/" + "r" * 290
+            evil,
+            begun=now,
+            error_hash="v1:3",
+            summary=EVIL[:400],
+            branch=EVIL[:300],
+            job=EVIL[:300],
+            repository="evil/" + "r" * 290,
         ),
-        "ended": make.make_run([e.RunResolved(how="green_later")], begun=now, error_hash="v1:4", summary="is over"),
+        "ended": make.make_run(
+            [e.RunResolved(how="green_later")], begun=now, error_hash="v1:4", summary="is over"
+        ),
     }
     return {name: str(run_id) for name, run_id in made.items()}
 

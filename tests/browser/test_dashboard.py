@@ -1,4 +1,6 @@
-"""What only a browser can tell: the policy lets the page work, the live part lives, nothing runs over its edges."""
+"""What only a browser can tell: the policy lets the page work, the live part lives, nothing runs
+over its edges.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,12 @@ def watch(context: BrowserContext) -> Watched:
     seen = Watched(context.new_page())
     seen.page.set_default_timeout(PATIENCE)
     seen.page.on("request", lambda request: seen.asked.append(request.url))
-    seen.page.on("console", lambda said: seen.complaints.append(said.text) if said.type in ("error", "warning") else None)
+    seen.page.on(
+        "console",
+        lambda said: (
+            seen.complaints.append(said.text) if said.type in ("error", "warning") else None
+        ),
+    )
     seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     return seen
 
@@ -69,8 +76,12 @@ def tab(chrome: Browser, cookies: object) -> Iterator[Watched]:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_and_breaks_no_rule(chrome: Browser, app: App, cookies: object, width: int, scheme: str) -> None:
-    context = chrome.new_context(storage_state=cookies, viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+def test_every_page_fits_and_breaks_no_rule(
+    chrome: Browser, app: App, cookies: object, width: int, scheme: str
+) -> None:
+    context = chrome.new_context(
+        storage_state=cookies, viewport={"width": width, "height": 900}, color_scheme=scheme
+    )  # type: ignore[arg-type]
     tab = watch(context)
     for path in ("/", "/runs", *(f"/runs/{run_id}" for run_id in app.runs.values())):
         tab.page.goto(app.url + path)
@@ -82,14 +93,22 @@ def test_every_page_fits_and_breaks_no_rule(chrome: Browser, app: App, cookies: 
     context.close()
 
 
-def test_what_happens_shows_without_a_reload_and_keeps_what_the_reader_does(app: App, tab: Watched) -> None:
+def test_what_happens_shows_without_a_reload_and_keeps_what_the_reader_does(
+    app: App, tab: Watched
+) -> None:
     run_id = app.runs["running"]
     tab.page.goto(f"{app.url}/runs/{run_id}")
     expect(tab.page.locator("#live-sign")).to_have_text("Live", timeout=PATIENCE)
     tab.page.locator("#o-1 summary").click()
     tab.page.locator("#note").fill("half a sentence")
-    app.seed("note", run_id, "first <b id=planted>news</b> <div id=actions hx-swap-oob=true>swapped</div>")
-    expect(tab.page.locator(".timeline")).to_contain_text("first <b id=planted>news</b>", timeout=PATIENCE)
+    app.seed(
+        "note",
+        run_id,
+        "first <b id=planted>news</b> <div id=actions hx-swap-oob=true>swapped</div>",
+    )
+    expect(tab.page.locator(".timeline")).to_contain_text(
+        "first <b id=planted>news</b>", timeout=PATIENCE
+    )
     assert tab.page.locator("#o-1").get_attribute("open") is not None
     assert tab.page.locator("#note").input_value() == "half a sentence"
     assert tab.page.locator("#planted").count() == 0
@@ -131,7 +150,9 @@ def test_without_the_stream_the_page_looks_again_by_itself(app: App, tab: Watche
     expect(tab.page.locator(".timeline")).to_contain_text("found by polling", timeout=PATIENCE)
 
 
-def test_filtering_changes_the_list_and_the_address_without_a_reload(app: App, tab: Watched) -> None:
+def test_filtering_changes_the_list_and_the_address_without_a_reload(
+    app: App, tab: Watched
+) -> None:
     tab.page.goto(f"{app.url}/runs")
     tab.page.evaluate("window.same = true")
     tab.page.get_by_label("Search").fill("is proven")
@@ -149,7 +170,9 @@ def test_everything_works_without_scripts(chrome: Browser, app: App, cookies: ob
     page.set_default_timeout(PATIENCE)
     page.goto(f"{app.url}/runs?q=is+proven")
     page.get_by_role("link", name="is proven").click()
-    page.get_by_role("button", name="Approve and merge").click()  # the browser itself asks for the tick
+    page.get_by_role(
+        "button", name="Approve and merge"
+    ).click()  # the browser itself asks for the tick
     assert page.url.endswith(app.runs["proven"])
     page.get_by_label("Note").fill("not like this")
     page.get_by_role("button", name="Deny").click()

@@ -15,7 +15,9 @@ def _quick_passwords(settings: Settings) -> None:
 def reader(db: None) -> Client:
     """Signed in, without a role."""
     client = Client()
-    client.force_login(User.objects.create_user("rita"), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(
+        User.objects.create_user("rita"), backend="django.contrib.auth.backends.ModelBackend"
+    )
     return client
 
 

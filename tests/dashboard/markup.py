@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+VOID = {
+    "area",
+    "base",
+    "br",
+    "col",
+    "embed",
+    "hr",
+    "img",
+    "input",
+    "link",
+    "meta",
+    "source",
+    "track",
+    "wbr",
+}
 
 
 @dataclass
@@ -51,7 +65,10 @@ def elements(html: str, tag: str = "", /, **attributes: str) -> list[Element]:
     assert not reader.open, f"never closed: {[e.name for e in reader.open]}"
     wanted = {key.replace("cls", "class"): value for key, value in attributes.items()}
     return [
-        e for e in reader.elements if (not tag or e.name == tag) and all(v in e.attributes.get(k, "").split() for k, v in wanted.items())
+        e
+        for e in reader.elements
+        if (not tag or e.name == tag)
+        and all(v in e.attributes.get(k, "").split() for k, v in wanted.items())
     ]
 
 

@@ -1,4 +1,6 @@
-"""What people do to runs: who may, what it needs, and what a lost race looks like. The service is the real one."""
+"""What people do to runs: who may, what it needs, and what a lost race looks like. The service is
+the real one.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +65,6 @@ def buttons(html: str) -> list[str]:
     return [b.text for b in elements(html, "button") if b.text not in ("Sign out",)]
 
 
-# ---------------------------------------------------------------- who may
-
-
 @pytest.mark.parametrize("action", ["approve", "deny", "abort", "retry", "human-fix"])
 def test_only_operators_act(reader: Client, proven: UUID, action: str) -> None:
     assert buttons(reader.get(f"/runs/{proven}").content.decode()) == []
@@ -75,7 +74,9 @@ def test_only_operators_act(reader: Client, proven: UUID, action: str) -> None:
 
 
 def test_superusers_act_without_the_group(client: Client, proven: UUID) -> None:
-    client.force_login(User.objects.create_superuser("root"), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(
+        User.objects.create_superuser("root"), backend="django.contrib.auth.backends.ModelBackend"
+    )
     assert post(client, proven, "abort")[0] == 302
     assert state(proven).status == "aborted"
 
@@ -98,12 +99,12 @@ def test_looking_never_acts(operator: Client, proven: UUID) -> None:
     assert state(proven).version == PROVEN_AT
 
 
-def test_there_are_no_other_actions_and_no_actions_on_nothing(operator: Client, proven: UUID) -> None:
+def test_there_are_no_other_actions_and_no_actions_on_nothing(
+    operator: Client, proven: UUID
+) -> None:
     assert post(operator, proven, "explode")[0] == 404
     assert post(operator, uuid4(), "abort")[0] == 404
 
-
-# ---------------------------------------------------------------- what is offered
 
 OFFERED = [
     ([], ["Abort"]),
@@ -114,7 +115,9 @@ OFFERED = [
 
 
 @pytest.mark.parametrize(("facts", "offered"), OFFERED)
-def test_only_what_can_be_done_now_is_offered(operator: Client, facts: list[e.RunEvent] | str, offered: list[str]) -> None:
+def test_only_what_can_be_done_now_is_offered(
+    operator: Client, facts: list[e.RunEvent] | str, offered: list[str]
+) -> None:
     run_id = make.make_run(facts if isinstance(facts, list) else getattr(make, facts)())
     assert buttons(operator.get(f"/runs/{run_id}").content.decode()) == offered
 
@@ -122,15 +125,18 @@ def test_only_what_can_be_done_now_is_offered(operator: Client, facts: list[e.Ru
 def test_every_field_has_a_label_and_approving_needs_a_tick(operator: Client, proven: UUID) -> None:
     html = operator.get(f"/runs/{proven}").content.decode()
     labels = {x.attributes["for"] for x in elements(html, "label")}
-    fields = [x for x in elements(html) if x.name in ("input", "textarea", "select") and x.attributes.get("type") != "hidden"]
+    fields = [
+        x
+        for x in elements(html)
+        if x.name in ("input", "textarea", "select") and x.attributes.get("type") != "hidden"
+    ]
     assert {x.attributes["id"] for x in fields} <= labels
     assert [x.attributes["name"] for x in fields if "required" in x.attributes] == ["confirmed"]
 
 
-# ---------------------------------------------------------------- approving
-
-
-def test_approving_names_the_person_the_act_and_the_version_seen(operator: Client, proven: UUID) -> None:
+def test_approving_names_the_person_the_act_and_the_version_seen(
+    operator: Client, proven: UUID
+) -> None:
     assert post(operator, proven, "approve", **approval(note="looks right"))[0] == 302
     now = state(proven)
     assert (now.approved_by, now.approved_act) == ("olga", "merge")
@@ -165,7 +171,9 @@ def test_a_version_that_is_none_is_refused(operator: Client, proven: UUID, versi
     assert state(proven).version == PROVEN_AT
 
 
-def test_a_branch_that_moved_is_told_and_proven_afresh(operator: Client, proven: UUID, head: SimpleNamespace) -> None:
+def test_a_branch_that_moved_is_told_and_proven_afresh(
+    operator: Client, proven: UUID, head: SimpleNamespace
+) -> None:
     head.commit = "b" * 40
     code, html = post(operator, proven, "approve", **approval())
     assert code == 409
@@ -174,7 +182,9 @@ def test_a_branch_that_moved_is_told_and_proven_afresh(operator: Client, proven:
     assert "running" in text(html, "div", id="run")
 
 
-def test_the_second_of_two_people_is_told_that_the_first_was_faster(operator: Client, proven: UUID) -> None:
+def test_the_second_of_two_people_is_told_that_the_first_was_faster(
+    operator: Client, proven: UUID
+) -> None:
     post(operator, proven, "deny", version=PROVEN_AT, note="not like this")
     code, html = post(operator, proven, "approve", **approval())
     assert code == 409
@@ -182,15 +192,25 @@ def test_the_second_of_two_people_is_told_that_the_first_was_faster(operator: Cl
     assert state(proven).status == "escalated"
 
 
-@pytest.mark.parametrize("error", [TransientError("the repository does not answer"), PermanentError("no clone URL: set one in the policy")])
-def test_a_repository_that_cannot_be_asked_is_told(operator: Client, proven: UUID, head: SimpleNamespace, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransientError("the repository does not answer"),
+        PermanentError("no clone URL: set one in the policy"),
+    ],
+)
+def test_a_repository_that_cannot_be_asked_is_told(
+    operator: Client, proven: UUID, head: SimpleNamespace, error: Exception
+) -> None:
     head.error = error
     code, html = post(operator, proven, "approve", **approval())
     assert code == 503
     assert str(error) in text(html, "p", role="alert")
 
 
-def test_what_cannot_be_taken_back_is_told(operator: Client, proven: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_taken_back_is_told(
+    operator: Client, proven: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise service.Irrevocable("publish")
 
@@ -198,9 +218,6 @@ def test_what_cannot_be_taken_back_is_told(operator: Client, proven: UUID, monke
     code, html = post(operator, proven, "abort", version=PROVEN_AT)
     assert code == 409
     assert "Nothing was done" in text(html, "p", role="alert")
-
-
-# ---------------------------------------------------------------- the other ones
 
 
 @pytest.mark.parametrize(
@@ -213,13 +230,19 @@ def test_what_cannot_be_taken_back_is_told(operator: Client, proven: UUID, monke
         ("escalated", "retry", "queued", ""),
     ],
 )
-def test_each_action_does_what_it_says_and_keeps_the_note(operator: Client, facts: str, action: str, status: str, resolution: str) -> None:
+def test_each_action_does_what_it_says_and_keeps_the_note(
+    operator: Client, facts: str, action: str, status: str, resolution: str
+) -> None:
     run_id = make.make_run(getattr(make, facts)())
     assert post(operator, run_id, action, note="because <b>I</b> say so")[0] == 302
     now = state(run_id)
     assert (now.status, now.resolution) == (status, resolution)
-    assert {(x.actor, x.actor_kind) for x in now.timeline if "because" in x.text} == {("olga", "person")}
-    assert "because <b>I</b> say so" in text(operator.get(f"/runs/{run_id}").content.decode(), "ol", cls="timeline")
+    assert {(x.actor, x.actor_kind) for x in now.timeline if "because" in x.text} == {
+        ("olga", "person")
+    }
+    assert "because <b>I</b> say so" in text(
+        operator.get(f"/runs/{run_id}").content.decode(), "ol", cls="timeline"
+    )
 
 
 def test_what_is_at_work_can_be_aborted_whatever_its_version_is_by_now(operator: Client) -> None:

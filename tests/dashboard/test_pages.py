@@ -21,7 +21,9 @@ from tests.dashboard.markup import elements, text
 
 pytestmark = pytest.mark.django_db
 
-RERUN = e.RerunFinished(outcome="green", execution=ExecutionRef(provider="local", host="h", job_run_id="2"))
+RERUN = e.RerunFinished(
+    outcome="green", execution=ExecutionRef(provider="local", host="h", job_run_id="2")
+)
 
 
 def url(name: str, *args: object) -> str:
@@ -35,20 +37,23 @@ def page(client: Client, name: str, *args: object, **asked: str) -> str:
 
 
 def run_of(number: int, *facts: e.RunEvent, **changed: Any) -> UUID:
-    return make.make_run(facts, begun=make.NOW + timedelta(minutes=number), error_hash=f"v1:{number:064x}", **changed)
-
-
-# ---------------------------------------------------------------- who comes in
+    return make.make_run(
+        facts, begun=make.NOW + timedelta(minutes=number), error_hash=f"v1:{number:064x}", **changed
+    )
 
 
 @pytest.mark.parametrize("name", ["overview", "runs", "run", "report", "report_markdown", "log"])
-def test_strangers_are_sent_to_sign_in_and_come_back_to_where_they_were(client: Client, name: str) -> None:
+def test_strangers_are_sent_to_sign_in_and_come_back_to_where_they_were(
+    client: Client, name: str
+) -> None:
     where = url(name, *([uuid4()] if name not in ("overview", "runs") else []))
     response = client.get(where)
     assert (response.status_code, response["Location"]) == (302, f"/login?next={where}")
 
 
-def test_a_page_part_reloads_the_page_of_who_is_signed_out_instead_of_showing_a_login_inside_it(client: Client) -> None:
+def test_a_page_part_reloads_the_page_of_who_is_signed_out_instead_of_showing_a_login_inside_it(
+    client: Client,
+) -> None:
     response = client.get(url("live", uuid4()), headers={"HX-Request": "true"})
     assert (response.status_code, response["HX-Refresh"], response.content) == (401, "true", b"")
 
@@ -57,7 +62,10 @@ def test_signing_in_and_out(client: Client) -> None:
     User.objects.create_user("ann", password="a-long-password")
     wrong = client.post(url("login"), {"username": "ann", "password": "no"})
     assert "correct username and password" in text(wrong.content.decode(), "p", role="alert")
-    right = client.post(f"{url('login')}?next=/runs", {"username": "ann", "password": "a-long-password", "next": "/runs"})
+    right = client.post(
+        f"{url('login')}?next=/runs",
+        {"username": "ann", "password": "a-long-password", "next": "/runs"},
+    )
     assert right["Location"] == "/runs"
     assert client.get(url("logout")).status_code == 405
     client.post(url("logout"))
@@ -66,11 +74,10 @@ def test_signing_in_and_out(client: Client) -> None:
 
 def test_signing_in_never_leads_to_another_site(client: Client) -> None:
     User.objects.create_user("ann", password="a-long-password")
-    there = client.post(url("login"), {"username": "ann", "password": "a-long-password", "next": "//evil.example/"})
+    there = client.post(
+        url("login"), {"username": "ann", "password": "a-long-password", "next": "//evil.example/"}
+    )
     assert there["Location"] == "/"
-
-
-# ---------------------------------------------------------------- overview
 
 
 def test_an_empty_service_says_how_to_send_the_first_failure(reader: Client) -> None:
@@ -101,13 +108,21 @@ def test_proven_fixes_wait_first_then_escalations_then_nothing_else(reader: Clie
     assert "not waiting" not in waits
 
 
-@pytest.mark.parametrize(("overrides", "said"), [({}, "Healing is on"), ({"enabled": False}, "Kill switch: healing is off")])
-def test_the_kill_switch_is_seen(reader: Client, settings: Settings, overrides: dict[str, bool], said: str) -> None:
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [({}, "Healing is on"), ({"enabled": False}, "Kill switch: healing is off")],
+)
+def test_the_kill_switch_is_seen(
+    reader: Client, settings: Settings, overrides: dict[str, bool], said: str
+) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, "POLICY_OVERRIDES": overrides}
     assert said in text(page(reader, "overview"), "main")
 
 
-@pytest.mark.parametrize(("safe", "said"), [(True, "Safe mode: nothing is written without a person"), (False, "Safe mode is off")])
+@pytest.mark.parametrize(
+    ("safe", "said"),
+    [(True, "Safe mode: nothing is written without a person"), (False, "Safe mode is off")],
+)
 def test_safe_mode_is_seen(reader: Client, settings: Settings, safe: bool, said: str) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, "POLICY_OVERRIDES": {"safe_mode": safe}}
     assert said in text(page(reader, "overview"), "main")
@@ -118,9 +133,6 @@ def test_the_part_that_refreshes_is_the_same_as_on_the_whole_page(reader: Client
     part = reader.get("/", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in part
     assert text(part, id="overview") == text(page(reader, "overview"), id="overview")
-
-
-# ---------------------------------------------------------------- the list
 
 
 def shown(html: str) -> list[str]:
@@ -137,7 +149,9 @@ def test_filters_narrow_the_list_and_stay_in_the_form(reader: Client) -> None:
     assert [o.text for o in elements(html, "option") if "selected" in o.attributes] == ["Escalated"]
 
 
-def test_older_and_newer_walk_every_run_once_and_back(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_older_and_newer_walk_every_run_once_and_back(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dashboard.views.PAGE_SIZE", 2)
     ids = [str(run_of(number, repository="acme/a b&c")) for number in range(5)]
     where, walked = "/runs?repository=acme%2Fa+b%26c", []
@@ -152,9 +166,19 @@ def test_older_and_newer_walk_every_run_once_and_back(reader: Client, monkeypatc
 
 @pytest.mark.parametrize(
     "asked",
-    [{"status": "nonsense"}, {"cursor": "§§"}, {"page": "-4"}, {"page": "x"}, {"q": "a\0b"}, {"q": "x" * 300}, {"repository": "a\0"}],
+    [
+        {"status": "nonsense"},
+        {"cursor": "§§"},
+        {"page": "-4"},
+        {"page": "x"},
+        {"q": "a\0b"},
+        {"q": "x" * 300},
+        {"repository": "a\0"},
+    ],
 )
-def test_a_filter_that_cannot_be_is_told_and_never_breaks_the_page(reader: Client, asked: dict[str, str]) -> None:
+def test_a_filter_that_cannot_be_is_told_and_never_breaks_the_page(
+    reader: Client, asked: dict[str, str]
+) -> None:
     run_of(1)
     html = page(reader, "runs", **asked)
     assert text(html, "p", role="alert")
@@ -173,21 +197,37 @@ def test_htmx_gets_the_list_alone(reader: Client) -> None:
     assert shown(part) == [str(found)]
 
 
-# ---------------------------------------------------------------- one run
-
 LIVES: dict[str, tuple[Any, str]] = {
     "queued": ([], "waits for a worker"),
     "running": (make.classified(), "Finding out what broke"),
     "fixed": ("proven", "waits for a person to merge it into main"),
     "escalated": ("escalated", "@acme/shop takes over. Reason: no fixer could help."),
-    "flake": ([*make.classified(), e.FlakeProven(reds=1, greens=1, where="here"), e.RunResolved(how="flake")], "Proven flake"),
+    "flake": (
+        [
+            *make.classified(),
+            e.FlakeProven(reds=1, greens=1, where="here"),
+            e.RunResolved(how="flake"),
+        ],
+        "Proven flake",
+    ),
     "rerun": (
-        [*make.classified(), e.RerunRequested(number=1, handle="h"), RERUN, e.RunResolved(how="rerun_green")],
+        [
+            *make.classified(),
+            e.RerunRequested(number=1, handle="h"),
+            RERUN,
+            e.RunResolved(how="rerun_green"),
+        ],
         "unchanged commit again",
     ),
     "aborted": ([e.RunAborted(reason="superseded")], "newer commit"),
-    "attached": ([*make.classified(), e.AttachedToBase(leader=UUID(int=7))], "Another run stands for it"),
-    "unavailable": ([*make.classified()[:3], e.EnvironmentUnavailable(missing="pytest")], "It could not be run here: pytest."),
+    "attached": (
+        [*make.classified(), e.AttachedToBase(leader=UUID(int=7))],
+        "Another run stands for it",
+    ),
+    "unavailable": (
+        [*make.classified()[:3], e.EnvironmentUnavailable(missing="pytest")],
+        "It could not be run here: pytest.",
+    ),
 }
 
 
@@ -221,7 +261,11 @@ def test_the_stages_show_how_far_it_came_and_where_it_is(
     reader: Client, facts: list[e.RunEvent] | str, current: str, touched: list[str]
 ) -> None:
     found = run_of(1, *(facts if isinstance(facts, list) else getattr(make, facts)()))
-    steps = [step for step in elements(page(reader, "run", found), "li") if step.attributes.get("class") in ("done", "now", "halt", "todo")]
+    steps = [
+        step
+        for step in elements(page(reader, "run", found), "li")
+        if step.attributes.get("class") in ("done", "now", "halt", "todo")
+    ]
     assert [s.text.split(":")[0] for s in steps if s.attributes["class"] != "todo"] == touched
     assert [s.text.split(":")[0] for s in steps if "aria-current" in s.attributes] == [current]
 
@@ -245,25 +289,45 @@ def test_a_proof_shows_every_command_with_its_exit_code_and_colour(reader: Clien
 
 
 def test_a_proof_run_of_the_wrong_colour_is_pointed_at(reader: Client) -> None:
-    wrong = [*make.proven()[:-1], e.CommandRan(purpose=Purpose.GREEN, seen=make.observation(Colour.RED), attempt=1)]
+    wrong = [
+        *make.proven()[:-1],
+        e.CommandRan(purpose=Purpose.GREEN, seen=make.observation(Colour.RED), attempt=1),
+    ]
     html = page(reader, "run", run_of(1, *wrong))
     assert [e.text for e in elements(html, "small", cls="errors")] == ["a proof needs green here"]
 
 
 def test_what_the_guard_objects_to_is_told_with_the_reason_for_the_rule(reader: Client) -> None:
     objection = Objection(rule="skips-test", text="tests/test_cart.py:3 skips a test", hard=True)
-    started = e.AttemptStarted(number=1, diagnoser="openai", patch=make.stored(make.DIFF), proposed_fix="skips it", objections=(objection,))
-    html = page(reader, "run", run_of(1, *make.classified(), started, e.AttemptFailed(number=1, reason="refused by the guard")))
+    started = e.AttemptStarted(
+        number=1,
+        diagnoser="openai",
+        patch=make.stored(make.DIFF),
+        proposed_fix="skips it",
+        objections=(objection,),
+    )
+    html = page(
+        reader,
+        "run",
+        run_of(
+            1, *make.classified(), started, e.AttemptFailed(number=1, reason="refused by the guard")
+        ),
+    )
     assert "tests/test_cart.py:3 skips a test" in html
     assert EXPLANATIONS["skips-test"] in html
 
 
 def test_a_canary_that_was_not_reported_is_pointed_at(reader: Client) -> None:
     canaries = [
-        e.CommandRan(purpose=Purpose.CANARY, seen=make.observation(Colour.RED, canary_red=seen), attempt=1) for seen in (False, True)
+        e.CommandRan(
+            purpose=Purpose.CANARY, seen=make.observation(Colour.RED, canary_red=seen), attempt=1
+        )
+        for seen in (False, True)
     ]
     html = page(reader, "run", run_of(1, *make.proven()[:-1], *canaries))
-    assert [e.text for e in elements(html, "small", cls="errors")] == ["the planted test was not reported as failed"]
+    assert [e.text for e in elements(html, "small", cls="errors")] == [
+        "the planted test was not reported as failed"
+    ]
 
 
 def test_attached_runs_are_linked_both_ways(reader: Client) -> None:
@@ -273,7 +337,9 @@ def test_attached_runs_are_linked_both_ways(reader: Client) -> None:
     assert f'href="/runs/{follower}"' in page(reader, "run", leader)
 
 
-def test_the_live_part_is_what_the_page_shows_and_follows_from_the_version_shown(reader: Client) -> None:
+def test_the_live_part_is_what_the_page_shows_and_follows_from_the_version_shown(
+    reader: Client,
+) -> None:
     found = run_of(1, *make.classified())
     html = page(reader, "run", found)
     assert text(page(reader, "live", found), id="run") == text(html, id="run")
@@ -301,16 +367,17 @@ def test_no_more_questions_are_asked_of_the_database_the_more_attempts_there_are
         page(reader, "run", found)
 
 
-# ---------------------------------------------------------------- report, log, patch
-
-
 def test_the_report_is_a_page_and_a_markdown_file(reader: Client) -> None:
     found = run_of(1, *make.escalated())
     html = page(reader, "report", found)
     assert "no fixer could help" in text(html, "main")
     assert [e.text for e in elements(html, "h2")] == [
-        "What to do next", "Why, as far as is known", "What failed, since when, whom it meets", "What was tried", "What the log says",
-    ]  # fmt: skip
+        "What to do next",
+        "Why, as far as is known",
+        "What failed, since when, whom it meets",
+        "What was tried",
+        "What the log says",
+    ]
     assert "Ask @acme/shop." in html
     assert "3, 2 waiting for this one" in text(html, "main")
     assert 'href="#line-40"' in html
@@ -330,7 +397,10 @@ def test_log_and_patch_are_plain_text_that_no_browser_runs(reader: Client) -> No
     found = run_of(1, *make.proven(), log=make.stored("<script>alert(1)</script>\n"))
     patch = queries.run(queries.SERVICE_VIEWER, found)
     assert patch is not None
-    for response in (reader.get(url("log", found)), reader.get(url("patch", found, patch.patch_hash))):
+    for response in (
+        reader.get(url("log", found)),
+        reader.get(url("patch", found, patch.patch_hash)),
+    ):
         assert response["Content-Type"] == "text/plain; charset=utf-8"
         assert response["X-Content-Type-Options"] == "nosniff"
     assert reader.get(url("log", found)).content == b"<script>alert(1)</script>\n"
@@ -343,16 +413,15 @@ def test_artifacts_of_other_runs_are_not_shown(reader: Client) -> None:
     assert reader.get(url("patch", found, "..")).status_code == 404
 
 
-# ---------------------------------------------------------------- errors
-
-
 def test_a_run_that_is_not_there_has_a_page_that_looks_like_the_others(reader: Client) -> None:
     response = reader.get(url("run", uuid4()))
     assert response.status_code == 404
     assert text(response.content.decode(), "h1") == "Not found"
 
 
-def test_a_crash_has_a_page_that_needs_no_database(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_has_a_page_that_needs_no_database(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("planted")
 

@@ -63,16 +63,25 @@ def follow(world: World, status: RunStatus | None, leader: UUID = LEADER) -> Wor
         (None, S.RUNNING, ""),
     ],
 )
-def test_a_running_follower_stops_where_its_leader_stopped(leader: RunStatus | None, follower: RunStatus, how: str) -> None:
+def test_a_running_follower_stops_where_its_leader_stopped(
+    leader: RunStatus | None, follower: RunStatus, how: str
+) -> None:
     run = follow(attached(), leader).run
     assert (run.status, run.resolution or run.abort_reason) == (follower, how)
 
 
 @pytest.mark.parametrize(
     ("leader", "follower"),
-    [(S.RUNNING, S.ESCALATED), (S.ESCALATED, S.ESCALATED), (S.RESOLVED, S.RESOLVED), (S.ABORTED, S.ABORTED)],
+    [
+        (S.RUNNING, S.ESCALATED),
+        (S.ESCALATED, S.ESCALATED),
+        (S.RESOLVED, S.RESOLVED),
+        (S.ABORTED, S.ABORTED),
+    ],
 )
-def test_a_follower_that_escalated_with_its_leader_still_ends_with_it(leader: RunStatus, follower: RunStatus) -> None:
+def test_a_follower_that_escalated_with_its_leader_still_ends_with_it(
+    leader: RunStatus, follower: RunStatus
+) -> None:
     world = follow(follow(attached(), S.ESCALATED), leader)
     assert world.run.status is follower
     assert len(world.of(e.RunEscalated)) == 1
@@ -101,8 +110,6 @@ def test_a_retried_follower_is_nobodys_follower() -> None:
     assert world.run.attached_to is None
     assert follow(world, S.ABORTED).run.status is S.QUEUED
 
-
-# ---------------------------------------------------------------- the leader's side
 
 STOPS: dict[str, c.RunCommand] = {
     "aborted by a person": c.Abort(by=ANN),
@@ -142,7 +149,9 @@ def test_an_escalated_leader_tells_again_when_it_ends(end: c.RunCommand) -> None
 
 
 @pytest.mark.parametrize("end", [c.Abort(by=ANN), c.GiveUp(effect="classify", reason="lost")])
-def test_a_retried_leader_that_claims_nothing_any_more_still_tells_those_of_before(end: c.RunCommand) -> None:
+def test_a_retried_leader_that_claims_nothing_any_more_still_tells_those_of_before(
+    end: c.RunCommand,
+) -> None:
     world = leading()
     world.handle(STOPS["given up"])
     world.handle(c.Retry(by=ANN, policy="e" * 64))
@@ -173,19 +182,20 @@ def test_who_never_led_tells_nobody() -> None:
 @pytest.mark.parametrize(("leader", "said"), [(LEADER, 0), (None, 1)])
 def test_an_attached_run_says_nothing_at_the_forge(leader: UUID | None, said: int) -> None:
     policy = Policy(safe_mode=False, repositories=(RepositoryPolicy(match="*", say="comment"),))
-    world = World(run_command=red_everywhere, queued=queued(branch="feature"), leader=leader, policy=policy)
+    world = World(
+        run_command=red_everywhere, queued=queued(branch="feature"), leader=leader, policy=policy
+    )
     world.heal()
     world.handle(c.GiveUp(effect="run_command", reason="lost"))
     world.handle(c.RecordReport(report="r" * 64, owner=None, diagnosis=None))
     assert sum(isinstance(effect, f.Say) for effect in world.pending) == said
 
 
-# ---------------------------------------------------------------- any order
-
-
 class Family:
-    """Three runs of one broken base, and the notices of their stops, which come in any order or never. What the service looks up, it
-    looks up here: who holds the claim, and where a leader is."""
+    """Three runs of one broken base, and the notices of their stops, which come in any order or
+    never. What the service looks up, it looks up here: who holds the claim, and where a leader
+    is.
+    """
 
     def __init__(self) -> None:
         self.runs = [Run(id=UUID(int=n)) for n in (1, 2, 3)]
@@ -194,7 +204,9 @@ class Family:
     @classmethod
     @lru_cache
     def begun(cls) -> tuple[Run, ...]:
-        """The first stands for the base, the second is attached to it, the third does not know yet what is to blame."""
+        """The first stands for the base, the second is attached to it, the third does not know yet
+        what is to blame.
+        """
         family = cls()
         for n in range(3):
             family.handle(n, c.QueueRun(queued=queued(branch=f"b{n}")))
@@ -230,12 +242,24 @@ class Family:
         signs = {"confidence": 0.9, "signs": (), "steps": ("reproduce", "blame", "fixers")}
         self.handle(n, c.RecordClass(failure_class=FailureClass.PRODUCT, **signs))  # type: ignore[arg-type]
         self.handle(n, c.RecordProject(command="pytest", source="policy"))
-        self.handle(n, c.RecordObservation(purpose=Purpose.REPRODUCE, seen=seen(Purpose.REPRODUCE, Colour.RED)))
+        self.handle(
+            n,
+            c.RecordObservation(
+                purpose=Purpose.REPRODUCE, seen=seen(Purpose.REPRODUCE, Colour.RED)
+            ),
+        )
 
     def blame(self, n: int) -> None:
         leader = next((run.id for run in self.runs if run.claimed_base and run.open), None)
         red = seen(Purpose.BASE, Colour.RED, commit=BASE)
-        told = c.RecordBlame(seen=red, reason="", target="main", head=HEAD, leader=leader, leader_status=self.status(leader))
+        told = c.RecordBlame(
+            seen=red,
+            reason="",
+            target="main",
+            head=HEAD,
+            leader=leader,
+            leader_status=self.status(leader),
+        )
         self.handle(n, told)
 
     def tell(self, leader: UUID | None = None) -> None:
@@ -258,8 +282,16 @@ class Family:
             self.handle(n, ENDS[word])
 
     def left_behind(self) -> list[tuple[RunStatus, RunStatus | None]]:
-        attached = [(run.status, self.status(run.attached_to)) for run in self.runs if run.attached_to and run.open]
-        return [(own, led) for own, led in attached if led and (led.ended or (led is S.ESCALATED and own is S.RUNNING))]
+        attached = [
+            (run.status, self.status(run.attached_to))
+            for run in self.runs
+            if run.attached_to and run.open
+        ]
+        return [
+            (own, led)
+            for own, led in attached
+            if led and (led.ended or (led is S.ESCALATED and own is S.RUNNING))
+        ]
 
 
 POLICY = Policy()
@@ -270,13 +302,27 @@ ENDS: dict[str, c.RunCommand] = {
     "green": c.GreenLater(commit=HEAD),
     "fix": c.FixByHand(by=ANN),
 }
-WORDS = ["blame", "blame", "escalate", "escalate", "retry", "retry", "abort", "supersede", "green", "fix", "notice"]
+WORDS = [
+    "blame",
+    "blame",
+    "escalate",
+    "escalate",
+    "retry",
+    "retry",
+    "abort",
+    "supersede",
+    "green",
+    "fix",
+    "notice",
+]
 NUMBERS = st.sampled_from([0, 0, 0, 1, 1, 2])
 
 
 @settings(max_examples=250, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([*WORDS, "lost"]), NUMBERS), min_size=8, max_size=14))
-def test_after_a_sweep_no_attached_run_is_open_after_its_leader_ended_whatever_the_order(order: list[tuple[str, int]]) -> None:
+def test_after_a_sweep_no_attached_run_is_open_after_its_leader_ended_whatever_the_order(
+    order: list[tuple[str, int]],
+) -> None:
     family = Family.after(order)
     for _ in family.runs:  # a leader may itself have followed another one
         family.tell()

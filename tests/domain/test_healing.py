@@ -21,7 +21,13 @@ def test_a_failure_that_a_fixer_heals_is_proven_and_waits_for_a_person() -> None
     run = world.heal()
     assert (run.status, run.evidence, run.blame) == (RunStatus.FIXED, Evidence.PROVEN, Blame.CHANGE)
     purposes = [s.purpose for s in run.attempts[0].observations]
-    assert purposes == [Purpose.SCREEN, *[Purpose.RED_BEFORE] * 2, *[Purpose.GREEN] * 3, Purpose.RED_AFTER, Purpose.CANARY]
+    assert purposes == [
+        Purpose.SCREEN,
+        *[Purpose.RED_BEFORE] * 2,
+        *[Purpose.GREEN] * 3,
+        Purpose.RED_AFTER,
+        Purpose.CANARY,
+    ]
     assert run.patch == "p" * 64
     assert run.proof
 
@@ -72,7 +78,7 @@ def test_what_is_approved_can_be_neither_approved_again_nor_denied() -> None:
             world.handle(command)
 
 
-def test_a_publisher_that_failed_gives_the_patch_back_to_the_reviewer_and_his_timer_still_rings() -> None:
+def test_a_publisher_that_failed_gives_the_patch_back_and_the_timer_still_rings() -> None:
     world = World()
     proven = world.heal().proven_at
     world.handle(c.Approve(act="merge", version=world.run.version, by=ANN))
@@ -99,11 +105,20 @@ def test_red_and_green_of_one_tree_is_a_flake_and_needs_no_patch(reds: int) -> N
 
     world = World(run_command=comes_and_goes)
     run = world.heal()
-    assert (run.status, run.resolution, run.blame, run.attempts) == (RunStatus.RESOLVED, "flake", Blame.FLAKE, ())
+    assert (run.status, run.resolution, run.blame, run.attempts) == (
+        RunStatus.RESOLVED,
+        "flake",
+        Blame.FLAKE,
+        (),
+    )
 
 
 def test_a_green_first_look_goes_on_until_a_red_shows_the_flake() -> None:
-    world = World(run_command=lambda purpose, number: seen(purpose, Colour.RED if number == 4 else Colour.GREEN))
+    world = World(
+        run_command=lambda purpose, number: seen(
+            purpose, Colour.RED if number == 4 else Colour.GREEN
+        )
+    )
     assert world.heal().resolution == "flake"
 
 
@@ -120,13 +135,20 @@ def test_not_reproduced_and_green_on_rerun_is_resolved() -> None:
 
 
 def test_green_here_and_both_red_and_green_in_the_same_ci_job_is_a_flake() -> None:
-    world = World(run_command=lambda purpose, number: seen(purpose, Colour.GREEN), queued=queued(greens=2))
+    world = World(
+        run_command=lambda purpose, number: seen(purpose, Colour.GREEN), queued=queued(greens=2)
+    )
     run = world.heal()
     assert (run.resolution, run.blame, world.of(e.RerunRequested)) == ("flake", Blame.FLAKE, [])
 
 
 def test_another_failure_here_is_not_the_reported_one() -> None:
-    other = observation(Colour.RED, error_hash="v1:" + "0" * 64, error_type="OSError", failed_tests=("tests/test_z.py::test_z",))
+    other = observation(
+        Colour.RED,
+        error_hash="v1:" + "0" * 64,
+        error_type="OSError",
+        failed_tests=("tests/test_z.py::test_z",),
+    )
     run = World(run_command=lambda purpose, number: other, rerun="same").heal()
     assert run.not_reproduced.startswith("red here with another failure (OSError")
 
@@ -134,11 +156,15 @@ def test_another_failure_here_is_not_the_reported_one() -> None:
 def test_a_missing_environment_is_named_and_escalates() -> None:
     gone = observation(Colour.UNAVAILABLE, missing="python3.13 is not installed")
     run = World(run_command=lambda purpose, number: gone).heal()
-    assert (run.status, run.escalation_reason) == (RunStatus.ESCALATED, "the environment is unavailable: python3.13 is not installed")
+    assert (run.status, run.escalation_reason) == (
+        RunStatus.ESCALATED,
+        "the environment is unavailable: python3.13 is not installed",
+    )
 
 
 @pytest.mark.parametrize(
-    ("outcome", "status"), [("green", RunStatus.RESOLVED), ("other", RunStatus.ABORTED), ("same", RunStatus.ESCALATED)]
+    ("outcome", "status"),
+    [("green", RunStatus.RESOLVED), ("other", RunStatus.ABORTED), ("same", RunStatus.ESCALATED)],
 )
 def test_infrastructure_is_run_again_and_nothing_else(outcome: str, status: RunStatus) -> None:
     world = World(failure_class=FailureClass.INFRA, rerun=outcome)
@@ -162,7 +188,12 @@ def red_everywhere(purpose: Purpose, number: int):
 def test_a_broken_base_is_claimed_and_healed_at_its_head() -> None:
     world = World(run_command=red_everywhere, queued=queued(branch="feature"))
     run = world.heal()
-    assert (run.status, run.blame, run.target, run.head) == (RunStatus.FIXED, Blame.BASE, "main", HEAD)
+    assert (run.status, run.blame, run.target, run.head) == (
+        RunStatus.FIXED,
+        Blame.BASE,
+        "main",
+        HEAD,
+    )
 
 
 def test_a_base_that_is_green_at_its_head_five_times_was_healed() -> None:
@@ -191,12 +222,19 @@ def test_at_most_three_attempts() -> None:
     world = World(run_command=spoiled, patches=[x * 64 for x in "pqrstu"])
     run = world.heal()
     assert len(world.of(e.AttemptStarted)) == 3
-    assert (run.status, run.escalation_reason) == (RunStatus.ESCALATED, "all 3 attempts are used up")
+    assert (run.status, run.escalation_reason) == (
+        RunStatus.ESCALATED,
+        "all 3 attempts are used up",
+    )
 
 
 def test_a_patch_that_is_not_green_once_is_no_attempt() -> None:
     def never(purpose: Purpose, number: int):
-        return seen(purpose, Colour.RED, commit=COMMIT) if purpose is Purpose.SCREEN else always(purpose, number)
+        return (
+            seen(purpose, Colour.RED, commit=COMMIT)
+            if purpose is Purpose.SCREEN
+            else always(purpose, number)
+        )
 
     world = World(run_command=never, patches=["p" * 64, "q" * 64])
     assert world.heal().attempts == ()
@@ -231,7 +269,9 @@ def test_time_counts_while_running_only_and_ends_the_attempt() -> None:
 
 
 @pytest.mark.parametrize("back", [timedelta(seconds=4), timedelta(days=2)])
-def test_a_deadline_counts_from_what_it_was_set_for_where_the_clock_was_set_back(back: timedelta) -> None:
+def test_a_deadline_counts_from_what_it_was_set_for_where_the_clock_was_set_back(
+    back: timedelta,
+) -> None:
     world = World(policy=Policy(max_total_duration=5))
     world.handle(c.QueueRun(queued=world.queued))
     for _ in range(3):
@@ -246,6 +286,11 @@ def test_a_deadline_counts_from_what_it_was_set_for_where_the_clock_was_set_back
 
 @pytest.mark.parametrize("odds", [0.1, 0.5, 0.9])
 def test_a_planted_flake_is_at_most_once_in_a_thousand_called_proven(odds: float) -> None:
-    ends = [World(run_command=flaky(odds, seed), patches=["p" * 64, "q" * 64, "r" * 64], rerun="same").heal() for seed in range(1000)]
+    ends = [
+        World(
+            run_command=flaky(odds, seed), patches=["p" * 64, "q" * 64, "r" * 64], rerun="same"
+        ).heal()
+        for seed in range(1000)
+    ]
     assert sum(run.evidence is Evidence.PROVEN for run in ends) <= 1
     assert sum(run.resolution == "flake" for run in ends) > 300

@@ -1,4 +1,6 @@
-"""The incident report: true citations, every command, an owner, and nothing hostile that breaks out of its place."""
+"""The incident report: true citations, every command, an owner, and nothing hostile that breaks out
+of its place.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,35 @@ import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
-from cihealing.domain.values import Blame, Colour, FailureClass, Hypothesis, Line, Observation, Owner, Purpose, Sign
-from cihealing.incident import Build, Incident, Reach, Step, Tried, reproduce, to_dict, to_markdown, verify
+from cihealing.domain.values import (
+    Blame,
+    Colour,
+    FailureClass,
+    Hypothesis,
+    Line,
+    Observation,
+    Owner,
+    Purpose,
+    Sign,
+)
+from cihealing.incident import (
+    Build,
+    Incident,
+    Reach,
+    Step,
+    Tried,
+    reproduce,
+    to_dict,
+    to_markdown,
+    verify,
+)
 from cihealing.markdown import code, fence, prose
 
-EXCERPT = (Line(line=41, text="def total(items):"), Line(line=42, text="E   assert   3 == 4"), Line(line=43, text=""))
+EXCERPT = (
+    Line(line=41, text="def total(items):"),
+    Line(line=42, text="E   assert   3 == 4"),
+    Line(line=43, text=""),
+)
 TRUE = Sign(rule="assertion", line=42, text="assert 3 == 4")
 
 
@@ -47,7 +73,9 @@ INCIDENT = Incident(
     confidence=0.8,
     signs=(TRUE,),
     blame=Blame.CHANGE,
-    last_green=Build(commit="a" * 40, url="https://ci.example/0", at=datetime(2025, 3, 1, 8, 30, tzinfo=UTC)),
+    last_green=Build(
+        commit="a" * 40, url="https://ci.example/0", at=datetime(2025, 3, 1, 8, 30, tzinfo=UTC)
+    ),
     first_red=Build(commit="1" * 40),
     attempts=(
         Tried(
@@ -55,7 +83,14 @@ INCIDENT = Incident(
             steps=(
                 Step(
                     purpose=Purpose.REPRODUCE,
-                    observation=seen(Colour.RED, 1, counts_tests=True, passed=3, failed=1, failed_tests=("test_a",)),
+                    observation=seen(
+                        Colour.RED,
+                        1,
+                        counts_tests=True,
+                        passed=3,
+                        failed=1,
+                        failed_tests=("test_a",),
+                    ),
                 ),
             ),
         ),
@@ -68,10 +103,23 @@ INCIDENT = Incident(
             steps=(
                 Step(
                     purpose=Purpose.SCREEN,
-                    observation=seen(Colour.RED, 1, counts_tests=True, passed=2, failed=2, skipped=1, log_tail="one\n2 failed"),
+                    observation=seen(
+                        Colour.RED,
+                        1,
+                        counts_tests=True,
+                        passed=2,
+                        failed=2,
+                        skipped=1,
+                        log_tail="one\n2 failed",
+                    ),
                 ),
                 Step(purpose=Purpose.GREEN, observation=seen(Colour.TIMED_OUT, None)),
-                Step(purpose=Purpose.CANARY, observation=seen(Colour.UNAVAILABLE, 127, missing="no pytest", violations=("wrote outside",))),
+                Step(
+                    purpose=Purpose.CANARY,
+                    observation=seen(
+                        Colour.UNAVAILABLE, 127, missing="no pytest", violations=("wrote outside",)
+                    ),
+                ),
             ),
         ),
     ),
@@ -89,9 +137,6 @@ def changed(**fields: Any) -> Incident:
     return msgspec.structs.replace(INCIDENT, **fields)
 
 
-# ---------------------------------------------------------------- citations
-
-
 @pytest.mark.parametrize(
     ("sign", "kept"),
     [
@@ -106,16 +151,24 @@ def changed(**fields: Any) -> Incident:
     ],
 )
 def test_a_citation_stands_only_where_its_text_is(sign: Sign, kept: bool) -> None:
-    assert verify(Hypothesis(text="x", signs=(sign,)), EXCERPT) == (Hypothesis(text="x", signs=(sign,)) if kept else None)
+    assert verify(Hypothesis(text="x", signs=(sign,)), EXCERPT) == (
+        Hypothesis(text="x", signs=(sign,)) if kept else None
+    )
 
 
 def test_a_false_citation_is_dropped_from_a_true_hypothesis() -> None:
     false = Sign(rule="r", line=1, text="nowhere")
-    assert verify(Hypothesis(text="x", signs=(false, TRUE)), EXCERPT) == Hypothesis(text="x", signs=(TRUE,))
+    assert verify(Hypothesis(text="x", signs=(false, TRUE)), EXCERPT) == Hypothesis(
+        text="x", signs=(TRUE,)
+    )
 
 
-@pytest.mark.parametrize("claims", [(), (Hypothesis(text="invented", signs=(Sign(rule="r", line=9, text="z"),)),)])
-def test_a_report_has_at_least_one_hypothesis_and_no_invented_one(claims: tuple[Hypothesis, ...]) -> None:
+@pytest.mark.parametrize(
+    "claims", [(), (Hypothesis(text="invented", signs=(Sign(rule="r", line=9, text="z"),)),)]
+)
+def test_a_report_has_at_least_one_hypothesis_and_no_invented_one(
+    claims: tuple[Hypothesis, ...],
+) -> None:
     data = to_dict(changed(hypotheses=claims))
     assert [[s["line"] for s in h["signs"]] for h in data["hypotheses"]] == [[42]]
     assert "invented" not in to_markdown(changed(hypotheses=claims))
@@ -125,9 +178,6 @@ def test_without_a_log_there_is_no_hypothesis_and_the_report_says_so() -> None:
     bare = changed(excerpt=(), root_line=None)
     assert to_dict(bare)["hypotheses"] == []
     assert "There is no log to stand on" in to_markdown(bare)
-
-
-# ---------------------------------------------------------------- as data
 
 
 def test_data_is_plain_camel_case_and_complete() -> None:
@@ -163,23 +213,26 @@ def test_data_is_plain_camel_case_and_complete() -> None:
         "reach",
     }
     assert data["runId"] == str(UUID(int=7))
-    assert data["lastGreen"] == {"commit": "a" * 40, "url": "https://ci.example/0", "at": "2025-03-01T08:30:00+00:00"}
+    assert data["lastGreen"] == {
+        "commit": "a" * 40,
+        "url": "https://ci.example/0",
+        "at": "2025-03-01T08:30:00+00:00",
+    }
     assert data["firstRed"]["at"] is None
-    assert (data["failureClass"], data["blame"], data["owner"]) == ("product", "change", {"name": "ann", "source": "codeowners"})
+    assert (data["failureClass"], data["blame"], data["owner"]) == (
+        "product",
+        "change",
+        {"name": "ann", "source": "codeowners"},
+    )
     steps = data["attempts"][1]["steps"]
-    assert [(s["purpose"], s["observation"]["colour"], s["observation"]["exitCode"]) for s in steps] == [
-        ("screen", "red", 1),
-        ("green", "timed_out", None),
-        ("canary", "unavailable", 127),
-    ]
+    assert [
+        (s["purpose"], s["observation"]["colour"], s["observation"]["exitCode"]) for s in steps
+    ] == [("screen", "red", 1), ("green", "timed_out", None), ("canary", "unavailable", 127)]
     assert steps[0]["observation"]["countsTests"] is True
 
 
 def test_an_incident_survives_storage() -> None:
     assert msgspec.json.decode(msgspec.json.encode(INCIDENT), type=Incident) == INCIDENT
-
-
-# ---------------------------------------------------------------- as Markdown
 
 
 @pytest.mark.parametrize(
@@ -196,12 +249,18 @@ def test_an_incident_survives_storage() -> None:
         "What may help: add one",
         "> 42 | E   assert   3 == 4",
         "### Before the first attempt\n",
-        "1. reproduce: `python -m pytest -q`, **red**, exit 1, 1.2 s, 3 passed, 1 failed, 0 skipped, failed: `test_a`",
+        (
+            "1. reproduce: `python -m pytest -q`, **red**, exit 1, 1.2 s, 3 passed, 1 failed, 0"
+            " skipped, failed: `test_a`"
+        ),
         "### Attempt 1: failed",
         "- Diagnosis: off by one\n- Fix: add one\n- Ended because: still red",
         "1. screen: `python -m pytest -q`, **red**, exit 1, 1.2 s, 2 passed, 2 failed, 1 skipped",
         "2. green: `python -m pytest -q`, **timed_out**, did not end, 1.2 s\n",
-        "3. canary: `python -m pytest -q`, **unavailable**, exit 127, 1.2 s, missing: no pytest, violation: wrote outside",
+        (
+            "3. canary: `python -m pytest -q`, **unavailable**, exit 127, 1.2 s, missing: no"
+            " pytest, violation: wrote outside"
+        ),
         "```text\none\n2 failed\n```",
         "- `shop/cart.py:7`",
         f"```text\ngit switch --detach {'1' * 40} && python -m pytest -q\n```",
@@ -218,10 +277,16 @@ def test_the_report_tells(said: str) -> None:
         (changed(last_green=None), "- Last green: not known"),
         (changed(attempts=()), "Nothing: no attempt was made."),
         (INCIDENT, "Nobody else, as far as the service was told."),
-        (changed(reach=Reach(runs=3, branches=("feature/x", "b"))), "- 3 runs of `acme/shop` failed so\n- other branches: `b`"),
+        (
+            changed(reach=Reach(runs=3, branches=("feature/x", "b"))),
+            "- 3 runs of `acme/shop` failed so\n- other branches: `b`",
+        ),
         (
             changed(reach=Reach(waiting=1, cluster=2)),
-            "- 1 run waiting for this one\n- 2 further runs, of any repository, gathered with this one",
+            (
+                "- 1 run waiting for this one\n- 2 further runs, of any repository, gathered with"
+                " this one"
+            ),
         ),
         (changed(next_steps=("Ask ann.", "Begin at a.py.")), "1. Ask ann.\n2. Begin at a.py."),
         (changed(attempts=(Tried(number=2, status="failed"),)), "No command was run."),
@@ -233,7 +298,10 @@ def test_what_is_missing_is_said(incident: Incident, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "command"),
-    [(".", "git switch --detach abc && pytest"), ("a b;c", "git switch --detach abc && cd 'a b;c' && pytest")],
+    [
+        (".", "git switch --detach abc && pytest"),
+        ("a b;c", "git switch --detach abc && cd 'a b;c' && pytest"),
+    ],
 )
 def test_the_next_command_is_quoted(path: str, command: str) -> None:
     assert reproduce("abc", "pytest", path=path) == command
@@ -292,13 +360,23 @@ INERT = {
 
 def kinds(text: str) -> list[str]:
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
-    return [child.type for token in tokens for child in (token, *(token.children or ())) if child.type != "text_special"]
+    return [
+        child.type
+        for token in tokens
+        for child in (token, *(token.children or ()))
+        if child.type != "text_special"
+    ]
 
 
 def everywhere(bad: str) -> Incident:
     sign = Sign(rule=bad, line=42, text=bad)
     line = Line(line=42, text=bad)
-    step = Step(purpose=Purpose.GREEN, observation=seen(Colour.RED, 1, failed_tests=(bad,), missing=bad, violations=(bad,), log_tail=bad))
+    step = Step(
+        purpose=Purpose.GREEN,
+        observation=seen(
+            Colour.RED, 1, failed_tests=(bad,), missing=bad, violations=(bad,), log_tail=bad
+        ),
+    )
     return changed(
         repository=bad,
         branch=bad,
@@ -321,7 +399,16 @@ def everywhere(bad: str) -> Incident:
         page_url=bad,
         change_url=bad,
         reach=Reach(runs=2, branches=(bad,), waiting=1, cluster=1),
-        attempts=(Tried(number=1, status=bad, diagnosis=bad, proposed_fix=bad, failure_reason=bad, steps=(step,)),),
+        attempts=(
+            Tried(
+                number=1,
+                status=bad,
+                diagnosis=bad,
+                proposed_fix=bad,
+                failure_reason=bad,
+                steps=(step,),
+            ),
+        ),
     )
 
 
@@ -334,28 +421,51 @@ def test_hostile_text_stays_text(bad: str) -> None:
     tokens = MarkdownIt("commonmark").parse(text)
     headings = [tokens[n + 1].content for n, t in enumerate(tokens) if t.type == "heading_open"]
     assert headings[1:] == [
-        h for h in headings[1:] if h.startswith(("Since when", "Why, as", "What the log", "What was", "Attempt 1", "Next", "Whom it"))
+        h
+        for h in headings[1:]
+        if h.startswith(
+            ("Since when", "Why, as", "What the log", "What was", "Attempt 1", "Next", "Whom it")
+        )
     ]
     assert len(headings) <= 8
 
 
 @pytest.mark.parametrize("bad", HOSTILE)
 def test_prose_and_code_show_what_was_written(bad: str) -> None:
-    """Rendered, it reads as the text (one line, unseen characters replaced), and neither mentions, links nor marks anything."""
+    """Rendered, it reads as the text (one line, unseen characters replaced), and neither mentions,
+    links nor marks anything.
+    """
     inline = MarkdownIt("commonmark").parseInline(f"a {prose(bad)} z")[0].children or []
     shown = "".join(t.content for t in inline)
-    wanted = " ".join("".join(c if c.isprintable() or c in "\n\t " else "\N{REPLACEMENT CHARACTER}" for c in bad).split())
-    assert " ".join(shown.replace("\N{ZERO WIDTH SPACE}", "").split()) == " ".join(f"a {wanted} z".split())
-    spans = [t for t in MarkdownIt("commonmark").parseInline(code(bad))[0].children or [] if t.content or t.type != "text"]
+    wanted = " ".join(
+        "".join(
+            c if c.isprintable() or c in "\n\t " else "\N{REPLACEMENT CHARACTER}" for c in bad
+        ).split()
+    )
+    assert " ".join(shown.replace("\N{ZERO WIDTH SPACE}", "").split()) == " ".join(
+        f"a {wanted} z".split()
+    )
+    spans = [
+        t
+        for t in MarkdownIt("commonmark").parseInline(code(bad))[0].children or []
+        if t.content or t.type != "text"
+    ]
     assert [t.type for t in spans] == ["code_inline"]
 
 
-@pytest.mark.parametrize("mention", ["@ann", "@acme/owners", "x@ann.example", "#12", "see #7 and @bo"])
+@pytest.mark.parametrize(
+    "mention", ["@ann", "@acme/owners", "x@ann.example", "#12", "see #7 and @bo"]
+)
 def test_a_mention_does_not_reach_anybody(mention: str) -> None:
-    assert not any(prose(mention)[n + 1 : n + 2].isalnum() for n, c in enumerate(prose(mention)) if c in "@#")
+    assert not any(
+        prose(mention)[n + 1 : n + 2].isalnum() for n, c in enumerate(prose(mention)) if c in "@#"
+    )
 
 
-@pytest.mark.parametrize(("lines", "ticks"), [(["a"], 3), (["```"], 4), (["x ````` y"], 6), (["`" * 50], 51), (["``", "`"], 3)])
+@pytest.mark.parametrize(
+    ("lines", "ticks"),
+    [(["a"], 3), (["```"], 4), (["x ````` y"], 6), (["`" * 50], 51), (["``", "`"], 3)],
+)
 def test_a_fence_is_longer_than_any_run_of_backticks_in_it(lines: list[str], ticks: int) -> None:
     block = fence(lines)
     assert block.startswith("`" * ticks + "text\n")

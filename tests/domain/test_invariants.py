@@ -18,8 +18,18 @@ from tests.domain.world import ANN, EXECUTION, HEAD, RUN, World, seen
 ENDS = (e.RunResolved, e.RunAborted)
 ALLOWED = {
     RunStatus.QUEUED: {RunStatus.RUNNING, RunStatus.ABORTED, RunStatus.ESCALATED},
-    RunStatus.RUNNING: {RunStatus.FIXED, RunStatus.ESCALATED, RunStatus.RESOLVED, RunStatus.ABORTED},
-    RunStatus.FIXED: {RunStatus.RESOLVED, RunStatus.RUNNING, RunStatus.ESCALATED, RunStatus.ABORTED},
+    RunStatus.RUNNING: {
+        RunStatus.FIXED,
+        RunStatus.ESCALATED,
+        RunStatus.RESOLVED,
+        RunStatus.ABORTED,
+    },
+    RunStatus.FIXED: {
+        RunStatus.RESOLVED,
+        RunStatus.RUNNING,
+        RunStatus.ESCALATED,
+        RunStatus.ABORTED,
+    },
     RunStatus.ESCALATED: {RunStatus.RESOLVED, RunStatus.ABORTED, RunStatus.QUEUED},
     RunStatus.RESOLVED: {RunStatus.QUEUED},
     RunStatus.ABORTED: {RunStatus.QUEUED},
@@ -27,7 +37,22 @@ ALLOWED = {
 """The transition table; back to queued by a retry only."""
 
 PEOPLE = st.sampled_from(
-    ["approve", "deny", "abort", "retry", "fix", "step", "step", "step", "step", "late", "moved", "green", "expire", "gone"]
+    [
+        "approve",
+        "deny",
+        "abort",
+        "retry",
+        "fix",
+        "step",
+        "step",
+        "step",
+        "step",
+        "late",
+        "moved",
+        "green",
+        "expire",
+        "gone",
+    ]
 )
 
 
@@ -54,7 +79,9 @@ def outside(world: World, word: str) -> None:
     except Refused:
         return
     if world.run.status is not RunStatus.RUNNING:
-        world.pending = [x for x in world.pending if type(x).__name__ in ("Publish", "WriteReport", "Classify")]
+        world.pending = [
+            x for x in world.pending if type(x).__name__ in ("Publish", "WriteReport", "Classify")
+        ]
 
 
 @settings(max_examples=150, deadline=None)
@@ -64,7 +91,9 @@ def outside(world: World, word: str) -> None:
     seed=st.integers(0, 1000),
     failure_class=st.sampled_from(list(FailureClass)),
 )
-def test_any_history_keeps_the_invariants(words: list[str], odds: float, seed: int, failure_class: FailureClass) -> None:
+def test_any_history_keeps_the_invariants(
+    words: list[str], odds: float, seed: int, failure_class: FailureClass
+) -> None:
     dice = random.Random(seed)
 
     def observe(purpose: Purpose, number: int):
@@ -90,9 +119,13 @@ def check(world: World) -> None:
     for generation in generations(world.events):
         assert sum(isinstance(x, ENDS) for x in generation) <= 1
         assert sum(isinstance(x, e.AttemptStarted) for x in generation) <= policy.max_attempts
-    merges = [x for x in world.of(e.ChangePublished) if isinstance(x, e.ChangePublished) and x.merged]
+    merges = [
+        x for x in world.of(e.ChangePublished) if isinstance(x, e.ChangePublished) and x.merged
+    ]
     assert len(merges) <= run.generation
-    assert not (run.status is RunStatus.FIXED and not run.proof)  # nothing is proven without its record
+    assert not (
+        run.status is RunStatus.FIXED and not run.proof
+    )  # nothing is proven without its record
     if run.status is RunStatus.RUNNING:
         assert run.running_since is not None
     else:
@@ -113,7 +146,11 @@ def assert_transitions(world: World) -> None:
     for count in range(2, len(world.envelopes) + 1):
         following = fold(RUN, world.envelopes[:count])
         if following.status is not state.status:
-            assert following.status in ALLOWED[state.status], (state.status, following.status, world.envelopes[count - 1].event)
+            assert following.status in ALLOWED[state.status], (
+                state.status,
+                following.status,
+                world.envelopes[count - 1].event,
+            )
         state = following
 
 
@@ -122,7 +159,12 @@ def test_an_end_is_an_end() -> None:
     world.heal()
     world.handle(c.Abort(by=ANN))
     before = world.run
-    for command in (c.PassDeadline(), c.GreenLater(commit=HEAD), c.ExpireReview(version=before.version), c.GiveUp(effect="x", reason="y")):
+    for command in (
+        c.PassDeadline(),
+        c.GreenLater(commit=HEAD),
+        c.ExpireReview(version=before.version),
+        c.GiveUp(effect="x", reason="y"),
+    ):
         world.handle(command)
     assert world.run == before
     world.handle(c.Recur(execution=EXECUTION))

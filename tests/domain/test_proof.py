@@ -27,14 +27,19 @@ def run() -> Run:
 
 
 def perfect() -> list[Seen]:
-    return [Seen(purpose=purpose, seen=always(purpose, 0), at=NOW) for purpose in order(POLICY.proof_repeats)]
+    return [
+        Seen(purpose=purpose, seen=always(purpose, 0), at=NOW)
+        for purpose in order(POLICY.proof_repeats)
+    ]
 
 
 def but(purpose: Purpose, **fields: Any) -> list[Seen]:
     """The perfect proof, with the first run of `purpose` changed in these fields."""
     runs = perfect()
     index = next(i for i, s in enumerate(runs) if s.purpose is purpose)
-    runs[index] = msgspec.structs.replace(runs[index], seen=msgspec.structs.replace(runs[index].seen, **fields))
+    runs[index] = msgspec.structs.replace(
+        runs[index], seen=msgspec.structs.replace(runs[index].seen, **fields)
+    )
     return runs
 
 
@@ -55,24 +60,39 @@ def test_a_perfect_proof_has_no_faults() -> None:
     ("runs", "says"),
     [
         (but(Purpose.GREEN, collected=1), "1 tests collected, 2 before"),
-        (but(Purpose.GREEN, failed_tests=("tests/test_b.py::test_new",)), "exit 0 with 1 failed tests"),
+        (
+            but(Purpose.GREEN, failed_tests=("tests/test_b.py::test_new",)),
+            "exit 0 with 1 failed tests",
+        ),
         (but(Purpose.GREEN, passed_tests=(OTHER,)), f"{TEST} failed on red and did not pass"),
-        (but(Purpose.GREEN, passed_tests=(TEST, "tests/test_a.py::test_new")), f"{OTHER} ran before the patch and did not run with it"),
+        (
+            but(Purpose.GREEN, passed_tests=(TEST, "tests/test_a.py::test_new")),
+            f"{OTHER} ran before the patch and did not run with it",
+        ),
         (but(Purpose.GREEN, counts_tests=False), "its test results cannot be read"),
         (but(Purpose.GREEN, colour=Colour.RED), "green was red"),
-        (but(Purpose.GREEN, violations=("the command changed conftest.py",)), "green: the command changed conftest.py"),
+        (
+            but(Purpose.GREEN, violations=("the command changed conftest.py",)),
+            "green: the command changed conftest.py",
+        ),
         (but(Purpose.GREEN, environment="another box"), "more than one environment"),
         (but(Purpose.RED_AFTER, colour=Colour.GREEN), "red_after was green"),
         (but(Purpose.RED_AFTER, error_hash="v1:0", error_type="OSError"), "red for another reason"),
         (but(Purpose.RED_BEFORE, colour=Colour.UNAVAILABLE), "red_before was unavailable"),
-        (but(Purpose.GREEN, colour=Colour.UNAVAILABLE, missing="it took 3 GB"), "green was unavailable: it took 3 GB"),
+        (
+            but(Purpose.GREEN, colour=Colour.UNAVAILABLE, missing="it took 3 GB"),
+            "green was unavailable: it took 3 GB",
+        ),
         (but(Purpose.CANARY, canary_red=False), "a planted failing test was not reported"),
-        (but(Purpose.CANARY, passed_tests=(OTHER,)), "a test that the patch is to heal failed beside the planted one"),
+        (
+            but(Purpose.CANARY, passed_tests=(OTHER,)),
+            "a test that the patch is to heal failed beside the planted one",
+        ),
         (perfect()[1:], "red_before: 1 of 2 runs"),
         (perfect()[:-1], "canary: 0 of 1 runs"),
         ([], "green: 0 of 3 runs"),
     ],
-)  # fmt: skip
+)
 def test_one_fault_alone_voids_it_and_is_named(runs: list[Seen], says: str) -> None:
     found = judge(runs)
     assert any(says in fault for fault in found), found
@@ -80,12 +100,19 @@ def test_one_fault_alone_voids_it_and_is_named(runs: list[Seen], says: str) -> N
 
 def test_the_base_counts_for_the_most_tests_ever_collected() -> None:
     assert any(
-        "5 before the patch" in fault for fault in judge(perfect(), observation(Colour.GREEN, commit=HEAD, tree="u" * 40, collected=5))
+        "5 before the patch" in fault
+        for fault in judge(
+            perfect(), observation(Colour.GREEN, commit=HEAD, tree="u" * 40, collected=5)
+        )
     )
 
 
 def test_on_a_claimed_base_only_runs_of_its_head_are_compared_with() -> None:
-    world = World(run_command=lambda purpose, number: always(purpose, number) if purpose is not Purpose.BASE else seen(purpose, Colour.RED))
+    world = World(
+        run_command=lambda purpose, number: (
+            always(purpose, number) if purpose is not Purpose.BASE else seen(purpose, Colour.RED)
+        )
+    )
     run = world.heal()
     assert (run.claimed_base, run.head) == ("main", HEAD)
     assert {o.commit for o in compared(run)} == {HEAD}
@@ -93,13 +120,23 @@ def test_on_a_claimed_base_only_runs_of_its_head_are_compared_with() -> None:
 
 
 def test_names_of_another_tree_are_not_asked_for() -> None:
-    base = observation(Colour.GREEN, commit=HEAD, tree="u" * 40, passed_tests=(TEST, "tests/test_gone.py::test_gone"))
+    base = observation(
+        Colour.GREEN,
+        commit=HEAD,
+        tree="u" * 40,
+        passed_tests=(TEST, "tests/test_gone.py::test_gone"),
+    )
     assert judge(perfect(), base) == []
 
 
 def test_where_nothing_counts_tests_exit_codes_and_the_canary_decide() -> None:
     bare = [
-        msgspec.structs.replace(s, seen=msgspec.structs.replace(s.seen, counts_tests=False, passed_tests=(), failed_tests=(), collected=0))
+        msgspec.structs.replace(
+            s,
+            seen=msgspec.structs.replace(
+                s.seen, counts_tests=False, passed_tests=(), failed_tests=(), collected=0
+            ),
+        )
         for s in perfect()
     ]
     lint = msgspec.structs.replace(run(), failed_tests=())
@@ -112,7 +149,9 @@ def test_a_run_that_spoils_the_proof_ends_it_at_once() -> None:
         return seen(purpose, Colour.RED) if purpose is Purpose.GREEN else always(purpose, number)
 
     attempt = World(run_command=spoiled).heal().attempts[0]
-    assert [s.purpose for s in attempt.observations if s.purpose is Purpose.GREEN] == [Purpose.GREEN]
+    assert [s.purpose for s in attempt.observations if s.purpose is Purpose.GREEN] == [
+        Purpose.GREEN
+    ]
     assert next_purpose(attempt, POLICY) is None
 
 
@@ -129,21 +168,30 @@ def test_a_patch_that_was_tried_is_not_tried_again() -> None:
 
     world = World(run_command=never, patches=["p" * 64, "p" * 64])
     world.heal()
-    assert [x.reason for x in world.of(e.PatchDropped) if isinstance(x, e.PatchDropped)][1] == "the same patch was tried before"
-    assert [x.purpose for x in world.of(e.CommandRan) if isinstance(x, e.CommandRan)].count(Purpose.SCREEN) == 1
+    assert [x.reason for x in world.of(e.PatchDropped) if isinstance(x, e.PatchDropped)][
+        1
+    ] == "the same patch was tried before"
+    assert [x.purpose for x in world.of(e.CommandRan) if isinstance(x, e.CommandRan)].count(
+        Purpose.SCREEN
+    ) == 1
 
 
 def test_a_file_that_broke_as_a_whole_is_healed_by_its_tests() -> None:
     """node names the file where it could not name a test; with the patch the tests are named."""
     broken = ("/build/shop.test.js",)
     runs = [
-        msgspec.structs.replace(s, seen=msgspec.structs.replace(s.seen, failed_tests=broken, collected=1))
-        if s.purpose in (Purpose.RED_BEFORE, Purpose.RED_AFTER) else s
+        msgspec.structs.replace(
+            s, seen=msgspec.structs.replace(s.seen, failed_tests=broken, collected=1)
+        )
+        if s.purpose in (Purpose.RED_BEFORE, Purpose.RED_AFTER)
+        else s
         for s in perfect()
-    ]  # fmt: skip
+    ]
     assert not [fault for fault in judge(runs) if "shop.test.js" in fault]
     nothing = [
-        msgspec.structs.replace(s, seen=msgspec.structs.replace(s.seen, passed_tests=(), collected=0))
+        msgspec.structs.replace(
+            s, seen=msgspec.structs.replace(s.seen, passed_tests=(), collected=0)
+        )
         for s in runs
         if s.purpose is Purpose.GREEN
     ]

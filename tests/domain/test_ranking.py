@@ -13,11 +13,17 @@ from cihealing.domain.values import Blame, Diagnosis, FailureClass, Hypothesis, 
 SIGN = Sign(rule="cited", line=3, text="boom")
 
 
-def believes(*texts: str, by: str = "offline", confidence: float = 0.5, look_at: tuple[str, ...] = ()) -> Diagnosis:
+def believes(
+    *texts: str, by: str = "offline", confidence: float = 0.5, look_at: tuple[str, ...] = ()
+) -> Diagnosis:
     return Diagnosis(
-        root_cause=texts[0] if texts else "I do not know", failure_class=FailureClass.PRODUCT, confidence=confidence, diagnoser=by,
-        hypotheses=tuple(Hypothesis(text=text, signs=(SIGN,)) for text in texts), look_at=look_at,
-    )  # fmt: skip
+        root_cause=texts[0] if texts else "I do not know",
+        failure_class=FailureClass.PRODUCT,
+        confidence=confidence,
+        diagnoser=by,
+        hypotheses=tuple(Hypothesis(text=text, signs=(SIGN,)) for text in texts),
+        look_at=look_at,
+    )
 
 
 OFFLINE = believes("a missing import", look_at=("shop.py:3",))
@@ -32,7 +38,9 @@ OFFLINE = believes("a missing import", look_at=("shop.py:3",))
         (believes("something older", by="offline"), "a missing import"),
     ],
 )
-def test_a_model_that_knows_something_has_the_first_word(model: Diagnosis | None, cause: str) -> None:
+def test_a_model_that_knows_something_has_the_first_word(
+    model: Diagnosis | None, cause: str
+) -> None:
     found = merged(OFFLINE, model)
     assert (found.root_cause, found.look_at) == (cause, ("shop.py:3",))
 
@@ -59,9 +67,14 @@ def test_a_report_is_read_by_people() -> None:
 
 def advised(**known: Any) -> tuple[str, ...]:
     usual: dict[str, Any] = {
-        "blame": Blame.UNKNOWN, "failure_class": FailureClass.UNKNOWN, "owner": None, "look_at": (), "waiting": 0, "branch": "feature/x",
+        "blame": Blame.UNKNOWN,
+        "failure_class": FailureClass.UNKNOWN,
+        "owner": None,
+        "look_at": (),
+        "waiting": 0,
+        "branch": "feature/x",
         "reproduced": True,
-    }  # fmt: skip
+    }
     return next_steps(**{**usual, **known})
 
 
@@ -70,11 +83,26 @@ def advised(**known: Any) -> tuple[str, ...]:
     [
         (
             {"blame": Blame.BASE, "waiting": 2},
-            "Mend the branch that feature/x starts from: it fails in the same way; 2 other runs wait for it.",
+            (
+                "Mend the branch that feature/x starts from: it fails in the same way; 2 other runs"
+                " wait for it."
+            ),
         ),
-        ({"blame": Blame.BASE}, "Mend the branch that feature/x starts from: it fails in the same way."),
-        ({"blame": Blame.FLAKE}, "Run the job again, and ask why it is now red, now green: time, order, network or shared state."),
-        ({"blame": Blame.CHANGE, "owner": Owner(name="@ann", source="codeowners")}, "Ask @ann: the change on feature/x broke it."),
+        (
+            {"blame": Blame.BASE},
+            "Mend the branch that feature/x starts from: it fails in the same way.",
+        ),
+        (
+            {"blame": Blame.FLAKE},
+            (
+                "Run the job again, and ask why it is now red, now green: time, order, network or"
+                " shared state."
+            ),
+        ),
+        (
+            {"blame": Blame.CHANGE, "owner": Owner(name="@ann", source="codeowners")},
+            "Ask @ann: the change on feature/x broke it.",
+        ),
         ({"blame": Blame.CHANGE}, "Ask whoever knows this part: the change on feature/x broke it."),
         ({}, "Ask whoever knows this part to read the cited lines: what broke it is not known."),
     ],
@@ -85,9 +113,17 @@ def test_the_first_step_follows_from_the_blame(known: dict[str, Any], first: str
 
 def test_machines_and_surroundings_are_not_blamed_on_people() -> None:
     assert advised(failure_class=FailureClass.INFRA)[0].startswith("Look whether the service named")
-    assert advised(failure_class=FailureClass.ENV)[0].startswith("Give the job what the cited lines miss")
+    assert advised(failure_class=FailureClass.ENV)[0].startswith(
+        "Give the job what the cited lines miss"
+    )
 
 
 def test_where_to_begin_and_whether_it_can_be_seen_are_said() -> None:
-    assert advised(look_at=("a.py:3", "b.py:1"))[1:3] == ("Begin at a.py:3.", "See it fail with the command below.")
-    assert advised(reproduced=False)[1] == "Try the command below; here the failure was not seen again."
+    assert advised(look_at=("a.py:3", "b.py:1"))[1:3] == (
+        "Begin at a.py:3.",
+        "See it fail with the command below.",
+    )
+    assert (
+        advised(reproduced=False)[1]
+        == "Try the command below; here the failure was not seen again."
+    )

@@ -1,4 +1,6 @@
-"""A world that answers effects without a database, a clock or a sandbox: the core is driven exactly as the service drives it."""
+"""A world that answers effects without a database, a clock or a sandbox: the core is driven exactly
+as the service drives it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,15 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.proof import faults, is_flake, proof_runs
 from cihealing.domain.react import react
 from cihealing.domain.run import Run
-from cihealing.domain.values import SERVICE, Actor, Colour, ExecutionRef, FailureClass, Observation, Purpose
+from cihealing.domain.values import (
+    SERVICE,
+    Actor,
+    Colour,
+    ExecutionRef,
+    FailureClass,
+    Observation,
+    Purpose,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 COMMIT, BASE, HEAD = "c" * 40, "b" * 40, "d" * 40
@@ -34,22 +44,45 @@ TEST = "tests/test_a.py::test_x"
 
 def queued(**fields: object) -> e.RunQueued:
     facts: dict[str, object] = {
-        "provider": "generic", "repository": "acme/shop", "branch": "main", "commit": COMMIT, "job": "test", "execution": EXECUTION,
-        "finished_at": NOW, "error_hash": HASH, "strong": True, "error_type": "AssertionError", "summary": "assert 1 == 2",
-        "failed_tests": (TEST,), "failure": "f" * 64, "policy": "e" * 64,
-    }  # fmt: skip
+        "provider": "generic",
+        "repository": "acme/shop",
+        "branch": "main",
+        "commit": COMMIT,
+        "job": "test",
+        "execution": EXECUTION,
+        "finished_at": NOW,
+        "error_hash": HASH,
+        "strong": True,
+        "error_type": "AssertionError",
+        "summary": "assert 1 == 2",
+        "failed_tests": (TEST,),
+        "failure": "f" * 64,
+        "policy": "e" * 64,
+    }
     return e.RunQueued(**{**facts, **fields})  # type: ignore[arg-type]
 
 
-def observation(colour: Colour, *, commit: str = COMMIT, tests: bool = True, **fields: object) -> Observation:
+def observation(
+    colour: Colour, *, commit: str = COMMIT, tests: bool = True, **fields: object
+) -> Observation:
     red = colour is Colour.RED
     facts: dict[str, object] = {
-        "colour": colour, "exit_code": {Colour.RED: 1, Colour.GREEN: 0}.get(colour), "command": "pytest", "commit": commit,
+        "colour": colour,
+        "exit_code": {Colour.RED: 1, Colour.GREEN: 0}.get(colour),
+        "command": "pytest",
+        "commit": commit,
         "tree": "t" * 40,
-        "environment": "box", "seconds": 1.0, "error_hash": HASH if red else "", "error_type": "AssertionError" if red else "",
-        "counts_tests": tests, "failed_tests": (TEST,) if red and tests else (), "passed_tests": ("tests/test_a.py::test_y",)
-        if red or not tests else (TEST, "tests/test_a.py::test_y"), "collected": 2 if tests else 0,
-    }  # fmt: skip
+        "environment": "box",
+        "seconds": 1.0,
+        "error_hash": HASH if red else "",
+        "error_type": "AssertionError" if red else "",
+        "counts_tests": tests,
+        "failed_tests": (TEST,) if red and tests else (),
+        "passed_tests": ("tests/test_a.py::test_y",)
+        if red or not tests
+        else (TEST, "tests/test_a.py::test_y"),
+        "collected": 2 if tests else 0,
+    }
     return Observation(**{**facts, **fields})  # type: ignore[arg-type]
 
 
@@ -64,7 +97,11 @@ def seen(purpose: Purpose, colour: Colour, **fields: object) -> Observation:
 def always(purpose: Purpose, number: int) -> Observation:
     """A deterministic failure that the patch heals."""
     patched = purpose in (Purpose.SCREEN, Purpose.GREEN, Purpose.BASE)
-    return seen(purpose, Colour.GREEN if patched else Colour.RED, commit=BASE if purpose is Purpose.BASE else COMMIT)
+    return seen(
+        purpose,
+        Colour.GREEN if patched else Colour.RED,
+        commit=BASE if purpose is Purpose.BASE else COMMIT,
+    )
 
 
 def flaky(odds: float, seed: int) -> Callable[[Purpose, int], Observation]:
@@ -76,8 +113,14 @@ def flaky(odds: float, seed: int) -> Callable[[Purpose, int], Observation]:
         failing = (TEST,) if red else ()
         if purpose is Purpose.CANARY:
             passing = () if red else (TEST,)
-            return seen(purpose, Colour.RED, failed_tests=("canary", *failing), passed_tests=passing)
-        return seen(purpose, Colour.RED if red else Colour.GREEN, commit=BASE if purpose is Purpose.BASE else COMMIT)
+            return seen(
+                purpose, Colour.RED, failed_tests=("canary", *failing), passed_tests=passing
+            )
+        return seen(
+            purpose,
+            Colour.RED if red else Colour.GREEN,
+            commit=BASE if purpose is Purpose.BASE else COMMIT,
+        )
 
     return run
 
@@ -114,7 +157,10 @@ class World:
     def handle(self, command: c.RunCommand) -> Run:
         before = self.run
         events = decide(before, command, policy=self.policy, now=self.now)
-        new = [e.Envelope(event=event, at=self.now, actor=SERVICE, source="test", run_id=RUN) for event in events]
+        new = [
+            e.Envelope(event=event, at=self.now, actor=SERVICE, source="test", run_id=RUN)
+            for event in events
+        ]
         after = before
         for envelope in new:
             after = evolve(after, envelope)
@@ -139,14 +185,27 @@ class World:
     def answer(self, effect: f.Effect) -> c.RunCommand | None:
         match effect:
             case f.Classify():
-                return c.RecordClass(failure_class=self.failure_class, confidence=0.9, signs=(), steps=playbooks.steps(self.failure_class))
+                return c.RecordClass(
+                    failure_class=self.failure_class,
+                    confidence=0.9,
+                    signs=(),
+                    steps=playbooks.steps(self.failure_class),
+                )
             case f.FindProject():
                 return c.RecordProject(command="pytest", source="policy")
             case f.RunCommand(purpose=purpose, attempt=attempt, patch=patch):
-                return c.RecordObservation(purpose=purpose, seen=self.observe(purpose), attempt=attempt, patch=patch)
+                return c.RecordObservation(
+                    purpose=purpose, seen=self.observe(purpose), attempt=attempt, patch=patch
+                )
             case f.FindBlame():
                 base = self.observe(Purpose.BASE)
-                return c.RecordBlame(seen=base, reason="the base was run", target="main", head=self.head, leader=self.leader)
+                return c.RecordBlame(
+                    seen=base,
+                    reason="the base was run",
+                    target="main",
+                    head=self.head,
+                    leader=self.leader,
+                )
             case f.AskRerun(number=number):
                 return c.RecordRerun(number=number, handle=f"h{number}")
             case f.CollectRerun():
@@ -178,4 +237,6 @@ class World:
         assert run.proving is not None
         others = compared(run)
         found = faults(run, proof_runs(run.proving), others=others, policy=self.policy)
-        return c.RecordProof(number=number, proof="9" * 64, faults=tuple(found), flake=is_flake(run))
+        return c.RecordProof(
+            number=number, proof="9" * 64, faults=tuple(found), flake=is_flake(run)
+        )

@@ -1,7 +1,8 @@
 """The corpus as values. One attempt is one entry of a file in `attempts/`.
 
-`command`: a Python script that runs inside the sandbox, over a tree of its own. `repository`: a commit, a command that runs over its
-tree in the sandbox, and what the service does with the tree afterwards.
+`command`: a Python script that runs inside the sandbox, over a tree of its own. `repository`: a
+commit, a command that runs over its tree in the sandbox, and what the service does with the tree
+afterwards.
 """
 
 from __future__ import annotations
@@ -13,15 +14,33 @@ from typing import Any
 import yaml
 
 ATTEMPTS = Path(__file__).parent / "attempts"
-SIGNS = frozenset({
-    "said", "secret", "outside", "process", "contact", "survivor", "ipc", "terminal", "keyring", "device", "set-uid", "hang", "crash",
-})  # fmt: skip
-"""How an attempt that got through is known. `said`: its own word; all others are seen from outside."""
+SIGNS = frozenset(
+    {
+        "said",
+        "secret",
+        "outside",
+        "process",
+        "contact",
+        "survivor",
+        "ipc",
+        "terminal",
+        "keyring",
+        "device",
+        "set-uid",
+        "hang",
+        "crash",
+    }
+)
+"""How an attempt that got through is known. `said`: its own word; all others are seen from
+outside.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """`hole`: what is taken away so that the attempt gets through. `only`: root, where the kernel itself refuses an ordinary user."""
+    """`hole`: what is taken away so that the attempt gets through. `only`: root, where the kernel
+    itself refuses an ordinary user.
+    """
 
     id: str
     technique: str
@@ -53,16 +72,24 @@ class Attempt:
     given: dict[str, str] = field(default_factory=dict)
     """What the act is given."""
     naive: str = ""
-    """A shell command that does the same as a host would that thinks no evil: the hole of a repository."""
+    """A shell command that does the same as a host would that thinks no evil: the hole of a
+    repository.
+    """
 
     def __post_init__(self) -> None:
         assert self.sign in SIGNS, f"{self.id}: no sign {self.sign!r}"
         assert self.kind in ("command", "repository"), self.id
-        assert self.hole if self.kind == "command" else self.naive and self.then, f"{self.id} names no hole"
+        assert self.hole if self.kind == "command" else self.naive and self.then, (
+            f"{self.id} names no hole"
+        )
 
 
 def read() -> tuple[Attempt, ...]:
-    return tuple(attempt(entry, area=path.stem) for path in sorted(ATTEMPTS.glob("*.yml")) for entry in yaml.safe_load(path.read_text()))
+    return tuple(
+        attempt(entry, area=path.stem)
+        for path in sorted(ATTEMPTS.glob("*.yml"))
+        for entry in yaml.safe_load(path.read_text())
+    )
 
 
 def attempt(entry: dict[str, Any], *, area: str) -> Attempt:

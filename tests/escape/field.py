@@ -1,6 +1,8 @@
-"""Stand-alone: `python field.py [UID]` carries out attempts, one a line of standard input, as that user; without one as who it is.
+"""Stand-alone: `python field.py [UID]` carries out attempts, one a line of standard input, as that
+user; without one as who it is.
 
-Everything is loaded before the user is given up, so that it runs from an installation that user cannot read. One line in,
+Everything is loaded before the user is given up, so that it runs from an installation that user
+cannot read. One line in,
 `{"id": …, "hole": bool}`; one line out, a `Report` as JSON.
 """
 
@@ -72,7 +74,10 @@ class Field:
         (tree / "outside.json").write_text(self.outside.known())
         for attempt in attempts:
             (tree / f"{attempt.id}.py").write_text(f"from inside import *\n\n{attempt.run}")
-            exec(attempt.before, {"tree": tree, "outside": self.outside.folder, "directory": self.outside.directory})
+            exec(
+                attempt.before,
+                {"tree": tree, "outside": self.outside.folder, "directory": self.outside.directory},
+            )
         return tree
 
     def command(self, attempt: Attempt, *, holes: Sequence[str]) -> Report:
@@ -83,7 +88,13 @@ class Field:
         with self.seen(self.prepared(attempt), results) as (tree, signs):
             try:
                 for _ in range(2 if attempt.twice else 1):
-                    ran = run(self, attempt, holes, tree=tree, results=results if attempt.results else None)
+                    ran = run(
+                        self,
+                        attempt,
+                        holes,
+                        tree=tree,
+                        results=results if attempt.results else None,
+                    )
                     said, exceeded = said + ran.output, ran.exceeded
             except PermanentError as error:
                 said += f">>> began\n>>> refused by the service: {error}"
@@ -95,16 +106,24 @@ class Field:
         return report(said, sorted(set(signs)), exceeded)
 
     def together(self, holes: tuple[str, ...]) -> dict[str, Report]:
-        """All attempts that can share a sandbox with these holes, by id: those about which one run of all of them tells enough."""
+        """All attempts that can share a sandbox with these holes, by id: those about which one run
+        of all of them tells enough.
+        """
         if holes not in self.rounds:
-            attempts = [one for one in self.corpus if shares(one) and (not holes or (one.hole == holes and one.sign in OWN_SIGNS))]
+            attempts = [
+                one
+                for one in self.corpus
+                if shares(one) and (not holes or (one.hole == holes and one.sign in OWN_SIGNS))
+            ]
             self.rounds[holes] = self._together(attempts, holes) if len(attempts) > 1 else {}
         return self.rounds[holes]
 
     def _together(self, attempts: Sequence[Attempt], holes: tuple[str, ...]) -> dict[str, Report]:
         with self.seen(self.prepared(*attempts), self.place / "results") as (tree, signs):
             command = " ".join([PYTHON, PROGRAMS[1].name, *(one.id for one in attempts)])
-            ran = room(Limits(), holes, self).run(command, tree=tree, workdir=".", environment={}, timeout=30)
+            ran = room(Limits(), holes, self).run(
+                command, tree=tree, workdir=".", environment={}, timeout=30
+            )
             signs += self.outside.signs(tree, "")
         if signs and not holes:
             return {}
@@ -118,17 +137,28 @@ class Field:
             yield tree, []
         finally:
             for used in (tree.parent, results):
-                subprocess.run(["/bin/sh", "-c", 'chmod -R u+rwX "$0"; rm -rf "$0"', str(used)], check=False, capture_output=True)
+                subprocess.run(
+                    ["/bin/sh", "-c", 'chmod -R u+rwX "$0"; rm -rf "$0"', str(used)],
+                    check=False,
+                    capture_output=True,
+                )
 
 
 def shares(attempt: Attempt) -> bool:
     """Whether it wants nothing of its sandbox that others would not."""
     plain = Attempt(id="", technique="", reaches="", source="", sign="said", hole=("everything",))
-    wants = ("before", "workdir", "environment", "limits", "results", "terminal", "twice", "slow", "kind")
+    wants = (
+        "before",
+        "workdir",
+        "environment",
+        "limits",
+        "results",
+        "terminal",
+        "twice",
+        "slow",
+        "kind",
+    )
     return all(getattr(attempt, name) == getattr(plain, name) for name in wants)
-
-
-# ---------------------------------------------------------------- holes
 
 
 class Holed(Bubblewrap):
@@ -145,35 +175,71 @@ class Holed(Bubblewrap):
         words = super().options(*args, **keywords)
         own = ("/usr", "/proc", "/dev")
         if "readonly" in self.holes:
-            words = ["--bind" if w == "--ro-bind" and not words[n + 1].startswith(own) else w for n, w in enumerate(words)]
+            words = [
+                "--bind" if w == "--ro-bind" and not words[n + 1].startswith(own) else w
+                for n, w in enumerate(words)
+            ]
         if "readonly" in self.holes or {"files", "device-nodes"} & self.holes:
-            words = [w for n, w in enumerate(words) if not (w == "--remount-ro" or words[n - 1] == "--remount-ro")]
+            words = [
+                w
+                for n, w in enumerate(words)
+                if not (w == "--remount-ro" or words[n - 1] == "--remount-ro")
+            ]
         if "files" in self.holes:
             words[(at := words.index("--chdir")) : at] = ["--dev-bind", self.place, self.place]
         if "device-nodes" in self.holes:
-            words[(at := words.index("--chdir")) : at] = ["--dev-bind", "/dev", "/dev", "--tmpfs", "/dev/shm"]
+            words[(at := words.index("--chdir")) : at] = [
+                "--dev-bind",
+                "/dev",
+                "/dev",
+                "--tmpfs",
+                "/dev/shm",
+            ]
         if "capabilities" in self.holes:
             words[(at := words.index("--cap-drop")) : at + 2] = ["--cap-add", "ALL"]
         return words
 
 
-def run(field: Field, attempt: Attempt, holes: Sequence[str], *, tree: Path, results: Path | None) -> Ran:
+def run(
+    field: Field, attempt: Attempt, holes: Sequence[str], *, tree: Path, results: Path | None
+) -> Ran:
     """The attempt where these are taken away; with none, in the sandbox as it is."""
-    given = {name: value.format(tree=tree, outside=field.outside.folder) for name, value in attempt.environment.items()}
+    given = {
+        name: value.format(tree=tree, outside=field.outside.folder)
+        for name, value in attempt.environment.items()
+    }
     program = f"{attempt.id}.py" if attempt.workdir == "." else f"/build/{attempt.id}.py"
     sandbox = room(Limits(**attempt.limits), holes, field)
-    anywhere = mock.patch.object(process, "require_workdir") if "workdir" in holes else contextlib.nullcontext()
+    anywhere = (
+        mock.patch.object(process, "require_workdir")
+        if "workdir" in holes
+        else contextlib.nullcontext()
+    )
     # What outlives its namespace would still end with its user's lease.
-    lasting = mock.patch.object(users, "end_all_of") if "processes" in holes else contextlib.nullcontext()
+    lasting = (
+        mock.patch.object(users, "end_all_of") if "processes" in holes else contextlib.nullcontext()
+    )
     with leaky(holes, given), anywhere, lasting:
-        return sandbox.run(f"{PYTHON} {program}", tree=tree, workdir=attempt.workdir, environment=given, timeout=TIMEOUT, results=results)
+        return sandbox.run(
+            f"{PYTHON} {program}",
+            tree=tree,
+            workdir=attempt.workdir,
+            environment=given,
+            timeout=TIMEOUT,
+            results=results,
+        )
 
 
 def room(limits: Limits, holes: Sequence[str], field: Field) -> Room:
     if "everything" in holes:
         return Plain(trusted=True, toolchain=(), limits=limits)
     walls = without(Walls(), [name for name in holes if name in WALLS and name != "files"])
-    made = Holed(toolchain=(field.outside.tools,), program=str(field.outside.program), walls=walls, limits=limits)
+    made = Holed(
+        toolchain=(field.outside.tools,),
+        program=str(field.outside.program),
+        walls=walls,
+        limits=limits,
+    )
     made.holes, made.place = frozenset(holes), str(field.place)
     return made
 
@@ -215,11 +281,11 @@ def launcher(holes: Sequence[str]) -> Iterator[None]:
             yield
 
 
-LAUNCHER_HOLES = {"environment": ('{"PATH": "/usr/bin:/bin", MARK', "{**os.environ, MARK"), "program": ("sealed(argv[0])", "argv[0]")}
+LAUNCHER_HOLES = {
+    "environment": ('{"PATH": "/usr/bin:/bin", MARK', "{**os.environ, MARK"),
+    "program": ("sealed(argv[0])", "argv[0]"),
+}
 LAUNCH = bubblewrap.LAUNCH.read_text()
-
-
-# ---------------------------------------------------------------- one attempt
 
 
 def carry_out(field: Field, attempt: Attempt, *, hole: bool) -> Report:
@@ -230,7 +296,12 @@ def carry_out(field: Field, attempt: Attempt, *, hole: bool) -> Report:
         if attempt.terminal:
             return on_a_terminal(lambda: field.command(attempt, holes=holes))
         told = field.together(holes).get(attempt.id) if shares(attempt) else None
-        enough = told is not None and told.began and not told.trouble and (attempt.sign in told.signs if hole else not told.signs)
+        enough = (
+            told is not None
+            and told.began
+            and not told.trouble
+            and (attempt.sign in told.signs if hole else not told.signs)
+        )
         return told if told is not None and enough else field.command(attempt, holes=holes)
     except Exception:
         return Report(began=False, trouble=traceback.format_exc()[-1500:])
@@ -260,12 +331,14 @@ def on_a_terminal(what: Any) -> Report:
     return told
 
 
-# ---------------------------------------------------------------- as whom
-
-
 def load() -> None:
     """What is imported late by what is used here: afterwards it may not be readable."""
-    for name in {*encodings.aliases.aliases.values(), "idna", "raw_unicode_escape", "unicode_escape"}:
+    for name in {
+        *encodings.aliases.aliases.values(),
+        "idna",
+        "raw_unicode_escape",
+        "unicode_escape",
+    }:
         with contextlib.suppress(LookupError):
             codecs.lookup(name)
     Bubblewrap(toolchain=()).available()
@@ -273,7 +346,9 @@ def load() -> None:
 
 
 def give_up(uid: int) -> Path:
-    """Become this user for good. What cannot be read any more is used through a copy, in the directory returned."""
+    """Become this user for good. What cannot be read any more is used through a copy, in the
+    directory returned.
+    """
     place = Path(tempfile.mkdtemp(prefix="escape-copy-"))
     place.chmod(0o755)
     process.REAPER, bubblewrap.LAUNCH = kept(process.REAPER, place), kept(bubblewrap.LAUNCH, place)

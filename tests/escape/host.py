@@ -1,6 +1,8 @@
-"""Attempts by repository: a hostile commit, a command that goes wild in the sandbox, and what the service does with the tree then.
+"""Attempts by repository: a hostile commit, a command that goes wild in the sandbox, and what the
+service does with the tree then.
 
-The hole of each is a shell command that does the same in the tree as a host would that thinks no evil.
+The hole of each is a shell command that does the same in the tree as a host would that thinks no
+evil.
 """
 
 from __future__ import annotations
@@ -61,17 +63,36 @@ class Hostile(Origin):
 
     def blob(self, content: str) -> str:
         done = subprocess.run(
-            ["git", "-C", str(self.root), "hash-object", "-w", "--stdin"], input=content, capture_output=True, text=True, check=True
+            ["git", "-C", str(self.root), "hash-object", "-w", "--stdin"],
+            input=content,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout.strip()
 
     def tree(self, *entries: tuple[str, str, str]) -> str:
         """A tree object of (mode, name, object id), whatever the names."""
-        content = b"".join(f"{mode} {name}".encode() + b"\0" + bytes.fromhex(object_id) for mode, name, object_id in entries)
+        content = b"".join(
+            f"{mode} {name}".encode() + b"\0" + bytes.fromhex(object_id)
+            for mode, name, object_id in entries
+        )
         done = subprocess.run(
-            ["git", "-C", str(self.root), "hash-object", "-w", "-t", "tree", "--literally", "--stdin"],
-            input=content, capture_output=True, check=True,
-        )  # fmt: skip
+            [
+                "git",
+                "-C",
+                str(self.root),
+                "hash-object",
+                "-w",
+                "-t",
+                "tree",
+                "--literally",
+                "--stdin",
+            ],
+            input=content,
+            capture_output=True,
+            check=True,
+        )
         return done.stdout.decode().strip()
 
     def head_is(self, tree: str) -> str:
@@ -106,34 +127,60 @@ class Visit:
 
     @property
     def given(self) -> dict[str, str]:
-        names = {"outside": self.field.outside.folder, "python": PYTHON, "attempt": script(self.attempt)}
+        names = {
+            "outside": self.field.outside.folder,
+            "python": PYTHON,
+            "attempt": script(self.attempt),
+        }
         return {name: value.format(**names) for name, value in self.attempt.given.items()}
 
     @property
     def project(self) -> Project:
-        fields = {name: value for name, value in self.given.items() if name in ("junit", "setup", "path")}
-        return Project(command=self.given.get("command", f"{PYTHON} {script(self.attempt)}"), timeout=30, **fields)
+        fields = {
+            name: value for name, value in self.given.items() if name in ("junit", "setup", "path")
+        }
+        return Project(
+            command=self.given.get("command", f"{PYTHON} {script(self.attempt)}"),
+            timeout=30,
+            **fields,
+        )
 
     def ran(self, tree: Tree, *, results: Path | None = None) -> str:
         """The attempt's own part, in the sandbox, over the tree."""
         if not self.attempt.run:
             return ">>> began\n"
         command = f"{PYTHON} {script(self.attempt)}"
-        return self.sandbox.run(command, tree=tree.root, workdir=".", environment={}, timeout=15, results=results).output
+        return self.sandbox.run(
+            command, tree=tree.root, workdir=".", environment={}, timeout=15, results=results
+        ).output
 
     def naively(self, place: Path) -> str:
         """The hole: no service, but a host's own tools."""
         environment = {
-            "PATH": "/usr/bin:/bin", "HOME": str(self.scratch), "ORIGIN": str(self.origin.root), "COMMIT": self.commit, "PYTHON": PYTHON,
-            "OUTSIDE": str(self.field.outside.folder), "RESULTS": str(self.scratch / "results"), "SCRATCH": str(self.scratch),
-            "MIRROR": str(self.trees.mirror_path(REPOSITORY)), **{f"GIVEN_{name.upper()}": value for name, value in self.given.items()},
-        }  # fmt: skip
-        (self.scratch / ".gitconfig").write_text("[safe]\n\tdirectory = *\n[user]\n\tname = x\n\temail = x@localhost\n")
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(self.scratch),
+            "ORIGIN": str(self.origin.root),
+            "COMMIT": self.commit,
+            "PYTHON": PYTHON,
+            "OUTSIDE": str(self.field.outside.folder),
+            "RESULTS": str(self.scratch / "results"),
+            "SCRATCH": str(self.scratch),
+            "MIRROR": str(self.trees.mirror_path(REPOSITORY)),
+            **{f"GIVEN_{name.upper()}": value for name, value in self.given.items()},
+        }
+        (self.scratch / ".gitconfig").write_text(
+            "[safe]\n\tdirectory = *\n[user]\n\tname = x\n\temail = x@localhost\n"
+        )
         with tempfile.TemporaryFile() as output:
             child = subprocess.Popen(
-                ["/bin/sh", "-c", self.attempt.naive], cwd=place, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                ["/bin/sh", "-c", self.attempt.naive],
+                cwd=place,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
-            )  # fmt: skip
+            )
             try:
                 if child.wait(NAIVE_PATIENCE.get(self.attempt.sign, 10.0)) == FAULTY:
                     raise ValueError("a program of the host failed over it")
@@ -155,21 +202,23 @@ def act(function: Callable[[Visit, bool], str]) -> Act:
     return function
 
 
-# ---------------------------------------------------------------- what the service does
-
-
 @act
 def make(visit: Visit, naive: bool) -> str:
     """A tree of the commit, and what lies in it. `never`: what no path may look like."""
     if naive:
         return ">>> began\n" + visit.naively(visit.scratch) + seen(visit.scratch, visit)
-    with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy, patch=visit.given.get("patch", "")) as tree:
+    with visit.trees.at(
+        REPOSITORY, visit.commit, policy=visit.policy, patch=visit.given.get("patch", "")
+    ) as tree:
         return ">>> began\n" + seen(tree.root, visit)
 
 
 def seen(root: Path, visit: Visit) -> str:
     """Every path below, and a word where one of them is what it must never be."""
-    paths = [repr(os.fsencode(p.relative_to(root)))[2:-1] + (" ->" if p.is_symlink() else "") for p in sorted(root.rglob("*"))]
+    paths = [
+        repr(os.fsencode(p.relative_to(root)))[2:-1] + (" ->" if p.is_symlink() else "")
+        for p in sorted(root.rglob("*"))
+    ]
     own = [p for p in paths if not re.match(r"\.git(/|$)", p)]
     bad = [p for p in own if re.search(visit.given.get("never") or r"\Z.", p)]
     return "\n".join([*own[:100], *(f">>> escaped {p}" for p in bad)])
@@ -179,7 +228,9 @@ def seen(root: Path, visit: Visit) -> str:
 def merge(visit: Visit, naive: bool) -> str:
     if naive:
         return ">>> began\n" + visit.naively(visit.scratch)
-    with visit.trees.at_merge(REPOSITORY, visit.commit, visit.given["base"], policy=visit.policy) as tree:
+    with visit.trees.at_merge(
+        REPOSITORY, visit.commit, visit.given["base"], policy=visit.policy
+    ) as tree:
         return ">>> began\n" + seen(tree.root, visit)
 
 
@@ -205,16 +256,25 @@ def observe(visit: Visit, naive: bool) -> str:
             return visit.ran(tree, results=results) + visit.naively(tree.root)
     runner = ProjectRunner(visit.trees, settings={}, sandbox_for=lambda _trusted: visit.sandbox)
     canary = bool(visit.given.get("canary"))
-    seen, log = runner.observe(REPOSITORY, visit.commit, project=visit.project, policy=visit.policy, canary=canary)
+    seen, log = runner.observe(
+        REPOSITORY, visit.commit, project=visit.project, policy=visit.policy, canary=canary
+    )
     stored = msgspec.json.encode(seen).decode() + log.encode().decode()
     bad = re.search(visit.given.get("never") or r"\Z.", stored)
     set_up = "setup" in visit.given and "the setup" not in stored
-    return (">>> began\n" if set_up or not visit.attempt.run else "") + stored + log + (f"\n>>> escaped {bad[0]}" if bad else "")
+    return (
+        (">>> began\n" if set_up or not visit.attempt.run else "")
+        + stored
+        + log
+        + (f"\n>>> escaped {bad[0]}" if bad else "")
+    )
 
 
 @act
 def look(visit: Visit, naive: bool) -> str:
-    """A file of the tree is read by the service's one reader, after the command, while somebody exchanges it (`race`)."""
+    """A file of the tree is read by the service's one reader, after the command, while somebody
+    exchanges it (`race`).
+    """
     with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy) as tree:
         said = visit.ran(tree)
         if naive and "race" not in visit.given:
@@ -243,7 +303,9 @@ def careless(root: Path) -> Callable[[str], bytes | None]:
 
 @contextlib.contextmanager
 def exchanging(root: Path, what: str, elsewhere: Path) -> Iterator[None]:
-    """`what` and a link to a place outside change places all the while, as a process that lived on could do it."""
+    """`what` and a link to a place outside change places all the while, as a process that lived on
+    could do it.
+    """
     if not what:
         yield
         return
@@ -267,18 +329,34 @@ def exchanging(root: Path, what: str, elsewhere: Path) -> Iterator[None]:
 
 @act
 def fix(visit: Visit, naive: bool) -> str:
-    """A fixer runs the repository's own tool, which is the attempt; the patch that comes of it is the answer."""
+    """A fixer runs the repository's own tool, which is the attempt; the patch that comes of it is
+    the answer.
+    """
     with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy) as tree:
         if naive:
             return visit.ran(tree) + visit.naively(tree.root)
         text = "app.py:1:1: F401 [*] `os` imported but unused"
-        failure = Failure(error_hash="v2:0", strong=True, error_type="F401", summary=text, excerpt=(Line(line=1, text=text),))
+        failure = Failure(
+            error_hash="v2:0",
+            strong=True,
+            error_type="F401",
+            summary=text,
+            excerpt=(Line(line=1, text=text),),
+        )
         context = FixContext(
-            failure=failure, repository=REPOSITORY, commit=visit.commit, project=visit.project, sandbox=Recording(visit),
+            failure=failure,
+            repository=REPOSITORY,
+            commit=visit.commit,
+            project=visit.project,
+            sandbox=Recording(visit),
             tree=tree,
-        )  # fmt: skip
+        )
         told = ruff.fix(context)
-        return f"{Recording.said}\n{told}\n" + "\n".join(visit.trees.changed(tree)) + visit.trees.diff(tree)
+        return (
+            f"{Recording.said}\n{told}\n"
+            + "\n".join(visit.trees.changed(tree))
+            + visit.trees.diff(tree)
+        )
 
 
 class Recording:
@@ -303,7 +381,14 @@ def project(visit: Visit, naive: bool) -> str:
     if naive:
         return ">>> began\n" + visit.naively(visit.origin.root)
     runner = ProjectRunner(visit.trees, settings={}, sandbox_for=lambda _trusted: visit.sandbox)
-    found = runner.project(REPOSITORY, visit.commit, base="main", job="test", command_hint=visit.given.get("hint", ""), policy=visit.policy)
+    found = runner.project(
+        REPOSITORY,
+        visit.commit,
+        base="main",
+        job="test",
+        command_hint=visit.given.get("hint", ""),
+        policy=visit.policy,
+    )
     said = found.model_dump_json() if found else ""
     bad = re.search(visit.given["never"], said)
     return f">>> began\n{said}" + (f"\n>>> escaped {bad[0]}" if bad else "")
@@ -314,7 +399,9 @@ def file(visit: Visit, naive: bool) -> str:
     """A file of the mirror."""
     if naive:
         return ">>> began\n" + visit.naively(visit.scratch)
-    return ">>> began\n" + str(visit.trees.read_file(REPOSITORY, visit.commit, visit.given["path"], policy=visit.policy))
+    return ">>> began\n" + str(
+        visit.trees.read_file(REPOSITORY, visit.commit, visit.given["path"], policy=visit.policy)
+    )
 
 
 @act
@@ -323,7 +410,10 @@ def ask(visit: Visit, naive: bool) -> str:
     if naive:
         return ">>> began\n" + visit.naively(visit.scratch)
     said = f">>> began\n{visit.trees.head(REPOSITORY, visit.given['branch'], policy=visit.policy)}"
-    with contextlib.suppress(PermanentError), visit.trees.at(REPOSITORY, visit.given["branch"], policy=visit.policy):
+    with (
+        contextlib.suppress(PermanentError),
+        visit.trees.at(REPOSITORY, visit.given["branch"], policy=visit.policy),
+    ):
         said += "\na tree"
     return said
 
@@ -336,8 +426,12 @@ def notes(visit: Visit, naive: bool) -> str:
             return ">>> began\n" + visit.naively(tree.root)
         text = "app.py:1: error"
         failure = Failure(
-            error_hash="v2:0", strong=True, error_type="E", summary=text, failed_tests=("linked/secret", "linked.py::test"),
-        )  # fmt: skip
+            error_hash="v2:0",
+            strong=True,
+            error_type="E",
+            summary=text,
+            failed_tests=("linked/secret", "linked.py::test"),
+        )
         return f">>> began\n{gathering._notes(tree)}\n{list(gathering._snippets(failure, tree))}"
 
 
@@ -347,11 +441,10 @@ def helper(visit: Visit, naive: bool) -> str:
     with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy) as tree:
         if naive:
             return ">>> began\n" + visit.naively(tree.root)
-        ran = process.run(["/bin/true"], cwd=tree.root, environment={"PATH": "/usr/bin:/bin"}, timeout=10)
+        ran = process.run(
+            ["/bin/true"], cwd=tree.root, environment={"PATH": "/usr/bin:/bin"}, timeout=10
+        )
         return f">>> began\n{ran.output}"
-
-
-# ---------------------------------------------------------------- one attempt
 
 
 class Hangs(Exception):
@@ -373,11 +466,18 @@ def carry_out(field: Field, attempt: Attempt, *, hole: bool) -> Report:
         said, signs = f">>> began\n>>> {type(error).__name__}: {error}", {"crash"}
     finally:
         signs |= set(field.outside.signs(scratch / "none", said))
-        subprocess.run(["/bin/sh", "-c", 'chmod -R u+rwX "$0"; rm -rf "$0"', str(scratch)], check=False, capture_output=True)
+        subprocess.run(
+            ["/bin/sh", "-c", 'chmod -R u+rwX "$0"; rm -rf "$0"', str(scratch)],
+            check=False,
+            capture_output=True,
+        )
     return report(said, sorted(signs))
 
 
-HEAD = "import os, sys\nsys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))\nfrom inside import *\n\n"
+HEAD = (
+    "import os, sys\nsys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))\nfrom inside"
+    " import *\n\n"
+)
 
 
 def script(attempt: Attempt) -> str:
@@ -386,7 +486,9 @@ def script(attempt: Attempt) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Repositories:
-    """An origin that holds every attempt's command, and a mirror of it, for all that need no commit of their own."""
+    """An origin that holds every attempt's command, and a mirror of it, for all that need no commit
+    of their own.
+    """
 
     origin: Hostile
     trees: GitTrees
@@ -394,9 +496,18 @@ class Repositories:
 
 def repositories(field: Field) -> Repositories:
     if field.repositories is None:
-        scripts = {script(one): f"{HEAD}{one.run}" for one in field.corpus if one.kind == "repository"}
-        files = {"attempts/inside.py": INSIDE.read_text(), "attempts/outside.json": field.outside.known(), **scripts}
-        origin = Hostile(field.place / "origin", {**files, "app.py": "import os\n", "tests/test_app.py": "def test():\n    pass\n"})
+        scripts = {
+            script(one): f"{HEAD}{one.run}" for one in field.corpus if one.kind == "repository"
+        }
+        files = {
+            "attempts/inside.py": INSIDE.read_text(),
+            "attempts/outside.json": field.outside.known(),
+            **scripts,
+        }
+        origin = Hostile(
+            field.place / "origin",
+            {**files, "app.py": "import os\n", "tests/test_app.py": "def test():\n    pass\n"},
+        )
         origin.git("repack", "--quiet", "-a", "-d")
         field.repositories = Repositories(origin=origin, trees=GitTrees(field.place / "mirrors"))
     return field.repositories  # type: ignore[no-any-return]
@@ -411,7 +522,14 @@ def prepared(field: Field, attempt: Attempt, scratch: Path) -> Visit:
         exec(attempt.make, {"origin": origin, "outside": field.outside, "python": PYTHON})
     commit = origin.git("rev-parse", attempt.given.get("at", "main"))
     (scratch / "host").mkdir()
-    return Visit(attempt=attempt, field=field, origin=origin, commit=commit, trees=trees, scratch=scratch / "host")
+    return Visit(
+        attempt=attempt,
+        field=field,
+        origin=origin,
+        commit=commit,
+        trees=trees,
+        scratch=scratch / "host",
+    )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
-"""What every attempt imports inside the sandbox: system calls by name, the addresses outside, and how an attempt says what it reached.
+"""What every attempt imports inside the sandbox: system calls by name, the addresses outside, and
+how an attempt says what it reached.
 
-Standard library only; copied beside the attempt, which imports all of it. An OSError that an attempt does not catch is its refusal;
-any other error is a dud.
+Standard library only; copied beside the attempt, which imports all of it. An OSError that an
+attempt does not catch is its refusal; any other error is a dud.
 """
 
 # ruff: noqa: F401
@@ -29,24 +30,65 @@ from types import SimpleNamespace, TracebackType
 
 HERE = Path(__file__).parent
 it = SimpleNamespace(**json.loads((HERE / "outside.json").read_text()))
-"""Where things lie outside, as far as an attacker can know: paths, ports, process ids. No secrets."""
+"""Where things lie outside, as far as an attacker can know: paths, ports, process ids. No
+secrets.
+"""
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 
 NUMBERS = {
-    "ioctl": 16, "shmget": 29, "shmat": 30, "clone": 56, "semget": 64, "msgget": 68, "ptrace": 101, "syslog": 103, "mknod": 133,
-    "personality": 135, "modify_ldt": 154, "pivot_root": 155, "chroot": 161, "mount": 165, "mq_open": 240, "add_key": 248,
-    "keyctl": 250, "unshare": 272, "vmsplice": 278, "perf_event_open": 298, "fanotify_init": 300, "prlimit64": 302,
-    "name_to_handle_at": 303, "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311,
-    "finit_module": 313, "memfd_create": 319, "bpf": 321, "userfaultfd": 323, "io_uring_setup": 425, "io_uring_enter": 426,
-    "open_tree": 428, "move_mount": 429, "fsopen": 430, "pidfd_open": 434, "clone3": 435, "pidfd_getfd": 438,
-}  # fmt: skip
+    "ioctl": 16,
+    "shmget": 29,
+    "shmat": 30,
+    "clone": 56,
+    "semget": 64,
+    "msgget": 68,
+    "ptrace": 101,
+    "syslog": 103,
+    "mknod": 133,
+    "personality": 135,
+    "modify_ldt": 154,
+    "pivot_root": 155,
+    "chroot": 161,
+    "mount": 165,
+    "mq_open": 240,
+    "add_key": 248,
+    "keyctl": 250,
+    "unshare": 272,
+    "vmsplice": 278,
+    "perf_event_open": 298,
+    "fanotify_init": 300,
+    "prlimit64": 302,
+    "name_to_handle_at": 303,
+    "open_by_handle_at": 304,
+    "setns": 308,
+    "process_vm_readv": 310,
+    "process_vm_writev": 311,
+    "finit_module": 313,
+    "memfd_create": 319,
+    "bpf": 321,
+    "userfaultfd": 323,
+    "io_uring_setup": 425,
+    "io_uring_enter": 426,
+    "open_tree": 428,
+    "move_mount": 429,
+    "fsopen": 430,
+    "pidfd_open": 434,
+    "clone3": 435,
+    "pidfd_getfd": 438,
+}
 """x86_64."""
 
 NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
-    0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
-)  # fmt: skip
+    0x00020000,
+    0x02000000,
+    0x04000000,
+    0x08000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
 AT_FDCWD = -100
 REFUSALS = frozenset({errno.EPERM, errno.ENOSYS})
 
@@ -74,7 +116,9 @@ def call(name: str, *args: object) -> int:
 
 
 def reached(name: str, *args: object) -> None:
-    """Escaped where the call got past every filter: it succeeded, or the kernel's own code found fault with its arguments."""
+    """Escaped where the call got past every filter: it succeeded, or the kernel's own code found
+    fault with its arguments.
+    """
     try:
         call(name, *args)
     except OSError as error:
@@ -92,7 +136,9 @@ def machine_code(code: bytes, *arguments: int) -> int:
     page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     page.write(code)
     kinds = [ctypes.c_long] * len(arguments)
-    function = ctypes.CFUNCTYPE(ctypes.c_long, *kinds)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+    function = ctypes.CFUNCTYPE(ctypes.c_long, *kinds)(
+        ctypes.addressof(ctypes.c_char.from_buffer(page))
+    )
     return int(function(*arguments))
 
 

@@ -1,4 +1,6 @@
-"""What lies outside the sandbox for an attempt to reach: files, sockets, a process, keys; and how it is seen that one was reached."""
+"""What lies outside the sandbox for an attempt to reach: files, sockets, a process, keys; and how
+it is seen that one was reached.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ libc.syscall.restype = ctypes.c_long
 
 
 class Outside:
-    """Everything is made below `place`, a private directory, and on the loopback; `close` leaves nothing of it."""
+    """Everything is made below `place`, a private directory, and on the loopback; `close` leaves
+    nothing of it.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -55,8 +59,6 @@ class Outside:
         self._shared_memory()
         self.before = self.snapshot()
 
-    # ------------------------------------------------------------ what there is
-
     def _files(self) -> None:
         """Planted anew after an attempt that changed them."""
         for path in sorted(self.folder.rglob("*"), reverse=True):
@@ -74,7 +76,9 @@ class Outside:
 
     @property
     def program(self) -> Path:
-        """A copy of bubblewrap that belongs to the service's user: what happens to it happens to nobody else's."""
+        """A copy of bubblewrap that belongs to the service's user: what happens to it happens to
+        nobody else's.
+        """
         return self.programs / "bwrap"
 
     @property
@@ -82,7 +86,10 @@ class Outside:
         return self.folder / "tools"
 
     def _sockets(self) -> None:
-        self.tcp, self.udp = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.tcp, self.udp = (
+            socket.create_server(("127.0.0.1", 0)),
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+        )
         self.udp.bind(("127.0.0.1", 0))
         self.unix, self.abstract = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
         self.unix.bind(str(self.place / "socket"))
@@ -98,15 +105,28 @@ class Outside:
     def _keys(self) -> None:
         """A session keyring of this process's own, with one key."""
         libc.syscall(KEYCTL, 1, None)
-        libc.syscall(ADD_KEY, b"user", self.token.encode(), self.secret.encode(), ctypes.c_long(len(self.secret)), ctypes.c_long(SESSION))
+        libc.syscall(
+            ADD_KEY,
+            b"user",
+            self.token.encode(),
+            self.secret.encode(),
+            ctypes.c_long(len(self.secret)),
+            ctypes.c_long(SESSION),
+        )
 
     def _process(self) -> None:
         self.descriptor = os.memfd_create("secret")
         os.write(self.descriptor, self.secret.encode())
         self.process = subprocess.Popen(
-            [PYTHON, "-I", "-S", "-c", CANARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-            pass_fds=(self.descriptor, self.directory), env={"CANARY": self.secret}, cwd=self.folder,
-        )  # fmt: skip
+            [PYTHON, "-I", "-S", "-c", CANARY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            pass_fds=(self.descriptor, self.directory),
+            env={"CANARY": self.secret},
+            cwd=self.folder,
+        )
         assert self.process.stdout is not None
         self.address = int(self.process.stdout.readline())
 
@@ -120,25 +140,49 @@ class Outside:
     def _handle(self) -> str:
         """The kernel's own name for the secret file, empty where there is none."""
         handle = ctypes.create_string_buffer(struct.pack("II", 128, 0), 136)
-        if libc.syscall(NAME_TO_HANDLE, -100, str(self.folder / "secret").encode(), handle, ctypes.create_string_buffer(8), 0):
+        if libc.syscall(
+            NAME_TO_HANDLE,
+            -100,
+            str(self.folder / "secret").encode(),
+            handle,
+            ctypes.create_string_buffer(8),
+            0,
+        ):
             return ""
         return handle.raw[: 8 + struct.unpack_from("I", handle)[0]].hex()
 
     def known(self) -> str:
         """What an attacker may know, for `inside.it`."""
-        return json.dumps({
-            "secret": str(self.folder / "secret"), "home": str(self.folder / "home"), "tools": str(self.tools), "outside": str(self.folder),
-            "program": str(self.program), "scratch": str(self.folder / "scratch"), "tcp": self.tcp.getsockname()[1],
-            "udp": self.udp.getsockname()[1], "abstract": self.token, "socket": str(self.place / "socket"), "process": self.process.pid,
-            "address": self.address, "descriptor": self.descriptor, "key": self.token, "planted_key": f"planted-{self.token}",
-            "ipc_key": self.ipc_key, "shared_key": self.shared_key, "queue": self.token, "token": self.token, "handle": self._handle(),
-            "results": str(self.place / "results"),
-        })  # fmt: skip
-
-    # ------------------------------------------------------------ what became of it
+        return json.dumps(
+            {
+                "secret": str(self.folder / "secret"),
+                "home": str(self.folder / "home"),
+                "tools": str(self.tools),
+                "outside": str(self.folder),
+                "program": str(self.program),
+                "scratch": str(self.folder / "scratch"),
+                "tcp": self.tcp.getsockname()[1],
+                "udp": self.udp.getsockname()[1],
+                "abstract": self.token,
+                "socket": str(self.place / "socket"),
+                "process": self.process.pid,
+                "address": self.address,
+                "descriptor": self.descriptor,
+                "key": self.token,
+                "planted_key": f"planted-{self.token}",
+                "ipc_key": self.ipc_key,
+                "shared_key": self.shared_key,
+                "queue": self.token,
+                "token": self.token,
+                "handle": self._handle(),
+                "results": str(self.place / "results"),
+            }
+        )
 
     def snapshot(self) -> dict[str, tuple[object, ...]]:
-        return {str(path): described(path) for path in (*sorted(self.folder.rglob("*")), self.program)}
+        return {
+            str(path): described(path) for path in (*sorted(self.folder.rglob("*")), self.program)
+        }
 
     def signs(self, tree: Path, said: str) -> Iterator[str]:
         """Each sign by which an attempt is known to have got through. Sets everything back."""
@@ -199,7 +243,9 @@ class Outside:
             survivors = self.survivors()
         if removed(self.ipc_key) | (libc.syscall(MQ_UNLINK, self.token.encode()) == 0):
             yield "ipc"
-        found = libc.syscall(KEYCTL, 10, ctypes.c_long(SESSION), b"user", f"planted-{self.token}".encode(), 0)
+        found = libc.syscall(
+            KEYCTL, 10, ctypes.c_long(SESSION), b"user", f"planted-{self.token}".encode(), 0
+        )
         if found > 0:
             yield "keyring"
             libc.syscall(KEYCTL, 9, ctypes.c_long(found), ctypes.c_long(SESSION))
@@ -214,11 +260,20 @@ class Outside:
         return found
 
     def _in_tree(self, tree: Path) -> Iterator[str]:
-        kinds = [status for path in tree.rglob("*") for status in [path.lstat()]] if tree.exists() else []
+        kinds = (
+            [status for path in tree.rglob("*") for status in [path.lstat()]]
+            if tree.exists()
+            else []
+        )
         if any(stat.S_ISCHR(s.st_mode) or stat.S_ISBLK(s.st_mode) for s in kinds):
             yield "device"
         # Of an ordinary user such a file is no danger: the directory it lies in is the user's own.
-        if any(s.st_mode & (stat.S_ISUID | stat.S_ISGID) and stat.S_ISREG(s.st_mode) and s.st_uid == 0 == os.geteuid() for s in kinds):
+        if any(
+            s.st_mode & (stat.S_ISUID | stat.S_ISGID)
+            and stat.S_ISREG(s.st_mode)
+            and s.st_uid == 0 == os.geteuid()
+            for s in kinds
+        ):
             yield "set-uid"
 
     def close(self) -> None:
@@ -231,7 +286,11 @@ class Outside:
 
 def described(path: Path) -> tuple[object, ...]:
     status = path.lstat()
-    content = sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK) else ""
+    content = (
+        sha256(path.read_bytes()).hexdigest()
+        if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK)
+        else ""
+    )
     times = () if stat.S_ISDIR(status.st_mode) else (status.st_mtime_ns, status.st_nlink)
     return (status.st_mode, status.st_uid, status.st_size if content else 0, content, *times)
 
@@ -239,7 +298,10 @@ def described(path: Path) -> tuple[object, ...]:
 def removed(key: int) -> bool:
     """True where a System V object of this key was there; it is gone now."""
     found = False
-    for kind, control in (("shm", lambda i: libc.shmctl(i, 0, None)), ("sem", lambda i: libc.semctl(i, 0, 0))):
+    for kind, control in (
+        ("shm", lambda i: libc.shmctl(i, 0, None)),
+        ("sem", lambda i: libc.semctl(i, 0, 0)),
+    ):
         with contextlib.suppress(OSError):
             for line in Path("/proc/sysvipc", kind).read_text().splitlines()[1:]:
                 if line.split()[0] == str(key):

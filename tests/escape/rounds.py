@@ -1,4 +1,5 @@
-"""Stand-alone: `python rounds.py ID…` runs each attempt of this directory in a process of its own, one after the other.
+"""Stand-alone: `python rounds.py ID…` runs each attempt of this directory in a process of its own,
+one after the other.
 
 So that many attempts share one start of the sandbox. What each said comes after a line `=== ID`.
 """
@@ -52,5 +53,7 @@ for name in sys.argv[1:]:
     if (pid := os.fork()) == 0:
         carry_out(name)
     wait(pid)
-    sys.stdout.buffer.write(b"=== " + name.encode() + b"\n" + (HERE / f"{name}.out").read_bytes()[:20_000] + b"\n")
+    sys.stdout.buffer.write(
+        b"=== " + name.encode() + b"\n" + (HERE / f"{name}.out").read_bytes()[:20_000] + b"\n"
+    )
     sys.stdout.flush()

@@ -1,6 +1,8 @@
-"""Each attempt of the corpus against the real sandbox, as root and as an ordinary user: it is held; and with its hole it is not.
+"""Each attempt of the corpus against the real sandbox, as root and as an ordinary user: it is held;
+and with its hole it is not.
 
-An attempt that is held proves something only because the very same attempt gets through where the wall is taken away.
+An attempt that is held proves something only because the very same attempt gets through where the
+wall is taken away.
 """
 
 from __future__ import annotations
@@ -40,9 +42,13 @@ class Asked:
     def __init__(self, who: str) -> None:
         arguments = [str(UNUSED)] if ROOT and who == "user" else []
         self.process = subprocess.Popen(
-            [sys.executable, str(FIELD), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            [sys.executable, str(FIELD), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
             start_new_session=True,
-        )  # fmt: skip
+        )
 
     def __call__(self, attempt: Attempt, hole: bool) -> Report:
         assert self.process.stdin is not None
@@ -77,16 +83,23 @@ def asked_as(who: str, asked: dict[str, Asked]) -> Asked:
 
 
 def each(attempts: list[Attempt]) -> pytest.MarkDecorator:
-    marked = [pytest.param(one, id=one.id, marks=[pytest.mark.slow] if one.slow else []) for one in attempts]
+    marked = [
+        pytest.param(one, id=one.id, marks=[pytest.mark.slow] if one.slow else [])
+        for one in attempts
+    ]
     return pytest.mark.parametrize("attempt", marked)
 
 
 def held() -> Iterator[object]:
-    """Every attempt as every user. What a host does with a tree is nearly the same for both: the second is left to the slow run."""
+    """Every attempt as every user. What a host does with a tree is nearly the same for both: the
+    second is left to the slow run.
+    """
     for attempt in CORPUS:
         for who in USERS:
             slow = attempt.slow or (attempt.kind == "repository" and who != USERS[0])
-            yield pytest.param(attempt, who, id=f"{attempt.id}-{who}", marks=[pytest.mark.slow] if slow else [])
+            yield pytest.param(
+                attempt, who, id=f"{attempt.id}-{who}", marks=[pytest.mark.slow] if slow else []
+            )
 
 
 @pytest.mark.parametrize(("attempt", "who"), held())
@@ -128,7 +141,12 @@ def found_as(who: str, attempt: Attempt, asked: dict[str, Asked]) -> None:
 def has(what: str) -> bool:
     if what.startswith("/"):
         return Path(what).exists()
-    return {"ia32": has_ia32, "x32": has_x32, "vsock": has_vsock, "git": lambda: shutil.which("git") is not None}[what]()
+    return {
+        "ia32": has_ia32,
+        "x32": has_x32,
+        "vsock": has_vsock,
+        "git": lambda: shutil.which("git") is not None,
+    }[what]()
 
 
 def has_vsock() -> bool:
@@ -145,17 +163,19 @@ def has_ia32() -> bool:
         return False
     # mov eax, 20 (getpid); int 0x80; ret
     code = (
-        "import ctypes, mmap; m = mmap.mmap(-1, 4096, prot=7); m.write(bytes.fromhex('b814000000cd80c3'));"
-        "raise SystemExit(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))() <= 0)"
+        "import ctypes, mmap; m = mmap.mmap(-1, 4096, prot=7);"
+        " m.write(bytes.fromhex('b814000000cd80c3'));"
+        " code = ctypes.addressof(ctypes.c_char.from_buffer(m));"
+        " raise SystemExit(ctypes.CFUNCTYPE(ctypes.c_int)(code)() <= 0)"
     )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 def has_x32() -> bool:
     return platform.machine() == "x86_64" and ctypes.CDLL(None).syscall(0x40000000 | 39) > 0
-
-
-# ---------------------------------------------------------------- the corpus itself
 
 
 def test_there_are_enough_of_them_and_no_technique_is_ridden() -> None:

@@ -1,7 +1,9 @@
-"""One healing of a real repository, from whatever state the data directory is in: run again after a kill, it goes on.
+"""One healing of a real repository, from whatever state the data directory is in: run again after a
+kill, it goes on.
 
-`python -m tests.faults.heal` with CI_HEALING_DATA_DIR set; FORGE names the forge (`local_git`, or one whose settings are given). Prints
-the run as one JSON object; `python -m tests.faults.heal make` only makes the repository and prints the failing commit.
+`python -m tests.faults.heal` with CI_HEALING_DATA_DIR set; FORGE names the forge (`local_git`, or
+one whose settings are given). Prints the run as one JSON object; `python -m tests.faults.heal make`
+only makes the repository and prints the failing commit.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ def percent_off(pieces):
             return percent
     return 0
 """
-TEST = "from discount import percent_off\n\n\ndef test_a_hundred_pieces():\n    assert percent_off(100) == 20\n"
+TEST = (
+    "from discount import percent_off\n\n\ndef test_a_hundred_pieces():\n    assert"
+    " percent_off(100) == 20\n"
+)
 TEST_LOG = """E       assert 5 == 20
 E        +  where 5 = percent_off(100)
 test_discount.py:5: AssertionError
@@ -91,7 +96,11 @@ def make_repository(data: Path) -> str:
     git(work, "commit", "-qm", "Other imports")
     git(data, "clone", "-q", "--bare", str(work), str(origin))
     (data / "policy.yml").write_text(
-        POLICY.format(origin=origin, command=TEST_COMMAND if for_a_model() else COMMAND, forge=os.environ.get("FORGE", "local_git"))
+        POLICY.format(
+            origin=origin,
+            command=TEST_COMMAND if for_a_model() else COMMAND,
+            forge=os.environ.get("FORGE", "local_git"),
+        )
     )
     return git(origin, "rev-parse", "refs/heads/feature")
 
@@ -142,7 +151,9 @@ def heal(commit: str) -> None:
         job="tests" if for_a_model() else "lint",
         log=TEST_LOG if for_a_model() else LOG,
     )
-    service.receive(hook="default", provider="generic", delivery_id="1", results=[failed], now=datetime.now(UTC))
+    service.receive(
+        hook="default", provider="generic", delivery_id="1", results=[failed], now=datetime.now(UTC)
+    )
     drain()
     run = service.get(Run.objects.get().id)
     opens = registry.tools().forges[os.environ.get("FORGE", "local_git")].opens_changes
@@ -160,7 +171,14 @@ def approve(act: str) -> None:
     from cihealing.models import Run
 
     run = Run.objects.get()
-    service.perform(run.id, "approve", act=act, version=run.version, by=Actor(kind="person", name="ann"), tools=registry.tools())
+    service.perform(
+        run.id,
+        "approve",
+        act=act,
+        version=run.version,
+        by=Actor(kind="person", name="ann"),
+        tools=registry.tools(),
+    )
     drain()
 
 
@@ -195,7 +213,12 @@ def drain() -> None:
         )
         if soon is None:
             return
-        if not service.run_effect(soon.id, tools=registry.tools(), capabilities=registry.CAPABILITIES, readers=registry.READERS):
+        if not service.run_effect(
+            soon.id,
+            tools=registry.tools(),
+            capabilities=registry.CAPABILITIES,
+            readers=registry.READERS,
+        ):
             time.sleep(0.05)
     raise SystemExit(f"still waiting for {soon}: {soon.last_error if soon else ''}")
 
@@ -209,13 +232,22 @@ def report() -> None:
     after = [list(model._default_manager.order_by("pk").values()) for model in (Run, Delivery)]
     service.sweep_spending(now=datetime.now(UTC) + timedelta(hours=1))
     run = Run.objects.get()
-    tags = list(StoredEvent.objects.filter(stream=run.id).order_by("version").values_list("tag", flat=True))
+    tags = list(
+        StoredEvent.objects.filter(stream=run.id).order_by("version").values_list("tag", flat=True)
+    )
     told = {
-        "status": run.status, "resolution": run.resolution, "reason": run.escalation_reason, "tags": tags,
-        "faults": [str(f) for f in store.verify()] + list(store.damaged_artifacts()), "rebuilt": before == after,
-        "deliveries": Delivery.objects.count(), "executions": Execution.objects.count(), "attempts": Attempt.objects.count(),
-        "artifacts": Artifact.objects.count(), "spend": sorted(Spend.objects.values_list("settled", flat=True)),
-    }  # fmt: skip
+        "status": run.status,
+        "resolution": run.resolution,
+        "reason": run.escalation_reason,
+        "tags": tags,
+        "faults": [str(f) for f in store.verify()] + list(store.damaged_artifacts()),
+        "rebuilt": before == after,
+        "deliveries": Delivery.objects.count(),
+        "executions": Execution.objects.count(),
+        "attempts": Attempt.objects.count(),
+        "artifacts": Artifact.objects.count(),
+        "spend": sorted(Spend.objects.values_list("settled", flat=True)),
+    }
     sys.stdout.write(json.dumps(told) + "\n")
 
 

@@ -18,11 +18,19 @@ BINARIES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=T
 
 def as_postgres() -> list[str]:
     """The server refuses to run as root."""
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    return (
+        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        if os.getuid() == 0
+        else []
+    )
 
 
 def can_serve() -> bool:
-    return BINARIES is not None and (BINARIES / "initdb").exists() and (not as_postgres() or shutil.which("setpriv") is not None)
+    return (
+        BINARIES is not None
+        and (BINARIES / "initdb").exists()
+        and (not as_postgres() or shutil.which("setpriv") is not None)
+    )
 
 
 @dataclass
@@ -42,11 +50,30 @@ class Server:
         log = ["-l", str(self.directory / "log"), "-w"]
         # Set behind the change of user: faketime makes what only the first user may open.
         environment = ["env", *(f"{name}={value}" for name, value in self.environment.items())]
-        command = [*as_postgres(), *environment, str(BINARIES / "pg_ctl"), "-D", str(self.directory / "data"), *log, *words]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.directory)
+        command = [
+            *as_postgres(),
+            *environment,
+            str(BINARIES / "pg_ctl"),
+            "-D",
+            str(self.directory / "data"),
+            *log,
+            *words,
+        ]
+        subprocess.run(
+            command,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self.directory,
+        )
 
     def start(self) -> None:
-        self.control("-o", f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.directory}", "start")
+        self.control(
+            "-o",
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c"
+            f" unix_socket_directories={self.directory}",
+            "start",
+        )
 
     def stop(self, mode: str) -> None:
         self.control("-m", mode, "stop")
@@ -67,7 +94,9 @@ class Server:
 
 @contextmanager
 def postgresql(*, faketime: Path | None = None) -> Iterator[Server]:
-    """An empty server, stopped and removed at the end. With faketime's library its clock can be set."""
+    """An empty server, stopped and removed at the end. With faketime's library its clock can be
+    set.
+    """
     assert BINARIES is not None
     directory = Path(tempfile.mkdtemp(prefix="cihealing-pg-"))
     if as_postgres():
@@ -75,12 +104,25 @@ def postgresql(*, faketime: Path | None = None) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         server = Server(directory, free.getsockname()[1], {})
-    made = [*as_postgres(), str(BINARIES / "initdb"), "-D", str(directory / "data"), "-U", "postgres", "-A", "trust", "--no-sync"]
+    made = [
+        *as_postgres(),
+        str(BINARIES / "initdb"),
+        "-D",
+        str(directory / "data"),
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "--no-sync",
+    ]
     try:
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=directory)
         if faketime:
             server.set_clock("+0")
-            server.environment |= {"LD_PRELOAD": str(faketime), "FAKETIME_TIMESTAMP_FILE": str(directory / "clock")}
+            server.environment |= {
+                "LD_PRELOAD": str(faketime),
+                "FAKETIME_TIMESTAMP_FILE": str(directory / "clock"),
+            }
             server.environment |= {"FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         server.start()
         yield server
@@ -95,7 +137,9 @@ def postgresql(*, faketime: Path | None = None) -> Iterator[Server]:
 def small_disk(directory: Path, *, megabytes: int) -> Iterator[Path]:
     """A file system of this size, mounted on `directory`."""
     directory.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(directory)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(directory)], check=True
+    )
     try:
         yield directory
     finally:
@@ -106,7 +150,11 @@ def can_mount() -> bool:
     if os.getuid() != 0:
         return False
     failing = (subprocess.CalledProcessError, OSError)
-    with tempfile.TemporaryDirectory() as directory, suppress(*failing), small_disk(Path(directory) / "disk", megabytes=1):
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        suppress(*failing),
+        small_disk(Path(directory) / "disk", megabytes=1),
+    ):
         return True
     return False
 

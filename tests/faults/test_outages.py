@@ -1,4 +1,6 @@
-"""Disk full, read-only, database away: every edge answers 503 or 507, nothing is half-written, and it goes on by itself."""
+"""Disk full, read-only, database away: every edge answers 503 or 507, nothing is half-written, and
+it goes on by itself.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,12 @@ WEBHOOK = "/api/v1/ci-healing/webhook"
 
 @pytest.fixture(autouse=True)
 def _fresh(settings: Any) -> Iterator[None]:
-    settings.CI_HEALING = {**settings.CI_HEALING, "API_TOKEN": TOKEN, "WEBHOOK_SECRETS": {"": SECRET}, "METRICS_ALLOW": ["127.0.0.1"]}
+    settings.CI_HEALING = {
+        **settings.CI_HEALING,
+        "API_TOKEN": TOKEN,
+        "WEBHOOK_SECRETS": {"": SECRET},
+        "METRICS_ALLOW": ["127.0.0.1"],
+    }
     settings.ALLOWED_HOSTS = ["testserver"]
     outages.met.forget()
     yield
@@ -77,12 +84,20 @@ KINDS: list[tuple[Exception, outages.Outage]] = [
     (sqlite_error(sqlite3.SQLITE_CORRUPT), outages.FAILING),
     (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), outages.BUSY),
     (pg.DiskFull("could not extend file"), outages.FULL),
-    (pg.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"), outages.NOT_WRITABLE),
+    (
+        pg.ReadOnlySqlTransaction("cannot execute INSERT in a read-only transaction"),
+        outages.NOT_WRITABLE,
+    ),
     (pg.TooManyConnections("sorry, too many clients already"), outages.BUSY),
     (pg.AdminShutdown("terminating connection"), outages.AWAY),
     (pg.CannotConnectNow("the database system is starting up"), outages.AWAY),
     (pg.ConnectionException("gone"), outages.AWAY),
-    (psycopg.OperationalError("consuming input failed: server closed the connection unexpectedly"), outages.AWAY),
+    (
+        psycopg.OperationalError(
+            "consuming input failed: server closed the connection unexpectedly"
+        ),
+        outages.AWAY,
+    ),
     (psycopg.InterfaceError("the connection is closed"), outages.AWAY),
     (PoolTimeout("couldn't get a connection after 10.00 sec"), outages.BUSY),
 ]
@@ -99,7 +114,9 @@ NO_OUTAGE = [
 ]
 
 
-@pytest.mark.parametrize(("error", "outage"), KINDS, ids=lambda x: getattr(x, "kind", type(x).__name__))
+@pytest.mark.parametrize(
+    ("error", "outage"), KINDS, ids=lambda x: getattr(x, "kind", type(x).__name__)
+)
 def test_an_outage_is_known_however_it_is_wrapped(error: Exception, outage: outages.Outage) -> None:
     assert outages.of(error) is outage
     wrapped = OperationalError("as Django has it")
@@ -123,9 +140,6 @@ def test_what_was_set_aside_does_not_count() -> None:
     assert outages.of(error) is None
 
 
-# ---------------------------------------------------------------- every edge
-
-
 @contextmanager
 def every_question_meets(error: Exception) -> Iterator[None]:
     """As where the database raises it: the edge sees Django's error with this one as its cause."""
@@ -140,12 +154,24 @@ def every_question_meets(error: Exception) -> Iterator[None]:
 def post(client: Client, number: int = 1) -> Any:
     body = json.dumps(
         {
-            "provider": "generic", "repository": "acme/shop", "branch": "main", "commitSha": f"{number:040x}", "job": "test",
-            "errorLog": LOG, "pipelineUrl": "https://ci.example.org/1", "errorType": "AssertionError", "executionId": f"e{number}",
+            "provider": "generic",
+            "repository": "acme/shop",
+            "branch": "main",
+            "commitSha": f"{number:040x}",
+            "job": "test",
+            "errorLog": LOG,
+            "pipelineUrl": "https://ci.example.org/1",
+            "errorType": "AssertionError",
+            "executionId": f"e{number}",
             "deliveryId": f"d{number}",
         }
-    )  # fmt: skip
-    return client.post(WEBHOOK, body, content_type="application/json", headers={"X-Hub-Signature-256": signed(body)})
+    )
+    return client.post(
+        WEBHOOK,
+        body,
+        content_type="application/json",
+        headers={"X-Hub-Signature-256": signed(body)},
+    )
 
 
 def signed(body: str) -> str:
@@ -157,18 +183,29 @@ FOR_PROGRAMS: dict[str, Callable[[Client], Any]] = {
     "runs": lambda client: client.get("/api/v1/ci-healing/runs"),
     "run": lambda client: client.get(f"/api/v1/ci-healing/runs/{uuid4()}"),
     "delivery": lambda client: client.get(f"/api/v1/ci-healing/deliveries/{uuid4()}"),
-    "action": lambda client: client.post(f"/api/v1/ci-healing/runs/{uuid4()}/actions/abort", "{}", content_type="application/json"),
+    "action": lambda client: client.post(
+        f"/api/v1/ci-healing/runs/{uuid4()}/actions/abort", "{}", content_type="application/json"
+    ),
     "summary": lambda client: client.get("/api/v1/ci-healing/metrics/summary"),
     "stream": lambda client: client.get(f"/api/v1/ci-healing/runs/{uuid4()}/events"),
     "metrics": lambda client: client.get("/metrics"),
 }
-FOR_PEOPLE = ("/", "/runs", pytest.param(f"/runs/{uuid4()}", id="run"), pytest.param(f"/runs/{uuid4()}/log", id="run-log"))
+FOR_PEOPLE = (
+    "/",
+    "/runs",
+    pytest.param(f"/runs/{uuid4()}", id="run"),
+    pytest.param(f"/runs/{uuid4()}/log", id="run-log"),
+)
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("error", [KINDS[6][0], KINDS[7][0], KINDS[15][0]], ids=["full", "read-only", "away"])
+@pytest.mark.parametrize(
+    "error", [KINDS[6][0], KINDS[7][0], KINDS[15][0]], ids=["full", "read-only", "away"]
+)
 @pytest.mark.parametrize("edge", FOR_PROGRAMS)
-def test_programs_are_told_what_is_missing_and_when_to_come_back(sender: Client, edge: str, error: Exception) -> None:
+def test_programs_are_told_what_is_missing_and_when_to_come_back(
+    sender: Client, edge: str, error: Exception
+) -> None:
     with every_question_meets(error):
         answer = FOR_PROGRAMS[edge](sender)
     outage = outages.of(error)
@@ -196,7 +233,9 @@ def test_people_get_a_page_that_says_so(path: str, django_user_model: Any) -> No
 
 
 @pytest.mark.django_db
-def test_an_outage_is_a_line_a_minute_in_the_log_and_no_traceback(sender: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_a_line_a_minute_in_the_log_and_no_traceback(
+    sender: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     with every_question_meets(sqlite_error(sqlite3.SQLITE_FULL, "database or disk is full")):
         for number in range(20):
             post(sender, number)
@@ -225,7 +264,9 @@ def test_the_next_line_says_how_many_there_were() -> None:
 
 
 @pytest.mark.django_db
-def test_a_delivery_that_lost_every_race_is_sent_again(sender: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delivery_that_lost_every_race_is_sent_again(
+    sender: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def lost(**_: Any) -> None:
         raise store.StreamMoved("lost the race 12 times")
 
@@ -283,11 +324,10 @@ async def asked(application: Any) -> list[Any]:
     return sent
 
 
-# ---------------------------------------------------------------- nothing is half-written
-
-
 def counts() -> list[int]:
-    return [model._default_manager.count() for model in (Delivery, Run, StoredEvent, Artifact, Outbox)]
+    return [
+        model._default_manager.count() for model in (Delivery, Run, StoredEvent, Artifact, Outbox)
+    ]
 
 
 @contextmanager
@@ -303,7 +343,10 @@ def pragma(name: str, *, value: str, back: str) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("name", "value", "back", "kind", "status"),
-    [("max_page_count", "1", "1073741823", "storage-full", 507), ("query_only", "ON", "OFF", "storage-not-writable", 503)],
+    [
+        ("max_page_count", "1", "1073741823", "storage-full", 507),
+        ("query_only", "ON", "OFF", "storage-not-writable", 503),
+    ],
 )
 def test_sqlite_says_itself_that_it_is_full_or_read_only(
     committed: None, sender: Client, name: str, value: str, back: str, kind: str, status: int
@@ -317,26 +360,31 @@ def test_sqlite_says_itself_that_it_is_full_or_read_only(
         answers = [post(sender, number) for number in range(2, 8)]
     refused = [answer for answer in answers if answer.status_code != 202]
     assert refused
-    assert {(answer.status_code, answer.json()["type"]) for answer in refused} == {(status, f"urn:cihealing:problem:{kind}")}
+    assert {(answer.status_code, answer.json()["type"]) for answer in refused} == {
+        (status, f"urn:cihealing:problem:{kind}")
+    }
     stored = len(answers) - len(refused)
     assert Delivery.objects.count() == before[0] + stored
     assert not list(store.verify())
-    assert post(sender, 100).status_code == 202, "there is room again, and nobody restarted anything"
+    assert post(sender, 100).status_code == 202, (
+        "there is room again, and nobody restarted anything"
+    )
     assert Delivery.objects.count() == before[0] + stored + 1
-
-
-# ---------------------------------------------------------------- readiness
 
 
 def test_readiness_answers_though_what_it_asks_never_does() -> None:
     over = threading.Event()
-    probe = Probe({"storage": lambda: True, "database": lambda: over.wait(30), "workers": lambda: True})
+    probe = Probe(
+        {"storage": lambda: True, "database": lambda: over.wait(30), "workers": lambda: True}
+    )
     began = time.monotonic()
     try:
         assert dict(probe()) == {"storage": True, "database": False, "workers": False}
         assert dict(probe()) == {"storage": True, "database": False, "workers": False}
         assert time.monotonic() - began < 10
-        assert sum(thread.name == "readiness" for thread in threading.enumerate()) == 1, "one look at a time"
+        assert sum(thread.name == "readiness" for thread in threading.enumerate()) == 1, (
+            "one look at a time"
+        )
     finally:
         over.set()
 
@@ -354,7 +402,9 @@ def test_readiness_that_hung_is_asked_anew_after_a_while(monkeypatch: pytest.Mon
         over.set()
 
 
-def test_readiness_that_is_not_answered_in_time_is_a_suspicion(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_that_is_not_answered_in_time_is_a_suspicion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     over, suspected = threading.Event(), threading.Event()
     monkeypatch.setattr(outages.met, "suspects", [suspected.set])
     try:
@@ -364,9 +414,16 @@ def test_readiness_that_is_not_answered_in_time_is_a_suspicion(monkeypatch: pyte
         over.set()
 
 
-@pytest.mark.skipif("postgres" in os.environ.get("DATABASE_URL", ""), reason="what others refused a moment ago still counts there")
+@pytest.mark.skipif(
+    "postgres" in os.environ.get("DATABASE_URL", ""),
+    reason="what others refused a moment ago still counts there",
+)
 def test_readiness_asks_the_disk_and_names_it(
-    committed: None, sender: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    committed: None,
+    sender: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def full(directory: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -384,7 +441,9 @@ def test_readiness_asks_the_disk_and_names_it(
     assert "Traceback" not in caplog.text
 
 
-def test_every_place_where_a_delivery_is_put_is_written_to(committed: None, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_every_place_where_a_delivery_is_put_is_written_to(
+    committed: None, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
     tried: list[Path] = []
     monkeypatch.setattr(room, "write_for_trial", tried.append)
     room.require()
@@ -394,7 +453,9 @@ def test_every_place_where_a_delivery_is_put_is_written_to(committed: None, monk
         assert Path(connection.settings_dict["NAME"]).parent in tried
 
 
-def test_a_database_file_that_may_not_be_written_is_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_file_that_may_not_be_written_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "file"
     room.require_writable(file)
     file.touch()
@@ -409,9 +470,6 @@ def test_the_trial_leaves_nothing_behind(tmp_path: Path) -> None:
     room.write_for_trial(tmp_path)
     room.write_for_trial(tmp_path / "not made yet")
     assert list(tmp_path.iterdir()) == []
-
-
-# ---------------------------------------------------------------- the circuit
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -431,7 +489,9 @@ def test_a_circuit_opens_when_a_look_fails_and_closes_by_itself() -> None:
 
     circuit = Circuit("a side", every=0.01)
     for _ in range(5):
-        circuit.suspect(look, opened=lambda: calls.append("opened"), closed=lambda: calls.append("closed"))
+        circuit.suspect(
+            look, opened=lambda: calls.append("opened"), closed=lambda: calls.append("closed")
+        )
     wait_until(lambda: circuit.open)
     assert circuit.why == "refused"
     away.clear()
@@ -447,12 +507,14 @@ def test_a_suspicion_that_was_none_refuses_nobody() -> None:
     assert not circuit.open
 
 
-# ---------------------------------------------------------------- workers and pollers
-
-
 @pytest.mark.django_db
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), pg.AdminShutdown("terminating connection")])
-def test_an_outage_costs_an_effect_no_claim(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), pg.AdminShutdown("terminating connection")],
+)
+def test_an_outage_costs_an_effect_no_claim(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     receive(failed(), key="a")
     row = Outbox.objects.filter(state="pending").order_by("not_before").first()
     assert row is not None
@@ -469,7 +531,9 @@ def test_a_fault_of_the_code_costs_a_claim_and_so_does_what_a_tree_refuses() -> 
     receive(failed(), key="a")
     row = Outbox.objects.filter(state="pending").order_by("not_before").first()
     assert row is not None
-    for number, error in enumerate((ZeroDivisionError(), PermissionError(errno.EACCES, "a file of the tree")), start=1):
+    for number, error in enumerate(
+        (ZeroDivisionError(), PermissionError(errno.EACCES, "a file of the tree")), start=1
+    ):
         service.run_effect(row.id, **breaking(row.name, error))
         Outbox.objects.filter(id=row.id).update(not_before=row.not_before)
         row.refresh_from_db()
@@ -498,7 +562,9 @@ def test_a_task_ends_quietly_at_an_outage_and_loudly_at_anything_else() -> None:
         broken()
 
 
-def test_a_lease_outlasts_a_restart_of_the_database_but_not_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_outlasts_a_restart_of_the_database_but_not_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def away(row: Any) -> bool:
         raise OperationalError("gone") from pg.AdminShutdown("terminating connection")
 
@@ -512,7 +578,9 @@ def test_a_lease_outlasts_a_restart_of_the_database_but_not_itself(monkeypatch: 
     assert not held._kept()
 
 
-def test_the_poller_of_the_streams_does_not_fill_the_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_poller_of_the_streams_does_not_fill_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def away(*_: Any, **__: Any) -> Any:
         raise OperationalError("gone") from pg.AdminShutdown("terminating connection")
 
@@ -532,22 +600,37 @@ def test_a_stream_ends_at_an_outage() -> None:
     streams._end(pg.AdminShutdown("terminating connection"))
 
 
-# ---------------------------------------------------------------- starts
-
-
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "/data/lock"), ("/data/lock", "make room")),
-        (OSError(errno.EROFS, "Read-only file system", "/data/lock"), ("/data/lock", "mount it writable")),
-        (PermissionError(errno.EACCES, "Permission denied", "/data"), ("/data", "give it to the user")),
-        (sqlite_error(sqlite3.SQLITE_NOTADB, "file is not a database"), ("file is not a database", "a backup")),
-        (psycopg.OperationalError("connection refused\n\tIs the server running?"), ("connection refused Is the server", "DATABASE_URL")),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/data/lock"),
+            ("/data/lock", "make room"),
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/data/lock"),
+            ("/data/lock", "mount it writable"),
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/data"),
+            ("/data", "give it to the user"),
+        ),
+        (
+            sqlite_error(sqlite3.SQLITE_NOTADB, "file is not a database"),
+            ("file is not a database", "a backup"),
+        ),
+        (
+            psycopg.OperationalError("connection refused\n\tIs the server running?"),
+            ("connection refused Is the server", "DATABASE_URL"),
+        ),
         (ImproperlyConfigured("CI_HEALING_WORKERS: not a number"), ("CI_HEALING_WORKERS",)),
     ],
 )
 def test_a_start_that_cannot_be_says_one_line(
-    error: Exception, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception,
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def broken(arguments: list[str]) -> None:
         raise error
@@ -570,17 +653,18 @@ def test_a_fault_of_the_code_at_start_is_not_hidden(monkeypatch: pytest.MonkeyPa
         console.main()
 
 
-def test_a_policy_that_cannot_be_read_keeps_deliveries_and_does_nothing(settings: Any, tmp_path: Path) -> None:
+def test_a_policy_that_cannot_be_read_keeps_deliveries_and_does_nothing(
+    settings: Any, tmp_path: Path
+) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, "POLICY_FILE": tmp_path, "POLICY_OVERRIDES": {}}
     policy, problem = policy_file.current()
     assert not policy.enabled
     assert "Is a directory" in str(problem)
 
 
-# ---------------------------------------------------------------- the broker
-
-
-def test_a_broker_that_is_away_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broker_that_is_away_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     asked, away = list[str](), threading.Event()
 
     def send_task(name: str, *, kwargs: dict[str, str], retry: bool) -> None:
@@ -588,7 +672,9 @@ def test_a_broker_that_is_away_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, 
         away.wait(30)
         raise ConnectionRefusedError("refused")
 
-    monkeypatch.setattr(outbox, "current_app", type("App", (), {"send_task": staticmethod(send_task)}))
+    monkeypatch.setattr(
+        outbox, "current_app", type("App", (), {"send_task": staticmethod(send_task)})
+    )
     teller = outbox.Teller()
     teller.tell([uuid4() for _ in range(outbox.MOST_UNTOLD + 50)])
     teller.tell([uuid4()])

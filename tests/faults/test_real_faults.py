@@ -1,4 +1,6 @@
-"""The service as a process of its own, on a disk that is full and over a database server that is restarted and frozen for real."""
+"""The service as a process of its own, on a disk that is full and over a database server that is
+restarted and frozen for real.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,17 @@ needs_server = pytest.mark.skipif(not can_serve(), reason="there is no PostgreSQ
 
 def body(number: int) -> dict[str, Any]:
     return {
-        "provider": "generic", "repository": "acme/shop", "branch": "main", "commitSha": f"{number:040x}", "job": "test", "errorLog": LOG,
-        "pipelineUrl": "https://ci.example.org/1", "errorType": "AssertionError", "executionId": f"e{number}", "deliveryId": f"d{number}",
-    }  # fmt: skip
+        "provider": "generic",
+        "repository": "acme/shop",
+        "branch": "main",
+        "commitSha": f"{number:040x}",
+        "job": "test",
+        "errorLog": LOG,
+        "pipelineUrl": "https://ci.example.org/1",
+        "errorType": "AssertionError",
+        "executionId": f"e{number}",
+        "deliveryId": f"d{number}",
+    }
 
 
 def wait_until(true: Callable[[], bool], *, seconds: float = 60.0) -> None:
@@ -63,11 +73,32 @@ def told(app: App) -> Iterator[list[str]]:
     reader.join(10)
 
 
-def start(data: Path, *, prefix: tuple[str, ...] = (), **settings: str) -> subprocess.CompletedProcess[str]:
+def start(
+    data: Path, *, prefix: tuple[str, ...] = (), **settings: str
+) -> subprocess.CompletedProcess[str]:
     """A start that must not succeed."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    command = [*prefix, sys.executable, "-m", "cihealing", "up", "--no-demo", "--port", "0", "--data", str(data)]
-    return subprocess.run(command, cwd=ROOT, env={**kept, **settings}, capture_output=True, text=True, timeout=60, check=False)
+    command = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "cihealing",
+        "up",
+        "--no-demo",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+    ]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**kept, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def check_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -77,18 +108,21 @@ def check_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
     assert all(word in done.stderr for word in words), done.stderr
 
 
-# ---------------------------------------------------------------- disk
-
-
 @needs_mounts
 def test_a_full_disk_is_said_everywhere_and_passes(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", megabytes=12) as disk, running(disk / "data") as app, told(app) as lines:
+    with (
+        small_disk(tmp_path / "disk", megabytes=12) as disk,
+        running(disk / "data") as app,
+        told(app) as lines,
+    ):
         assert app.post(body(1)).status_code == 202
         filling = fill(disk)
         answers = [app.post(body(number)) for number in range(2, 30)]
         refused = [answer for answer in answers if answer.status_code != 202]
         assert refused
-        assert {(answer.status_code, answer.headers["content-type"]) for answer in refused} == {(507, "application/problem+json")}
+        assert {(answer.status_code, answer.headers["content-type"]) for answer in refused} == {
+            (507, "application/problem+json")
+        }
         assert all(answer.headers["retry-after"] for answer in refused)
         told_by = httpx.get(app.url + "/readyz", timeout=30)
         assert (told_by.status_code, told_by.json()["checks"]["storage"]) == (503, False)
@@ -108,7 +142,11 @@ def test_a_full_disk_is_said_everywhere_and_passes(tmp_path: Path) -> None:
 @needs_mounts
 def test_a_temporary_directory_that_is_full_is_said_and_passes(tmp_path: Path) -> None:
     large = {**body(1), "errorLog": LOG + "x" * (4 * 1024 * 1024)}
-    with small_disk(tmp_path / "tmp", megabytes=16) as disk, running(tmp_path / "data", TMPDIR=str(disk)) as app, told(app) as lines:
+    with (
+        small_disk(tmp_path / "tmp", megabytes=16) as disk,
+        running(tmp_path / "data", TMPDIR=str(disk)) as app,
+        told(app) as lines,
+    ):
         filling = fill(disk)
         # A body is kept in memory: that it cannot be spooled stops nobody who delivers.
         assert app.post(large).status_code == 202
@@ -147,9 +185,6 @@ def test_a_start_over_a_damaged_database_says_one_line(tmp_path: Path) -> None:
     check_one_line(start(tmp_path), "a backup")
 
 
-# ---------------------------------------------------------------- a database server
-
-
 class Senders:
     """Eight at once; each sends its delivery until it is taken."""
 
@@ -160,7 +195,9 @@ class Senders:
         self.readiness: list[float] = []
         self._lock = threading.Lock()
         self._last = 0
-        self._threads = [threading.Thread(target=self._send) for _ in range(8)] + [threading.Thread(target=self._ask)]
+        self._threads = [threading.Thread(target=self._send) for _ in range(8)] + [
+            threading.Thread(target=self._ask)
+        ]
 
     def __enter__(self) -> Senders:
         for thread in self._threads:
@@ -186,7 +223,9 @@ class Senders:
         answer = self.app.post(body(number), client=client)
         seconds = time.monotonic() - began
         with self._lock:
-            self.answers.append((answer.status_code, answer.headers.get("retry-after", ""), seconds))
+            self.answers.append(
+                (answer.status_code, answer.headers.get("retry-after", ""), seconds)
+            )
             if answer.status_code == 202:
                 self.taken.add(number)
         return answer.status_code == 202
@@ -200,7 +239,9 @@ class Senders:
 
 def check_nothing_lost(server: Server, senders: Senders) -> None:
     with psycopg.connect(server.url) as connection:
-        found = connection.execute("SELECT count(*), count(DISTINCT key) FROM cihealing_delivery").fetchone()
+        found = connection.execute(
+            "SELECT count(*), count(DISTINCT key) FROM cihealing_delivery"
+        ).fetchone()
         claims = connection.execute("SELECT max(claims) FROM cihealing_outbox").fetchone()
     assert found == (len(senders.taken), len(senders.taken))
     assert claims is not None
@@ -225,7 +266,9 @@ def freeze(server: Server) -> None:
     [lambda server: restart(server, "immediate"), lambda server: restart(server, "fast"), freeze],
     ids=["immediate", "fast", "frozen"],
 )
-def test_restarts_of_the_database_under_load_cost_nothing_but_a_second_try(tmp_path: Path, breaks: Callable[[Server], None]) -> None:
+def test_restarts_of_the_database_under_load_cost_nothing_but_a_second_try(
+    tmp_path: Path, breaks: Callable[[Server], None]
+) -> None:
     with postgresql() as server, running(tmp_path, database=server.url) as app, told(app) as lines:
         with Senders(app) as senders:
             for _ in range(3):
@@ -236,7 +279,8 @@ def test_restarts_of_the_database_under_load_cost_nothing_but_a_second_try(tmp_p
         assert {(status, retry) for status, retry, _ in refused} == {(503, "5")}
         assert httpx.get(app.url + "/healthz", timeout=30).status_code == 200
         check_nothing_lost(server, senders)
-        # Wide of what was measured (1 s and 3 s on a busy machine): far below the 30 s and 10 s of waiting for a pool.
+        # Wide of what was measured (1 s and 3 s on a busy machine): far below the 30 s and 10 s of
+        # waiting for a pool.
         assert max(senders.readiness) < 8
         assert sorted(seconds for _, _, seconds in refused)[len(refused) // 2] < 4
     assert "Traceback" not in "".join(lines)
@@ -250,19 +294,25 @@ def test_a_start_without_its_database_says_one_line(tmp_path: Path) -> None:
         check_one_line(start(tmp_path, DATABASE_URL=server.url), "does not answer", "DATABASE_URL")
 
 
-# ---------------------------------------------------------------- the clock
-
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 
 
 @needs_server
 @pytest.mark.skipif(FAKETIME is None, reason="faketime is not installed")
 @pytest.mark.parametrize("set_by", ["-2d", "+2d"])
-def test_what_waits_is_carried_out_though_the_clock_is_set_by_two_days(tmp_path: Path, set_by: str) -> None:
-    with postgresql(faketime=FAKETIME) as server, running(tmp_path, database=server.url) as app, told(app) as lines:
+def test_what_waits_is_carried_out_though_the_clock_is_set_by_two_days(
+    tmp_path: Path, set_by: str
+) -> None:
+    with (
+        postgresql(faketime=FAKETIME) as server,
+        running(tmp_path, database=server.url) as app,
+        told(app) as lines,
+    ):
         assert app.post(body(1)).status_code == 202
         with psycopg.connect(server.url, autocommit=True) as database:
-            wait_until(lambda: database.execute("SELECT count(*) FROM cihealing_clock").fetchone() == (1,))
+            wait_until(
+                lambda: database.execute("SELECT count(*) FROM cihealing_clock").fetchone() == (1,)
+            )
             soon, late = put(database, seconds=20), put(database, seconds=3 * 3600)
             server.set_clock(set_by)
             wait_until(lambda: any("clock was set" in line for line in lines))
@@ -273,16 +323,20 @@ def test_what_waits_is_carried_out_though_the_clock_is_set_by_two_days(tmp_path:
 
 
 def put(database: psycopg.Connection[Any], *, seconds: int) -> UUID:
-    """An effect that waits, of a kind that this release does not know: it is tried, and handed back."""
+    """An effect that waits, of a kind that this release does not know: it is tried, and handed
+    back.
+    """
     effect = uuid4()
     database.execute(
-        "INSERT INTO cihealing_outbox (id, stream, version, ordinal, name, payload, state, claims, fence, last_error, created_at,"
-        " not_before)"
-        " VALUES (%s, %s, 1, 0, 'unknown', '{}', 'pending', 0, 0, '', clock_timestamp(), clock_timestamp() + %s * interval '1 s')",
+        "INSERT INTO cihealing_outbox (id, stream, version, ordinal, name, payload, state, claims,"
+        " fence, last_error, created_at, not_before) VALUES (%s, %s, 1, 0, 'unknown', '{}',"
+        " 'pending', 0, 0, '', clock_timestamp(), clock_timestamp() + %s * interval '1 s')",
         (effect, uuid4(), seconds),
     )
     return effect
 
 
 def tried(database: psycopg.Connection[Any], effect: UUID) -> bool:
-    return database.execute("SELECT fence > 0 FROM cihealing_outbox WHERE id = %s", (effect,)).fetchone() == (True,)
+    return database.execute(
+        "SELECT fence > 0 FROM cihealing_outbox WHERE id = %s", (effect,)
+    ).fetchone() == (True,)

@@ -15,7 +15,13 @@ from tests.fixers.trees import write
 def tree(tmp_path: Path) -> Tree:
     write(
         tmp_path,
-        {"outside/a.py": "x", "tree/shop/a.py": "a", "tree/web/shop/a.py": "b", "tree/.venv/c.py": "c", "tree/big.py": "#" * 600_000},
+        {
+            "outside/a.py": "x",
+            "tree/shop/a.py": "a",
+            "tree/web/shop/a.py": "b",
+            "tree/.venv/c.py": "c",
+            "tree/big.py": "#" * 600_000,
+        },
     )
     (tmp_path / "tree/file.py").symlink_to(tmp_path / "outside/a.py")
     (tmp_path / "tree/dir").symlink_to(tmp_path / "outside")
@@ -24,9 +30,22 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.mark.parametrize(
-    "path", ["file.py", "dir/a.py", "../outside/a.py", "shop/../../outside/a.py", "/etc/passwd", "", "shop", "gone.py", "a\0b"]
+    "path",
+    [
+        "file.py",
+        "dir/a.py",
+        "../outside/a.py",
+        "shop/../../outside/a.py",
+        "/etc/passwd",
+        "",
+        "shop",
+        "gone.py",
+        "a\0b",
+    ],
 )
-def test_what_is_no_plain_file_below_the_tree_is_neither_read_nor_written(tree: Tree, path: str) -> None:
+def test_what_is_no_plain_file_below_the_tree_is_neither_read_nor_written(
+    tree: Tree, path: str
+) -> None:
     assert not files.inside(tree, path)
     assert files.read(tree, path) is None
     with pytest.raises(FileNotFoundError):
@@ -59,5 +78,7 @@ def test_links_and_installed_packages_are_not_listed(tree: Tree) -> None:
         ("", ".", None),
     ],
 )
-def test_a_file_is_found_as_a_log_names_it(tree: Tree, named: str, workdir: str, found: str | None) -> None:
+def test_a_file_is_found_as_a_log_names_it(
+    tree: Tree, named: str, workdir: str, found: str | None
+) -> None:
     assert files.named_in_tree(tree, named, workdir=workdir) == found

@@ -1,4 +1,6 @@
-"""ruff and black over a tree: the repository's own rules, safe corrections, named files. The tools really run."""
+"""ruff and black over a tree: the repository's own rules, safe corrections, named files. The tools
+really run.
+"""
 
 from __future__ import annotations
 
@@ -43,20 +45,52 @@ def test_what_ruff_says_fits(log: list[str], fits: bool) -> None:
 def test_named_files_are_corrected_and_others_left(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": CONFIG, "shop/a.py": UNSORTED, "shop/b.py": UNSORTED})
     told = ruff.fix(context(tmp_path, failure(say("shop/a.py")), sandbox=plain()))
-    assert told == "Ran `ruff check --fix` (safe corrections, the repository's own rules) on shop/a.py"
+    assert (
+        told == "Ran `ruff check --fix` (safe corrections, the repository's own rules) on shop/a.py"
+    )
     assert read(tmp_path) == {"pyproject.toml": CONFIG, "shop/a.py": SORTED, "shop/b.py": UNSORTED}
 
 
 def test_the_configured_command_says_what_else_is_checked(tmp_path: Path) -> None:
-    write(tmp_path, {"pyproject.toml": CONFIG, "shop/a.py": UNSORTED, "shop/b.py": UNSORTED, "docs/c.py": UNSORTED})
-    told = ruff.fix(context(tmp_path, failure(say("shop/a.py")), command="ruff check shop && echo done", sandbox=plain()))
+    write(
+        tmp_path,
+        {
+            "pyproject.toml": CONFIG,
+            "shop/a.py": UNSORTED,
+            "shop/b.py": UNSORTED,
+            "docs/c.py": UNSORTED,
+        },
+    )
+    told = ruff.fix(
+        context(
+            tmp_path,
+            failure(say("shop/a.py")),
+            command="ruff check shop && echo done",
+            sandbox=plain(),
+        )
+    )
     assert told is not None
-    assert read(tmp_path) == {"pyproject.toml": CONFIG, "shop/a.py": SORTED, "shop/b.py": SORTED, "docs/c.py": UNSORTED}
+    assert read(tmp_path) == {
+        "pyproject.toml": CONFIG,
+        "shop/a.py": SORTED,
+        "shop/b.py": SORTED,
+        "docs/c.py": UNSORTED,
+    }
 
 
 def test_the_command_s_rules_count_where_there_is_no_configuration(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": UNSORTED})
-    assert ruff.fix(context(tmp_path, failure(say("a.py")), command="python -m ruff check --select=I .", sandbox=plain())) is not None
+    assert (
+        ruff.fix(
+            context(
+                tmp_path,
+                failure(say("a.py")),
+                command="python -m ruff check --select=I .",
+                sandbox=plain(),
+            )
+        )
+        is not None
+    )
     assert read(tmp_path) == {"a.py": SORTED}
 
 
@@ -85,8 +119,17 @@ def test_unsafe_corrections_are_not_made(tmp_path: Path) -> None:
 
 
 def test_a_format_check_is_met_by_formatting(tmp_path: Path) -> None:
-    write(tmp_path, {"ruff.toml": "[format]\nquote-style = 'single'\n", "a.py": 'x = {  "a":1 }\n', "b.py": "y = {  }\n"})
-    failed = failure("Would reformat: a.py", "1 file would be reformatted, 1 file already formatted")
+    write(
+        tmp_path,
+        {
+            "ruff.toml": "[format]\nquote-style = 'single'\n",
+            "a.py": 'x = {  "a":1 }\n',
+            "b.py": "y = {  }\n",
+        },
+    )
+    failed = failure(
+        "Would reformat: a.py", "1 file would be reformatted, 1 file already formatted"
+    )
     assert ruff.fix(context(tmp_path, failed, sandbox=plain())) == "Ran `ruff format` on a.py"
     assert read(tmp_path)["a.py"] == "x = {'a': 1}\n"
     assert read(tmp_path)["b.py"] == "y = {  }\n"
@@ -94,13 +137,24 @@ def test_a_format_check_is_met_by_formatting(tmp_path: Path) -> None:
 
 def test_check_does_not_format(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": CONFIG, "a.py": UNSORTED + "y = {  }\n"})
-    ruff.fix(context(tmp_path, failure(say("a.py")), command="ruff check . && ruff format --check .", sandbox=plain()))
+    ruff.fix(
+        context(
+            tmp_path,
+            failure(say("a.py")),
+            command="ruff check . && ruff format --check .",
+            sandbox=plain(),
+        )
+    )
     assert read(tmp_path)["a.py"] == SORTED + "y = {  }\n"
 
 
 def test_a_project_below_the_root_is_corrected_from_its_own_directory(tmp_path: Path) -> None:
-    write(tmp_path, {"web/ruff.toml": "lint.select = ['I']\n", "web/a.py": UNSORTED, "a.py": UNSORTED})
-    told = ruff.fix(context(tmp_path, failure(say("a.py")), command="ruff check .", path="web", sandbox=plain()))
+    write(
+        tmp_path, {"web/ruff.toml": "lint.select = ['I']\n", "web/a.py": UNSORTED, "a.py": UNSORTED}
+    )
+    told = ruff.fix(
+        context(tmp_path, failure(say("a.py")), command="ruff check .", path="web", sandbox=plain())
+    )
     assert told is not None
     assert told.endswith("on web/a.py")
     assert read(tmp_path)["a.py"] == UNSORTED
@@ -114,7 +168,12 @@ def test_what_a_failing_ruff_left_behind_is_no_correction(tmp_path: Path) -> Non
 @pytest.mark.parametrize("code", [2, 127, None])
 def test_where_ruff_cannot_run_nothing_is_claimed(tmp_path: Path, code: int | None) -> None:
     write(tmp_path, {"pyproject.toml": CONFIG, "a.py": UNSORTED})
-    assert ruff.fix(context(tmp_path, failure(say("a.py")), command="ruff check .", sandbox=Answers(code))) is None
+    assert (
+        ruff.fix(
+            context(tmp_path, failure(say("a.py")), command="ruff check .", sandbox=Answers(code))
+        )
+        is None
+    )
 
 
 class Answers:
@@ -126,9 +185,19 @@ class Answers:
         self.code = code
         self.commands: list[str] = []
 
-    def run(self, command: str, *, tree: Path, workdir: str, environment: Mapping[str, str], timeout: float) -> Ran:
+    def run(
+        self,
+        command: str,
+        *,
+        tree: Path,
+        workdir: str,
+        environment: Mapping[str, str],
+        timeout: float,
+    ) -> Ran:
         self.commands.append(command)
-        return Ran(exit_code=self.code, output="Found 3 errors (3 fixed, 0 remaining).", seconds=0.1)
+        return Ran(
+            exit_code=self.code, output="Found 3 errors (3 fixed, 0 remaining).", seconds=0.1
+        )
 
 
 def test_a_file_name_of_the_log_is_a_file_of_the_tree_and_never_shell(tmp_path: Path) -> None:
@@ -137,39 +206,59 @@ def test_a_file_name_of_the_log_is_a_file_of_the_tree_and_never_shell(tmp_path: 
     ruff.fix(
         context(
             tmp_path,
-            failure(say("a;touch"), say("-c.py"), say("gone.py"), say("../../etc/x.py"), say("$(touch\tx).py"), say("ok.py")),
+            failure(
+                say("a;touch"),
+                say("-c.py"),
+                say("gone.py"),
+                say("../../etc/x.py"),
+                say("$(touch\tx).py"),
+                say("ok.py"),
+            ),
             sandbox=sandbox,
         )
     )
-    assert sandbox.commands == ["ruff check --fix --no-unsafe-fixes --no-cache --force-exclude -- -c.py ok.py"]
+    assert sandbox.commands == [
+        "ruff check --fix --no-unsafe-fixes --no-cache --force-exclude -- -c.py ok.py"
+    ]
 
 
 def test_only_options_that_say_what_is_checked_are_kept(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": ""})
     sandbox = Answers(0)
     kept = "--select E,F --ignore=E501 --config 'x y.toml'"
-    command = f"ruff check --fix --unsafe-fixes --add-noqa {kept} --exit-zero --output-format github src '; rm -rf /'"
+    command = (
+        f"ruff check --fix --unsafe-fixes --add-noqa {kept} --exit-zero --output-format github src"
+        " '; rm -rf /'"
+    )
     ruff.fix(context(tmp_path, failure("F401 [*] unused"), command=command, sandbox=sandbox))
-    assert sandbox.commands == [f"ruff check --fix --no-unsafe-fixes --no-cache {kept} -- src '; rm -rf /'"]
+    assert sandbox.commands == [
+        f"ruff check --fix --no-unsafe-fixes --no-cache {kept} -- src '; rm -rf /'"
+    ]
 
 
 @pytest.mark.parametrize(
     ("command", "found"),
     [
         ("ruff check .", [Call(start=("ruff",), args=("check", "."))]),
-        ("pytest && python -m ruff check a b; echo x", [Call(start=("python", "-m", "ruff"), args=("check", "a", "b"))]),
-        ("uv run ruff format --check", [Call(start=("uv", "run", "ruff"), args=("format", "--check"))]),
+        (
+            "pytest && python -m ruff check a b; echo x",
+            [Call(start=("python", "-m", "ruff"), args=("check", "a", "b"))],
+        ),
+        (
+            "uv run ruff format --check",
+            [Call(start=("uv", "run", "ruff"), args=("format", "--check"))],
+        ),
         (".venv/bin/ruff check", [Call(start=(".venv/bin/ruff",), args=("check",))]),
         ("echo ruff check", []),
         ("ruff 'check", []),
         ("", []),
     ],
 )
-def test_calls_of_a_tool_are_read_from_a_configured_command(command: str, found: list[Call]) -> None:
+def test_calls_of_a_tool_are_read_from_a_configured_command(
+    command: str, found: list[Call]
+) -> None:
     assert tools.calls(command, "ruff") == found
 
-
-# ---------------------------------------------------------------- black and isort
 
 BLACK = ["would reformat shop/a.py", "Oh no!", "1 file would be reformatted."]
 
@@ -177,9 +266,19 @@ BLACK = ["would reformat shop/a.py", "Oh no!", "1 file would be reformatted."]
 class Black(Answers):
     """Plays black: rewrites the file it is given."""
 
-    def run(self, command: str, *, tree: Path, workdir: str, environment: Mapping[str, str], timeout: float) -> Ran:
+    def run(
+        self,
+        command: str,
+        *,
+        tree: Path,
+        workdir: str,
+        environment: Mapping[str, str],
+        timeout: float,
+    ) -> Ran:
         (tree / "shop/a.py").write_text("x = 1\n")
-        return super().run(command, tree=tree, workdir=workdir, environment=environment, timeout=timeout)
+        return super().run(
+            command, tree=tree, workdir=workdir, environment=environment, timeout=timeout
+        )
 
 
 @pytest.mark.parametrize(
@@ -190,7 +289,9 @@ class Black(Answers):
         ("[tool.ruff]\n", "make lint", []),
     ],
 )
-def test_black_reformats_only_where_it_is_the_repositorys(tmp_path: Path, pyproject: str, command: str, ran: list[str]) -> None:
+def test_black_reformats_only_where_it_is_the_repositorys(
+    tmp_path: Path, pyproject: str, command: str, ran: list[str]
+) -> None:
     write(tmp_path, {"pyproject.toml": pyproject, "shop/a.py": "x=1\n"})
     sandbox = Black(0)
     assert formatter.fits(failure(*BLACK))
@@ -204,6 +305,8 @@ def test_a_formatter_that_changes_nothing_claims_nothing(tmp_path: Path) -> None
     assert formatter.fix(context(tmp_path, failure(*BLACK), sandbox=Answers(127))) is None
 
 
-@pytest.mark.parametrize("log", [["Would reformat: a.py", "1 file would be reformatted"], ["assert 1 == 2"]])
+@pytest.mark.parametrize(
+    "log", [["Would reformat: a.py", "1 file would be reformatted"], ["assert 1 == 2"]]
+)
 def test_what_black_did_not_say_does_not_fit_it(log: list[str]) -> None:
     assert not formatter.fits(failure(*log))

@@ -16,15 +16,30 @@ class NoSandbox:
 
     name = "none"
 
-    def run(self, command: str, *, tree: Path, workdir: str, environment: Mapping[str, str], timeout: float) -> Ran:
+    def run(
+        self,
+        command: str,
+        *,
+        tree: Path,
+        workdir: str,
+        environment: Mapping[str, str],
+        timeout: float,
+    ) -> Ran:
         raise AssertionError(f"ran {command}")
 
 
-def failure(*log: str, frames: tuple[tuple[str, int], ...] = (), summary: str = "", command: str = "") -> Failure:
+def failure(
+    *log: str, frames: tuple[tuple[str, int], ...] = (), summary: str = "", command: str = ""
+) -> Failure:
     return Failure(
-        error_hash="v1:0", strong=True, error_type="x", summary=summary or (log[0] if log else ""), command=command,
-        excerpt=tuple(Line(line=n, text=t) for n, t in enumerate(log, 1)), frames=tuple(Frame(file=f, line=n) for f, n in frames),
-    )  # fmt: skip
+        error_hash="v1:0",
+        strong=True,
+        error_type="x",
+        summary=summary or (log[0] if log else ""),
+        command=command,
+        excerpt=tuple(Line(line=n, text=t) for n, t in enumerate(log, 1)),
+        frames=tuple(Frame(file=f, line=n) for f, n in frames),
+    )
 
 
 def write(tree: Path, files: Mapping[str, str]) -> None:
@@ -36,14 +51,29 @@ def write(tree: Path, files: Mapping[str, str]) -> None:
 
 def read(tree: Path) -> dict[str, str]:
     """Every file but caches, links not followed."""
-    return {p.relative_to(tree).as_posix(): p.read_bytes().decode() for p in sorted(tree.rglob("*")) if p.is_file() and not p.is_symlink()}
+    return {
+        p.relative_to(tree).as_posix(): p.read_bytes().decode()
+        for p in sorted(tree.rglob("*"))
+        if p.is_file() and not p.is_symlink()
+    }
 
 
-def context(tree: Path, failed: Failure, *, command: str = "", path: str = ".", sandbox: Sandbox | None = None) -> FixContext:
+def context(
+    tree: Path,
+    failed: Failure,
+    *,
+    command: str = "",
+    path: str = ".",
+    sandbox: Sandbox | None = None,
+) -> FixContext:
     return FixContext(
-        failure=failed, repository="acme/shop", commit="1" * 40, project=Project(command=command, path=path), tree=Tree(root=tree),
+        failure=failed,
+        repository="acme/shop",
+        commit="1" * 40,
+        project=Project(command=command, path=path),
+        tree=Tree(root=tree),
         sandbox=sandbox or NoSandbox(),
-    )  # fmt: skip
+    )
 
 
 def plain() -> Sandbox:

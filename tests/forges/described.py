@@ -1,7 +1,9 @@
-"""What GitHub's published description says of a call: whether what we ask is allowed, and what its answer holds.
+"""What GitHub's published description says of a call: whether what we ask is allowed, and what its
+answer holds.
 
-The fake's state gives the fields that matter; the others are filled in as the description says, so that an answer has the real one's shape,
-with every field that is required. Then the whole is validated.
+The fake's state gives the fields that matter; the others are filled in as the description says, so
+that an answer has the real one's shape, with every field that is required. Then the whole is
+validated.
 """
 
 from __future__ import annotations
@@ -17,8 +19,11 @@ from jsonschema import Draft202012Validator
 DESCRIPTION = Path(__file__).parent / "openapi" / "github.json"
 MANY_SEGMENTS = ("ref",)
 FORMATS = {
-    "date-time": "2026-11-02T09:00:00Z", "uri": "https://api.github.com/x", "email": "ann@example.org", "uri-template": "https://api.github.com/x{/y}",
-}  # fmt: skip
+    "date-time": "2026-11-02T09:00:00Z",
+    "uri": "https://api.github.com/x",
+    "email": "ann@example.org",
+    "uri-template": "https://api.github.com/x{/y}",
+}
 
 
 class NotAsDescribed(AssertionError):
@@ -37,13 +42,17 @@ def patterns() -> tuple[tuple[str, re.Pattern[str], str], ...]:
     made = []
     for name in description()["operations"]:
         verb, path = name.split(" ", 1)
-        pattern = re.sub(r"\\\{(\w+)\\\}", lambda m: ".+" if m[1] in MANY_SEGMENTS else "[^/]+", re.escape(path))
+        pattern = re.sub(
+            r"\\\{(\w+)\\\}", lambda m: ".+" if m[1] in MANY_SEGMENTS else "[^/]+", re.escape(path)
+        )
         made.append((verb, re.compile(pattern), name))
     return tuple(sorted(made, key=lambda one: -len(re.sub(r"\{\w+\}", "", one[2]))))
 
 
 def operation_of(verb: str, path: str) -> str:
-    found = next((name for v, pattern, name in patterns() if v == verb and pattern.fullmatch(path)), "")
+    found = next(
+        (name for v, pattern, name in patterns() if v == verb and pattern.fullmatch(path)), ""
+    )
     if not found:
         raise NotAsDescribed(f"GitHub describes no {verb} {path}")
     return found
@@ -61,7 +70,10 @@ def faults(operation: str, what: str, value: Any, status: str = "") -> list[str]
     judge = validator(operation, what, status)
     if judge is None:
         return []
-    return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}" for error in judge.iter_errors(value)][:5]
+    return [
+        f"{'/'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+        for error in judge.iter_errors(value)
+    ][:5]
 
 
 def answer(operation: str, status: int, value: Any) -> Any:
@@ -92,14 +104,38 @@ def completed(schema: dict[str, Any], value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     fields = schema.get("properties", {})
-    made = {name: completed(fields[name], item) if name in fields else item for name, item in value.items()}
-    return {**{name: sample(fields.get(name, {})) for name in schema.get("required", ()) if name not in made}, **made}
+    made = {
+        name: completed(fields[name], item) if name in fields else item
+        for name, item in value.items()
+    }
+    return {
+        **{
+            name: sample(fields.get(name, {}))
+            for name in schema.get("required", ())
+            if name not in made
+        },
+        **made,
+    }
 
 
 def chosen(choices: list[dict[str, Any]], value: Any) -> dict[str, Any]:
-    kinds = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", type(None): "null"}
+    kinds = {
+        dict: "object",
+        list: "array",
+        str: "string",
+        bool: "boolean",
+        int: "integer",
+        type(None): "null",
+    }
     wanted = kinds.get(type(value), "")
-    return next((c for c in map(resolved, choices) if c.get("type") == wanted or (wanted == "object" and "properties" in c)), choices[0])
+    return next(
+        (
+            c
+            for c in map(resolved, choices)
+            if c.get("type") == wanted or (wanted == "object" and "properties" in c)
+        ),
+        choices[0],
+    )
 
 
 def sample(schema: dict[str, Any]) -> Any:
@@ -127,7 +163,12 @@ def sample(schema: dict[str, Any]) -> Any:
             return False
         case _:
             return (
-                {name: sample(schema["properties"].get(name, {})) for name in schema.get("required", ())} if "properties" in schema else {}
+                {
+                    name: sample(schema["properties"].get(name, {}))
+                    for name in schema.get("required", ())
+                }
+                if "properties" in schema
+                else {}
             )
 
 

@@ -1,11 +1,11 @@
-"""A GitHub that keeps state, over HTTP: git data, branches, pull requests, merges bound to a commit, checks, comments, people, hooks.
+"""A GitHub that keeps state, over HTTP: git data, branches, pull requests, merges bound to a
+commit, checks, comments, people, hooks.
 
     with FakeGitHub() as hub:
-        repo = hub.repository("acme/shop")
-        repo.heads["main"]                                  # the commit main is at
-        hub.script("POST", "/pulls", Reply(status=502))     # the next such call
-        hub.script("PUT", "/merge", Reply(silent=True, done=True))   # the work is done, the answer is lost
-        hub.made("PUT", "/merge")
+        repo = hub.repository("acme/shop") repo.heads["main"]                                  # the
+        commit main is at hub.script("POST", "/pulls", Reply(status=502))     # the next such call
+        hub.script("PUT", "/merge", Reply(silent=True, done=True))   # the work is done, the answer
+        is lost hub.made("PUT", "/merge")
 
 Source of every shape: GitHub REST docs (2022-11-28).
 """
@@ -29,7 +29,9 @@ from tests.forges import described
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """Instead of the usual answer. `done`: the work is done all the same; `silent`: the connection closes without an answer."""
+    """Instead of the usual answer. `done`: the work is done all the same; `silent`: the connection
+    closes without an answer.
+    """
 
     status: int = 500
     body: str = '{"message": "it broke"}'
@@ -45,7 +47,9 @@ class Refused(Exception):
 
 
 def sha_of(*parts: Any) -> str:
-    return hashlib.sha1(json.dumps(parts, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(
+        json.dumps(parts, sort_keys=True).encode(), usedforsecurity=False
+    ).hexdigest()
 
 
 @dataclass
@@ -59,16 +63,20 @@ class Repository:
     comments: list[dict[str, Any]] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
-    people: dict[str, str] = field(default_factory=lambda: {"ann": "write", "ben": "admin", "rob": "read"})
+    people: dict[str, str] = field(
+        default_factory=lambda: {"ann": "write", "ben": "admin", "rob": "read"}
+    )
     hooks: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     protected: bool = False
 
     def commit(self, message: str, *, parents: list[str], tree: str = "") -> str:
         made = {
-            "message": message, "parents": [{"sha": p} for p in parents], "tree": {"sha": tree or sha_of("tree", message)},
+            "message": message,
+            "parents": [{"sha": p} for p in parents],
+            "tree": {"sha": tree or sha_of("tree", message)},
             "committer": {"name": "Ann", "date": "2026-11-02T09:00:00Z"},
-        }  # fmt: skip
+        }
         sha = sha_of(made)
         self.commits[sha] = {**made, "sha": sha}
         return sha
@@ -106,9 +114,11 @@ class FakeGitHub:
     @property
     def settings(self) -> dict[str, str]:
         return {
-            "CI_HEALING_GITHUB_ENABLED": "true", "CI_HEALING_GITHUB_TOKEN": "ghp_secretsecretsecret", "CI_HEALING_GITHUB_API_URL": self.url,
+            "CI_HEALING_GITHUB_ENABLED": "true",
+            "CI_HEALING_GITHUB_TOKEN": "ghp_secretsecretsecret",
+            "CI_HEALING_GITHUB_API_URL": self.url,
             "CI_HEALING_URL": "https://heal.example",
-        }  # fmt: skip
+        }
 
     def repository(self, name: str) -> Repository:
         made = self.repositories.setdefault(name, Repository(name))
@@ -122,21 +132,28 @@ class FakeGitHub:
         return sum(v == verb and re.search(path, p) is not None for v, p, _ in self.calls)
 
     def __enter__(self) -> FakeGitHub:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         if kind is None:
             assert self.wrong == [], self.wrong[:3]
 
-    # ------------------------------------------------------------ answering
-
     def answer(self, verb: str, path: str, query: dict[str, str], body: Any) -> Reply:
         with self.lock:
             self.calls.append((verb, path, body))
-            scripted = next((s for s in self.scripted if s[0] == verb and re.search(s[1], path)), None)
+            scripted = next(
+                (s for s in self.scripted if s[0] == verb and re.search(s[1], path)), None
+            )
             if scripted:
                 self.scripted.remove(scripted)
                 if not scripted[2].done:
@@ -149,13 +166,20 @@ class FakeGitHub:
             for known, pattern, work in ROUTES:
                 found = re.fullmatch(pattern, path)
                 if known == verb and found:
-                    return self._described(verb, path, body, partial(self._work, work, found.groups(), query, body))
+                    return self._described(
+                        verb, path, body, partial(self._work, work, found.groups(), query, body)
+                    )
             raise Refused(404, "Not Found")
         except Refused as error:
-            return _json(error.status, {"message": error.message, "documentation_url": "https://docs.github.com"})
+            return _json(
+                error.status,
+                {"message": error.message, "documentation_url": "https://docs.github.com"},
+            )
 
     def _described(self, verb: str, path: str, body: Any, work: Callable[[], Any]) -> Reply:
-        """What GitHub's description does not allow is refused, as GitHub would; an answer it does not know is our own mistake."""
+        """What GitHub's description does not allow is refused, as GitHub would; an answer it does
+        not know is our own mistake.
+        """
         if path == "/graphql":
             return _json(200, work())
         operation = described.operation_of(verb, path)
@@ -172,7 +196,9 @@ class FakeGitHub:
             self.wrong.append(str(mistake))
             raise Refused(500, str(mistake)) from None
 
-    def _work(self, work: Callable[..., Any], parts: tuple[str, ...], query: dict[str, str], body: Any) -> Any:
+    def _work(
+        self, work: Callable[..., Any], parts: tuple[str, ...], query: dict[str, str], body: Any
+    ) -> Any:
         if work in (graphql, rate_limit):
             return work(self, body)
         repo = self.repositories.get(parts[0])
@@ -181,9 +207,18 @@ class FakeGitHub:
         return work(self, repo, *parts[1:], query=query, body=body)
 
     def merge(self, repo: Repository, pull: dict[str, Any], by: str) -> str:
-        sha = repo.commit(f"Merge {pull['number']}", parents=[repo.heads[pull["base"]["ref"]], pull["head"]["sha"]])
+        sha = repo.commit(
+            f"Merge {pull['number']}",
+            parents=[repo.heads[pull["base"]["ref"]], pull["head"]["sha"]],
+        )
         repo.heads[pull["base"]["ref"]] = sha
-        pull.update(merged=True, state="closed", merge_commit_sha=sha, merged_at="2026-11-02T10:00:00Z", merged_by={"login": by})
+        pull.update(
+            merged=True,
+            state="closed",
+            merge_commit_sha=sha,
+            merged_at="2026-11-02T10:00:00Z",
+            merged_by={"login": by},
+        )
         return sha
 
 
@@ -194,7 +229,12 @@ def _json(status: int, value: Any) -> Reply:
 def get_ref(hub: FakeGitHub, repo: Repository, branch: str, **_: Any) -> Any:
     if branch not in repo.heads:
         raise Refused(404, "Not Found")
-    return {"ref": f"refs/heads/{branch}", "node_id": "x", "url": "u", "object": {"type": "commit", "sha": repo.heads[branch], "url": "u"}}
+    return {
+        "ref": f"refs/heads/{branch}",
+        "node_id": "x",
+        "url": "u",
+        "object": {"type": "commit", "sha": repo.heads[branch], "url": "u"},
+    }
 
 
 def make_ref(hub: FakeGitHub, repo: Repository, *, body: Any, **_: Any) -> Any:
@@ -214,7 +254,9 @@ def drop_ref(hub: FakeGitHub, repo: Repository, branch: str, **_: Any) -> Any:
 
 
 def refs(hub: FakeGitHub, repo: Repository, prefix: str, **_: Any) -> Any:
-    return [get_ref(hub, repo, branch) for branch in sorted(repo.heads) if branch.startswith(prefix)]
+    return [
+        get_ref(hub, repo, branch) for branch in sorted(repo.heads) if branch.startswith(prefix)
+    ]
 
 
 def get_commit(hub: FakeGitHub, repo: Repository, sha: str, **_: Any) -> Any:
@@ -234,7 +276,12 @@ def make_tree(hub: FakeGitHub, repo: Repository, *, body: Any, **_: Any) -> Any:
         raise Refused(422, "tree.sha does not exist")
     sha = sha_of("tree", body)
     repo.trees[sha] = body["tree"]
-    return {"sha": sha, "url": "u", "tree": [entry for entry in body["tree"] if entry["sha"]], "truncated": False}
+    return {
+        "sha": sha,
+        "url": "u",
+        "tree": [entry for entry in body["tree"] if entry["sha"]],
+        "truncated": False,
+    }
 
 
 def make_commit(hub: FakeGitHub, repo: Repository, *, body: Any, **_: Any) -> Any:
@@ -249,7 +296,9 @@ def make_commit(hub: FakeGitHub, repo: Repository, *, body: Any, **_: Any) -> An
 def pulls(hub: FakeGitHub, repo: Repository, *, query: dict[str, str], **_: Any) -> Any:
     state, head, base = query.get("state", "open"), query.get("head", ""), query.get("base", "")
     found = [p for p in repo.pulls if state in ("all", p["state"])]
-    found = [p for p in found if not head or f"{repo.name.split('/')[0]}:{p['head']['ref']}" == head]
+    found = [
+        p for p in found if not head or f"{repo.name.split('/')[0]}:{p['head']['ref']}" == head
+    ]
     return [p for p in found if not base or p["base"]["ref"] == base]
 
 
@@ -260,11 +309,25 @@ def make_pull(hub: FakeGitHub, repo: Repository, *, body: Any, **_: Any) -> Any:
         raise Refused(422, "Validation Failed: head")
     number = len(repo.pulls) + 1
     pull = {
-        "number": number, "html_url": f"https://github.example/{repo.name}/pull/{number}", "state": "open", "merged": False,
-        "title": body["title"], "body": body["body"], "draft": body["draft"], "labels": [], "node_id": f"PR_{number}", "merged_at": None,
-        "head": {"ref": body["head"], "sha": repo.heads[body["head"]], "repo": {"full_name": repo.name}},
-        "base": {"ref": body["base"], "sha": repo.heads[body["base"]]}, "merge_commit_sha": None, "merged_by": None,
-    }  # fmt: skip
+        "number": number,
+        "html_url": f"https://github.example/{repo.name}/pull/{number}",
+        "state": "open",
+        "merged": False,
+        "title": body["title"],
+        "body": body["body"],
+        "draft": body["draft"],
+        "labels": [],
+        "node_id": f"PR_{number}",
+        "merged_at": None,
+        "head": {
+            "ref": body["head"],
+            "sha": repo.heads[body["head"]],
+            "repo": {"full_name": repo.name},
+        },
+        "base": {"ref": body["base"], "sha": repo.heads[body["base"]]},
+        "merge_commit_sha": None,
+        "merged_by": None,
+    }
     repo.pulls.append(pull)
     hub.node[pull["node_id"]] = pull
     return pull
@@ -289,20 +352,37 @@ def change_pull(hub: FakeGitHub, repo: Repository, number: str, *, body: Any, **
 def merge_pull(hub: FakeGitHub, repo: Repository, number: str, *, body: Any, **_: Any) -> Any:
     pull = _pull(repo, number)
     if pull["merged"] or pull["state"] != "open" or pull["draft"] or repo.protected:
-        raise Refused(405, "Pull Request is not mergeable" if not repo.protected else "At least 1 approving review is required")
+        raise Refused(
+            405,
+            "Pull Request is not mergeable"
+            if not repo.protected
+            else "At least 1 approving review is required",
+        )
     if body.get("sha") not in (None, pull["head"]["sha"]):
         raise Refused(409, "Head branch was modified. Review and try the merge again.")
-    return {"sha": hub.merge(repo, pull, "cihealing[bot]"), "merged": True, "message": "Pull Request successfully merged"}
+    return {
+        "sha": hub.merge(repo, pull, "cihealing[bot]"),
+        "merged": True,
+        "message": "Pull Request successfully merged",
+    }
 
 
-def check_runs(hub: FakeGitHub, repo: Repository, sha: str, *, query: dict[str, str], **_: Any) -> Any:
-    found = [c for c in repo.checks if c["head_sha"] == sha and query.get("check_name", c["name"]) == c["name"]]
+def check_runs(
+    hub: FakeGitHub, repo: Repository, sha: str, *, query: dict[str, str], **_: Any
+) -> Any:
+    found = [
+        c
+        for c in repo.checks
+        if c["head_sha"] == sha and query.get("check_name", c["name"]) == c["name"]
+    ]
     return {"total_count": len(found), "check_runs": found}
 
 
 def make_check(hub: FakeGitHub, repo: Repository, *, body: Any, **_: Any) -> Any:
     number = len(repo.checks) + 1
-    repo.checks.append({"id": number, "html_url": f"https://github.example/{repo.name}/runs/{number}", **body})
+    repo.checks.append(
+        {"id": number, "html_url": f"https://github.example/{repo.name}/runs/{number}", **body}
+    )
     return repo.checks[-1]
 
 
@@ -312,7 +392,11 @@ def change_check(hub: FakeGitHub, repo: Repository, number: str, *, body: Any, *
 
 
 def combined(hub: FakeGitHub, repo: Repository, sha: str, **_: Any) -> Any:
-    return {"state": "pending", "statuses": [s for s in repo.statuses if s["sha"] == sha], "sha": sha}
+    return {
+        "state": "pending",
+        "statuses": [s for s in repo.statuses if s["sha"] == sha],
+        "sha": sha,
+    }
 
 
 def pulls_of(hub: FakeGitHub, repo: Repository, sha: str, **_: Any) -> Any:
@@ -328,7 +412,12 @@ def all_comments(hub: FakeGitHub, repo: Repository, **_: Any) -> Any:
 
 
 def make_comment(hub: FakeGitHub, repo: Repository, number: str, *, body: Any, **_: Any) -> Any:
-    made = {"id": len(repo.comments) + 1, "issue": number, "html_url": f"https://github.example/c/{len(repo.comments) + 1}", **body}
+    made = {
+        "id": len(repo.comments) + 1,
+        "issue": number,
+        "html_url": f"https://github.example/c/{len(repo.comments) + 1}",
+        **body,
+    }
     repo.comments.append(made)
     return made
 
@@ -349,7 +438,11 @@ def drop_comment(hub: FakeGitHub, repo: Repository, number: str, **_: Any) -> An
 def permission(hub: FakeGitHub, repo: Repository, login: str, **_: Any) -> Any:
     if login not in repo.people:
         raise Refused(404, "ann is not a user")
-    return {"permission": repo.people[login], "role_name": repo.people[login], "user": {"login": login}}
+    return {
+        "permission": repo.people[login],
+        "role_name": repo.people[login],
+        "user": {"login": login},
+    }
 
 
 def hooks(hub: FakeGitHub, repo: Repository, **_: Any) -> Any:
@@ -376,20 +469,36 @@ def rate_limit(hub: FakeGitHub, body: Any) -> Any:
 
 R = r"/repos/([^/]+/[^/]+)"
 ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("GET", R + r"/git/ref/heads/(.+)", get_ref), ("POST", R + "/git/refs", make_ref), ("DELETE", R + r"/git/refs/heads/(.+)", drop_ref),
-    ("GET", R + r"/git/matching-refs/heads/(.*)", refs), ("GET", R + r"/git/commits/(\w+)", get_commit),
-    ("POST", R + "/git/blobs", make_blob), ("POST", R + "/git/trees", make_tree), ("POST", R + "/git/commits", make_commit),
-    ("GET", R + "/pulls", pulls), ("POST", R + "/pulls", make_pull), ("GET", R + r"/pulls/(\d+)", get_pull),
-    ("PATCH", R + r"/pulls/(\d+)", change_pull), ("PUT", R + r"/pulls/(\d+)/merge", merge_pull),
-    ("GET", R + r"/commits/(\w+)/check-runs", check_runs), ("POST", R + "/check-runs", make_check),
-    ("PATCH", R + r"/check-runs/(\d+)", change_check), ("GET", R + r"/commits/(\w+)/status", combined),
-    ("GET", R + r"/commits/(\w+)/pulls", pulls_of), ("GET", R + r"/issues/(\d+)/comments", comments),
-    ("GET", R + "/issues/comments", all_comments), ("POST", R + r"/issues/(\d+)/comments", make_comment),
-    ("PATCH", R + r"/issues/comments/(\d+)", change_comment), ("DELETE", R + r"/issues/comments/(\d+)", drop_comment),
-    ("GET", R + r"/issues/(\d+)/events", events), ("GET", R + r"/collaborators/([^/]+)/permission", permission),
-    ("GET", R + "/hooks", hooks), ("DELETE", R + r"/hooks/(\d+)", drop_hook), ("POST", "/graphql", graphql),
+    ("GET", R + r"/git/ref/heads/(.+)", get_ref),
+    ("POST", R + "/git/refs", make_ref),
+    ("DELETE", R + r"/git/refs/heads/(.+)", drop_ref),
+    ("GET", R + r"/git/matching-refs/heads/(.*)", refs),
+    ("GET", R + r"/git/commits/(\w+)", get_commit),
+    ("POST", R + "/git/blobs", make_blob),
+    ("POST", R + "/git/trees", make_tree),
+    ("POST", R + "/git/commits", make_commit),
+    ("GET", R + "/pulls", pulls),
+    ("POST", R + "/pulls", make_pull),
+    ("GET", R + r"/pulls/(\d+)", get_pull),
+    ("PATCH", R + r"/pulls/(\d+)", change_pull),
+    ("PUT", R + r"/pulls/(\d+)/merge", merge_pull),
+    ("GET", R + r"/commits/(\w+)/check-runs", check_runs),
+    ("POST", R + "/check-runs", make_check),
+    ("PATCH", R + r"/check-runs/(\d+)", change_check),
+    ("GET", R + r"/commits/(\w+)/status", combined),
+    ("GET", R + r"/commits/(\w+)/pulls", pulls_of),
+    ("GET", R + r"/issues/(\d+)/comments", comments),
+    ("GET", R + "/issues/comments", all_comments),
+    ("POST", R + r"/issues/(\d+)/comments", make_comment),
+    ("PATCH", R + r"/issues/comments/(\d+)", change_comment),
+    ("DELETE", R + r"/issues/comments/(\d+)", drop_comment),
+    ("GET", R + r"/issues/(\d+)/events", events),
+    ("GET", R + r"/collaborators/([^/]+)/permission", permission),
+    ("GET", R + "/hooks", hooks),
+    ("DELETE", R + r"/hooks/(\d+)", drop_hook),
+    ("POST", "/graphql", graphql),
     ("GET", "/rate_limit", rate_limit),
-)  # fmt: skip
+)
 
 
 def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
@@ -407,7 +516,11 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
                 return
             content = reply.body.encode()
             self.send_response(reply.status)
-            usual = {"content-type": "application/json; charset=utf-8", "x-oauth-scopes": hub.scopes, "content-length": str(len(content))}
+            usual = {
+                "content-type": "application/json; charset=utf-8",
+                "x-oauth-scopes": hub.scopes,
+                "content-length": str(len(content)),
+            }
             for name, value in {**usual, **reply.headers}.items():
                 self.send_header(name, value)
             self.end_headers()

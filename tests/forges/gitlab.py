@@ -1,4 +1,5 @@
-"""A GitLab that keeps state, over HTTP: branches, commits with actions, merge requests bound to a commit, notes, members, hooks.
+"""A GitLab that keeps state, over HTTP: branches, commits with actions, merge requests bound to a
+commit, notes, members, hooks.
 
 Source of every shape: GitLab REST docs, v4.
 """
@@ -33,7 +34,12 @@ class Project:
 
     def commit(self, message: str, *, parents: list[str], actions: Any = ()) -> str:
         sha = sha_of(message, parents, actions, len(self.commits))
-        self.commits[sha] = {"id": sha, "message": message, "parent_ids": parents, "actions": actions}
+        self.commits[sha] = {
+            "id": sha,
+            "message": message,
+            "parent_ids": parents,
+            "actions": actions,
+        }
         return sha
 
     def adopt(self, sha: str, message: str) -> str:
@@ -66,9 +72,11 @@ class FakeGitLab:
     @property
     def settings(self) -> dict[str, str]:
         return {
-            "CI_HEALING_GITLAB_ENABLED": "true", "CI_HEALING_GITLAB_TOKEN": "glpat-secretsecret", "CI_HEALING_GITLAB_URL": self.url,
+            "CI_HEALING_GITLAB_ENABLED": "true",
+            "CI_HEALING_GITLAB_TOKEN": "glpat-secretsecret",
+            "CI_HEALING_GITLAB_URL": self.url,
             "CI_HEALING_URL": "https://heal.example",
-        }  # fmt: skip
+        }
 
     def project(self, name: str) -> Project:
         made = self.projects.setdefault(name, Project(name))
@@ -82,17 +90,26 @@ class FakeGitLab:
         return sum(v == verb and re.search(path, p) is not None for v, p, _ in self.calls)
 
     def __enter__(self) -> FakeGitLab:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
 
     def answer(self, verb: str, path: str, query: dict[str, str], body: Any) -> Reply:
         with self.lock:
             self.calls.append((verb, path, body))
-            scripted = next((s for s in self.scripted if s[0] == verb and re.search(s[1], path)), None)
+            scripted = next(
+                (s for s in self.scripted if s[0] == verb and re.search(s[1], path)), None
+            )
             if scripted:
                 self.scripted.remove(scripted)
                 if not scripted[2].done:
@@ -111,7 +128,10 @@ class FakeGitLab:
                     if project is None:
                         raise Refused(404, "404 Project Not Found")
                     parts = [unquote(part) for part in found.groups()[1:]]
-                    return _json(201 if verb == "POST" else 200, work(self, project, *parts, query=query, body=body))
+                    return _json(
+                        201 if verb == "POST" else 200,
+                        work(self, project, *parts, query=query, body=body),
+                    )
             raise Refused(404, "404 Not Found")
         except Refused as error:
             return _json(error.status, {"message": error.message})
@@ -150,26 +170,47 @@ def make_commit(lab: FakeGitLab, project: Project, *, body: Any, **_: Any) -> An
     for action in body["actions"]:
         if (action["action"] == "create") == (action["file_path"] in project.files):
             raise Refused(400, "A file with this name doesn't exist")
-    sha = project.commit(body["commit_message"], parents=[body["start_sha"]], actions=body["actions"])
+    sha = project.commit(
+        body["commit_message"], parents=[body["start_sha"]], actions=body["actions"]
+    )
     project.heads[body["branch"]] = sha
     return project.commits[sha]
 
 
 def requests_of(lab: FakeGitLab, project: Project, *, query: dict[str, str], **_: Any) -> Any:
-    state, source, target = query.get("state", "all"), query.get("source_branch"), query.get("target_branch")
+    state, source, target = (
+        query.get("state", "all"),
+        query.get("source_branch"),
+        query.get("target_branch"),
+    )
     found = [r for r in project.requests if state in ("all", r["state"])]
-    return [r for r in found if source in (None, r["source_branch"]) and target in (None, r["target_branch"])]
+    return [
+        r
+        for r in found
+        if source in (None, r["source_branch"]) and target in (None, r["target_branch"])
+    ]
 
 
 def make_request(lab: FakeGitLab, project: Project, *, body: Any, **_: Any) -> Any:
-    if any(r["source_branch"] == body["source_branch"] and r["state"] == "opened" for r in project.requests):
+    if any(
+        r["source_branch"] == body["source_branch"] and r["state"] == "opened"
+        for r in project.requests
+    ):
         raise Refused(409, "Another open merge request already exists for this source branch")
     number = len(project.requests) + 1
     made = {
-        "iid": number, "state": "opened", "web_url": f"https://gitlab.example/{project.name}/-/merge_requests/{number}",
-        "sha": project.heads[body["source_branch"]], "draft": body["title"].startswith("Draft: "), "labels": [], "head_pipeline": None,
-        "merge_commit_sha": None, "merged_by": None, "closed_by": None, **body,
-    }  # fmt: skip
+        "iid": number,
+        "state": "opened",
+        "web_url": f"https://gitlab.example/{project.name}/-/merge_requests/{number}",
+        "sha": project.heads[body["source_branch"]],
+        "draft": body["title"].startswith("Draft: "),
+        "labels": [],
+        "head_pipeline": None,
+        "merge_commit_sha": None,
+        "merged_by": None,
+        "closed_by": None,
+        **body,
+    }
     project.requests.append(made)
     return made
 
@@ -214,7 +255,9 @@ def make_note(lab: FakeGitLab, project: Project, number: str, *, body: Any, **_:
     return project.notes[-1]
 
 
-def change_note(lab: FakeGitLab, project: Project, number: str, note: str, *, body: Any, **_: Any) -> Any:
+def change_note(
+    lab: FakeGitLab, project: Project, number: str, note: str, *, body: Any, **_: Any
+) -> Any:
     project.notes[int(note) - 1].update(body)
     return project.notes[int(note) - 1]
 
@@ -225,7 +268,11 @@ def of_commit(lab: FakeGitLab, project: Project, sha: str, **_: Any) -> Any:
 
 def members(lab: FakeGitLab, project: Project, *, query: dict[str, str], **_: Any) -> Any:
     wanted = query.get("query", "")
-    return [{"username": n, "access_level": level, "state": "active"} for n, level in project.members.items() if wanted in n]
+    return [
+        {"username": n, "access_level": level, "state": "active"}
+        for n, level in project.members.items()
+        if wanted in n
+    ]
 
 
 def jobs(lab: FakeGitLab, project: Project, number: str, **_: Any) -> Any:
@@ -242,15 +289,25 @@ def drop_hook(lab: FakeGitLab, project: Project, number: str, **_: Any) -> Any:
 
 
 ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("GET", r"/repository/branches/([^/]+)", branch), ("GET", "/repository/branches", branches),
-    ("DELETE", r"/repository/branches/([^/]+)", drop_branch), ("GET", r"/repository/files/([^/]+)", get_file),
-    ("POST", "/repository/commits", make_commit), ("GET", "/merge_requests", requests_of), ("POST", "/merge_requests", make_request),
-    ("GET", r"/merge_requests/(\d+)", get_request), ("PUT", r"/merge_requests/(\d+)", change_request),
-    ("PUT", r"/merge_requests/(\d+)/merge", merge_request), ("GET", r"/merge_requests/(\d+)/notes", notes),
-    ("POST", r"/merge_requests/(\d+)/notes", make_note), ("PUT", r"/merge_requests/(\d+)/notes/(\d+)", change_note),
-    ("GET", r"/repository/commits/(\w+)/merge_requests", of_commit), ("GET", "/members/all", members),
-    ("GET", r"/pipelines/(\d+)/jobs", jobs), ("GET", "/hooks", hooks), ("DELETE", r"/hooks/(\d+)", drop_hook),
-)  # fmt: skip
+    ("GET", r"/repository/branches/([^/]+)", branch),
+    ("GET", "/repository/branches", branches),
+    ("DELETE", r"/repository/branches/([^/]+)", drop_branch),
+    ("GET", r"/repository/files/([^/]+)", get_file),
+    ("POST", "/repository/commits", make_commit),
+    ("GET", "/merge_requests", requests_of),
+    ("POST", "/merge_requests", make_request),
+    ("GET", r"/merge_requests/(\d+)", get_request),
+    ("PUT", r"/merge_requests/(\d+)", change_request),
+    ("PUT", r"/merge_requests/(\d+)/merge", merge_request),
+    ("GET", r"/merge_requests/(\d+)/notes", notes),
+    ("POST", r"/merge_requests/(\d+)/notes", make_note),
+    ("PUT", r"/merge_requests/(\d+)/notes/(\d+)", change_note),
+    ("GET", r"/repository/commits/(\w+)/merge_requests", of_commit),
+    ("GET", "/members/all", members),
+    ("GET", r"/pipelines/(\d+)/jobs", jobs),
+    ("GET", "/hooks", hooks),
+    ("DELETE", r"/hooks/(\d+)", drop_hook),
+)
 
 
 def _handler(lab: FakeGitLab) -> type[BaseHTTPRequestHandler]:

@@ -1,4 +1,6 @@
-"""A Slack that keeps its messages, over HTTP: chat.postMessage, chat.update, conversations.history and an incoming webhook."""
+"""A Slack that keeps its messages, over HTTP: chat.postMessage, chat.update, conversations.history
+and an incoming webhook.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """Instead of the usual answer. `done`: the work is done all the same; `silent`: no answer comes, the connection is closed."""
+    """Instead of the usual answer. `done`: the work is done all the same; `silent`: no answer
+    comes, the connection is closed.
+    """
 
     status: int = 200
     body: str = '{"ok": true}'
@@ -44,9 +48,10 @@ class FakeSlack:
     @property
     def settings(self) -> dict[str, str]:
         return {
-            "CI_HEALING_SLACK_BOT_TOKEN": "xoxb-1-secret-token", "CI_HEALING_SLACK_CHANNEL": "C1",
+            "CI_HEALING_SLACK_BOT_TOKEN": "xoxb-1-secret-token",
+            "CI_HEALING_SLACK_CHANNEL": "C1",
             "CI_HEALING_SLACK_API_URL": f"{self.url}/api/",
-        }  # fmt: skip
+        }
 
     @property
     def posted(self) -> list[dict[str, Any]]:
@@ -57,10 +62,17 @@ class FakeSlack:
         return sum(name == method for name, _ in self.calls)
 
     def __enter__(self) -> FakeSlack:
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
 
@@ -70,7 +82,9 @@ class FakeSlack:
             waiting = self.scripted.get(method, [])
             reply = waiting.pop(0) if waiting else None
             if reply is None or reply.done:
-                done = Reply(body=json.dumps(WORK[method](self, body)) if method != "webhook" else "ok")
+                done = Reply(
+                    body=json.dumps(WORK[method](self, body)) if method != "webhook" else "ok"
+                )
                 if method == "webhook":
                     self.messages.append(body)
                 return reply or done
@@ -93,16 +107,21 @@ class FakeSlack:
 
 
 WORK: Mapping[str, Callable[[FakeSlack, dict[str, Any]], dict[str, Any]]] = {
-    "chat.postMessage": FakeSlack.post, "chat.update": FakeSlack.update, "conversations.history": FakeSlack.history,
-    "webhook": lambda slack, body: {}, "auth.test": lambda slack, body: {"ok": True, "user": "cihealing", "bot_id": "B1"},
-}  # fmt: skip
+    "chat.postMessage": FakeSlack.post,
+    "chat.update": FakeSlack.update,
+    "conversations.history": FakeSlack.history,
+    "webhook": lambda slack, body: {},
+    "auth.test": lambda slack, body: {"ok": True, "user": "cihealing", "bot_id": "B1"},
+}
 
 
 def _handler(slack: FakeSlack) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or "{}")
-            method = "webhook" if self.path.startswith("/services/") else self.path.rpartition("/")[2]
+            method = (
+                "webhook" if self.path.startswith("/services/") else self.path.rpartition("/")[2]
+            )
             reply = slack.answer(method, body)
             if reply.silent:
                 self.close_connection = True

@@ -16,7 +16,9 @@ from tests.forges.openapi.extract import WANTED
 
 def ask(hub: FakeGitHub, verb: str, path: str, body: Any = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(hub.url + path, data=data, method=verb, headers={"content-type": "application/json"})
+    request = urllib.request.Request(
+        hub.url + path, data=data, method=verb, headers={"content-type": "application/json"}
+    )
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return answer.status, json.loads(answer.read() or b"null")
@@ -33,7 +35,12 @@ def test_an_answer_has_all_that_github_requires() -> None:
     with FakeGitHub() as hub:
         shop = hub.repository("acme/shop")
         shop.heads["fix"] = shop.heads["main"]
-        status, pull = ask(hub, "POST", "/repos/acme/shop/pulls", {"title": "t", "body": "b", "head": "fix", "base": "main", "draft": True})
+        status, pull = ask(
+            hub,
+            "POST",
+            "/repos/acme/shop/pulls",
+            {"title": "t", "body": "b", "head": "fix", "base": "main", "draft": True},
+        )
     assert status == 201
     assert (pull["draft"], pull["state"], pull["head"]["ref"]) == (True, "open", "fix")
     assert {"diff_url", "author_association", "commits_url", "maintainer_can_modify"} <= set(pull)
@@ -48,11 +55,17 @@ def test_an_answer_has_all_that_github_requires() -> None:
         ("POST", "/repos/acme/shop/git/trees", {"tree": [{"path": "a", "mode": "100600"}]}),
         ("POST", "/repos/acme/shop/git/commits", {"tree": "x"}),
         ("POST", "/repos/acme/shop/pulls", {"title": "t", "body": "b"}),
-        ("POST", "/repos/acme/shop/pulls", {"title": "t", "head": "a", "base": "b", "draft": "yes"}),
+        (
+            "POST",
+            "/repos/acme/shop/pulls",
+            {"title": "t", "head": "a", "base": "b", "draft": "yes"},
+        ),
         ("PUT", "/repos/acme/shop/pulls/1/merge", {"merge_method": "fast"}),
     ],
 )
-def test_a_question_github_would_not_take_is_refused_and_remembered(verb: str, path: str, body: Any) -> None:
+def test_a_question_github_would_not_take_is_refused_and_remembered(
+    verb: str, path: str, body: Any
+) -> None:
     with FakeGitHub() as hub:
         hub.repository("acme/shop")
         assert ask(hub, verb, path, body)[0] == 422
@@ -69,7 +82,9 @@ def test_a_question_github_would_not_take_is_refused_and_remembered(verb: str, p
         ("GET /repos/{owner}/{repo}/git/ref/{ref}", 204, {}),
     ],
 )
-def test_an_answer_github_would_not_give_is_our_mistake(operation: str, status: int, value: Any) -> None:
+def test_an_answer_github_would_not_give_is_our_mistake(
+    operation: str, status: int, value: Any
+) -> None:
     with pytest.raises(described.NotAsDescribed):
         described.answer(operation, status, value)
 
@@ -77,4 +92,7 @@ def test_an_answer_github_would_not_give_is_our_mistake(operation: str, status: 
 def test_what_is_not_described_is_not_spoken() -> None:
     with pytest.raises(described.NotAsDescribed, match="describes no PATCH"):
         described.operation_of("PATCH", "/repos/acme/shop/nothing")
-    assert described.operation_of("GET", "/repos/acme/shop/git/ref/heads/a/b") == "GET /repos/{owner}/{repo}/git/ref/{ref}"
+    assert (
+        described.operation_of("GET", "/repos/acme/shop/git/ref/heads/a/b")
+        == "GET /repos/{owner}/{repo}/git/ref/{ref}"
+    )

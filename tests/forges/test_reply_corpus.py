@@ -1,4 +1,6 @@
-"""Every answer of a forge or of Slack that we can think of has its right end, and nothing is made twice."""
+"""Every answer of a forge or of Slack that we can think of has its right end, and nothing is made
+twice.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from tests.forges.gitlab import FakeGitLab
 from tests.forges.slack import FakeSlack
 from tests.forges.slack import Reply as Said
 
-ENTRIES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[1] / "corpora" / "replies" / "forge.yaml").read_text())
+ENTRIES: list[dict[str, Any]] = yaml.safe_load(
+    (Path(__file__).parents[1] / "corpora" / "replies" / "forge.yaml").read_text()
+)
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 FORGES: dict[str, Any] = {"github": github, "gitlab": gitlab}
 
@@ -31,12 +35,22 @@ class Bench:
     def __init__(self, forge: str, fake: Any) -> None:
         self.name, self.fake, self.adapter = forge, fake, FORGES[forge]
         self.policy = RepositoryPolicy(match="acme/*", forge=forge)
-        self.place = fake.repository("acme/shop") if forge == "github" else fake.project("acme/shop")
+        self.place = (
+            fake.repository("acme/shop") if forge == "github" else fake.project("acme/shop")
+        )
         edits = (FileEdit(path="shop.py", content=b"good = 1\n"),)
         self.proposal = Proposal(
-            run_id=RUN, repository="acme/shop", branch="main", head=self.place.heads["main"], patch="", title="t", body="b", message="m",
-            files=edits, draft=False,
-        )  # fmt: skip
+            run_id=RUN,
+            repository="acme/shop",
+            branch="main",
+            head=self.place.heads["main"],
+            patch="",
+            title="t",
+            body="b",
+            message="m",
+            files=edits,
+            draft=False,
+        )
 
     def act(self, kind: str, opened: Any) -> Any:
         told = {"policy": self.policy, "settings": self.fake.settings}
@@ -54,7 +68,11 @@ class Bench:
         branches = sum(name.startswith("cihealing/") for name in self.place.heads)
         if self.name == "github":
             return branches, len(self.place.pulls), sum(pull["merged"] for pull in self.place.pulls)
-        return branches, len(self.place.requests), sum(request["state"] == "merged" for request in self.place.requests)
+        return (
+            branches,
+            len(self.place.requests),
+            sum(request["state"] == "merged" for request in self.place.requests),
+        )
 
 
 def end_of(work: Callable[[], Any]) -> tuple[str, str]:
@@ -99,10 +117,16 @@ def test_a_forges_answer_has_its_right_end(entry: dict[str, Any]) -> None:
 def test_slacks_answer_has_its_right_end(entry: dict[str, Any]) -> None:
     message = Message(run_id="r1", title="unit of acme/shop needs ann")
     with FakeSlack() as hub:
-        handle = slack.tell(message, handle="", settings=hub.settings) if entry["act"] == "change" else ""
+        handle = (
+            slack.tell(message, handle="", settings=hub.settings)
+            if entry["act"] == "change"
+            else ""
+        )
         hub.scripted[entry["at"]] = [Said(**entry["reply"])]
         end, said = end_of(lambda: slack.tell(message, handle=handle, settings=hub.settings))
-        assert end == entry["end"] or (entry["end"] == "failed" and end in ("transient", "permanent")), said
+        assert end == entry["end"] or (
+            entry["end"] == "failed" and end in ("transient", "permanent")
+        ), said
         assert "xoxb" not in said
         if end == "transient":
             slack.tell(message, handle=handle, settings=hub.settings)

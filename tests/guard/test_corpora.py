@@ -1,4 +1,6 @@
-"""Patches that cheat, patches that attack, and honest ones that look like them: what meets each of them."""
+"""Patches that cheat, patches that attack, and honest ones that look like them: what meets each of
+them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ POLICY = Policy()
 
 
 def entries(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = yaml.load((CORPUS / f"{name}.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    found: list[dict[str, Any]] = yaml.load(
+        (CORPUS / f"{name}.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    )
     return found
 
 

@@ -21,16 +21,25 @@ def rules_in_code() -> Iterator[str]:
     """The first argument of every objection that the code can make."""
     for path in ROOT.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("hard", "soft") and node.args:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("hard", "soft")
+                and node.args
+            ):
                 rule = node.args[0]
                 if isinstance(rule, ast.Constant):
                     yield str(rule.value)
                 elif path.name not in ("lines.py", "__init__.py", "paths.py"):
-                    raise AssertionError(f"{path.name}:{node.lineno} makes its rule up while running")
+                    raise AssertionError(
+                        f"{path.name}:{node.lineno} makes its rule up while running"
+                    )
 
 
 def test_every_rule_is_explained_and_every_explanation_has_its_rule() -> None:
-    assert set(rules_in_code()) | {rule.name for rule in LINE_RULES} | ELSEWHERE == set(EXPLANATIONS)
+    assert set(rules_in_code()) | {rule.name for rule in LINE_RULES} | ELSEWHERE == set(
+        EXPLANATIONS
+    )
 
 
 @pytest.mark.parametrize("rule", sorted(EXPLANATIONS))

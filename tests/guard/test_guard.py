@@ -21,20 +21,29 @@ def soft(patch: str, policy: Policy = POLICY) -> set[str]:
     return {o.rule for o in check(patch, policy=policy) if not o.hard}
 
 
-# ---------------------------------------------------------------- what may pass
-
-
 @pytest.mark.parametrize(
     "patch",
     [
-        changed("shop/cart.py", "import os\nimport sys\n\nprint(sys.path)", "import sys\n\nprint(sys.path)"),
-        changed("shop/cart.py", "def total(items):\n    return sum(items)", "import json\n\n\ndef total(items):\n    return sum(items)"),
+        changed(
+            "shop/cart.py",
+            "import os\nimport sys\n\nprint(sys.path)",
+            "import sys\n\nprint(sys.path)",
+        ),
+        changed(
+            "shop/cart.py",
+            "def total(items):\n    return sum(items)",
+            "import json\n\n\ndef total(items):\n    return sum(items)",
+        ),
         changed("src/a.ts", "export const a = 1;", "export const a = 2;"),
         changed(
-            "shop/cart.py", "def eq(self, o):\n    return self.x == o.x", "def eq(self, o):\n    return self.x == o.x and self.y == o.y"
+            "shop/cart.py",
+            "def eq(self, o):\n    return self.x == o.x",
+            "def eq(self, o):\n    return self.x == o.x and self.y == o.y",
         ),
         changed("shop/cart.py", "import os  # noqa: F401", "import os, sys  # noqa: F401"),
-        changed("shop/cart.py", "if x:\n    sys.exit(0)", "if x:\n    if y:\n        pass\nsys.exit(0)"),
+        changed(
+            "shop/cart.py", "if x:\n    sys.exit(0)", "if x:\n    if y:\n        pass\nsys.exit(0)"
+        ),
         changed("shop/naïve.py", "a = 1", "a = 2"),
         changed("docs/a.md", "run", "stop with `exit 0`"),
         created("shop/new_thing.py", "VALUE = 1"),
@@ -46,9 +55,10 @@ def test_an_honest_patch_meets_no_objection(patch: str) -> None:
     assert check(patch, policy=POLICY) == []
 
 
-# ---------------------------------------------------------------- tests
-
-TEST = "import shop\n\n\ndef test_total():\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0"
+TEST = (
+    "import shop\n\n\ndef test_total():\n    assert shop.total([1, 2]) == 3\n    assert"
+    " shop.total([]) == 0"
+)
 
 
 @pytest.mark.parametrize(
@@ -57,23 +67,71 @@ TEST = "import shop\n\n\ndef test_total():\n    assert shop.total([1, 2]) == 3\n
         ("deletes-test", deleted("tests/test_cart.py", TEST)),
         ("deletes-test", deleted("tests/data/expected.json", "{}")),
         ("deletes-test", changed("tests/test_cart.py", TEST, "import shop")),
-        ("deletes-test", changed("tests/test_cart.py", TEST, TEST.replace("def test_total", "def _test_total"))),
-        ("deletes-test", changed("tests/test_cart.py", TEST, TEST.replace("def test_total", "def test_sum"))),
+        (
+            "deletes-test",
+            changed("tests/test_cart.py", TEST, TEST.replace("def test_total", "def _test_total")),
+        ),
+        (
+            "deletes-test",
+            changed("tests/test_cart.py", TEST, TEST.replace("def test_total", "def test_sum")),
+        ),
         ("deletes-test", changed("src/lib.rs", "#[test]\nfn adds() {}", "fn adds() {}")),
-        ("deletes-test", changed("cart_test.go", "func TestTotal(t *testing.T) {\n}", "func total(t *testing.T) {\n}")),
+        (
+            "deletes-test",
+            changed(
+                "cart_test.go", "func TestTotal(t *testing.T) {\n}", "func total(t *testing.T) {\n}"
+            ),
+        ),
         ("deletes-test", changed("a.test.js", "it('adds', () => {\n})", "const adds = () => {\n}")),
         ("deletes-test", changed("CartTest.java", "@Test\nvoid adds() {}", "void adds() {}")),
         ("renames-test", renamed("tests/test_cart.py", "tests/cart.py")),
         ("renames-test", renamed("tests/test_cart.py", "shop/cart_checks.py")),
-        ("weakens-assert", changed("tests/test_cart.py", TEST, TEST.replace("\n    assert shop.total([]) == 0", ""))),
-        ("weakens-assert", changed("src/a.test.ts", "it('a', () => {\n  expect(a).toBe(1)\n})", "it('a', () => {\n})")),
-        ("weakens-assert", changed("tests/test_cart.py", TEST, TEST.replace("assert shop.total([]) == 0", "shop.total([])"))),
-        ("empties-test", changed("tests/test_cart.py", TEST, TEST.replace("assert shop.total([]) == 0", "assert shop.x\n    pass"))),
-        ("returns-early", changed("tests/test_cart.py", TEST, TEST.replace("total():\n", "total():\n    return\n"))),
-        ("always-equal", changed("tests/test_cart.py", TEST, TEST.replace("shop.total([]) == 0", "True"))),
+        (
+            "weakens-assert",
+            changed(
+                "tests/test_cart.py", TEST, TEST.replace("\n    assert shop.total([]) == 0", "")
+            ),
+        ),
+        (
+            "weakens-assert",
+            changed(
+                "src/a.test.ts", "it('a', () => {\n  expect(a).toBe(1)\n})", "it('a', () => {\n})"
+            ),
+        ),
+        (
+            "weakens-assert",
+            changed(
+                "tests/test_cart.py",
+                TEST,
+                TEST.replace("assert shop.total([]) == 0", "shop.total([])"),
+            ),
+        ),
+        (
+            "empties-test",
+            changed(
+                "tests/test_cart.py",
+                TEST,
+                TEST.replace("assert shop.total([]) == 0", "assert shop.x\n    pass"),
+            ),
+        ),
+        (
+            "returns-early",
+            changed(
+                "tests/test_cart.py", TEST, TEST.replace("total():\n", "total():\n    return\n")
+            ),
+        ),
+        (
+            "always-equal",
+            changed("tests/test_cart.py", TEST, TEST.replace("shop.total([]) == 0", "True")),
+        ),
         ("always-equal", changed("tests/test_cart.py", TEST, TEST.replace("== 0", "== 0 or True"))),
         ("always-equal", added("shop/money.py", "    def __eq__(self, other): return True")),
-        ("always-equal", changed("shop/money.py", "x", "def __eq__(self, other):\n    # equal\n\n    return True")),
+        (
+            "always-equal",
+            changed(
+                "shop/money.py", "x", "def __eq__(self, other):\n    # equal\n\n    return True"
+            ),
+        ),
     ],
 )
 def test_a_patch_may_not_lose_or_weaken_a_test(rule: str, patch: str) -> None:
@@ -126,8 +184,12 @@ def test_a_patch_may_not_skip_a_test(path: str, line: str) -> None:
 
 def test_what_was_there_before_excuses_as_much_once() -> None:
     text = "import os  # noqa: F401\nx = 1"
-    assert "silences-check" not in hard(changed("shop/a.py", text, "x = 1\nimport os, re  # noqa: F401"))
-    assert "silences-check" in hard(changed("shop/a.py", text, "import os, re  # noqa: F401\nx = 1  # noqa: F401"))
+    assert "silences-check" not in hard(
+        changed("shop/a.py", text, "x = 1\nimport os, re  # noqa: F401")
+    )
+    assert "silences-check" in hard(
+        changed("shop/a.py", text, "import os, re  # noqa: F401\nx = 1  # noqa: F401")
+    )
 
 
 def test_a_skip_is_not_excused_by_one_that_went() -> None:
@@ -149,9 +211,6 @@ def test_a_skip_is_not_excused_by_one_that_went() -> None:
 )
 def test_words_of_ordinary_code_are_no_skip(path: str, line: str) -> None:
     assert "skips-test" not in hard(added(path, line))
-
-
-# ---------------------------------------------------------------- what decides the result
 
 
 @pytest.mark.parametrize(
@@ -214,8 +273,14 @@ def test_protected_paths_are_not_for_patches(path: str) -> None:
     assert "protected-path" in hard(added(path, "x"), policy)
 
 
-PYPROJECT = "[project]\ndependencies = [\n    \"httpx>=0.27\",\n]\n\n[tool.pytest.ini_options]\naddopts = '-q'\ntestpaths = ['tests']"
-PACKAGE = '{\n  "scripts": {\n    "test": "jest"\n  },\n  "dependencies": {\n    "left-pad": "^1.0.0"\n  }\n}'
+PYPROJECT = (
+    '[project]\ndependencies = [\n    "httpx>=0.27",\n]\n\n[tool.pytest.ini_options]\naddopts ='
+    " '-q'\ntestpaths = ['tests']"
+)
+PACKAGE = (
+    '{\n  "scripts": {\n    "test": "jest"\n  },\n  "dependencies": {\n    "left-pad": "^1.0.0"\n '
+    " }\n}"
+)
 
 
 @pytest.mark.parametrize(
@@ -291,16 +356,19 @@ def test_a_patch_may_not_look_green_without_being_it(rule: str, path: str, line:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("try:\n    f()\nexcept ValueError:\n    raise", "try:\n    f()\nexcept ValueError:\n    pass"),
-        ("try:\n    f()\n    pass", "try:\n    f()\nexcept Exception as error:  # why\n    # never mind\n\n    pass"),
+        (
+            "try:\n    f()\nexcept ValueError:\n    raise",
+            "try:\n    f()\nexcept ValueError:\n    pass",
+        ),
+        (
+            "try:\n    f()\n    pass",
+            "try:\n    f()\nexcept Exception as error:  # why\n    # never mind\n\n    pass",
+        ),
         ("try {\n  f();\n} catch (e) {\n  throw e;\n}", "try {\n  f();\n} catch (e) {\n}"),
     ],
 )
 def test_a_handler_over_several_lines_may_not_do_nothing(before: str, after: str) -> None:
     assert "swallows-failure" in hard(changed("shop/a.py", before, after))
-
-
-# ---------------------------------------------------------------- where and as what
 
 
 @pytest.mark.parametrize(
@@ -323,8 +391,17 @@ def test_a_handler_over_several_lines_may_not_do_nothing(before: str, after: str
         ("symlink", "diff --git a/x b/x\nold mode 100644\nnew mode 120000\n"),
         ("mode", "diff --git a/x b/x\nold mode 100755\nnew mode 100644\n"),
         ("mode", created("x.py", "a", mode="100777")),
-        ("binary", "diff --git a/x b/x\nindex 1111111..2222222 100644\nBinary files a/x and b/x differ\n"),
-        ("binary", "diff --git a/x b/x\nindex 1111111..2222222 100644\nGIT binary patch\nliteral 3\nKcmZQz\n\nliteral 0\nKcmV+b\n\n"),
+        (
+            "binary",
+            "diff --git a/x b/x\nindex 1111111..2222222 100644\nBinary files a/x and b/x differ\n",
+        ),
+        (
+            "binary",
+            (
+                "diff --git a/x b/x\nindex 1111111..2222222 100644\nGIT binary patch\nliteral"
+                " 3\nKcmZQz\n\nliteral 0\nKcmV+b\n\n"
+            ),
+        ),
         ("shadows-module", created("pytest.py", "a")),
         ("shadows-module", created("json.py", "a")),
         ("shadows-module", created("src/unittest/__init__.py", "a")),
@@ -386,11 +463,14 @@ def test_what_is_not_plainly_a_git_diff_is_refused(patch: str) -> None:
 
 
 def test_a_quoted_name_is_read_as_git_stores_it() -> None:
-    patch = changed("a.py", "x", "y").replace("a/a.py", '"a/\\303\\251/conftest.py"').replace("b/a.py", '"b/\\303\\251/conftest.py"')
-    assert [o.text for o in check(patch, policy=POLICY)] == ["é/conftest.py configures the test runner"]
-
-
-# ---------------------------------------------------------------- caps, soft objections, order
+    patch = (
+        changed("a.py", "x", "y")
+        .replace("a/a.py", '"a/\\303\\251/conftest.py"')
+        .replace("b/a.py", '"b/\\303\\251/conftest.py"')
+    )
+    assert [o.text for o in check(patch, policy=POLICY)] == [
+        "é/conftest.py configures the test runner"
+    ]
 
 
 def many(count: int) -> str:
@@ -406,7 +486,11 @@ def many(count: int) -> str:
         (created("shop/a.py", "\n".join(["x = 1"] * 101)), set(), {"many-lines"}),
         (created("shop/a.py", "\n".join(["x = 1"] * 201)), {"too-many-lines"}, set()),
         (added("tests/test_a.py", "x = 1"), set(), {"touches-tests"}),
-        (changed("tests/test_a.py", "assert f() == 1", "assert f() == 2"), {"only-expectations"}, {"touches-tests", "changes-assert"}),
+        (
+            changed("tests/test_a.py", "assert f() == 1", "assert f() == 2"),
+            {"only-expectations"},
+            {"touches-tests", "changes-assert"},
+        ),
         (added("poetry.lock", "x"), set(), {"dependency"}),
         (added("requirements/base.txt", "left==0.28"), set(), {"dependency"}),
         (created("shop/migrations/0002_x.py", "x = 1"), set(), {"migration"}),
@@ -416,7 +500,9 @@ def many(count: int) -> str:
         (added("shop/a.py", "time.sleep(5)"), set(), {"waits"}),
     ],
 )
-def test_caps_and_what_needs_a_person(patch: str, hard_rules: set[str], soft_rules: set[str]) -> None:
+def test_caps_and_what_needs_a_person(
+    patch: str, hard_rules: set[str], soft_rules: set[str]
+) -> None:
     assert hard(patch) == hard_rules
     assert soft(patch) == soft_rules
 
@@ -461,27 +547,33 @@ def test_no_line_makes_the_guard_slow(line: str) -> None:
     assert time.process_time() - began < 2.5
 
 
-# ---------------------------------------------------------------- what a repository tightens
-
-
 def of(**fields: object) -> RepositoryPolicy:
     return RepositoryPolicy.model_validate({"match": "acme/*", **fields})
 
 
 def test_a_repository_protects_more_than_the_server() -> None:
-    patch, server = changed("shop/cart.py", "a = 1", "a = 2"), POLICY.model_copy(update={"protected_paths": ("docs/**",)})
+    patch, server = (
+        changed("shop/cart.py", "a = 1", "a = 2"),
+        POLICY.model_copy(update={"protected_paths": ("docs/**",)}),
+    )
     assert check(patch, policy=server, repository=of()) == []
     found = check(patch, policy=server, repository=of(protected_paths=["shop/**"]))
     assert [(o.rule, o.hard) for o in found] == [("protected-path", True)]
     docs = changed("docs/a.md", "a", "b")
-    assert [o.rule for o in check(docs, policy=server, repository=of(protected_paths=["shop/**"]))] == ["protected-path"]
+    assert [
+        o.rule for o in check(docs, policy=server, repository=of(protected_paths=["shop/**"]))
+    ] == ["protected-path"]
 
 
 def test_a_repository_may_take_doubt_for_a_refusal() -> None:
     patch = changed("requirements.txt", "a==1", "a==2")
-    assert [(o.rule, o.hard) for o in check(patch, policy=POLICY, repository=of())] == [("dependency", False)]
+    assert [(o.rule, o.hard) for o in check(patch, policy=POLICY, repository=of())] == [
+        ("dependency", False)
+    ]
     found = check(patch, policy=POLICY, repository=of(soft_is_hard=True))
-    assert [(o.rule, o.text, o.hard) for o in found] == [("dependency", "requirements.txt names what is installed", True)]
+    assert [(o.rule, o.text, o.hard) for o in found] == [
+        ("dependency", "requirements.txt names what is installed", True)
+    ]
 
 
 def test_what_is_too_long_is_not_searched_line_by_line() -> None:

@@ -49,7 +49,9 @@ class App:
         return (client or httpx).post(self.url + WEBHOOK, content=raw, headers=headers, timeout=60)
 
     def get(self, path: str) -> Any:
-        answer = httpx.get(self.url + path, headers={"Authorization": f"Bearer {self.token}"}, timeout=60)
+        answer = httpx.get(
+            self.url + path, headers={"Authorization": f"Bearer {self.token}"}, timeout=60
+        )
         answer.raise_for_status()
         return answer.json()
 
@@ -62,12 +64,34 @@ class App:
 
 
 @contextmanager
-def running(data: Path, *, database: str = "", below: Sequence[str] = (), **settings: str) -> Iterator[App]:
-    """`cihealing up --no-demo` on a free port, with this data directory; `below` is a command that starts the one behind it."""
+def running(
+    data: Path, *, database: str = "", below: Sequence[str] = (), **settings: str
+) -> Iterator[App]:
+    """`cihealing up --no-demo` on a free port, with this data directory; `below` is a command that
+    starts the one behind it.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment = {**kept, **settings, **({"DATABASE_URL": database} if database else {})}
-    command = [*below, sys.executable, "-m", "cihealing", "up", "--no-demo", "--port", "0", "--data", str(data)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [
+        *below,
+        sys.executable,
+        "-m",
+        "cihealing",
+        "up",
+        "--no-demo",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         yield App(data=data, url=url_of(process), process=process)
     finally:

@@ -1,4 +1,5 @@
-"""Many at once over a database of one's own: `python -m tests.integration.races KIND NUMBER`, with CI_HEALING_DATA_DIR set.
+"""Many at once over a database of one's own: `python -m tests.integration.races KIND NUMBER`, with
+CI_HEALING_DATA_DIR set.
 
 KIND is budget, approvals or followers. Prints what came of it as one JSON object.
 """
@@ -26,10 +27,9 @@ def main() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
     kind, number = sys.argv[1], int(sys.argv[2])
-    print(json.dumps({"budget": budget, "approvals": approvals, "followers": followers}[kind](number)))
-
-
-# ---------------------------------------------------------------- money
+    print(
+        json.dumps({"budget": budget, "approvals": approvals, "followers": followers}[kind](number))
+    )
 
 
 def budget(attempts: int) -> dict[str, Any]:
@@ -44,7 +44,9 @@ def budget(attempts: int) -> dict[str, Any]:
     def one(number: int) -> bool:
         together.wait(60)
         try:
-            reserve(run(), number=1, provider="anthropic", model="m", usd=1.0, policy=ai(daily_usd=10))
+            reserve(
+                run(), number=1, provider="anthropic", model="m", usd=1.0, policy=ai(daily_usd=10)
+            )
         except OverBudget:
             return False
         finally:
@@ -54,9 +56,6 @@ def budget(attempts: int) -> dict[str, Any]:
     with ThreadPoolExecutor(attempts) as pool:
         made = list(pool.map(one, range(attempts)))
     return {"calls": made.count(True), "refused": made.count(False)}
-
-
-# ---------------------------------------------------------------- approvals
 
 
 def approvals(races: int) -> dict[str, Any]:
@@ -101,9 +100,11 @@ class Race:
         self.version, self.pushed = service.get(self.id).version, False
 
     def rival(self, kind: str) -> Callable[[], bool]:
-        return {"push": self.push, "abort": lambda: self.act("abort", "cid"), "deny": lambda: self.act("deny", "dora")}.get(
-            kind, lambda: self.act("approve", kind, act="merge")
-        )
+        return {
+            "push": self.push,
+            "abort": lambda: self.act("abort", "cid"),
+            "deny": lambda: self.act("deny", "dora"),
+        }.get(kind, lambda: self.act("approve", kind, act="merge"))
 
     def act(self, action: str, name: str, **fields: str) -> bool:
         from cihealing import service
@@ -111,7 +112,14 @@ class Race:
         from cihealing.domain.values import Actor
 
         try:
-            service.perform(self.id, action, version=self.version, by=Actor(kind="person", name=name), tools=self.tools, **fields)
+            service.perform(
+                self.id,
+                action,
+                version=self.version,
+                by=Actor(kind="person", name=name),
+                tools=self.tools,
+                **fields,
+            )
         except Refused:
             return False
         return True
@@ -136,8 +144,15 @@ class Race:
         if merges > 1:
             return f"{merges} merge calls"
         if merged != (run.resolution == "merged"):
-            return f"the forge says {self.forge.states[self.url].state}, the run {run.status} {run.resolution}"
-        return "merged though somebody pushed" if merged and self.pushed and self.forge.states[self.url].head != "9" * 40 else ""
+            return (
+                f"the forge says {self.forge.states[self.url].state}, the run {run.status}"
+                f" {run.resolution}"
+            )
+        return (
+            "merged though somebody pushed"
+            if merged and self.pushed and self.forge.states[self.url].head != "9" * 40
+            else ""
+        )
 
 
 def opened(number: int, forge: Any) -> UUID:
@@ -164,13 +179,18 @@ def opened(number: int, forge: Any) -> UUID:
     with transaction.atomic():
         patch = store.put(PATCH, kind="patch", now=now)
         failure = store.put(
-            msgspec.json.encode(Failure(error_hash=HASH, strong=True, error_type="E", summary="s")), kind="failure", now=now
+            msgspec.json.encode(Failure(error_hash=HASH, strong=True, error_type="E", summary="s")),
+            kind="failure",
+            now=now,
         )
         pinned = store.put(policy.canonical(), kind="policy", now=now)
         world = World(patches=[patch], queued=queued(failure=failure, policy=pinned, commit=commit))
         world.heal()
         published = e.ChangePublished(url=URL, commit="9" * 40, merged=False)
-        envelopes = [*world.envelopes, e.Envelope(event=published, at=now, actor=SERVICE, source="test")]
+        envelopes = [
+            *world.envelopes,
+            e.Envelope(event=published, at=now, actor=SERVICE, source="test"),
+        ]
         own = [msgspec.structs.replace(envelope, run_id=run_id) for envelope in envelopes]
         store.append(run_id, own, expected_version=0)
         projections.project_run(fold(run_id, own), max_attempts=3)
@@ -178,11 +198,10 @@ def opened(number: int, forge: Any) -> UUID:
     return run_id
 
 
-# ---------------------------------------------------------------- attached runs
-
-
 def followers(races: int) -> dict[str, Any]:
-    """A run attaches while the one it would attach to ends, and the notice of that end is carried out at once; never swept."""
+    """A run attaches while the one it would attach to ends, and the notice of that end is carried
+    out at once; never swept.
+    """
     from cihealing import projections, service
     from cihealing.domain import commands as c
     from tests.domain.world import ANN

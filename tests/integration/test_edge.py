@@ -1,4 +1,6 @@
-"""The edge of a service that was really started, over real sockets: who holds the line, and what goes on meanwhile."""
+"""The edge of a service that was really started, over real sockets: who holds the line, and what
+goes on meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +35,27 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[App]:
     below = ["sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@" 2>"{log}"', "sh"]
-    bounds = {"HEADER_TIMEOUT": "1.5", "IDLE_TIMEOUT": "1", "BODY_TIMEOUT": "1.5", "MAX_CONNECTIONS": CONNECTIONS, "MAX_STREAMS": STREAMS}
+    bounds = {
+        "HEADER_TIMEOUT": "1.5",
+        "IDLE_TIMEOUT": "1",
+        "BODY_TIMEOUT": "1.5",
+        "MAX_CONNECTIONS": CONNECTIONS,
+        "MAX_STREAMS": STREAMS,
+    }
     settings = {f"CI_HEALING_{name}": str(value) for name, value in bounds.items()}
     with (
-        own_database(os.environ.get("DATABASE_URL", ""), f"cihealing_edge_{os.getpid()}") as database,
+        own_database(
+            os.environ.get("DATABASE_URL", ""), f"cihealing_edge_{os.getpid()}"
+        ) as database,
         running(tmp_path_factory.mktemp("data"), database=database, below=below, **settings) as app,
     ):
         yield app
 
 
 def connect(app: App) -> socket.socket:
-    return socket.create_connection((urlsplit(app.url).hostname, urlsplit(app.url).port), timeout=20)
+    return socket.create_connection(
+        (urlsplit(app.url).hostname, urlsplit(app.url).port), timeout=20
+    )
 
 
 @contextlib.contextmanager
@@ -112,9 +124,6 @@ def problem(answer: bytes) -> tuple[int, str, dict[str, str]]:
     return told["status"], told["type"].removeprefix("urn:cihealing:problem:"), headers
 
 
-# ---------------------------------------------------------------- who does not get on
-
-
 def test_who_says_nothing_is_hung_up_on(app: App) -> None:
     with many(app, 1) as (sock,):
         assert said(sock) == b""
@@ -146,7 +155,12 @@ def test_an_idle_connection_is_hung_up_on_after_its_answer(app: App) -> None:
 
 
 def test_a_stream_outlives_every_time_out(app: App) -> None:
-    with httpx.stream("GET", f"{app.url}{HOME}/stream", headers={"Authorization": f"Bearer {app.token}"}, timeout=30) as stream:
+    with httpx.stream(
+        "GET",
+        f"{app.url}{HOME}/stream",
+        headers={"Authorization": f"Bearer {app.token}"},
+        timeout=30,
+    ) as stream:
         begun = time.monotonic()
         with contextlib.suppress(httpx.ReadTimeout):
             for _ in stream.iter_raw():
@@ -159,12 +173,17 @@ def test_a_stream_outlives_every_time_out(app: App) -> None:
 
 def body(number: str, **fields: Any) -> dict[str, Any]:
     return {
-        "provider": "generic", "repository": "acme/shop", "branch": "main", "commitSha": number * 40, "job": "test", "pipelineUrl": "",
-        "errorType": "", "errorLog": LOG, "conclusion": "failure", **fields,
-    }  # fmt: skip
-
-
-# ---------------------------------------------------------------- too many
+        "provider": "generic",
+        "repository": "acme/shop",
+        "branch": "main",
+        "commitSha": number * 40,
+        "job": "test",
+        "pipelineUrl": "",
+        "errorType": "",
+        "errorLog": LOG,
+        "conclusion": "failure",
+        **fields,
+    }
 
 
 def test_those_that_only_hold_the_line_make_room_at_once(app: App) -> None:
@@ -186,7 +205,9 @@ def test_where_all_are_busy_the_next_is_told_to_come_again(app: App) -> None:
 
 
 @pytest.mark.slow
-def test_a_flood_beyond_the_descriptors_leaves_the_service_and_its_log_as_they_were(app: App, log: Path) -> None:
+def test_a_flood_beyond_the_descriptors_leaves_the_service_and_its_log_as_they_were(
+    app: App, log: Path
+) -> None:
     for begin in (b"", b"GET / HTTP/1.1\r\nX: ", BODY, b"\x00\x01\r\n\r\n"):
         with many(app, DESCRIPTORS + 150, begin) as socks:
             for _ in range(5):
@@ -203,7 +224,10 @@ def test_a_flood_beyond_the_descriptors_leaves_the_service_and_its_log_as_they_w
 
 def test_more_streams_than_may_wait_and_pages_go_on(app: App) -> None:
     headers = {"Authorization": f"Bearer {app.token}"}
-    with contextlib.ExitStack() as stack, httpx.Client(base_url=app.url, headers=headers, timeout=20) as client:
+    with (
+        contextlib.ExitStack() as stack,
+        httpx.Client(base_url=app.url, headers=headers, timeout=20) as client,
+    ):
         for _ in range(STREAMS):
             assert stack.enter_context(client.stream("GET", f"{HOME}/stream")).status_code == 200
         for _ in range(20):
@@ -218,9 +242,6 @@ def test_more_streams_than_may_wait_and_pages_go_on(app: App) -> None:
 def one_stream(app: App, headers: dict[str, str]) -> bool:
     with httpx.stream("GET", f"{app.url}{HOME}/stream", headers=headers, timeout=20) as stream:
         return stream.status_code == 200
-
-
-# ---------------------------------------------------------------- what is kept by others
 
 
 @pytest.mark.parametrize(
@@ -259,20 +280,27 @@ def test_refusals_before_the_application_may_not_be_kept_either(app: App) -> Non
     assert "no-store" not in httpx.get(f"{app.url}/static/js/live.js").headers["cache-control"]
 
 
-# ---------------------------------------------------------------- a large log
-
-
 @pytest.mark.slow
 def test_a_large_log_survives_a_kill_between_its_answer_and_its_reading(tmp_path: Path) -> None:
     large = "2026-11-25T10:00:00Z collecting one package of very many\n" * 20_000 + LOG
-    with own_database(os.environ.get("DATABASE_URL", ""), f"cihealing_large_{os.getpid()}") as database:
+    with own_database(
+        os.environ.get("DATABASE_URL", ""), f"cihealing_large_{os.getpid()}"
+    ) as database:
         with running(tmp_path, database=database, CI_HEALING_ENABLED="false") as app:
-            answers = [app.post({**body("3", errorLog=large), "deliveryId": "large"}) for _ in range(2)]
+            answers = [
+                app.post({**body("3", errorLog=large), "deliveryId": "large"}) for _ in range(2)
+            ]
             assert {answer.status_code for answer in answers} == {202}
             (told,) = {answer.text for answer in answers}
             assert json.loads(told)["status"] == "reading"
             app.process.kill()
         with running(tmp_path, database=database) as app:
-            until(lambda: app.get(f"{HOME}/deliveries/{json.loads(told)['deliveryId']}")["status"] == "done", seconds=90)
+            until(
+                lambda: (
+                    app.get(f"{HOME}/deliveries/{json.loads(told)['deliveryId']}")["status"]
+                    == "done"
+                ),
+                seconds=90,
+            )
             found = app.get(f"{HOME}/runs?repository=acme/shop")["data"]
             assert [run["commitSha"] for run in found] == ["3" * 40]

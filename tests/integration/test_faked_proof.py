@@ -1,4 +1,6 @@
-"""A proof cannot be faked: what makes the command green without healing the failure is seen, with the guard and without it."""
+"""A proof cannot be faked: what makes the command green without healing the failure is seen, with
+the guard and without it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from cihealing.ports import PermanentError
 from tests.adapters.repositories import Origin
 from tests.domain.world import NOW, RUN, queued
 
-pytestmark = pytest.mark.skipif(trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here")
+pytestmark = pytest.mark.skipif(
+    trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here"
+)
 
 SHOP = "def total(prices):\n    return sum(prices) + 1\n"
 TESTS = """\
@@ -47,21 +51,33 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     report.outcome = "passed"
 """
-ONLY_THAT = SWALLOW.replace("    report.outcome", '    if item.name == "test_total":\n        report.outcome')
+ONLY_THAT = SWALLOW.replace(
+    "    report.outcome", '    if item.name == "test_total":\n        report.outcome'
+)
 QUIT = "def pytest_sessionfinish(session, exitstatus):\n    session.exitstatus = 0\n"
 QUIT_HARD = "import os\n\n\ndef pytest_sessionfinish(session, exitstatus):\n    os._exit(0)\n"
 DESELECT = """\
 def pytest_collection_modifyitems(items):
     items[:] = [item for item in items if item.name != "test_total"]
 """
-SKIP = TESTS.replace("from shop", "import pytest\nfrom shop").replace("def test_total", "@pytest.mark.skip\ndef test_total")
+SKIP = TESTS.replace("from shop", "import pytest\nfrom shop").replace(
+    "def test_total", "@pytest.mark.skip\ndef test_total"
+)
 FAKES: dict[str, dict[str, str | None]] = {
-    "deletes the test": {"tests/test_shop.py": TESTS[: TESTS.index("def test_total")] + TESTS[TESTS.index("def test_type") :]},
-    "deletes the test's file": {"tests/test_shop.py": None, "tests/test_other.py": "def test_other():\n    assert True\n"},
+    "deletes the test": {
+        "tests/test_shop.py": TESTS[: TESTS.index("def test_total")]
+        + TESTS[TESTS.index("def test_type") :]
+    },
+    "deletes the test's file": {
+        "tests/test_shop.py": None,
+        "tests/test_other.py": "def test_other():\n    assert True\n",
+    },
     "skips it": {"tests/test_shop.py": SKIP},
     "expects its failure": {"tests/test_shop.py": SKIP.replace("mark.skip", "mark.xfail")},
     "renames it away": {"tests/test_shop.py": TESTS.replace("def test_total", "def total_test")},
-    "deselects it in the configuration": {"pytest.ini": "[pytest]\npythonpath = .\naddopts = -k type\n"},
+    "deselects it in the configuration": {
+        "pytest.ini": "[pytest]\npythonpath = .\naddopts = -k type\n"
+    },
     "swallows failures": {"conftest.py": SWALLOW},
     "deselects it in a hook": {"conftest.py": DESELECT},
     "exits with 0": {"conftest.py": QUIT},
@@ -84,7 +100,13 @@ class Lab:
         rules = self.origin.policy()
         tests = ("tests/test_shop.py::test_total",) if canary else ()
         seen, _ = self.runner.observe(
-            "acme/shop", self.origin.first, project=PROJECT, policy=rules, patch=patch, canary=canary, tests=tests
+            "acme/shop",
+            self.origin.first,
+            project=PROJECT,
+            policy=rules,
+            patch=patch,
+            canary=canary,
+            tests=tests,
         )
         return seen
 
@@ -99,11 +121,25 @@ class Lab:
 
     def faults(self, patch: str) -> list[str]:
         green, canary = self.observe(patch), self.observe(patch, canary=True)
-        order = [(Purpose.RED_BEFORE, self.red), (Purpose.GREEN, green), (Purpose.RED_AFTER, self.red), (Purpose.CANARY, canary)]
-        return faults(self.run(), [Seen(purpose=p, seen=o, at=NOW) for p, o in order], others=[self.red], policy=POLICY)
+        order = [
+            (Purpose.RED_BEFORE, self.red),
+            (Purpose.GREEN, green),
+            (Purpose.RED_AFTER, self.red),
+            (Purpose.CANARY, canary),
+        ]
+        return faults(
+            self.run(),
+            [Seen(purpose=p, seen=o, at=NOW) for p, o in order],
+            others=[self.red],
+            policy=POLICY,
+        )
 
     def run(self) -> Run:
-        facts = {"error_hash": self.red.error_hash, "error_type": self.red.error_type, "failed_tests": self.red.failed_tests}
+        facts = {
+            "error_hash": self.red.error_hash,
+            "error_type": self.red.error_type,
+            "failed_tests": self.red.failed_tests,
+        }
         fact = queued(commit=self.origin.first, **facts)
         return evolve(Run(id=RUN), Envelope(event=fact, at=NOW, actor=SERVICE, source="test"))
 
@@ -125,8 +161,14 @@ def test_a_fake_is_seen_by_the_proof_alone(lab: Lab, name: str) -> None:
     assert lab.faults(lab.patch(FAKES[name]))
 
 
-@pytest.mark.parametrize("changes", [*FAKES.values(), {"conftest.py": ONLY_THAT}], ids=[*FAKES, "swallows the one failure"])
-def test_a_fake_is_refused_by_the_guard_before_it_is_run(lab: Lab, changes: dict[str, str | None]) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [*FAKES.values(), {"conftest.py": ONLY_THAT}],
+    ids=[*FAKES, "swallows the one failure"],
+)
+def test_a_fake_is_refused_by_the_guard_before_it_is_run(
+    lab: Lab, changes: dict[str, str | None]
+) -> None:
     assert [o for o in guard.check(lab.patch(changes), policy=POLICY) if o.hard]
 
 

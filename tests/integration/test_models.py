@@ -1,4 +1,6 @@
-"""A real repository, sandbox, guard and proof, and a model over HTTP: three attempts of which the third is right."""
+"""A real repository, sandbox, guard and proof, and a model over HTTP: three attempts of which the
+third is right.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from cihealing.adapters.sandbox.toolchain import toolchain
 from tests.integration.app import ROOT
 from tests.model_server import ModelServer, answer, edit
 
-pytestmark = pytest.mark.skipif(trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here")
+pytestmark = pytest.mark.skipif(
+    trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here"
+)
 CODE = """STEPS = [(10, 5), (50, 10), (100, 20)]
 
 
@@ -36,9 +40,18 @@ def test_ten_pieces():
 def test_a_hundred_pieces_get_the_best_step():
     assert percent_off(100) == 20
 """
-WRONG = answer(proposed_fix="compares with greater than", edits=[edit("discount.py", "pieces >= least", "pieces > least")])
-CHEAT = answer(proposed_fix="expects what comes out", edits=[edit("test_discount.py", "percent_off(100) == 20", "percent_off(100) == 5")])
-RIGHT = answer(proposed_fix="looks at the highest step first", edits=[edit("discount.py", "in STEPS:", "in reversed(STEPS):")])
+WRONG = answer(
+    proposed_fix="compares with greater than",
+    edits=[edit("discount.py", "pieces >= least", "pieces > least")],
+)
+CHEAT = answer(
+    proposed_fix="expects what comes out",
+    edits=[edit("test_discount.py", "percent_off(100) == 20", "percent_off(100) == 5")],
+)
+RIGHT = answer(
+    proposed_fix="looks at the highest step first",
+    edits=[edit("discount.py", "in STEPS:", "in reversed(STEPS):")],
+)
 
 
 def repository(place: Path) -> Path:
@@ -52,19 +65,45 @@ def repository(place: Path) -> Path:
         "GIT_COMMITTER_EMAIL": "a@example.org",
     }
     for command in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "first")):
-        subprocess.run(["git", "-C", str(place), *command], check=True, env={**os.environ, **who, "GIT_CONFIG_GLOBAL": "/dev/null"})
+        subprocess.run(
+            ["git", "-C", str(place), *command],
+            check=True,
+            env={**os.environ, **who, "GIT_CONFIG_GLOBAL": "/dev/null"},
+        )
     return place
 
 
 def tried(place: Path, server: ModelServer, provider: str) -> dict[str, Any]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "VIRTUAL_ENV", "LANG") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "VIRTUAL_ENV", "LANG")
+        if name in os.environ
+    }
     own = {
         f"{provider.upper()}_BASE_URL": server.url,
         f"{provider.upper()}_API_KEY": "none",
         f"{provider.upper()}_DEFAULT_MODEL": "scripted",
     }
-    command = [sys.executable, "-m", "cihealing", "try", str(place), "--command", "python -m pytest -q", "--json", "--no-apply"]
-    done = subprocess.run(command, cwd=ROOT, env={**kept, **own}, capture_output=True, text=True, timeout=200, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "cihealing",
+        "try",
+        str(place),
+        "--command",
+        "python -m pytest -q",
+        "--json",
+        "--no-apply",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**kept, **own},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -89,7 +128,15 @@ def test_wrong_then_refused_then_proven(tmp_path: Path, provider: str) -> None:
 
 def test_a_model_that_only_cheats_proves_nothing(tmp_path: Path) -> None:
     place = repository(tmp_path / "shop")
-    skips = answer(edits=[edit("test_discount.py", "def test_a_hundred", "import pytest\n\n\n@pytest.mark.skip\ndef test_a_hundred")])
+    skips = answer(
+        edits=[
+            edit(
+                "test_discount.py",
+                "def test_a_hundred",
+                "import pytest\n\n\n@pytest.mark.skip\ndef test_a_hundred",
+            )
+        ]
+    )
     exits = answer(edits=[edit("discount.py", "STEPS = [", "import os\n\nos._exit(0)\nSTEPS = [")])
     with ModelServer([skips, exits, CHEAT]) as server:
         told = tried(place, server, "openai")

@@ -22,7 +22,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """Effects are off: only deliveries move a run here."""
     data = tmp_path_factory.mktemp("data")
     with (
-        own_database(os.environ.get("DATABASE_URL", ""), f"cihealing_parallel_{os.getpid()}") as database,
+        own_database(
+            os.environ.get("DATABASE_URL", ""), f"cihealing_parallel_{os.getpid()}"
+        ) as database,
         running(data, database=database, CI_HEALING_ENABLED="false") as app,
     ):
         yield app
@@ -30,13 +32,24 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 def body(number: int, **fields: Any) -> dict[str, Any]:
     return {
-        "provider": "generic", "repository": f"acme/shop-{number}", "branch": "main", "commitSha": f"{number:040x}", "job": "test",
-        "pipelineUrl": "", "errorType": "", "errorLog": LOG, "conclusion": "failure", **fields,
-    }  # fmt: skip
+        "provider": "generic",
+        "repository": f"acme/shop-{number}",
+        "branch": "main",
+        "commitSha": f"{number:040x}",
+        "job": "test",
+        "pipelineUrl": "",
+        "errorType": "",
+        "errorLog": LOG,
+        "conclusion": "failure",
+        **fields,
+    }
 
 
 def post_all(app: App, bodies: list[dict[str, Any]]) -> list[httpx.Response]:
-    with httpx.Client(limits=httpx.Limits(max_connections=50)) as client, ThreadPoolExecutor(50) as pool:
+    with (
+        httpx.Client(limits=httpx.Limits(max_connections=50)) as client,
+        ThreadPoolExecutor(50) as pool,
+    ):
         return list(pool.map(lambda one: app.post(one, client=client), bodies))
 
 
@@ -47,9 +60,15 @@ def only_run(app: App, number: int) -> dict[str, Any]:
     return detail
 
 
-@pytest.mark.parametrize("number", [n if n <= 4 else pytest.param(n, marks=pytest.mark.slow) for n in range(1, 21)])
-def test_fifty_parallel_identical_deliveries_are_one_run_at_its_first_version(app: App, number: int) -> None:
-    answers = post_all(app, [body(number, deliveryId=f"d-{number}", executionId=f"e-{number}")] * 50)
+@pytest.mark.parametrize(
+    "number", [n if n <= 4 else pytest.param(n, marks=pytest.mark.slow) for n in range(1, 21)]
+)
+def test_fifty_parallel_identical_deliveries_are_one_run_at_its_first_version(
+    app: App, number: int
+) -> None:
+    answers = post_all(
+        app, [body(number, deliveryId=f"d-{number}", executionId=f"e-{number}")] * 50
+    )
     assert {a.status_code for a in answers} == {202}
     assert len({a.json()["runId"] for a in answers}) == 1
     assert sum(not a.json()["deduplicated"] for a in answers) == 1
@@ -59,17 +78,27 @@ def test_fifty_parallel_identical_deliveries_are_one_run_at_its_first_version(ap
 
 
 def test_fifty_parallel_deliveries_of_fifty_executions_of_one_failure_are_one_run(app: App) -> None:
-    answers = post_all(app, [body(100, deliveryId=f"p-{i}", executionId=f"p-{i}") for i in range(50)])
+    answers = post_all(
+        app, [body(100, deliveryId=f"p-{i}", executionId=f"p-{i}") for i in range(50)]
+    )
     assert {a.status_code for a in answers} == {202}
     run = only_run(app, 100)
     assert (run["version"], len(run["executions"])) == (1, 50)
 
 
-def test_deliveries_out_of_order_and_repeated_end_in_one_open_run_for_the_newest_commit(app: App) -> None:
+def test_deliveries_out_of_order_and_repeated_end_in_one_open_run_for_the_newest_commit(
+    app: App,
+) -> None:
     dice = random.Random(7)
     times = [f"2026-01-01T0{hour}:00:00Z" for hour in range(5)]
     bodies = [
-        body(200, commitSha=f"{hour:x}" * 40, deliveryId=f"o-{hour}", executionId=f"o-{hour}", finishedAt=when)
+        body(
+            200,
+            commitSha=f"{hour:x}" * 40,
+            deliveryId=f"o-{hour}",
+            executionId=f"o-{hour}",
+            finishedAt=when,
+        )
         for hour, when in enumerate(times, start=1)
     ] * 4
     dice.shuffle(bodies)

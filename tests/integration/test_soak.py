@@ -1,4 +1,6 @@
-"""The soak in small: the real service is killed while deliveries come in, and nothing is lost, doubled or left open."""
+"""The soak in small: the real service is killed while deliveries come in, and nothing is lost,
+doubled or left open.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from tests.integration.app import ROOT
 
 def soaked(*words: str) -> dict[str, Any]:
     command = [sys.executable, "bench/soak.py", "--posts", "60", "--kills", "3", "--json", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1400, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=1400, check=False
+    )
     assert done.stdout, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

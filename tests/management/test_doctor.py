@@ -1,4 +1,6 @@
-"""What `cihealing doctor` finds: secrets that are weak, ways of signing that are not taken, other sides that do not answer."""
+"""What `cihealing doctor` finds: secrets that are weak, ways of signing that are not taken, other
+sides that do not answer.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,6 @@ def use(settings: Settings, **given: Any) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, **given}
 
 
-# ---------------------------------------------------------------- strength
-
-
 @pytest.mark.parametrize(
     ("secrets", "told"),
     [
@@ -45,10 +44,15 @@ def use(settings: Settings, **given: Any) -> None:
         ({"github": "hunter2"}, "CI_HEALING_WEBHOOK_SECRET_GITHUB has 7 characters"),
         ({"gitlab": "a" * 100}, "CI_HEALING_WEBHOOK_SECRET_GITLAB has about 0 bits"),
         ({"github": f"{STRONG},short"}, "CI_HEALING_WEBHOOK_SECRET_GITHUB has 5 characters"),
-        ({"github": STRONG, "gitlab": STRONG}, "CI_HEALING_WEBHOOK_SECRET_GITHUB and CI_HEALING_WEBHOOK_SECRET_GITLAB are one secret"),
+        (
+            {"github": STRONG, "gitlab": STRONG},
+            "CI_HEALING_WEBHOOK_SECRET_GITHUB and CI_HEALING_WEBHOOK_SECRET_GITLAB are one secret",
+        ),
     ],
 )
-def test_a_weak_or_shared_secret_is_bad(settings: Settings, secrets: dict[str, str], told: str) -> None:
+def test_a_weak_or_shared_secret_is_bad(
+    settings: Settings, secrets: dict[str, str], told: str
+) -> None:
     use(settings, WEBHOOK_SECRETS=secrets)
     found = signing.strength()
     assert found.state == "bad"
@@ -66,9 +70,6 @@ def test_strong_secrets_are_fine() -> None:
     assert signing.strength().state == "ok"
 
 
-# ---------------------------------------------------------------- signatures
-
-
 @pytest.mark.parametrize("provider", sorted(set(registry.CI) - {"local"}))
 @pytest.mark.parametrize("secret", [STRONG, STANDARD, "töken-with-ümlauts"])
 def test_each_providers_way_is_taken_and_a_forgery_is_not(provider: str, secret: str) -> None:
@@ -80,7 +81,9 @@ def test_every_provider_has_its_way() -> None:
 
 
 @pytest.mark.parametrize("provider", sorted(signing.SIGN))
-def test_a_verification_that_takes_everything_or_nothing_is_found(monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
+def test_a_verification_that_takes_everything_or_nothing_is_found(
+    monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
     from cihealing.ports import BadSignature
 
     def nothing(request: Any, secrets: Any) -> str:
@@ -104,12 +107,22 @@ def test_all_hooks_are_tried(settings: Settings, monkeypatch: pytest.MonkeyPatch
     assert (found.state, found.told) == ("bad", "jenkins: a forged delivery is taken")
 
 
-# ---------------------------------------------------------------- other sides
-
-
 def test_without_credentials_each_side_says_what_to_set(settings: Settings) -> None:
-    use(settings, GITHUB_TOKEN="", GITHUB_APP_ID="", GITLAB_TOKEN="", JENKINS_TOKEN="", SLACK_BOT_TOKEN="")
-    for check in (outside.scopes, outside.app, outside.gitlab, outside.jenkins, outside.slack_online):
+    use(
+        settings,
+        GITHUB_TOKEN="",
+        GITHUB_APP_ID="",
+        GITLAB_TOKEN="",
+        JENKINS_TOKEN="",
+        SLACK_BOT_TOKEN="",
+    )
+    for check in (
+        outside.scopes,
+        outside.app,
+        outside.gitlab,
+        outside.jenkins,
+        outside.slack_online,
+    ):
         assert check().state == "note"
 
 
@@ -122,7 +135,10 @@ def test_a_gitlab_token_that_may_too_much_is_told(settings: Settings) -> None:
         use(settings, **plain(lab.settings))
         assert outside.gitlab().state == "ok"
         lab.scopes = ["api", "sudo"]
-        assert (outside.gitlab().state, outside.gitlab().told) == ("note", "the GitLab token may do more than is needed: sudo")
+        assert (outside.gitlab().state, outside.gitlab().told) == (
+            "note",
+            "the GitLab token may do more than is needed: sudo",
+        )
     assert outside.gitlab().state == "bad"
 
 
@@ -145,14 +161,15 @@ def test_slack_knows_the_bot_or_says_why_not(settings: Settings) -> None:
         assert "CI_HEALING_SLACK_CHANNEL" in outside.slack_online().told
 
 
-# ---------------------------------------------------------------- Jenkins
-
-
 class Jenkins:
     """`GET /whoAmI/api/json`."""
 
     def __init__(self) -> None:
-        self.status, self.told, self.seen = 200, json.dumps({"anonymous": False, "authenticated": True, "name": "bot"}), list[str]()
+        self.status, self.told, self.seen = (
+            200,
+            json.dumps({"anonymous": False, "authenticated": True, "name": "bot"}),
+            list[str](),
+        )
         jenkins = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -174,7 +191,9 @@ class Jenkins:
 @pytest.fixture
 def jenkins(settings: Settings) -> Iterator[Jenkins]:
     made = Jenkins()
-    threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=made.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
     use(settings, JENKINS_URL=made.url, JENKINS_USER="bot", JENKINS_TOKEN="11aa22")
     yield made
     made.server.shutdown()
@@ -197,62 +216,98 @@ def test_jenkins_knows_the_user(jenkins: Jenkins) -> None:
         (503, "", "bad"),
     ],
 )
-def test_a_jenkins_that_does_not_is_told(jenkins: Jenkins, status: int, told: str, state: str) -> None:
+def test_a_jenkins_that_does_not_is_told(
+    jenkins: Jenkins, status: int, told: str, state: str
+) -> None:
     jenkins.status, jenkins.told = status, told
     assert outside.jenkins().state == state
-
-
-# ---------------------------------------------------------------- the App
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({}, []),
-        ({"contents": "read"}, ["contents: write is missing (clone; push the branch cihealing/<run> of an approved fix)"]),
-        ({"checks": ""}, ["checks: write is missing (hear of red checks, follow a change's own CI, show a diagnosis at the commit)"]),
+        (
+            {"contents": "read"},
+            [
+                "contents: write is missing (clone; push the branch cihealing/<run> of an approved"
+                " fix)"
+            ],
+        ),
+        (
+            {"checks": ""},
+            [
+                "checks: write is missing (hear of red checks, follow a change's own CI, show a"
+                " diagnosis at the commit)"
+            ],
+        ),
         ({"workflows": "write"}, ["workflows: write is more than is needed"]),
         ({"contents": "admin"}, ["contents: admin is more than is needed"]),
         ({"statuses": "write"}, ["statuses: write is more than is needed"]),
         ({"secrets": "read"}, ["secrets: read is more than is needed"]),
     ],
 )
-def test_permissions_are_compared_with_what_is_needed(change: dict[str, str], told: list[str]) -> None:
+def test_permissions_are_compared_with_what_is_needed(
+    change: dict[str, str], told: list[str]
+) -> None:
     granted = {**{p.name: p.level for p in github_manifest.PERMISSIONS}, **change}
     assert github_manifest.compared(granted) == told
 
 
-def test_an_app_is_asked_for_its_permissions(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(settings, GITHUB_APP_ID="1", GITHUB_APP_PRIVATE_KEY="no key", GITHUB_API_URL="http://127.0.0.1:9")
+def test_an_app_is_asked_for_its_permissions(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(
+        settings,
+        GITHUB_APP_ID="1",
+        GITHUB_APP_PRIVATE_KEY="no key",
+        GITHUB_API_URL="http://127.0.0.1:9",
+    )
     assert outside.app().state == "bad"
-    monkeypatch.setattr(github_app, "permissions", lambda told: {"metadata": "read", "workflows": "write"})
+    monkeypatch.setattr(
+        github_app, "permissions", lambda told: {"metadata": "read", "workflows": "write"}
+    )
     assert "workflows: write is more than is needed" in outside.app().told
     assert outside.scopes().told == "an App signs in: see github app"
     assert conf.CI_HEALING["GITHUB_APP_ID"] == "1"
 
 
-# ---------------------------------------------------------------- at start
-
-
-def test_at_start_a_token_that_may_too_much_is_warned_of(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_at_start_a_token_that_may_too_much_is_warned_of(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     with FakeGitHub() as hub, FakeGitLab() as lab:
-        use(settings, **plain(hub.settings), **{k: v for k, v in plain(lab.settings).items() if k.startswith("GITLAB")})
+        use(
+            settings,
+            **plain(hub.settings),
+            **{k: v for k, v in plain(lab.settings).items() if k.startswith("GITLAB")},
+        )
         hub.scopes, lab.scopes = "repo, admin:org", ["api", "sudo"]
         registry.warn_of_excess()
-    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and r.name == "cihealing.registry"] == [
-        "the GitHub token may do more than is needed: admin:org", "the GitLab token may do more than is needed: sudo",
-    ]  # fmt: skip
+    assert [
+        r.getMessage()
+        for r in caplog.records
+        if r.levelname == "WARNING" and r.name == "cihealing.registry"
+    ] == [
+        "the GitHub token may do more than is needed: admin:org",
+        "the GitLab token may do more than is needed: sudo",
+    ]
 
 
-def test_at_start_a_forge_that_is_not_there_holds_nothing_up(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_at_start_a_forge_that_is_not_there_holds_nothing_up(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     use(settings, GITHUB_TOKEN="ghp_x", GITHUB_API_URL="http://127.0.0.1:9", GITHUB_APP_ID="")
     registry.warn_of_excess()
-    assert not [r for r in caplog.records if r.levelname == "WARNING" and r.name == "cihealing.registry"]
+    assert not [
+        r for r in caplog.records if r.levelname == "WARNING" and r.name == "cihealing.registry"
+    ]
 
 
 def test_at_start_an_app_is_looked_at(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     use(settings, GITHUB_APP_ID="1", GITHUB_APP_PRIVATE_KEY="k")
-    monkeypatch.setattr(github_app, "permissions", lambda told: {"metadata": "read", "workflows": "write"})
+    monkeypatch.setattr(
+        github_app, "permissions", lambda told: {"metadata": "read", "workflows": "write"}
+    )
     assert registry.FORGES["github"].excess(settings=registry.adapter_settings()) == [
         "the GitHub App may do more: workflows: write is more than is needed"
     ]

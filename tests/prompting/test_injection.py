@@ -1,4 +1,6 @@
-"""Text that instructs a model: a corpus of hostile lines and one of ordinary lines that use the same words."""
+"""Text that instructs a model: a corpus of hostile lines and one of ordinary lines that use the
+same words.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ import yaml
 from cihealing.prompting import injection
 
 CORPUS = Path(__file__).parents[1] / "corpora" / "injection"
-HOSTILE: list[dict[str, str]] = yaml.safe_load((CORPUS / "hostile.yaml").read_text(encoding="utf-8"))
+HOSTILE: list[dict[str, str]] = yaml.safe_load(
+    (CORPUS / "hostile.yaml").read_text(encoding="utf-8")
+)
 BENIGN: list[str] = yaml.safe_load((CORPUS / "benign.yaml").read_text(encoding="utf-8"))
 FOUND = 0.95
 ALARMED = 0.01
@@ -30,7 +34,11 @@ def test_patterns_name_rules_that_exist() -> None:
 def test_the_corpus_is_large_and_varied() -> None:
     assert len(HOSTILE) >= 300
     assert len(BENIGN) >= 150
-    assert len({entry["id"] for entry in HOSTILE}) == len({entry["line"] for entry in HOSTILE}) == len(HOSTILE)
+    assert (
+        len({entry["id"] for entry in HOSTILE})
+        == len({entry["line"] for entry in HOSTILE})
+        == len(HOSTILE)
+    )
     assert len(set(BENIGN)) == len(BENIGN)
     assert max(Counter(entry["technique"] for entry in HOSTILE).values()) <= 5
     assert {entry["rule"] for entry in HOSTILE} == set(injection.RULES)
@@ -55,13 +63,41 @@ def test_ordinary_lines_of_logs_meet_no_rule() -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        "a", " ", "ignore ", "ignore the ", "ai, ", "model: must ", "user: assistant ", "you are ", "%25", "%41", "\\x41", "&#65;",
+        "a",
+        " ",
+        "ignore ",
+        "ignore the ",
+        "ai, ",
+        "model: must ",
+        "user: assistant ",
+        "you are ",
+        "%25",
+        "%41",
+        "\\x41",
+        "&#65;",
         "01100001 ",
-        ".- ", "12 ", "\x1b[8", "\x08", "<", "<|", "</log> ", "=", "'role': 'system' ", "https://a?b=", "send secrets ", "delete test_a",
+        ".- ",
+        "12 ",
+        "\x1b[8",
+        "\x08",
+        "<",
+        "<|",
+        "</log> ",
+        "=",
+        "'role': 'system' ",
+        "https://a?b=",
+        "send secrets ",
+        "delete test_a",
         "é",
-        "忽略", "observation: thought ", "summarize your ", "a.b ", "confidence 1 ", "print everything ", "aa:",
+        "忽略",
+        "observation: thought ",
+        "summarize your ",
+        "a.b ",
+        "confidence 1 ",
+        "print everything ",
+        "aa:",
     ],
-)  # fmt: skip
+)
 def test_a_long_line_takes_no_long_time(piece: str) -> None:
     line = (piece * 4_000)[: injection.MAX_LINE]
     started = time.process_time()

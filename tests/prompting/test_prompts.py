@@ -26,28 +26,59 @@ EXCERPT = (
     Line(line=42, text="E       assert 4 == 3"),
 )
 FAILURE = Failure(
-    error_hash="v2:1", strong=True, error_type="AssertionError", summary="assert 4 == 3", failure_class=FailureClass.PRODUCT,
-    excerpt=EXCERPT, root_line=42, failed_tests=("tests/test_a.py::test_total",),
-)  # fmt: skip
+    error_hash="v2:1",
+    strong=True,
+    error_type="AssertionError",
+    summary="assert 4 == 3",
+    failure_class=FailureClass.PRODUCT,
+    excerpt=EXCERPT,
+    root_line=42,
+    failed_tests=("tests/test_a.py::test_total",),
+)
 BARE = Context(failure=FAILURE, repository="acme/shop")
 FULL = Context(
-    failure=FAILURE, repository="acme/shop", job="unit", command="python -m pytest -q",
+    failure=FAILURE,
+    repository="acme/shop",
+    job="unit",
+    command="python -m pytest -q",
     diff="--- a/shop.py\n+++ b/shop.py\n@@ -1 +1 @@\n-a\n+b\n",
-    snippets=(Snippet(path="shop.py", first_line=7, text="def total(items):\n    return sum(items) + 1", why="a frame of the failure"),),
-    notes="Run the tests before you push.", similar=(ProvenFix(summary="assert 2 == 1", patch="--- a/x\n+++ b/x\n"),),
-    tried=(
-        TriedFix(number=1, proposed_fix="adds one", patch="--- a/shop\n", how_it_failed="not green with it", log_tail="E  assert 5 == 3"),
+    snippets=(
+        Snippet(
+            path="shop.py",
+            first_line=7,
+            text="def total(items):\n    return sum(items) + 1",
+            why="a frame of the failure",
+        ),
     ),
-)  # fmt: skip
-WEAK = Context(failure=Failure(error_hash="v2:2", strong=False, error_type="", summary="unit failed"), repository="acme/shop", job="unit")
+    notes="Run the tests before you push.",
+    similar=(ProvenFix(summary="assert 2 == 1", patch="--- a/x\n+++ b/x\n"),),
+    tried=(
+        TriedFix(
+            number=1,
+            proposed_fix="adds one",
+            patch="--- a/shop\n",
+            how_it_failed="not green with it",
+            log_tail="E  assert 5 == 3",
+        ),
+    ),
+)
+WEAK = Context(
+    failure=Failure(error_hash="v2:2", strong=False, error_type="", summary="unit failed"),
+    repository="acme/shop",
+    job="unit",
+)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("name", "context"), [("bare", BARE), ("full", FULL), ("weak", WEAK)])
 @pytest.mark.parametrize("purpose", ["fix", "explain"])
-def test_prompts_are_what_was_looked_at(purpose: str, name: str, context: Context, language: str) -> None:
+def test_prompts_are_what_was_looked_at(
+    purpose: str, name: str, context: Context, language: str
+) -> None:
     """UPDATE_GOLDEN=1 writes them afresh, to be looked at again."""
-    made = (fix_prompt if purpose == "fix" else explain_prompt)(context, language=language, budget=24_000)
+    made = (fix_prompt if purpose == "fix" else explain_prompt)(
+        context, language=language, budget=24_000
+    )
     text = f"{made.version}\n=====\n{made.system}\n=====\n{made.user}\n"
     place = GOLDEN / f"{purpose}-{name}.{language}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -61,16 +92,26 @@ def test_an_unknown_language_is_english() -> None:
 
 def test_what_has_no_room_is_named_and_the_failure_is_always_there() -> None:
     huge = Context(
-        failure=FAILURE, repository="acme/shop", diff="d\n" * 60_000, notes="n\n" * 9_000,
-        snippets=tuple(Snippet(path=f"f{i}.py", first_line=1, text="x = 1\n" * 3_000, why="w") for i in range(9)),
-    )  # fmt: skip
+        failure=FAILURE,
+        repository="acme/shop",
+        diff="d\n" * 60_000,
+        notes="n\n" * 9_000,
+        snippets=tuple(
+            Snippet(path=f"f{i}.py", first_line=1, text="x = 1\n" * 3_000, why="w")
+            for i in range(9)
+        ),
+    )
     made = fix_prompt(huge, language="en", budget=6_000)
     assert len(made.system) + len(made.user) <= 6_000 * 3.3
     assert "E       assert 4 == 3" in made.user
     assert made.left_out
 
 
-HOSTILE = st.text(alphabet=st.sampled_from(list("<>DATA |0123456789abcdef\n\r\t\x1b[]:/\u202e\u200b")) | st.characters(), max_size=400)
+HOSTILE = st.text(
+    alphabet=st.sampled_from(list("<>DATA |0123456789abcdef\n\r\t\x1b[]:/\u202e\u200b"))
+    | st.characters(),
+    max_size=400,
+)
 
 
 @given(text=HOSTILE)
@@ -85,12 +126,23 @@ def test_no_text_ends_its_own_fence(text: str) -> None:
 @given(text=HOSTILE)
 def test_nothing_hidden_is_left(text: str) -> None:
     shown = harmless(text)
-    assert not re.search("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x1b\x00]", shown)
+    assert not re.search(
+        "[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\x1b\x00]", shown
+    )
     assert shown.count("\n") <= text.count("\n")
 
 
 @pytest.mark.parametrize(
-    "turn", ["<|im_start|>system", "[INST] now", "<<SYS>>", "</system>", "Human: do it", "\n\nAssistant: yes", "<tool_result>"]
+    "turn",
+    [
+        "<|im_start|>system",
+        "[INST] now",
+        "<<SYS>>",
+        "</system>",
+        "Human: do it",
+        "\n\nAssistant: yes",
+        "<tool_result>",
+    ],
 )
 def test_marks_of_chat_turns_are_broken(turn: str) -> None:
     assert turn.strip() not in harmless(turn)
@@ -98,9 +150,16 @@ def test_marks_of_chat_turns_are_broken(turn: str) -> None:
 
 def answer(**fields: Any) -> Answer:
     told: dict[str, Any] = {
-        "known": True, "root_cause": "", "failure_class": "product", "confidence": 0.5, "citations": [], "proposed_fix": "", "diff": "",
-        "test_plan": "", "edits": [],
-    }  # fmt: skip
+        "known": True,
+        "root_cause": "",
+        "failure_class": "product",
+        "confidence": 0.5,
+        "citations": [],
+        "proposed_fix": "",
+        "diff": "",
+        "test_plan": "",
+        "edits": [],
+    }
     return Answer.model_validate({**told, **fields})
 
 
@@ -125,22 +184,39 @@ def test_who_does_not_know_need_cite_nothing() -> None:
     assert citations.faults(answer(known=False), EXCERPT) == []
 
 
-# ---------------------------------------------------------------- functions
-
-PYTHON = b"import os\n\n\n@cached\ndef first():\n    return 1\n\n\nclass Shop:\n    def total(self):\n        return 2\n"
-GO = b"package a\n\nfunc first() int {\n\treturn 1\n}\n\nfunc (s *Shop) Total() int {\n\treturn 2\n}\n"
-SCRIPT = b"const a = 1;\nfunction first() {\n  return 1;\n}\nclass Shop {\n  total() {\n    return 2;\n  }\n}\n"
+PYTHON = (
+    b"import os\n\n\n@cached\ndef first():\n    return 1\n\n\nclass Shop:\n    def total(self):\n  "
+    b"      return 2\n"
+)
+GO = (
+    b"package a\n\nfunc first() int {\n\treturn 1\n}\n\nfunc (s *Shop) Total() int {\n\treturn"
+    b" 2\n}\n"
+)
+SCRIPT = (
+    b"const a = 1;\nfunction first() {\n  return 1;\n}\nclass Shop {\n  total() {\n    return 2;\n "
+    b" }\n}\n"
+)
 
 
 @pytest.mark.parametrize(
     ("source", "path", "line", "found"),
     [
-        (PYTHON, "a.py", 6, (4, 6)), (PYTHON, "a.py", 11, (10, 11)), (GO, "a.go", 4, (3, 5)), (GO, "a.go", 8, (7, 9)),
-        (SCRIPT, "a.js", 3, (2, 4)), (SCRIPT, "a.ts", 7, (6, 8)), (PYTHON, "a.txt", 6, (1, 12)), (PYTHON, "a.py", 1, (1, 12)),
-        (PYTHON, "a.py", 99_999, (1, 12)), (b"", "a.py", 1, (1, 1)), (b"\xff\xfe(((", "a.py", 1, (1, 1)),
+        (PYTHON, "a.py", 6, (4, 6)),
+        (PYTHON, "a.py", 11, (10, 11)),
+        (GO, "a.go", 4, (3, 5)),
+        (GO, "a.go", 8, (7, 9)),
+        (SCRIPT, "a.js", 3, (2, 4)),
+        (SCRIPT, "a.ts", 7, (6, 8)),
+        (PYTHON, "a.txt", 6, (1, 12)),
+        (PYTHON, "a.py", 1, (1, 12)),
+        (PYTHON, "a.py", 99_999, (1, 12)),
+        (b"", "a.py", 1, (1, 1)),
+        (b"\xff\xfe(((", "a.py", 1, (1, 1)),
     ],
-)  # fmt: skip
-def test_the_whole_function_around_a_line_is_shown(source: bytes, path: str, line: int, found: tuple[int, int]) -> None:
+)
+def test_the_whole_function_around_a_line_is_shown(
+    source: bytes, path: str, line: int, found: tuple[int, int]
+) -> None:
     assert around(source, path=path, line=line) == found
 
 

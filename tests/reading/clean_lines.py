@@ -1,4 +1,6 @@
-"""Lines of real kinds that only look as if they held a secret: redaction changes none of them. One line each."""
+"""Lines of real kinds that only look as if they held a secret: redaction changes none of them. One
+line each.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,10 @@ from cihealing.adapters.ci import _outbound
 from cihealing.management import logs
 from cihealing.reading.bounded import Bound
 
-FAILED = b"E   AssertionError: 4 == 3\nFAILED tests/test_a.py::test_x - assert 4 == 3\n1 failed in 0.03s\n"
+FAILED = (
+    b"E   AssertionError: 4 == 3\nFAILED tests/test_a.py::test_x - assert 4 == 3\n1 failed in"
+    b" 0.03s\n"
+)
 LINE = b"compiling module number 12, nothing to say about it\n"
 BOMB = 64 << 20
 """Bytes; packed they are some 100 kB."""
@@ -63,11 +66,10 @@ def test_logs_of_one_archive_share_one_bound() -> None:
     assert [b"".join(within.over([b"abc"])) for _ in range(3)] == [b"abc", b"ab", b""]
 
 
-# ---------------------------------------------------------------- explain
-
-
 def bomb(path: Path) -> Path:
-    """A failure, then as many lines as are asked for: a good reader finds the first whatever it does about the others."""
+    """A failure, then as many lines as are asked for: a good reader finds the first whatever it
+    does about the others.
+    """
     content = itertools.chain([FAILED], itertools.repeat(LINE * 1024, BOMB // len(LINE * 1024)))
     if path.suffix == ".gz":
         with gzip.open(path, "wb", 6) as file:
@@ -103,7 +105,9 @@ def explained(*words: object) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["bomb.log.gz", "bomb.zip"])
-def test_a_bomb_is_read_to_its_bound_and_said_to_be_cut(tmp_path: Path, unpacked: list[int], name: str) -> None:
+def test_a_bomb_is_read_to_its_bound_and_said_to_be_cut(
+    tmp_path: Path, unpacked: list[int], name: str
+) -> None:
     first, *others = explained(bomb(tmp_path / name), "--max-bytes", 3_000_000)
     assert sum(unpacked) <= 3_000_000 + 2 * logs.PIECE * (1 + len(others))
     assert first["cut"] == "read to 3,000,000 bytes and not further"
@@ -111,15 +115,25 @@ def test_a_bomb_is_read_to_its_bound_and_said_to_be_cut(tmp_path: Path, unpacked
     assert all(other["cut"] for other in others)
 
 
-def test_seconds_bound_it_too(tmp_path: Path, unpacked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seconds_bound_it_too(
+    tmp_path: Path, unpacked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logs.time, "process_time", Clock())
-    assert explained(bomb(tmp_path / "bomb.log.gz"), "--max-seconds", 3)[0]["cut"] == "read to 3 seconds of reading and not further"
+    assert (
+        explained(bomb(tmp_path / "bomb.log.gz"), "--max-seconds", 3)[0]["cut"]
+        == "read to 3 seconds of reading and not further"
+    )
     assert sum(unpacked) <= 4 * logs.PIECE
 
 
 def test_people_are_told_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call_command("explain", str(bomb(tmp_path / "bomb.log.gz")), "--max-bytes", "1000000", "--no-color")
-    assert "cut      read to 1,000,000 bytes and not further: what failed may stand behind it" in capsys.readouterr().out
+    call_command(
+        "explain", str(bomb(tmp_path / "bomb.log.gz")), "--max-bytes", "1000000", "--no-color"
+    )
+    assert (
+        "cut      read to 1,000,000 bytes and not further: what failed may stand behind it"
+        in capsys.readouterr().out
+    )
 
 
 def test_what_is_read_to_its_end_is_not_cut(tmp_path: Path) -> None:
@@ -134,7 +148,9 @@ def test_there_is_a_bound_without_asking_for_one() -> None:
 
 
 @pytest.mark.parametrize("given", ["file", "option"])
-def test_a_report_that_is_a_bomb_is_not_unpacked(tmp_path: Path, unpacked: list[int], monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+def test_a_report_that_is_a_bomb_is_not_unpacked(
+    tmp_path: Path, unpacked: list[int], monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
     monkeypatch.setattr("cihealing.management.commands.explain.MAX_BYTES", 4 << 20)
     monkeypatch.setattr("cihealing.reading.junit.MAX_BYTES", 4 << 20)
     report = bomb(tmp_path / "bomb.gz").rename(tmp_path / "bomb.xml")
@@ -145,17 +161,20 @@ def test_a_report_that_is_a_bomb_is_not_unpacked(tmp_path: Path, unpacked: list[
     assert sum(unpacked) <= (4 << 20) + logs.PIECE
 
 
-def test_a_part_of_a_bomb_has_no_fingerprint(tmp_path: Path, unpacked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cihealing.management.commands.fingerprint.bound", lambda: logs.bound(size=1_000_000))
+def test_a_part_of_a_bomb_has_no_fingerprint(
+    tmp_path: Path, unpacked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "cihealing.management.commands.fingerprint.bound", lambda: logs.bound(size=1_000_000)
+    )
     with pytest.raises(CommandError, match="it has no fingerprint"):
         call_command("fingerprint", str(bomb(tmp_path / "bomb.log.gz")))
     assert sum(unpacked) <= 1_000_000 + 2 * logs.PIECE
 
 
-# ---------------------------------------------------------------- logs that are fetched
-
-
-def test_a_fetched_log_without_end_is_kept_as_far_as_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetched_log_without_end_is_kept_as_far_as_it_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(_outbound, "MAX_READ", 1_000_000)
     asked = itertools.count()
     log = _outbound.kept(LINE * 10 for _ in asked)

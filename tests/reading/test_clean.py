@@ -57,7 +57,9 @@ def test_lines_are_counted_by_universal_newlines_and_by_nothing_else() -> None:
     assert lines[4] == "five<U+000B>still<U+2028>five<U+0085>"
 
 
-@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\u2066", "\u061c", "\U000e0041", "\x00", "\u2060"])
+@pytest.mark.parametrize(
+    "hidden", ["\u202e", "\u200b", "\u2066", "\u061c", "\U000e0041", "\x00", "\u2060"]
+)
 def test_what_is_invisible_or_reorders_is_written_out(hidden: str) -> None:
     assert cleaned(f"a{hidden}b") == [f"a<U+{ord(hidden):04X}>b"]
 
@@ -72,4 +74,6 @@ def test_a_very_long_line_is_bounded() -> None:
 def test_any_text_keeps_its_number_of_lines_and_loses_every_control_character(text: str) -> None:
     lines = cleaned(text)
     assert len(lines) == len(re.split(r"\r\n|\r|\n", plain(text)))
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", "\n".join(lines))
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", "\n".join(lines)
+    )

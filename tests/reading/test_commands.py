@@ -1,4 +1,6 @@
-"""`cihealing explain` and `cihealing fingerprint`: the contract programs read, and a start without the service."""
+"""`cihealing explain` and `cihealing fingerprint`: the contract programs read, and a start without
+the service.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +50,15 @@ def run(*args: str) -> str:
 def test_explain_gives_one_object_a_file_with_the_keys_of_the_contract(tmp_path: Path) -> None:
     green = tmp_path / "green.log"
     green.write_text("All checks passed!\n")
-    rows = [json.loads(line) for line in run("explain", "--json", str(LOGS / "ruff.log"), str(green)).splitlines()]
+    rows = [
+        json.loads(line)
+        for line in run("explain", "--json", str(LOGS / "ruff.log"), str(green)).splitlines()
+    ]
     assert [set(row) for row in rows] == [KEYS, KEYS]
-    assert [(row["file"], row["status"]) for row in rows] == [(str(LOGS / "ruff.log"), "failed"), (str(green), "passed")]
+    assert [(row["file"], row["status"]) for row in rows] == [
+        (str(LOGS / "ruff.log"), "failed"),
+        (str(green), "passed"),
+    ]
     assert rows[0]["excerpt"][0] == {"line": 1, "text": "F401 [*] `os` imported but unused"}
     assert rows[0]["rootLine"] == 1
     assert (rows[1]["excerpt"], rows[1]["rootLine"], rows[1]["errorHash"]) == ([], None, None)
@@ -64,10 +72,15 @@ def test_green_logs_are_taken(tmp_path: Path) -> None:
     assert json.loads(run("explain", "--json", "--green", str(green), str(red)))["rootLine"] == 2
 
 
-def test_people_see_the_verdict_and_the_marked_root_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_people_see_the_verdict_and_the_marked_root_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     run("explain", "--no-color", str(LOGS / "pytest_cart.log"))
     shown = capsys.readouterr().out
-    assert "pytest_cart.log: failed\n  tests/test_cart.py::test_total (and 1 more): NameError: name 'json' is not defined" in shown
+    assert (
+        "pytest_cart.log: failed\n  tests/test_cart.py::test_total (and 1 more): NameError: name"
+        " 'json' is not defined" in shown
+    )
     assert "product (" in shown
     assert any(line.startswith("→") and "E       NameError" in line for line in shown.splitlines())
 
@@ -76,7 +89,12 @@ def test_one_hash_a_line(tmp_path: Path) -> None:
     file = tmp_path / "lines.txt"
     file.write_bytes(b"worker 1 died\r\nworker 2 died\n\nother")
     hashes = run("fingerprint", "--each-line", str(file)).splitlines()
-    assert hashes == [line_hash("worker 1 died"), line_hash("worker 2 died"), line_hash(""), line_hash("other")]
+    assert hashes == [
+        line_hash("worker 1 died"),
+        line_hash("worker 2 died"),
+        line_hash(""),
+        line_hash("other"),
+    ]
     assert hashes[0] == hashes[1] != hashes[3]
 
 
@@ -113,7 +131,10 @@ def test_an_archive_of_github_is_one_log_a_job(tmp_path: Path) -> None:
         archive.writestr("test/10_Clean up.txt", "done\n")
         archive.writestr("test/2_Run pytest.txt", (LOGS / "pytest_own.log").read_bytes())
         archive.writestr("test/system.txt", "runner")
-    rows = {row["file"].removeprefix(f"{path}:"): row for row in map(json.loads, run("explain", "--json", str(path)).splitlines())}
+    rows = {
+        row["file"].removeprefix(f"{path}:"): row
+        for row in map(json.loads, run("explain", "--json", str(path)).splitlines())
+    }
     assert set(rows) == {"lint (3.12)", "test"}
     assert rows["lint (3.12)"]["rootLine"] == 1
     assert rows["test"]["failedTests"] == ["tests.test_own"]
@@ -127,7 +148,8 @@ def test_an_archive_without_a_log_says_so(tmp_path: Path) -> None:
         run("explain", str(path))
 
 
-REPORT = """<testsuites><testsuite name="s"><testcase classname="tests.test_cart" name="test_total" file="tests/test_cart.py" line="4">
+REPORT = """<testsuites><testsuite name="s">\
+<testcase classname="tests.test_cart" name="test_total" file="tests/test_cart.py" line="4">
 <failure type="builtins.NameError" message="name 'json' is not defined">trace</failure></testcase>
 <testcase classname="shop.CartTest" name="adds"><error type="Boom">it broke
 more</error></testcase><testcase classname="a.B" name="fine"/></testsuite></testsuites>"""
@@ -136,8 +158,14 @@ more</error></testcase><testcase classname="a.B" name="fine"/></testsuite></test
 def test_a_report_beside_the_log_adds_what_only_it_knows(tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     report.write_text(REPORT)
-    row = json.loads(run("explain", "--json", "--junit", str(report), str(LOGS / "pytest_cart.log")))
-    assert row["failedTests"] == ["tests/test_cart.py::test_total", "tests/test_cart.py::test_math", "shop.CartTest.adds"]
+    row = json.loads(
+        run("explain", "--json", "--junit", str(report), str(LOGS / "pytest_cart.log"))
+    )
+    assert row["failedTests"] == [
+        "tests/test_cart.py::test_total",
+        "tests/test_cart.py::test_math",
+        "shop.CartTest.adds",
+    ]
     assert row["junit"][0] == {
         "test": "tests/test_cart.py::test_total",
         "type": "NameError",
@@ -147,10 +175,15 @@ def test_a_report_beside_the_log_adds_what_only_it_knows(tmp_path: Path) -> None
     }
     assert row["junit"][1]["message"] == "it broke"
     alone = json.loads(run("explain", "--json", str(report)))
-    assert (alone["status"], alone["failedTests"]) == ("failed", ["tests/test_cart.py::test_total", "shop.CartTest.adds"])
+    assert (alone["status"], alone["failedTests"]) == (
+        "failed",
+        ["tests/test_cart.py::test_total", "shop.CartTest.adds"],
+    )
 
 
-@pytest.mark.parametrize("content", ['<!DOCTYPE a [<!ENTITY x "y">]><testsuite/>', "<html/>", "no xml", "<testsuite>"])
+@pytest.mark.parametrize(
+    "content", ['<!DOCTYPE a [<!ENTITY x "y">]><testsuite/>', "<html/>", "no xml", "<testsuite>"]
+)
 def test_what_is_no_report_is_refused(tmp_path: Path, content: str) -> None:
     report = tmp_path / "junit.xml"
     report.write_text(content)
@@ -171,7 +204,9 @@ def test_standard_input_is_read() -> None:
 
 def test_a_log_cannot_paint_the_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "build.log"
-    log.write_text("ERROR: [bold]x[/bold] \x1b]0;title\x07 \x1b[2J \u202egnp.exe\nFinished: FAILURE\n")
+    log.write_text(
+        "ERROR: [bold]x[/bold] \x1b]0;title\x07 \x1b[2J \u202egnp.exe\nFinished: FAILURE\n"
+    )
     run("explain", "--no-color", str(log))
     shown = capsys.readouterr().out
     assert "[bold]x[/bold]" in shown
@@ -181,9 +216,12 @@ def test_a_log_cannot_paint_the_screen(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_the_reader_needs_no_service() -> None:
     code = (
-        "import sys, cihealing.reading; print([m for m in ('django', 'celery', 'rest_framework', 'pydantic', 'rich') if m in sys.modules])"
+        "import sys, cihealing.reading; print([m for m in ('django', 'celery', 'rest_framework',"
+        " 'pydantic', 'rich') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -192,9 +230,12 @@ def test_local_rules_classify(tmp_path: Path) -> None:
     rules.mkdir()
     log.write_text("starting\nthe flux capacitor is empty\nFinished: FAILURE\n")
     (rules / "infra.yaml").write_text(
-        "- id: flux\n  type: flux\n  confidence: 0.9\n  root: 70\n  any: [flux capacitor]\n  samples: [the flux capacitor is empty]\n"
+        "- id: flux\n  type: flux\n  confidence: 0.9\n  root: 70\n  any: [flux capacitor]\n "
+        " samples: [the flux capacitor is empty]\n"
     )
-    (rules / "data.yaml").write_text("- id: bad\n  type: x\n  confidence: 0.9\n  any: [abcd]\n  samples: [nothing like it]\n")
+    (rules / "data.yaml").write_text(
+        "- id: bad\n  type: x\n  confidence: 0.9\n  any: [abcd]\n  samples: [nothing like it]\n"
+    )
     err = io.StringIO()
     out = io.StringIO()
     try:

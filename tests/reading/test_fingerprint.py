@@ -30,17 +30,38 @@ def log(name: str) -> str:
 
 
 def on_github(text: str, *, day: int = 1, code: int = 1) -> str:
-    lines = [f"2026-03-{day:02}T10:00:{i % 60:02}.{i:07}Z {line}" for i, line in enumerate(text.splitlines())]
-    return "\r\n".join([*lines, f"2026-03-{day:02}T10:59:59.0000000Z ##[error]Process completed with exit code {code}.", ""])
+    lines = [
+        f"2026-03-{day:02}T10:00:{i % 60:02}.{i:07}Z {line}"
+        for i, line in enumerate(text.splitlines())
+    ]
+    return "\r\n".join(
+        [
+            *lines,
+            f"2026-03-{day:02}T10:59:59.0000000Z ##[error]Process completed with exit code {code}.",
+            "",
+        ]
+    )
 
 
-NAMES = ["ruff", "ruff_format", "pytest_cart", "pytest_short", "pytest_third", "pytest_own", "pytest_net", "unittest", "traceback_network"]
+NAMES = [
+    "ruff",
+    "ruff_format",
+    "pytest_cart",
+    "pytest_short",
+    "pytest_third",
+    "pytest_own",
+    "pytest_net",
+    "unittest",
+    "traceback_network",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runner_day_and_checkout_do_not_matter(name: str) -> None:
     text = log(name)
-    moved = text.replace("/home/runner/work/shop/shop", "/builds/acme/shop").replace("/usr/lib", "/opt/python/lib")
+    moved = text.replace("/home/runner/work/shop/shop", "/builds/acme/shop").replace(
+        "/usr/lib", "/opt/python/lib"
+    )
     assert hash_of(text) == hash_of(on_github(text)) == hash_of(on_github(moved, day=27))
 
 
@@ -66,11 +87,18 @@ def test_another_test_type_rule_or_file_is_another_failure(name: str, old: str, 
 
 
 def test_both_traceback_styles_and_the_position_in_the_log_give_one_hash() -> None:
-    assert hash_of(log("pytest_cart")) == hash_of(log("pytest_short")) == hash_of("hello\n" * 50 + log("pytest_cart"))
+    assert (
+        hash_of(log("pytest_cart"))
+        == hash_of(log("pytest_short"))
+        == hash_of("hello\n" * 50 + log("pytest_cart"))
+    )
 
 
 def test_the_order_of_parallel_failures_does_not_matter() -> None:
-    tests = [f"--- FAIL: Test{name} (0.0{i}s)\n    a_test.go:1{i}: want 1, got {i}\n" for i, name in enumerate("ABCDE")]
+    tests = [
+        f"--- FAIL: Test{name} (0.0{i}s)\n    a_test.go:1{i}: want 1, got {i}\n"
+        for i, name in enumerate("ABCDE")
+    ]
     hashes = set()
     for seed in range(5):
         random.Random(seed).shuffle(tests)
@@ -106,7 +134,10 @@ def test_a_weak_hash_is_stable_and_unlike_any_strong_one() -> None:
         ("[redacted:github-token:ab12] and ***", "<secret> and <secret>"),
         ("Process completed with exit code 137.", "Process completed with exit code 137."),
         ("test_case2 raised E0308 in utf8_decode", "test_case2 raised E0308 in utf8_decode"),
-        ("fatal: The requested URL returned error: 503", "fatal: The requested URL returned error: 503"),
+        (
+            "fatal: The requested URL returned error: 503",
+            "fatal: The requested URL returned error: 503",
+        ),
     ],
 )
 def test_what_varies_is_masked_and_what_names_the_failure_stays(line: str, masked: str) -> None:
@@ -155,10 +186,14 @@ def test_masking_is_idempotent(text: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.floats(0, 1e6))
 def test_numbers_do_not_reach_a_line_hash(a: int, b: int, seconds: float) -> None:
-    assert line_hash(f"worker {a} failed after {seconds:.3f} seconds") == line_hash(f"worker {b} failed after 1.500 seconds")
+    assert line_hash(f"worker {a} failed after {seconds:.3f} seconds") == line_hash(
+        f"worker {b} failed after 1.500 seconds"
+    )
 
 
 def test_a_template_keeps_what_the_program_says() -> None:
-    assert template('10.1.2.3 "GET /a HTTP/1.1" status: 200') != template('10.1.2.3 "POST /a HTTP/1.1" status: 200')
+    assert template('10.1.2.3 "GET /a HTTP/1.1" status: 200') != template(
+        '10.1.2.3 "POST /a HTTP/1.1" status: 200'
+    )
     assert template("job a: exit code 1") != template("job a: exit code 2")
     assert template("lock=12, name=a.b") == template("lock=99, name=c")

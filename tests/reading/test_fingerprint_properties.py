@@ -1,4 +1,6 @@
-"""What may change between two runs of one failure, and what may not: each property over many made-up runs."""
+"""What may change between two runs of one failure, and what may not: each property over many
+made-up runs.
+"""
 
 # ruff: noqa: E501 - a pattern, an excerpt or a table is read on one line
 from __future__ import annotations
@@ -58,19 +60,32 @@ def pytest_log(bug: Bug, at: Place) -> str:
         "FAILED tests/test_stock.py::test_c - AssertionError: no",
     ]
     random.Random(at.shuffle).shuffle(failures)
-    lines = ["= short test summary info =", *failures, f"= 3 failed, 10 passed in {at.seconds:.2f}s ="]
+    lines = [
+        "= short test summary info =",
+        *failures,
+        f"= 3 failed, 10 passed in {at.seconds:.2f}s =",
+    ]
     return in_style([*lines, f"##[error]Process completed with exit code {bug.code}."], at)
 
 
 def compiler_log(bug: Bug, at: Place) -> str:
     error = f"{at.root}/{bug.file}:12:5: error: unknown type name '{bug.symbol}'"
     return in_style(
-        ["$ make", f"cc -c {at.root}/{bug.file} -o /tmp/cc{at.seed}.o", error, "1 error generated.", f"exit code {bug.code}"], at
+        [
+            "$ make",
+            f"cc -c {at.root}/{bug.file} -o /tmp/cc{at.seed}.o",
+            error,
+            "1 error generated.",
+            f"exit code {bug.code}",
+        ],
+        at,
     )
 
 
 def in_style(lines: list[str], at: Place) -> str:
-    stamps = [f"2026-03-{at.day:02}T10:00:{i % 60:02}.{at.seed % 10**7:07}Z" for i in range(len(lines))]
+    stamps = [
+        f"2026-03-{at.day:02}T10:00:{i % 60:02}.{at.seed % 10**7:07}Z" for i in range(len(lines))
+    ]
     match at.style:
         case "github":
             return "\r\n".join(f"{stamp} {line}" for stamp, line in zip(stamps, lines, strict=True))
@@ -127,17 +142,79 @@ def test_the_same_bug_has_one_hash_wherever_and_whenever_it_fails(log: object) -
         (compiler_log, {"code": 2}),
     ],
 )
-def test_another_bug_has_another_hash_in_the_same_place(log: object, changed: dict[str, object]) -> None:
+def test_another_bug_has_another_hash_in_the_same_place(
+    log: object, changed: dict[str, object]
+) -> None:
     assert callable(log)
     assert hash_of(log(Bug(), Place())) != hash_of(log(replace(Bug(), **changed), Place()))  # type: ignore[arg-type]
 
 
 PARTS = (
-    "/tmp/a", "12", ".5", "s", ":", "0x1f", "abc123def", "<n>", "-", "exit code 3", "10:11:12", " ", "  ", "\n", "@", "1.2.3.4", "MB", "/", "x", "\t",
-    "2026-01-02", "=", "\\", "%", "code ", "error ", "HTTP/1.1 404", "Mon Jan 5", "May", "C:", "C:\\", "~", "~/", "//", "://", "a1:b2:c3:d4:", "B-5",
-    "<id>", ">", "<", "+", "'", "(", "e5", "_", "T", "Z", "***", "[redacted:a:ab12]", "ABCDEF12", "tmpabcdefgh", "temp\\", "file:///a/b", "usr:pw@h",
-    "123e4567-e89b-12d3-a456-426614174000", "<url:x.y>", "signal: ", "é", "٣", "\x1f", "status=", "ms", "Feb", "<secret>",
-)  # fmt: skip
+    "/tmp/a",
+    "12",
+    ".5",
+    "s",
+    ":",
+    "0x1f",
+    "abc123def",
+    "<n>",
+    "-",
+    "exit code 3",
+    "10:11:12",
+    " ",
+    "  ",
+    "\n",
+    "@",
+    "1.2.3.4",
+    "MB",
+    "/",
+    "x",
+    "\t",
+    "2026-01-02",
+    "=",
+    "\\",
+    "%",
+    "code ",
+    "error ",
+    "HTTP/1.1 404",
+    "Mon Jan 5",
+    "May",
+    "C:",
+    "C:\\",
+    "~",
+    "~/",
+    "//",
+    "://",
+    "a1:b2:c3:d4:",
+    "B-5",
+    "<id>",
+    ">",
+    "<",
+    "+",
+    "'",
+    "(",
+    "e5",
+    "_",
+    "T",
+    "Z",
+    "***",
+    "[redacted:a:ab12]",
+    "ABCDEF12",
+    "tmpabcdefgh",
+    "temp\\",
+    "file:///a/b",
+    "usr:pw@h",
+    "123e4567-e89b-12d3-a456-426614174000",
+    "<url:x.y>",
+    "signal: ",
+    "é",
+    "٣",
+    "\x1f",
+    "status=",
+    "ms",
+    "Feb",
+    "<secret>",
+)
 
 
 @settings(max_examples=1500, deadline=None)
@@ -147,9 +224,16 @@ def test_masking_is_idempotent(text: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.lists(st.sampled_from([p for p in PARTS if "\n" not in p]), max_size=6).map("".join), max_size=5))
+@given(
+    st.lists(
+        st.lists(st.sampled_from([p for p in PARTS if "\n" not in p]), max_size=6).map("".join),
+        max_size=5,
+    )
+)
 def test_lines_are_masked_alike_together_and_alone(lines: list[str]) -> None:
-    assert normalise("\n".join(lines)).split("\n") == [normalise(line) for line in lines] or not any(lines)
+    assert normalise("\n".join(lines)).split("\n") == [
+        normalise(line) for line in lines
+    ] or not any(lines)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +261,10 @@ def test_lines_are_masked_alike_together_and_alone(lines: list[str]) -> None:
         ("20260102T030405Z", "<time>"),
         ("took 1h 2m 3.5s, then 1 hour 5 minutes", "took <dur>, then <dur>"),
         ("fe80::42:acff:fe11:2 is down", "<id> is down"),
-        ("see https://[redacted:github-token:ab12]@github.com/a/b/12", "see https:<url:github.com>"),
+        (
+            "see https://[redacted:github-token:ab12]@github.com/a/b/12",
+            "see https:<url:github.com>",
+        ),
         ("image@sha256:9f86d081884c7d659a2feaa0c55ad015", "image@sha256:<hash>"),
         ("got -1, want +5", "got <n>, want <n>"),
         ("83% of 5 KiB/s", "<n>% of <size>"),
@@ -188,9 +275,64 @@ def test_what_is_masked(line: str, masked: str) -> None:
     assert normalise(line) == masked
 
 
-REPEATED = ("1", "1.", "1:", "1,", "1m", "a1:", "a", "f", "0x", "/", "/a", "/a/", "\\", "\\n", "~/", "://", "://a@", "://<secret>", "-", "+1", "- 1", "Mon ", "Jan 1 ",
-            "exit code ", "code 1 ", "1-", "1_", "1e1", "@a", "@1", "HTTP/1", "A-1", "<", "<n>", "*", "[redacted:a:", " ", "\t", "\n", '"', '"GET ', "=", "a=", "={", "=[",
-            "a.", "a-", "a.b:1 ", "user ", "null ", "blk_", "k=v ", "(", "[", "{", "'")  # fmt: skip
+REPEATED = (
+    "1",
+    "1.",
+    "1:",
+    "1,",
+    "1m",
+    "a1:",
+    "a",
+    "f",
+    "0x",
+    "/",
+    "/a",
+    "/a/",
+    "\\",
+    "\\n",
+    "~/",
+    "://",
+    "://a@",
+    "://<secret>",
+    "-",
+    "+1",
+    "- 1",
+    "Mon ",
+    "Jan 1 ",
+    "exit code ",
+    "code 1 ",
+    "1-",
+    "1_",
+    "1e1",
+    "@a",
+    "@1",
+    "HTTP/1",
+    "A-1",
+    "<",
+    "<n>",
+    "*",
+    "[redacted:a:",
+    " ",
+    "\t",
+    "\n",
+    '"',
+    '"GET ',
+    "=",
+    "a=",
+    "={",
+    "=[",
+    "a.",
+    "a-",
+    "a.b:1 ",
+    "user ",
+    "null ",
+    "blk_",
+    "k=v ",
+    "(",
+    "[",
+    "{",
+    "'",
+)
 
 
 @pytest.mark.parametrize("unit", REPEATED)
@@ -206,14 +348,32 @@ def test_no_repeat_of_anything_is_slow(work: object, unit: str) -> None:
 def test_every_alternative_has_a_line_that_needs_it() -> None:
     """So that an alternative that stops matching is seen here by name."""
     lines = {
-        "named": "exit code 3", "id": "123e4567-e89b-12d3-a456-426614174000", "keep": "ORA-00942", "time": "2026-01-02", "addr": "at 0x1f", "ip": "10.0.0.1",
-        "dur": "5 ms", "size": "5 MB", "n": "5", "at": "x@ab12cd", "hash": "3f786850e387", "url": "https://a.b", "path": "/a/b/c", "date": "Jan 5 10:00:00", "signed": "-5",
-    }  # fmt: skip
+        "named": "exit code 3",
+        "id": "123e4567-e89b-12d3-a456-426614174000",
+        "keep": "ORA-00942",
+        "time": "2026-01-02",
+        "addr": "at 0x1f",
+        "ip": "10.0.0.1",
+        "dur": "5 ms",
+        "size": "5 MB",
+        "n": "5",
+        "at": "x@ab12cd",
+        "hash": "3f786850e387",
+        "url": "https://a.b",
+        "path": "/a/b/c",
+        "date": "Jan 5 10:00:00",
+        "signed": "-5",
+    }
     assert set(lines) == set(MASK.groupindex)
-    assert {name: found.lastgroup for name, line in lines.items() if (found := MASK.search(line))} == {name: name for name in lines}
+    assert {
+        name: found.lastgroup for name, line in lines.items() if (found := MASK.search(line))
+    } == {name: name for name in lines}
 
 
-@pytest.mark.parametrize("line", ["'/-s/C:\\", "/a/s/C:\\q\\z", "a1:b2:/x/c3:d4", "/tmp/a://h", "~HTTP/1.1 404", "://code 0x1f"])
+@pytest.mark.parametrize(
+    "line",
+    ["'/-s/C:\\", "/a/s/C:\\q\\z", "a1:b2:/x/c3:d4", "/tmp/a://h", "~HTTP/1.1 404", "://code 0x1f"],
+)
 def test_what_once_was_not_idempotent(line: str) -> None:
     assert normalise(normalise(line)) == normalise(line)
 
@@ -237,11 +397,15 @@ def test_the_file_in_a_hash(file: str, key: str) -> None:
 
 def test_the_test_in_a_hash_is_below_the_checkout_and_its_parameters_have_no_order() -> None:
     assert key_of_test("/srv/agent7/ws/a.spec.js > adds") == "a.spec.js > adds"
-    assert key_of_test("t.py::test_a[{x, y} 0x7f3a2c]") == key_of_test("t.py::test_a[{y, x} 0x7f3a99]")
+    assert key_of_test("t.py::test_a[{x, y} 0x7f3a2c]") == key_of_test(
+        "t.py::test_a[{y, x} 0x7f3a99]"
+    )
     assert key_of_test("t.py::test_a[1]") != key_of_test("t.py::test_a[2]")
 
 
-def test_the_parts_of_a_hash_are_sorted_and_the_type_of_one_test_counts_with_that_test(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parts_of_a_hash_are_sorted_and_the_type_of_one_test_counts_with_that_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen: list[list[str]] = []
     monkeypatch.setattr(fingerprint, "hash_of", lambda parts: seen.append(list(parts)) or "v0:")
     first = [

@@ -1,4 +1,6 @@
-"""No input makes the reader raise or slow: generated, truncated, binary, mixed encodings, long lines, repeats of every mark."""
+"""No input makes the reader raise or slow: generated, truncated, binary, mixed encodings, long
+lines, repeats of every mark.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def whole(raw: bytes) -> str:
 
 
 def damaged(source: random.Random) -> bytes:
-    """A log of real lines in a senseless order, cut, with bytes changed, twice encoded or joined with noise."""
+    """A log of real lines in a senseless order, cut, with bytes changed, twice encoded or joined
+    with noise.
+    """
     raw = "\n".join(source.choices(LINES, k=source.randint(1, 60))).encode()
     how = source.randrange(5)
     if how == 0:
@@ -40,9 +44,15 @@ def damaged(source: random.Random) -> bytes:
     if how == 1:
         return bytes(b if source.random() > 0.02 else source.randrange(256) for b in raw)
     if how == 2:
-        return raw.decode("utf-8", "replace").encode("utf-16") if source.random() < 0.5 else raw.decode("latin-1").encode("utf-8")
+        return (
+            raw.decode("utf-8", "replace").encode("utf-16")
+            if source.random() < 0.5
+            else raw.decode("latin-1").encode("utf-8")
+        )
     if how == 3:
-        return raw.replace(b"\n", source.choice([b"\r", b"\r\n", b"\0", b"\n\n", b"\x1b[31m\n", b" "]))
+        return raw.replace(
+            b"\n", source.choice([b"\r", b"\r\n", b"\0", b"\n\n", b"\x1b[31m\n", b" "])
+        )
     return raw + source.randbytes(source.randrange(2000))
 
 
@@ -56,7 +66,9 @@ def test_no_bytes_make_it_raise(raw: bytes) -> None:
 @given(st.lists(st.sampled_from(LINES), max_size=40), st.lists(st.sampled_from(LINES), max_size=10))
 def test_no_order_of_real_lines_makes_it_raise(lines: list[str], green: list[str]) -> None:
     reading = read("\n".join(lines), green=["\n".join(green)])
-    assert reading.failure is None or all(1 <= line.line <= max(len(lines), 1) for line in reading.failure.excerpt)
+    assert reading.failure is None or all(
+        1 <= line.line <= max(len(lines), 1) for line in reading.failure.excerpt
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -88,7 +100,9 @@ def repeats() -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_repeat_is_slow(part: int) -> None:
-    """A bound that only a fault of the algorithm breaks: ten times the 100 ms for 64 KB that bench/READING.md is about."""
+    """A bound that only a fault of the algorithm breaks: ten times the 100 ms for 64 KB that
+    bench/READING.md is about.
+    """
     slow = {}
     for piece in islice(repeats(), part, None, PARTS):
         for text in (piece * (PIECE // len(piece)), f"{piece}\n" * (PIECE // (len(piece) + 1))):

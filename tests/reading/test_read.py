@@ -1,4 +1,6 @@
-"""Whole logs: status, root line, excerpt, failed tests, class. The files in logs/ are real outputs of the tools on a small project."""
+"""Whole logs: status, root line, excerpt, failed tests, class. The files in logs/ are real outputs
+of the tools on a small project.
+"""
 
 # ruff: noqa: E501 - a log is read on one line
 from __future__ import annotations
@@ -44,8 +46,20 @@ def failure_in(text: str) -> Failure:
             "E   NameError: name 'json' is not defined",
             ("tests/test_cart.py::test_total", "tests/test_cart.py::test_math"),
         ),
-        ("pytest_third", "ModuleNotFoundError", "env", "E   ModuleNotFoundError: No module named 'requests_x'", ("tests.test_third",)),
-        ("pytest_own", "ModuleNotFoundError", "product", "E   ModuleNotFoundError: No module named 'shop.nothere'", ("tests.test_own",)),
+        (
+            "pytest_third",
+            "ModuleNotFoundError",
+            "env",
+            "E   ModuleNotFoundError: No module named 'requests_x'",
+            ("tests.test_third",),
+        ),
+        (
+            "pytest_own",
+            "ModuleNotFoundError",
+            "product",
+            "E   ModuleNotFoundError: No module named 'shop.nothere'",
+            ("tests.test_own",),
+        ),
         (
             "pytest_net",
             "ConnectionRefusedError",
@@ -53,15 +67,27 @@ def failure_in(text: str) -> Failure:
             "ConnectionRefusedError: [Errno 111] Connection refused",
             ("tests/test_net.py::test_net",),
         ),
-        ("unittest", "NameError", "product", "NameError: name 'foo' is not defined", ("__main__.TestX.test_b", "__main__.TestX.test_a")),
+        (
+            "unittest",
+            "NameError",
+            "product",
+            "NameError: name 'foo' is not defined",
+            ("__main__.TestX.test_b", "__main__.TestX.test_a"),
+        ),
         ("traceback_network", "ConnectionRefusedError", "infra", "Connection refused", ()),
     ],
 )
-def test_real_outputs(name: str, error_type: str, failure_class: str, root: str, tests: tuple[str, ...]) -> None:
+def test_real_outputs(
+    name: str, error_type: str, failure_class: str, root: str, tests: tuple[str, ...]
+) -> None:
     reading = read(log(name))
     failure = reading.failure
     assert failure is not None
-    assert (reading.status, failure.error_type, failure.failure_class.value) == ("failed", error_type, failure_class)
+    assert (reading.status, failure.error_type, failure.failure_class.value) == (
+        "failed",
+        error_type,
+        failure_class,
+    )
     assert failure.root_line is not None
     assert root in log(name).splitlines()[failure.root_line - 1]
     assert failure.failed_tests == reading.failed_tests == tests
@@ -80,7 +106,10 @@ def test_every_line_of_an_excerpt_is_the_line_it_cites(name: str) -> None:
 
 
 def test_frames_show_own_code_first_and_relative_to_the_checkout() -> None:
-    assert [(f.file, f.line) for f in failure_in(log("traceback_network")).frames] == [("net.py", 8), ("net.py", 5)]
+    assert [(f.file, f.line) for f in failure_in(log("traceback_network")).frames] == [
+        ("net.py", 8),
+        ("net.py", 5),
+    ]
     assert ("shop/cart.py", 2) in [(f.file, f.line) for f in failure_in(log("pytest_cart")).frames]
 
 
@@ -136,8 +165,14 @@ def test_lines_that_are_on_green_too_lose() -> None:
 
 
 def test_a_passing_log_has_failed_tests_but_no_failure() -> None:
-    reading = read("--- FAIL: TestA (0.0s)\nFAIL\texample.org/a\t0.1s\nDone. Your build exited with 0.")
-    assert (reading.status, reading.failure, reading.failed_tests) == ("passed", None, ("example.org/a.TestA",))
+    reading = read(
+        "--- FAIL: TestA (0.0s)\nFAIL\texample.org/a\t0.1s\nDone. Your build exited with 0."
+    )
+    assert (reading.status, reading.failure, reading.failed_tests) == (
+        "passed",
+        None,
+        ("example.org/a.TestA",),
+    )
 
 
 def test_secrets_reach_no_field() -> None:
@@ -151,18 +186,49 @@ def test_secrets_reach_no_field() -> None:
 
 
 def test_a_weak_failure_says_what_is_missing() -> None:
-    failure = weak_failure(job="test", step="pytest", conclusion="failure", reason="Set CI_HEALING_GITHUB_TOKEN.")
-    assert (failure.strong, failure.summary, failure.log_missing) == (False, "test / pytest: failure", "Set CI_HEALING_GITHUB_TOKEN.")
+    failure = weak_failure(
+        job="test", step="pytest", conclusion="failure", reason="Set CI_HEALING_GITHUB_TOKEN."
+    )
+    assert (failure.strong, failure.summary, failure.log_missing) == (
+        False,
+        "test / pytest: failure",
+        "Set CI_HEALING_GITHUB_TOKEN.",
+    )
 
 
 FRAGMENTS = st.lists(
     st.sampled_from(
-        ["=== FAILURES ===", "___ x ___", "E   a", "Traceback (most recent call last):", "  File \"a\", line 1", "FAIL: x", "=" * 70, "● a", "  1 failing", "  1) a", "--- FAIL: T",
-         "FAIL\tp\t0.1s", "[ERROR] a.B.c Time elapsed: 1 s <<< FAILURE!", "x > y FAILED", "* What went wrong:", "error: x", " --> a:1:1", "##[group]Run x", "##[error]y", "",
-         "\tat a.b.C(D.java:1)", "test x ... FAILED", "Failure:", "not ok 1 - a", "\r", "MethodSource [className = 'a', methodName = 'b']"]
+        [
+            "=== FAILURES ===",
+            "___ x ___",
+            "E   a",
+            "Traceback (most recent call last):",
+            '  File "a", line 1',
+            "FAIL: x",
+            "=" * 70,
+            "● a",
+            "  1 failing",
+            "  1) a",
+            "--- FAIL: T",
+            "FAIL\tp\t0.1s",
+            "[ERROR] a.B.c Time elapsed: 1 s <<< FAILURE!",
+            "x > y FAILED",
+            "* What went wrong:",
+            "error: x",
+            " --> a:1:1",
+            "##[group]Run x",
+            "##[error]y",
+            "",
+            "\tat a.b.C(D.java:1)",
+            "test x ... FAILED",
+            "Failure:",
+            "not ok 1 - a",
+            "\r",
+            "MethodSource [className = 'a', methodName = 'b']",
+        ]
     ),
     max_size=30,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=120, deadline=None)
@@ -171,7 +237,9 @@ def test_no_text_makes_it_raise(text: str) -> None:
     reading = read(text, green=[text[: len(text) // 2]], known_secrets=[text[:20]])
     lines = reading.redacted_log.count("\n") + 1
     assert reading.status in ("failed", "passed", "cancelled", "unknown")
-    assert reading.failure is None or all(1 <= line.line <= lines for line in reading.failure.excerpt)
+    assert reading.failure is None or all(
+        1 <= line.line <= lines for line in reading.failure.excerpt
+    )
 
 
 @pytest.mark.parametrize(

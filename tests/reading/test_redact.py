@@ -39,7 +39,9 @@ SECRETS = {
 
 @pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=list(SECRETS))
 @pytest.mark.parametrize("line", ["using {}", "'{}'", "a={} b", "{}", "x:{},"])
-def test_well_known_tokens_are_masked_wherever_they_stand(kind: str, secret: str, line: str) -> None:
+def test_well_known_tokens_are_masked_wherever_they_stand(
+    kind: str, secret: str, line: str
+) -> None:
     redacted = redact(line.format(secret))
     assert secret not in redacted.text
     assert secret[6:] not in redacted.text
@@ -56,9 +58,15 @@ def test_well_known_tokens_are_masked_wherever_they_stand(kind: str, secret: str
         ("login --password Tr0ub4dor3", "Tr0ub4dor3"),
         ("deploy --auth-token=q1w2e3r4t5", "q1w2e3r4t5"),
         ("postgresql://app:pa55w0rdX@db.local:5432/shop", "pa55w0rdX"),
-        ("git clone https://x-access-token:0123456789abcdefABCDEF@github.com/a/b", "0123456789abcdefABCDEF"),
+        (
+            "git clone https://x-access-token:0123456789abcdefABCDEF@github.com/a/b",
+            "0123456789abcdefABCDEF",
+        ),
         ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "dXNlcjpwYXNzd29yZA=="),
-        ("AccountKey=Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5;", "Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5"),
+        (
+            "AccountKey=Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5;",
+            "Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5",
+        ),
         ("SECRET_KEY_BASE=correcthorse", "correcthorse"),
     ],
 )
@@ -125,9 +133,6 @@ def test_redacting_twice_changes_nothing_and_line_count_stays(text: str, known: 
     assert once.count("\n") == text.count("\n")
 
 
-# ---------------------------------------------------------------- at large
-
-
 def ways(table: str) -> list[str]:
     return [line for line in table.split("\n") if line.strip()]
 
@@ -145,7 +150,9 @@ def test_a_token_goes_however_it_is_printed(way: str, secret: str) -> None:
 
 
 def assert_gone(line: str, secret: str) -> None:
-    """No eight characters of the secret are left, what stands around it is, and a second look finds nothing."""
+    """No eight characters of the secret are left, what stands around it is, and a second look finds
+    nothing.
+    """
     masked = redact(f"before 1\n{line}\nafter 2").text
     assert not secrets.survives(secret, masked), masked
     assert masked.startswith("before 1\n")
@@ -160,16 +167,20 @@ def test_no_false_alarm_on(line: str) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_no_planted_secret_survives_in_a_log(seed: int) -> None:
-    log = "2026-02-03T04:05:06.1234567Z + npm ci\nadded 214 packages in 3s\nTests: 1 failed, 3 passed\n" * 3
+    log = (
+        "2026-02-03T04:05:06.1234567Z + npm ci\nadded 214 packages in 3s\nTests: 1 failed, 3 passed\n"
+        * 3
+    )
     corpus = list(secrets.corpus(Random(seed)))
-    lost = [s for s in corpus if any(secrets.survives(part, redact(f"{log}{s.text}\n{log}").text) for part in s.parts)]
+    lost = [
+        s
+        for s in corpus
+        if any(secrets.survives(part, redact(f"{log}{s.text}\n{log}").text) for part in s.parts)
+    ]
     assert len(corpus) >= 250
     assert len({s.kind for s in corpus}) >= 60
     assert len({s.way for s in corpus}) >= 25
     assert len(lost) <= len(corpus) // 200, lost
-
-
-# ---------------------------------------------------------------- known values
 
 
 KNOWN = 'S3rvice/"pass" & word+x'
@@ -178,17 +189,30 @@ KNOWN = 'S3rvice/"pass" & word+x'
 @pytest.mark.parametrize(
     "form",
     [
-        KNOWN, quote(KNOWN, safe=""), quote_plus(KNOWN), json.dumps(KNOWN), json.dumps(json.dumps(KNOWN)), html.escape(KNOWN),
-        base64.b64encode(KNOWN.encode()).decode(), base64.b64encode(f"user:{KNOWN}".encode()).decode(), base64.urlsafe_b64encode(f"ab{KNOWN}cd".encode()).decode(),
-        f"{KNOWN[:9]}\n{KNOWN[9:]}", "\n".join(KNOWN), base64.b64encode(KNOWN.encode()).decode()[:12] + "\n" + base64.b64encode(KNOWN.encode()).decode()[12:],
+        KNOWN,
+        quote(KNOWN, safe=""),
+        quote_plus(KNOWN),
+        json.dumps(KNOWN),
+        json.dumps(json.dumps(KNOWN)),
+        html.escape(KNOWN),
+        base64.b64encode(KNOWN.encode()).decode(),
+        base64.b64encode(f"user:{KNOWN}".encode()).decode(),
+        base64.urlsafe_b64encode(f"ab{KNOWN}cd".encode()).decode(),
+        f"{KNOWN[:9]}\n{KNOWN[9:]}",
+        "\n".join(KNOWN),
+        base64.b64encode(KNOWN.encode()).decode()[:12]
+        + "\n"
+        + base64.b64encode(KNOWN.encode()).decode()[12:],
     ],
-)  # fmt: skip
+)
 def test_a_known_value_goes_in_every_form(form: str) -> None:
     masked = redact(f"a {form} b", [KNOWN])
     assert masked.count >= 1
     assert form[4:-4] not in masked.text
     assert masked.text.count("\n") == form.count("\n")
-    assert re.fullmatch(r"a .{0,8}\[redacted:known:[0-9a-f]{4}\]\n*.{0,8} b", masked.text, re.DOTALL)
+    assert re.fullmatch(
+        r"a .{0,8}\[redacted:known:[0-9a-f]{4}\]\n*.{0,8} b", masked.text, re.DOTALL
+    )
 
 
 def test_a_value_split_by_colours_is_whole_again_before_it_is_masked() -> None:
@@ -197,11 +221,10 @@ def test_a_value_split_by_colours_is_whole_again_before_it_is_masked() -> None:
 
 
 def test_several_lines_of_a_known_value_go_one_by_one() -> None:
-    masked = redact("first-line-of-it\nsomething\nsecond-line-of-it", ["first-line-of-it\nsecond-line-of-it"]).text
+    masked = redact(
+        "first-line-of-it\nsomething\nsecond-line-of-it", ["first-line-of-it\nsecond-line-of-it"]
+    ).text
     assert re.fullmatch(r"\[redacted:known:\w{4}\]\nsomething\n\[redacted:known:\w{4}\]", masked)
-
-
-# ---------------------------------------------------------------- private keys
 
 
 BODY = [B62[n:] + B62[:n] + "Ab3/+dE5gH7jK9mN1pQ3" for n in range(6)]
@@ -213,7 +236,9 @@ BEGIN, END = "-----BEGIN {}PRIV" + "ATE KEY-----", "-----END {}PRIV" + "ATE KEY-
 @pytest.mark.parametrize("cut", [(0, 8), (0, 6), (2, 8)])
 def test_a_private_key_goes_whole_or_in_part(kind: str, lead: str, cut: tuple[int, int]) -> None:
     lines = [BEGIN.format(kind), *BODY, END.format(kind)][cut[0] : cut[1]]
-    masked = redact("\n".join(["before it", *(lead + line for line in lines), "Done in 3s", "all good"])).text
+    masked = redact(
+        "\n".join(["before it", *(lead + line for line in lines), "Done in 3s", "all good"])
+    ).text
     assert not any(secrets.survives(line, masked) for line in lines[1:-1])
     assert masked.split("\n")[0] == "before it"
     assert masked.split("\n")[len(lines) + 1 :] == ["Done in 3s", "all good"]
@@ -234,17 +259,62 @@ def test_a_certificate_is_no_secret() -> None:
     assert redact(text).text == text
 
 
-# ---------------------------------------------------------------- any text at all
-
-
 PIECES = st.sampled_from(
-    ["password", "token", "API_KEY", "secret", "=", ": ", " ", "\n", '"', "'", "\\", "\\n", "://", "@", ":", "/", "[redacted:secret:0a1b]", "[redacted:", "***", "user", "hunter22x", B62[:36],
-     "gh" + "p_", "ey" + "J", ".", ",", ";", "&", "-u ", "curl ", "login -p ", "Authorization: Basic ", "Cookie: a=", "]", "}", ")", ">", "<", "%3D", "$", "{", BEGIN.format(""), END.format(""), "é", "\u2028"]
-)  # fmt: skip
+    [
+        "password",
+        "token",
+        "API_KEY",
+        "secret",
+        "=",
+        ": ",
+        " ",
+        "\n",
+        '"',
+        "'",
+        "\\",
+        "\\n",
+        "://",
+        "@",
+        ":",
+        "/",
+        "[redacted:secret:0a1b]",
+        "[redacted:",
+        "***",
+        "user",
+        "hunter22x",
+        B62[:36],
+        "gh" + "p_",
+        "ey" + "J",
+        ".",
+        ",",
+        ";",
+        "&",
+        "-u ",
+        "curl ",
+        "login -p ",
+        "Authorization: Basic ",
+        "Cookie: a=",
+        "]",
+        "}",
+        ")",
+        ">",
+        "<",
+        "%3D",
+        "$",
+        "{",
+        BEGIN.format(""),
+        END.format(""),
+        "é",
+        "\u2028",
+    ]
+)
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(PIECES, max_size=30).map("".join), st.lists(st.sampled_from(["hunter22x", "redacted", "password: ", B62[:36]]), max_size=2))
+@given(
+    st.lists(PIECES, max_size=30).map("".join),
+    st.lists(st.sampled_from(["hunter22x", "redacted", "password: ", B62[:36]]), max_size=2),
+)
 def test_what_is_redacted_stays_as_it_is(text: str, known: list[str]) -> None:
     once = redact(text, known)
     again = redact(once.text, known)
@@ -254,10 +324,48 @@ def test_what_is_redacted_stays_as_it_is(text: str, known: list[str]) -> None:
 
 
 HOSTILE = (
-    "token=", "://a:", "://a:@", "eyJ", "-eyJ", "@", "/@", BEGIN.format("RSA "), BEGIN.format("") + "\n", END.format("") + "\n", "AAAAAAAAAAAAAAAAAAAAAAAA\n", "password: ", 'password="', "password='\\\"",
-    "secret: 'a", "curl -u a:", " -pabc1", "login -p a1", "cookie: a=", "Authorization: Basic a", "bearer ", "_gh" + "p_", "SG.aaaaaaaaaaaaaaaaaaaa.", "signature=", "identified by '", "-stdin", "echo abcdefg -stdin",
-    "[redacted:a:0000]", "aB1", "k", "pass=", "auth", "\n", "é", "\\", "(", "LS0tLS1CRUdJTi", 'name="password" ', "<password>", "password=)))))))", "password=,,,,,,,",
-)  # fmt: skip
+    "token=",
+    "://a:",
+    "://a:@",
+    "eyJ",
+    "-eyJ",
+    "@",
+    "/@",
+    BEGIN.format("RSA "),
+    BEGIN.format("") + "\n",
+    END.format("") + "\n",
+    "AAAAAAAAAAAAAAAAAAAAAAAA\n",
+    "password: ",
+    'password="',
+    "password='\\\"",
+    "secret: 'a",
+    "curl -u a:",
+    " -pabc1",
+    "login -p a1",
+    "cookie: a=",
+    "Authorization: Basic a",
+    "bearer ",
+    "_gh" + "p_",
+    "SG.aaaaaaaaaaaaaaaaaaaa.",
+    "signature=",
+    "identified by '",
+    "-stdin",
+    "echo abcdefg -stdin",
+    "[redacted:a:0000]",
+    "aB1",
+    "k",
+    "pass=",
+    "auth",
+    "\n",
+    "é",
+    "\\",
+    "(",
+    "LS0tLS1CRUdJTi",
+    'name="password" ',
+    "<password>",
+    "password=)))))))",
+    "password=,,,,,,,",
+)
 
 
 @pytest.mark.parametrize("unit", HOSTILE)

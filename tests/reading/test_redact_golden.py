@@ -1,6 +1,7 @@
 """Every rule of redaction at its bounds: 1,600 texts and what must be left of them.
 
-After a change on purpose: `python -m tests.reading.test_redact_golden` writes the file anew; read its diff before you believe it.
+After a change on purpose: `python -m tests.reading.test_redact_golden` writes the file anew; read
+its diff before you believe it.
 """
 
 from __future__ import annotations
@@ -22,20 +23,30 @@ def told(case: Case) -> str:
     name, text, known = case
     found = redact(text, known)
     whole = repr(found.text)
-    left = whole if len(whole) < SHOWN else f"{whole[:40]}… sha256 {hashlib.sha256(whole.encode()).hexdigest()[:12]}"
+    left = (
+        whole
+        if len(whole) < SHOWN
+        else f"{whole[:40]}… sha256 {hashlib.sha256(whole.encode()).hexdigest()[:12]}"
+    )
     return f"{name}\t{found.count}\t{left}"
 
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, str]:
-    return {line.partition("\t")[0]: line for line in GOLDEN.read_text(encoding="utf-8").splitlines()}
+    return {
+        line.partition("\t")[0]: line for line in GOLDEN.read_text(encoding="utf-8").splitlines()
+    }
 
 
 @pytest.mark.parametrize("part", ["key", "known", "named", "placed", "token", "bounds"])
 def test_what_is_left_of_each_text_is_what_was_agreed(golden: dict[str, str], part: str) -> None:
     mine = [case for case in ALL if case[0].startswith(part)]
     assert mine
-    wrong = [f"{told(case)}\n  agreed: {golden.get(case[0])}" for case in mine if told(case) != golden.get(case[0])]
+    wrong = [
+        f"{told(case)}\n  agreed: {golden.get(case[0])}"
+        for case in mine
+        if told(case) != golden.get(case[0])
+    ]
     assert not wrong, "\n".join(wrong[:20])
 
 

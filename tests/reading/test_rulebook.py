@@ -1,4 +1,6 @@
-"""Local rules: laid over the project's, refused with a reason where they are bad, and never able to stop or slow the reader."""
+"""Local rules: laid over the project's, refused with a reason where they are bad, and never able to
+stop or slow the reader.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,13 @@ def wrote(folder: Path, text: str | bytes, name: str = "local.yaml") -> Path:
 
 
 def rule(**entries: object) -> str:
-    whole = {"id": "own", "class": "infra", "any": ["Vault is sealed"], "samples": ["Vault is sealed"], **entries}
+    whole = {
+        "id": "own",
+        "class": "infra",
+        "any": ["Vault is sealed"],
+        "samples": ["Vault is sealed"],
+        **entries,
+    }
     return json.dumps([{key: value for key, value in whole.items() if value is not None}])
 
 
@@ -66,7 +74,11 @@ def test_a_file_named_after_a_class_needs_no_class(tmp_path: Path) -> None:
 
 def test_a_local_rule_takes_the_place_of_the_projects_or_takes_it_away(tmp_path: Path) -> None:
     wrote(tmp_path, rule(id="disk-full", confidence=0.6), name="a.yaml")
-    book = rules_from(wrote(tmp_path, "- id: killed\n  off: true\n- id: no-such-rule\n  off: true\n", name="b.yaml"))
+    book = rules_from(
+        wrote(
+            tmp_path, "- id: killed\n  off: true\n- id: no-such-rule\n  off: true\n", name="b.yaml"
+        )
+    )
     assert book.refused == ()
     assert next(each for each in book.rules if each.id == "disk-full").confidence == 0.6
     assert "killed" not in [each.id for each in book.rules]
@@ -129,13 +141,20 @@ def test_a_bad_rule_leaves_the_others_of_its_file(tmp_path: Path) -> None:
 
 def test_a_second_rule_of_an_id_is_refused(tmp_path: Path) -> None:
     wrote(tmp_path, GOOD, name="a.yaml")
-    assert reasons(wrote(tmp_path, GOOD, name="b.yaml")) == ["b.yaml, rule vault-sealed: a second rule of this id"]
+    assert reasons(wrote(tmp_path, GOOD, name="b.yaml")) == [
+        "b.yaml, rule vault-sealed: a second rule of this id"
+    ]
 
 
 def test_aliases_that_grow_without_bound_are_no_danger(tmp_path: Path) -> None:
     laughs = "\n".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40))
     started = perf_counter()
-    book = rules_from(wrote(tmp_path, f"- &a0 [x, x]\n{laughs}\n- id: *a39\n- id: b\n  class: *a39\n- id: c\n  any: *a39\n"))
+    book = rules_from(
+        wrote(
+            tmp_path,
+            f"- &a0 [x, x]\n{laughs}\n- id: *a39\n- id: b\n  class: *a39\n- id: c\n  any: *a39\n",
+        )
+    )
     assert len(book.refused) == 43
     assert perf_counter() - started < 5
 
@@ -163,7 +182,11 @@ def test_a_local_rule_classifies(tmp_path: Path) -> None:
     assert [(each.id, number) for each, number in hits] == [("vault-sealed", 2)]
     finding = rule_findings(log, hits)[0]
     verdict = classify(log, finding, cited=[2], hits=hits, frames=[])
-    assert (verdict.failure_class, verdict.confidence, verdict.signs[0].rule) == (FailureClass.INFRA, 0.9, "vault-sealed")
+    assert (verdict.failure_class, verdict.confidence, verdict.signs[0].rule) == (
+        FailureClass.INFRA,
+        0.9,
+        "vault-sealed",
+    )
 
 
 def test_only_the_beginning_of_a_line_is_searched(tmp_path: Path) -> None:
@@ -246,9 +269,15 @@ def test_no_rule_is_slow_on_a_hostile_line(line: str) -> None:
 
 
 def ran(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {key: value for key, value in os.environ.items() if key not in ("DJANGO_SETTINGS_MODULE", "CI_HEALING_RULES_DIR")}
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DJANGO_SETTINGS_MODULE", "CI_HEALING_RULES_DIR")
+    }
     command = [sys.executable, "-m", "cihealing", "rules", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=clean | environment, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=clean | environment, check=False
+    )
 
 
 def test_the_command_lists_the_rules_and_runs_their_samples() -> None:
@@ -260,7 +289,10 @@ def test_the_command_lists_the_rules_and_runs_their_samples() -> None:
 
 
 def test_the_command_fails_where_a_local_rule_is_refused(tmp_path: Path) -> None:
-    wrote(tmp_path, GOOD + "- id: bad\n  class: infra\n  any: [boom]\n  samples: [boom]\n  pattern: (o+)+\n")
+    wrote(
+        tmp_path,
+        GOOD + "- id: bad\n  class: infra\n  any: [boom]\n  samples: [boom]\n  pattern: (o+)+\n",
+    )
     done = ran(CI_HEALING_RULES_DIR=str(tmp_path))
     assert done.returncode == 1
     assert "vault-sealed" in done.stdout

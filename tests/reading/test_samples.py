@@ -1,7 +1,9 @@
 """Every parser over its samples: outputs of the real tool, in samples/NAME.yaml, one file a parser.
 
-A sample: `name`; `made_with`, the tool, its version and the command; `log`; and what must be read from it: `status` (failed),
-`tests` (exactly these, in any order), `root` (part of the root line), `type`, `says` (part of the summary), `class`, `frames` (each
+A sample: `name`; `made_with`, the tool, its version and the command; `log`; and what must be read
+from it: `status` (failed),
+`tests` (exactly these, in any order), `root` (part of the root line), `type`, `says` (part of the
+summary), `class`, `frames` (each
 `file:line`, all must be there), `command`.
 """
 
@@ -21,7 +23,19 @@ from cihealing.reading.log import Log
 from cihealing.reading.parsers import parsers
 
 FOLDER = Path(__file__).parent / "samples"
-KEYS = {"name", "made_with", "log", "status", "tests", "root", "type", "says", "class", "frames", "command"}
+KEYS = {
+    "name",
+    "made_with",
+    "log",
+    "status",
+    "tests",
+    "root",
+    "type",
+    "says",
+    "class",
+    "frames",
+    "command",
+}
 
 
 def name_of(parser: object) -> str:
@@ -43,7 +57,10 @@ def test_a_sample_is_read_right(sample: dict[str, Any]) -> None:
     assert sample["made_with"]
     reading = read(sample["log"])
     failure = reading.failure
-    assert (reading.status, Counter(reading.failed_tests)) == (sample.get("status", "failed"), Counter(sample.get("tests", [])))
+    assert (reading.status, Counter(reading.failed_tests)) == (
+        sample.get("status", "failed"),
+        Counter(sample.get("tests", [])),
+    )
     if sample.get("status") == "passed":
         assert failure is None
         return
@@ -64,11 +81,17 @@ def test_every_parser_has_samples(parser: object) -> None:
 
 
 @pytest.mark.parametrize("parser", parsers(), ids=name_of)
-def test_a_parser_searches_for_its_marks_alone(parser: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parser_searches_for_its_marks_alone(
+    parser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: set[str] = set()
     search = Log.having
-    monkeypatch.setattr(Log, "having", lambda log, *needles: asked.update(needles) or search(log, *needles))
-    for sample in yaml.load((FOLDER / f"{name_of(parser)}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader):
+    monkeypatch.setattr(
+        Log, "having", lambda log, *needles: asked.update(needles) or search(log, *needles)
+    )
+    for sample in yaml.load(
+        (FOLDER / f"{name_of(parser)}.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
+    ):
         list(parser.parse(Log(lines_of(plain(sample["log"])))))
     assert asked
     assert asked <= set(parser.MARKS)

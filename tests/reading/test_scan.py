@@ -63,6 +63,13 @@ def test_without_the_fast_engine_the_other_one_answers(monkeypatch: pytest.Monke
 
 def test_what_is_searched_in_every_log_is_selective() -> None:
     """A needle that stands in every other line costs more than what it finds."""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "samples").glob("*.yaml")))
+    text = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in sorted((Path(__file__).parent / "samples").glob("*.yaml"))
+    )
     most = text.count("\n") // 20
-    assert {needle: len(lines) for needle, lines in scanner().hits(text.encode()).items() if len(lines) > most} == {}
+    assert {
+        needle: len(lines)
+        for needle, lines in scanner().hits(text.encode()).items()
+        if len(lines) > most
+    } == {}

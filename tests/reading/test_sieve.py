@@ -36,7 +36,11 @@ def test_a_failure_in_the_middle_of_a_large_log_is_found(name: str, size: int) -
     alone, hidden = read(text), read_chunks(pieces(NOISE + text + NOISE, size))
     assert alone.failure is not None
     assert hidden.failure is not None
-    assert (hidden.status, hidden.failed_tests, hidden.failure.error_hash) == (alone.status, alone.failed_tests, alone.failure.error_hash)
+    assert (hidden.status, hidden.failed_tests, hidden.failure.error_hash) == (
+        alone.status,
+        alone.failed_tests,
+        alone.failure.error_hash,
+    )
     assert [(line.line - before, line.text) for line in hidden.failure.excerpt] == [
         (line.line, line.text) for line in alone.failure.excerpt
     ]
@@ -51,12 +55,19 @@ def test_what_is_kept_stands_under_its_own_number() -> None:
     assert kept.numbers is not None
     assert kept.total == len(lines) - 1
     assert list(kept.numbers) == sorted(set(kept.numbers))
-    assert all(lines[number - 1] == line for number, line in zip(kept.numbers, kept.lines, strict=True))
+    assert all(
+        lines[number - 1] == line for number, line in zip(kept.numbers, kept.lines, strict=True)
+    )
     assert len(kept.lines) < kept.total
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["x", "", "error: y", "FAILED a.py::b", "é\r\nz", "w\rv"]), max_size=400), st.integers(1, 50))
+@given(
+    st.lists(
+        st.sampled_from(["x", "", "error: y", "FAILED a.py::b", "é\r\nz", "w\rv"]), max_size=400
+    ),
+    st.integers(1, 50),
+)
 def test_lines_and_numbers_agree_wherever_chunks_are_cut(lines: list[str], size: int) -> None:
     text = "\n".join(lines)
     with pytest.MonkeyPatch.context() as patch:
@@ -74,7 +85,10 @@ def test_what_is_kept_is_bounded_whatever_the_log_says(monkeypatch: pytest.Monke
     monkeypatch.setattr(sieve, "BUDGET", 200_000)
     monkeypatch.setattr(sieve, "TAIL", 100)
     words = ("alpha", "beta", "gamma", "delta", "omega")
-    lines = (f"error {'-'.join(words[i // 5**k % 5] for k in range(6))} of FAILED Exception {i}\n" for i in range(40_000))
+    lines = (
+        f"error {'-'.join(words[i // 5**k % 5] for k in range(6))} of FAILED Exception {i}\n"
+        for i in range(40_000)
+    )
     kept = sift(pieces("".join(lines)))
     assert kept.total == 40_000
     assert sum(map(len, kept.lines)) < 400_000
@@ -82,7 +96,13 @@ def test_what_is_kept_is_bounded_whatever_the_log_says(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("small")
 def test_a_line_without_an_end_keeps_its_head() -> None:
-    kept = sift(iter([b"error: the beginning "] + [b"x" * 1_000_000] * 12 + [b" the end\nFinished: FAILURE\n"]))
+    kept = sift(
+        iter(
+            [b"error: the beginning "]
+            + [b"x" * 1_000_000] * 12
+            + [b" the end\nFinished: FAILURE\n"]
+        )
+    )
     assert kept.lines[0].startswith("error: the beginning")
     assert kept.lines[0].endswith("the end")
     assert kept.lines[1] == "Finished: FAILURE"

@@ -35,20 +35,41 @@ BUILDKITE = "~~~ Preparing\n$ git clone x\n--- :rspec: Specs\n$ bundle exec rspe
 
 
 def steps(text: str) -> list[tuple[str, str, int | None, float | None]]:
-    return [(s.name, s.command, s.exit_code, s.seconds) for s in steps_of(Log(lines_of(plain(text))))]
+    return [
+        (s.name, s.command, s.exit_code, s.seconds) for s in steps_of(Log(lines_of(plain(text))))
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (GITHUB, [("actions/checkout@v4", "", None, 0.3), ("cd app", "cd app\npytest -q", 1, 12.6)]),
-        (GITLAB, [("prepare_executor", "", None, 2.0), ("step_script", "npm ci", None, None), ("step_script", "npm test", 4, None)]),
+        (
+            GITHUB,
+            [("actions/checkout@v4", "", None, 0.3), ("cd app", "cd app\npytest -q", 1, 12.6)],
+        ),
+        (
+            GITLAB,
+            [
+                ("prepare_executor", "", None, 2.0),
+                ("step_script", "npm ci", None, None),
+                ("step_script", "npm test", 4, None),
+            ],
+        ),
         (JENKINS, [("Build", "make all", None, None), ("Test", "make test", 2, None)]),
         (TRAVIS, [("", "pip install .", None, 2.5), ("", "pytest", 3, 0.5)]),
         (AZURE, [("Build", "dotnet build", 5, 4.0)]),
-        (BUILDKITE, [("Preparing", "git clone x", None, None), (":rspec: Specs", "bundle exec rspec", 7, None)]),
+        (
+            BUILDKITE,
+            [
+                ("Preparing", "git clone x", None, None),
+                (":rspec: Specs", "bundle exec rspec", 7, None),
+            ],
+        ),
         ("+ set -e\n+ make\nx\n[ci] exit code 9\n", [("", "make", 9, None)]),
-        ("+ go test ./...\n--- FAIL: TestTotal (0.00s)\n+++ b/shop.go\n[ci] exit code 1\n", [("", "go test ./...", 1, None)]),
+        (
+            "+ go test ./...\n--- FAIL: TestTotal (0.00s)\n+++ b/shop.go\n[ci] exit code 1\n",
+            [("", "go test ./...", 1, None)],
+        ),
         ("nothing\n", []),
     ],
     ids=["github", "gitlab", "jenkins", "travis", "azure", "buildkite", "traced", "go", "none"],
@@ -95,10 +116,15 @@ def test_many_steps_that_went_well_hide_none() -> None:
 
 def test_lines_of_a_step_are_the_files() -> None:
     found = steps_of(Log(lines_of(plain(GITHUB))))
-    assert [(step.first, step.last, step.failed) for step in found] == [(1, 5, False), (6, 15, True)]
+    assert [(step.first, step.last, step.failed) for step in found] == [
+        (1, 5, False),
+        (6, 15, True),
+    ]
 
 
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_day_that_does_not_exist_has_no_duration(number: int) -> None:
     text = GITHUB.replace("2026-01-02T03:04:06", "2026-02-31T03:04:06")
-    assert all(isinstance(step, Step) for step in steps_of(Log(lines_of(plain(text * (number + 1))))))
+    assert all(
+        isinstance(step, Step) for step in steps_of(Log(lines_of(plain(text * (number + 1)))))
+    )

@@ -1,4 +1,5 @@
-"""Small bugs through the whole service with a scripted model: the right fix is proven, every way of cheating is not.
+"""Small bugs through the whole service with a scripted model: the right fix is proven, every way of
+cheating is not.
 
 The published sets are run by `bench/repair.py`; these cases are our own.
 """
@@ -19,9 +20,13 @@ from cihealing.adapters.sandbox.toolchain import toolchain
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here"),
+    pytest.mark.skipif(
+        trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here"
+    ),
 ]
-BUGGY = "def middle(values):\n    ordered = sorted(values)\n    return ordered[len(ordered) // 2 - 1]\n"
+BUGGY = (
+    "def middle(values):\n    ordered = sorted(values)\n    return ordered[len(ordered) // 2 - 1]\n"
+)
 PYTHON = Case(
     name="own/median",
     files={
@@ -50,7 +55,9 @@ JAVASCRIPT = Case(
 
 
 def healed(case: Case, script: str) -> Result:
-    return heal(case, argparse.Namespace(script=script, base_url="", provider="openai", model="scripted"))
+    return heal(
+        case, argparse.Namespace(script=script, base_url="", provider="openai", model="scripted")
+    )
 
 
 def test_the_right_fix_is_proven() -> None:

@@ -31,7 +31,9 @@ def policy(settings: Any, tmp_path: Path) -> Callable[..., None]:
 def asking(policy: Callable[..., None], tmp_path: Path) -> Callable[..., Bench]:
     """A bench whose repository a model may be asked about; no fixer finds anything."""
 
-    def make(model: FakeModel | None = None, *, forge: OpenForge | None = None, **fields: Any) -> Bench:
+    def make(
+        model: FakeModel | None = None, *, forge: OpenForge | None = None, **fields: Any
+    ) -> Bench:
         policy(**{"repository": {"forge": "forge"} if forge else {}, **fields})
         bench = Bench(fixers=())
         root = tmp_path / "tree"

@@ -14,7 +14,16 @@ import msgspec
 
 from cihealing import registry, service
 from cihealing.domain.policy import Project, RepositoryPolicy
-from cihealing.domain.values import Colour, ExecutionRef, Failed, Observation, Owner, Passed, Purpose, Result
+from cihealing.domain.values import (
+    Colour,
+    ExecutionRef,
+    Failed,
+    Observation,
+    Owner,
+    Passed,
+    Purpose,
+    Result,
+)
 from cihealing.history import JobHistory, StoredArtifacts
 from cihealing.models import Outbox
 from cihealing.ports import FixContext, HeadMoved, NoLog, Proposal, Published, Tools, Tree
@@ -46,22 +55,31 @@ NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 def failed(number: int = 1, **fields: Any) -> Failed:
     facts: dict[str, Any] = {
-        "execution": ExecutionRef(provider="generic", host="", job_run_id=f"red-{number}"), "repository": "acme/shop", "branch": "main",
-        "commit": COMMIT, "job": "test", "log": LOG,
-    }  # fmt: skip
+        "execution": ExecutionRef(provider="generic", host="", job_run_id=f"red-{number}"),
+        "repository": "acme/shop",
+        "branch": "main",
+        "commit": COMMIT,
+        "job": "test",
+        "log": LOG,
+    }
     return Failed(**{**facts, **fields})
 
 
 def passed(number: int = 1, **fields: Any) -> Passed:
     facts: dict[str, Any] = {
-        "execution": ExecutionRef(provider="generic", host="", job_run_id=f"green-{number}"), "repository": "acme/shop", "branch": "main",
-        "commit": COMMIT, "job": "test",
-    }  # fmt: skip
+        "execution": ExecutionRef(provider="generic", host="", job_run_id=f"green-{number}"),
+        "repository": "acme/shop",
+        "branch": "main",
+        "commit": COMMIT,
+        "job": "test",
+    }
     return Passed(**{**facts, **fields})
 
 
 def receive(*results: Result, key: str, now: datetime = NOW) -> service.Receipt:
-    return service.receive(hook="default", provider="generic", delivery_id=key, results=results, now=now)
+    return service.receive(
+        hook="default", provider="generic", delivery_id=key, results=results, now=now
+    )
 
 
 @dataclass
@@ -76,15 +94,33 @@ class FakeRunner:
         return Project(command="pytest")
 
     def observe(
-        self, repository: str, commit: str, *, project: Project, policy: RepositoryPolicy, patch: str = "", canary: bool = False,
-        variant: str = "", tests: Sequence[str] = (),
-    ) -> tuple[Observation, str]:  # fmt: skip
-        purpose = Purpose.CANARY if canary else Purpose.GREEN if patch or commit == BASE else Purpose.REPRODUCE
+        self,
+        repository: str,
+        commit: str,
+        *,
+        project: Project,
+        policy: RepositoryPolicy,
+        patch: str = "",
+        canary: bool = False,
+        variant: str = "",
+        tests: Sequence[str] = (),
+    ) -> tuple[Observation, str]:
+        purpose = (
+            Purpose.CANARY
+            if canary
+            else Purpose.GREEN
+            if patch or commit == BASE
+            else Purpose.REPRODUCE
+        )
         self.ran.append(purpose)
         found = (
-            self.answer(purpose, len(self.ran)) if self.answer else seen(purpose, Colour.GREEN if purpose is Purpose.GREEN else Colour.RED)
+            self.answer(purpose, len(self.ran))
+            if self.answer
+            else seen(purpose, Colour.GREEN if purpose is Purpose.GREEN else Colour.RED)
         )
-        return msgspec.structs.replace(found, commit=commit, error_hash=self.hash if found.colour is Colour.RED else ""), "output"
+        return msgspec.structs.replace(
+            found, commit=commit, error_hash=self.hash if found.colour is Colour.RED else ""
+        ), "output"
 
 
 @dataclass
@@ -93,7 +129,9 @@ class FakeTrees:
     root: Path = Path("/nonexistent")
 
     @contextmanager
-    def at(self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = "") -> Iterator[Tree]:
+    def at(
+        self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = ""
+    ) -> Iterator[Tree]:
         yield Tree(root=self.root, commit=commit, tree="t" * 40)
 
     def merge_base(self, *args: Any, **kwargs: Any) -> str | None:
@@ -178,20 +216,33 @@ class Bench:
     runner: FakeRunner = field(default_factory=FakeRunner)
     trees: FakeTrees = field(default_factory=FakeTrees)
     ci: FakeCI = field(default_factory=FakeCI)
-    fixers: tuple[Any, ...] = (SimpleNamespace(name="fake", title="fake", fits=lambda failure: True, fix=fix),)
+    fixers: tuple[Any, ...] = (
+        SimpleNamespace(name="fake", title="fake", fits=lambda failure: True, fix=fix),
+    )
 
     def __post_init__(self) -> None:
         self.forge = FakeForge(self.trees)
         self.tools = Tools(
-            ci={"generic": self.ci, "github": self.ci}, runner=self.runner, trees=self.trees, sandbox=lambda policy: None,  # type: ignore[arg-type,return-value]
-            forges={"local_git": self.forge}, fixers=self.fixers, guard=lambda patch, **_: [], artifacts=StoredArtifacts(),
+            ci={"generic": self.ci, "github": self.ci},
+            runner=self.runner,
+            trees=self.trees,
+            sandbox=lambda policy: None,  # type: ignore[arg-type,return-value]
+            forges={"local_git": self.forge},
+            fixers=self.fixers,
+            guard=lambda patch, **_: [],
+            artifacts=StoredArtifacts(),
             history=JobHistory(),
-        )  # fmt: skip
+        )
 
     def use(self, *, model: Any = None, forge: Any = None, chats: Any = ()) -> None:
         """With a model, a forge with open changes (it shares the heads of the trees), chats."""
         forges = {**self.tools.forges, **({"forge": forge} if forge else {})}
-        self.tools = replace(self.tools, model=model or self.tools.model, forges=forges, chats=chats or self.tools.chats)
+        self.tools = replace(
+            self.tools,
+            model=model or self.tools.model,
+            forges=forges,
+            chats=chats or self.tools.chats,
+        )
 
     def step(self) -> bool:
         """Carry out one due effect; False where none is due."""
@@ -202,7 +253,9 @@ class Bench:
         )
         if row is None:
             return False
-        return service.run_effect(row.id, tools=self.tools, capabilities=registry.CAPABILITIES, readers=registry.READERS)
+        return service.run_effect(
+            row.id, tools=self.tools, capabilities=registry.CAPABILITIES, readers=registry.READERS
+        )
 
     def drain(self, most: int = 100) -> int:
         """Carry out what is due until nothing is; returns how many."""
@@ -213,4 +266,6 @@ class Bench:
 
     def ring(self, name: str) -> None:
         """Let the timers of a name be due."""
-        Outbox.objects.filter(state="pending", name=name).update(not_before=datetime.now(UTC) - timedelta(seconds=1))
+        Outbox.objects.filter(state="pending", name=name).update(
+            not_before=datetime.now(UTC) - timedelta(seconds=1)
+        )

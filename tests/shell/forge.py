@@ -1,4 +1,6 @@
-"""A forge with open changes, in memory: it keeps state, refuses what a real one refuses, and records every call."""
+"""A forge with open changes, in memory: it keeps state, refuses what a real one refuses, and
+records every call.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +41,19 @@ class OpenForge:
             if self.heads.get(proposal.branch) != proposal.head:
                 raise HeadMoved(proposal.head, self.heads.get(proposal.branch))
             url = URL if not self.states else f"{URL}{len(self.states)}"
-            known = next((u for u, _ in self.states.items() if self.heads.get(proposal.source)), None)
+            known = next(
+                (u for u, _ in self.states.items() if self.heads.get(proposal.source)), None
+            )
             self.heads[proposal.source] = "9" * 40
-            self.states.setdefault(known or url, Change(url=known or url, state="open", head="9" * 40))
+            self.states.setdefault(
+                known or url, Change(url=known or url, state="open", head="9" * 40)
+            )
             return Published(url=known or url, commit="9" * 40, merged=False)
 
     def planned(self, proposal: Proposal, **_: Any) -> list[Call]:
-        return [Call(method="POST", url="https://forge.example/pulls", body={"head": proposal.source})]
+        return [
+            Call(method="POST", url="https://forge.example/pulls", body={"head": proposal.source})
+        ]
 
     def merge(self, proposal: Proposal, *, url: str, sha: str, **_: Any) -> Published:
         with self.lock:
@@ -62,7 +70,9 @@ class OpenForge:
 
     def set(self, url: str, **fields: Any) -> None:
         known = self.states[url]
-        self.states[url] = Change(**{**{name: getattr(known, name) for name in known.__dataclass_fields__}, **fields})
+        self.states[url] = Change(
+            **{**{name: getattr(known, name) for name in known.__dataclass_fields__}, **fields}
+        )
 
     def look(self, url: str, **_: Any) -> Change:
         self._call("look", url)

@@ -19,12 +19,22 @@ def answered(**fields: Any) -> Answer:
 
     def reply(request: ModelRequest) -> ModelReply:
         told = {
-            "known": True, "root_cause": "bad is wrong", "failure_class": "product", "confidence": 0.8, "citations": cited(request.prompt),
-            "proposed_fix": "renames bad to good", "edits": [], "diff": "--- a/shop.py\n+++ b/shop.py\n@@ -1 +1 @@\n-bad = 1\n+good = 1\n",
+            "known": True,
+            "root_cause": "bad is wrong",
+            "failure_class": "product",
+            "confidence": 0.8,
+            "citations": cited(request.prompt),
+            "proposed_fix": "renames bad to good",
+            "edits": [],
+            "diff": "--- a/shop.py\n+++ b/shop.py\n@@ -1 +1 @@\n-bad = 1\n+good = 1\n",
             "test_plan": "",
-        }  # fmt: skip
+        }
         return ModelReply(
-            outcome="answered", text=json.dumps({**told, **fields}), model=request.model, input_tokens=1000, output_tokens=100
+            outcome="answered",
+            text=json.dumps({**told, **fields}),
+            model=request.model,
+            input_tokens=1000,
+            output_tokens=100,
         )
 
     return reply
@@ -32,18 +42,28 @@ def answered(**fields: Any) -> Answer:
 
 def failing(kind: str, *, again: bool, retry_after: float | None = None) -> Answer:
     def reply(request: ModelRequest) -> ModelReply:
-        raise ModelFailed(f"{request.provider} says {kind}", kind=kind, again=again, retry_after=retry_after)
+        raise ModelFailed(
+            f"{request.provider} says {kind}", kind=kind, again=again, retry_after=retry_after
+        )
 
     return reply
 
 
 def useless(outcome: str) -> Answer:
-    return lambda request: ModelReply(outcome=outcome, text="", model=request.model, input_tokens=1000, problem=f"it was {outcome}")
+    return lambda request: ModelReply(
+        outcome=outcome,
+        text="",
+        model=request.model,
+        input_tokens=1000,
+        problem=f"it was {outcome}",
+    )
 
 
 @dataclass
 class FakeModel:
-    """The last answer is given to all later questions. A call costs `usd`, and is asked of `providers`."""
+    """The last answer is given to all later questions. A call costs `usd`, and is asked of
+    `providers`.
+    """
 
     script: list[Answer] = field(default_factory=lambda: [answered()])
     usd: float | None = 0.1

@@ -1,4 +1,6 @@
-"""Whose request it is: forwarded headers count from trusted proxies alone, and everything asks in one place."""
+"""Whose request it is: forwarded headers count from trusted proxies alone, and everything asks in
+one place.
+"""
 
 from __future__ import annotations
 
@@ -48,27 +50,38 @@ def of(peer: str, forwarded_for: str, *, proto: str = "", host: str = "") -> str
         ("10.0.0.1", "é♥", "10.0.0.1"),
     ],
 )
-def test_the_first_from_the_right_that_is_no_proxy_of_ours_is_the_client(peer: str, forwarded_for: str, address: str) -> None:
+def test_the_first_from_the_right_that_is_no_proxy_of_ours_is_the_client(
+    peer: str, forwarded_for: str, address: str
+) -> None:
     assert of(peer, forwarded_for) == address
 
 
 def test_limits_count_an_ipv6_client_by_its_network() -> None:
-    assert neighbourhood("2001:db8:2::7") == neighbourhood("2001:db8:2::ffff:1") != neighbourhood("2001:db8:3::7")
+    assert (
+        neighbourhood("2001:db8:2::7")
+        == neighbourhood("2001:db8:2::ffff:1")
+        != neighbourhood("2001:db8:3::7")
+    )
     assert neighbourhood("::ffff:198.51.100.1") == "198.51.100.1"
     assert neighbourhood("") is None
 
 
-# ---------------------------------------------------------------- in a request
-
 HEADERS = {
-    "X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "heal.example", "Forwarded": "for=198.51.100.1",
+    "X-Forwarded-For": "198.51.100.1",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "heal.example",
+    "Forwarded": "for=198.51.100.1",
     "X-Real-IP": "198.51.100.1",
-}  # fmt: skip
+}
 
 
 @pytest.fixture
 def behind(settings: Any) -> None:
-    settings.CI_HEALING = {**settings.CI_HEALING, "TRUSTED_PROXIES": TRUSTED, "METRICS_ALLOW": ["127.0.0.1", "198.51.100.1"]}
+    settings.CI_HEALING = {
+        **settings.CI_HEALING,
+        "TRUSTED_PROXIES": TRUSTED,
+        "METRICS_ALLOW": ["127.0.0.1", "198.51.100.1"],
+    }
     settings.ALLOWED_HOSTS = ["heal.example", "testserver"]
 
 
@@ -77,7 +90,11 @@ def behind(settings: Any) -> None:
 def test_what_a_trusted_proxy_says_is_what_the_request_says(requests: Any) -> None:
     request: HttpRequest = requests().get("/login", headers=HEADERS)
     callers.settle(request)
-    assert (request.META["REMOTE_ADDR"], request.is_secure(), request.get_host()) == ("198.51.100.1", True, "heal.example")
+    assert (request.META["REMOTE_ADDR"], request.is_secure(), request.get_host()) == (
+        "198.51.100.1",
+        True,
+        "heal.example",
+    )
     assert not [name for name in request.META if "FORWARDED" in name]
     assert callers.UNBELIEVED not in request.META
 
@@ -88,14 +105,20 @@ def test_what_anybody_else_says_is_not(requests: Any, caplog: pytest.LogCaptureF
     for _ in range(3):
         request: HttpRequest = requests().get("/login", headers=HEADERS)
         callers.settle(request)
-        assert (request.META["REMOTE_ADDR"], request.is_secure(), request.get_host()) == ("127.0.0.1", False, "testserver")
+        assert (request.META["REMOTE_ADDR"], request.is_secure(), request.get_host()) == (
+            "127.0.0.1",
+            False,
+            "testserver",
+        )
         assert not [name for name in request.META if "FORWARDED" in name]
         assert request.META[callers.UNBELIEVED] == "127.0.0.1"
     assert caplog.text.count("CI_HEALING_TRUSTED_PROXIES") == 1
 
 
 def test_nobody_can_say_it_in_a_header_of_another_name() -> None:
-    request = RequestFactory().get("/", headers={"cihealing.scheme": "https", "X_Forwarded_Proto": "https"})
+    request = RequestFactory().get(
+        "/", headers={"cihealing.scheme": "https", "X_Forwarded_Proto": "https"}
+    )
     callers.settle(request)
     assert not request.is_secure()
 
@@ -103,11 +126,18 @@ def test_nobody_can_say_it_in_a_header_of_another_name() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("forwarded_for", "status"),
-    [("198.51.100.1", 200), ("198.51.100.1, 203.0.113.9", 401), ("203.0.113.9", 401), ("127.0.0.1, 203.0.113.9", 401)],
+    [
+        ("198.51.100.1", 200),
+        ("198.51.100.1, 203.0.113.9", 401),
+        ("203.0.113.9", 401),
+        ("127.0.0.1, 203.0.113.9", 401),
+    ],
 )
 @pytest.mark.usefixtures("behind")
 def test_metrics_are_for_the_client_not_for_the_proxy(forwarded_for: str, status: int) -> None:
-    assert Client().get("/metrics", headers={"X-Forwarded-For": forwarded_for}).status_code == status
+    assert (
+        Client().get("/metrics", headers={"X-Forwarded-For": forwarded_for}).status_code == status
+    )
 
 
 @pytest.mark.django_db
@@ -116,14 +146,24 @@ def test_metrics_are_for_no_proxy_that_names_no_client(behind: None) -> None:
 
 
 @pytest.mark.django_db
-def test_a_form_sent_over_https_through_a_trusted_proxy_passes_the_check_of_its_origin(behind: None, settings: Any) -> None:
+def test_a_form_sent_over_https_through_a_trusted_proxy_passes_the_check_of_its_origin(
+    behind: None, settings: Any
+) -> None:
     settings.CSRF_TRUSTED_ORIGINS = []
     for proxied, status in ((True, 200), (False, 403)):
         settings.CI_HEALING = {**settings.CI_HEALING, "TRUSTED_PROXIES": TRUSTED if proxied else ()}
         client = Client(enforce_csrf_checks=True)
         token = client.get("/login", headers=HEADERS).cookies["cihealing_csrf"].value
         form = {"username": "", "password": "", "csrfmiddlewaretoken": token}
-        answer = client.post("/login", form, headers={**HEADERS, "Origin": "https://heal.example", "Referer": "https://heal.example/login"})
+        answer = client.post(
+            "/login",
+            form,
+            headers={
+                **HEADERS,
+                "Origin": "https://heal.example",
+                "Referer": "https://heal.example/login",
+            },
+        )
         assert answer.status_code == status
 
 
@@ -140,7 +180,9 @@ def test_uvicorn_itself_believes_nobody() -> None:
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         seen.append((scope["client"][0], scope["scheme"]))
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+        )
         await send({"type": "http.response.body", "body": b""})
 
     async def ask() -> None:
@@ -159,10 +201,9 @@ def test_uvicorn_itself_believes_nobody() -> None:
     assert seen == [("127.0.0.1", "http")]
 
 
-# ---------------------------------------------------------------- the setting
-
-
-@pytest.mark.parametrize("value", ["proxy.example", "10.0.0.0/40", "0.0.0.0/0", "::/0", "10.0.0.1,x"])
+@pytest.mark.parametrize(
+    "value", ["proxy.example", "10.0.0.0/40", "0.0.0.0/0", "::/0", "10.0.0.1,x"]
+)
 def test_what_names_no_proxies_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("CI_HEALING_TRUSTED_PROXIES", value)
     with pytest.raises(ImproperlyConfigured, match="CI_HEALING_TRUSTED_PROXIES"):

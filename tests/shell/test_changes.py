@@ -1,4 +1,6 @@
-"""An open change from its publishing to its merge: followed by looking alone, without a single delivery of the forge."""
+"""An open change from its publishing to its merge: followed by looking alone, without a single
+delivery of the forge.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def forge() -> OpenForge:
 
 @pytest.fixture
 def bench(asking: Asking, forge: OpenForge) -> Bench:
-    second = answered(edits=[{"path": "shop.py", "search": "bad = 1", "replace": "fine = 1"}], diff="")
+    second = answered(
+        edits=[{"path": "shop.py", "search": "bad = 1", "replace": "fine = 1"}], diff=""
+    )
     made = asking(FakeModel([answered(), second]), forge=forge)
     made.trees.heads = forge.heads
     return made
@@ -48,7 +52,9 @@ def proven(bench: Bench) -> Any:
 
 
 def act(bench: Bench, action: str, by: Actor = ANN, **fields: Any) -> Any:
-    return service.perform(state().id, action, version=state().version, by=by, tools=bench.tools, **fields)
+    return service.perform(
+        state().id, action, version=state().version, by=by, tools=bench.tools, **fields
+    )
 
 
 def opened(bench: Bench) -> Any:
@@ -64,14 +70,18 @@ def look(bench: Bench) -> Any:
     return state()
 
 
-def test_an_approved_fix_is_opened_once_and_waits_for_its_merge(bench: Bench, forge: OpenForge) -> None:
+def test_an_approved_fix_is_opened_once_and_waits_for_its_merge(
+    bench: Bench, forge: OpenForge
+) -> None:
     run = opened(bench)
     assert (run.status, run.pr_url, run.change_open, run.approved_by) == ("fixed", URL, True, None)
     assert forge.made("publish") == 1
     assert f"cihealing/{run.id}" in forge.heads
 
 
-def test_it_heals_to_resolved_without_a_single_delivery_of_the_forge(bench: Bench, forge: OpenForge) -> None:
+def test_it_heals_to_resolved_without_a_single_delivery_of_the_forge(
+    bench: Bench, forge: OpenForge
+) -> None:
     opened(bench)
     forge.set(URL, checks="pending")
     assert look(bench).change_checks == "pending"
@@ -101,7 +111,9 @@ def test_a_push_of_others_to_the_change_stops_the_merge(bench: Bench, forge: Ope
     assert forge.states[URL].state == "open"
 
 
-def test_red_of_its_own_ci_closes_it_and_feeds_the_next_attempt(bench: Bench, forge: OpenForge) -> None:
+def test_red_of_its_own_ci_closes_it_and_feeds_the_next_attempt(
+    bench: Bench, forge: OpenForge
+) -> None:
     opened(bench)
     forge.set(URL, checks="red", failing=("windows",))
     look(bench)
@@ -145,7 +157,9 @@ def test_aborting_a_run_closes_its_change(bench: Bench, forge: OpenForge) -> Non
     assert (state().status, forge.states[URL].state) == ("aborted", "closed")
 
 
-def test_a_newer_commit_with_the_same_failure_closes_the_change_of_the_older_one(bench: Bench, forge: OpenForge) -> None:
+def test_a_newer_commit_with_the_same_failure_closes_the_change_of_the_older_one(
+    bench: Bench, forge: OpenForge
+) -> None:
     opened(bench)
     forge.heads["main"] = "e" * 40
     receive(failed(2, commit="e" * 40), key="2")
@@ -176,7 +190,9 @@ def test_a_login_that_differs_is_found_in_policy(asking: Asking, forge: OpenForg
     act(bench, "approve", by=EVE, act="publish")
 
 
-@pytest.mark.parametrize(("first", "second"), [("merge", "no change is open"), ("publish", "open already")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("merge", "no change is open"), ("publish", "open already")]
+)
 def test_the_act_must_fit_what_there_is(bench: Bench, first: str, second: str) -> None:
     (proven if first == "merge" else opened)(bench)
     with pytest.raises(Refused, match=second):
@@ -187,10 +203,19 @@ def test_the_second_of_two_people_hears_who_was_first(bench: Bench) -> None:
     version = opened(bench).version
     act(bench, "approve", act="merge")
     with pytest.raises(Stale):
-        service.perform(state().id, "approve", act="merge", version=version, by=Actor(kind="person", name="ben"), tools=bench.tools)
+        service.perform(
+            state().id,
+            "approve",
+            act="merge",
+            version=version,
+            by=Actor(kind="person", name="ben"),
+            tools=bench.tools,
+        )
 
 
-def test_mode_open_opens_a_change_by_itself_when_safe_mode_is_off(asking: Asking, forge: OpenForge) -> None:
+def test_mode_open_opens_a_change_by_itself_when_safe_mode_is_off(
+    asking: Asking, forge: OpenForge
+) -> None:
     bench = asking(forge=forge, repository={"forge": "forge", "mode": "open"}, safe_mode=False)
     bench.trees.heads = forge.heads
     receive(failed(), key="1")
@@ -214,9 +239,16 @@ def test_forks_get_a_diagnosis_only(bench: Bench, forge: OpenForge) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [TransientError("502"), PermanentError("401: set the token"), TransientError("slow down", retry_after=60)]
+    "error",
+    [
+        TransientError("502"),
+        PermanentError("401: set the token"),
+        TransientError("slow down", retry_after=60),
+    ],
 )
-def test_a_forge_that_does_not_answer_leaves_the_change_waiting(bench: Bench, forge: OpenForge, error: Exception) -> None:
+def test_a_forge_that_does_not_answer_leaves_the_change_waiting(
+    bench: Bench, forge: OpenForge, error: Exception
+) -> None:
     opened(bench)
 
     def fail(name: str) -> None:
@@ -231,7 +263,9 @@ def test_a_forge_that_does_not_answer_leaves_the_change_waiting(bench: Bench, fo
     assert look(bench).resolution == "merged"
 
 
-def test_a_head_that_moved_before_publishing_is_proven_afresh_first(bench: Bench, forge: OpenForge) -> None:
+def test_a_head_that_moved_before_publishing_is_proven_afresh_first(
+    bench: Bench, forge: OpenForge
+) -> None:
     proven(bench)
     forge.heads["main"] = "e" * 40
     with pytest.raises(HeadMoved):
@@ -248,7 +282,9 @@ def test_a_human_fix_with_its_commit_is_remembered_once_it_heals_here_too(asking
     act(bench, "human-fix", commit="d" * 40)
     bench.drain()
     assert state().human_fix
-    (fix,) = bench.tools.history.similar_fixes("acme/shop", error_hash=state().error_hash, error_type="")
+    (fix,) = bench.tools.history.similar_fixes(
+        "acme/shop", error_hash=state().error_hash, error_type=""
+    )
     assert "good = 1" in fix.patch
 
 

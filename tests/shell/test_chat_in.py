@@ -30,7 +30,10 @@ PATH = "/api/v1/ci-healing/chat/slack"
 @pytest.fixture
 def bench(policy: Callable[..., None], settings: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
     policy(chat={"people": {"U1": "ann", "U2": "viewer", "U3": "nobody"}})
-    settings.CI_HEALING = {**settings.CI_HEALING, "SLACK_SIGNING_SECRET": f"old-secret-of-before,{SECRET}"}
+    settings.CI_HEALING = {
+        **settings.CI_HEALING,
+        "SLACK_SIGNING_SECRET": f"old-secret-of-before,{SECRET}",
+    }
     ann = User.objects.create_user("ann")
     ann.groups.add(Group.objects.get_or_create(name="operator")[0])
     User.objects.create_user("viewer")
@@ -39,7 +42,15 @@ def bench(policy: Callable[..., None], settings: Any, monkeypatch: pytest.Monkey
     return made
 
 
-def press(action: str, value: str, *, user: str = "U1", secret: str = SECRET, at: float | None = None, **more: Any) -> Any:
+def press(
+    action: str,
+    value: str,
+    *,
+    user: str = "U1",
+    secret: str = SECRET,
+    at: float | None = None,
+    **more: Any,
+) -> Any:
     payload = {
         "type": "block_actions",
         "user": {"id": user},
@@ -70,7 +81,9 @@ def send(body: str, *, secret: str = SECRET, at: float | None = None) -> Any:
     stamp = str(int(at if at is not None else time.time()))
     mac = hmac.new(secret.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
     headers = {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={mac}"}
-    return Client().post(PATH, data=body, content_type="application/x-www-form-urlencoded", headers=headers)
+    return Client().post(
+        PATH, data=body, content_type="application/x-www-form-urlencoded", headers=headers
+    )
 
 
 def proven(bench: Bench) -> Run:
@@ -105,8 +118,13 @@ def test_a_button_of_an_older_version_does_nothing(bench: Bench, answers: Answer
     assert service.get(run.id).approved_by is None
 
 
-@pytest.mark.parametrize(("user", "says"), [("U9", "not linked"), ("U2", "no operator"), ("U3", "not linked"), ("", "not linked")])
-def test_who_is_not_linked_or_may_not_act_is_refused(bench: Bench, answers: Answers, user: str, says: str) -> None:
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [("U9", "not linked"), ("U2", "no operator"), ("U3", "not linked"), ("", "not linked")],
+)
+def test_who_is_not_linked_or_may_not_act_is_refused(
+    bench: Bench, answers: Answers, user: str, says: str
+) -> None:
     run = proven(bench)
     press("approve", f"{run.id}|merge|{run.version}", user=user)
     assert says in answers[0]
@@ -144,7 +162,18 @@ def test_what_cannot_be_read_crashes_nothing(bench: Bench, body: str) -> None:
     assert send(body).status_code == 200
 
 
-@pytest.mark.parametrize("value", ["", "x|merge|1", f"{NOBODY}|delete|1", f"{NOBODY}|merge|-1", f"{NOBODY}|merge|1", "|||||", "a" * 5000])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "x|merge|1",
+        f"{NOBODY}|delete|1",
+        f"{NOBODY}|merge|-1",
+        f"{NOBODY}|merge|1",
+        "|||||",
+        "a" * 5000,
+    ],
+)
 def test_a_button_of_nothing_does_nothing(bench: Bench, answers: Answers, value: str) -> None:
     answer = press("approve", value)
     assert answer.status_code == 200
@@ -157,7 +186,15 @@ def test_opening_the_page_is_no_act(bench: Bench, answers: Answers) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", ["http://hooks.slack.com/x", "https://hooks.slack.com.evil.example/x", "https://evil.example", "file:///etc", 7, None]
+    "place",
+    [
+        "http://hooks.slack.com/x",
+        "https://hooks.slack.com.evil.example/x",
+        "https://evil.example",
+        "file:///etc",
+        7,
+        None,
+    ],
 )
 def test_answers_go_to_slack_alone(bench: Bench, answers: Answers, place: Any) -> None:
     press("approve", "nothing", response_url=place)
@@ -166,15 +203,17 @@ def test_answers_go_to_slack_alone(bench: Bench, answers: Answers, place: Any) -
 
 @pytest.mark.parametrize("name", [[], {}, None, 7])
 def test_an_action_of_another_type_is_none(bench: Bench, name: Any) -> None:
-    payload = {"type": "block_actions", "user": {"id": "U1"}, "actions": [{"action_id": name, "value": "x"}]}
+    payload = {
+        "type": "block_actions",
+        "user": {"id": "U1"},
+        "actions": [{"action_id": name, "value": "x"}],
+    }
     assert send(urlencode({"payload": json.dumps(payload)})).status_code == 200
 
 
 def test_a_body_without_end_is_cut(bench: Bench) -> None:
     assert send("payload=" + "x" * 300_000).status_code == 413
 
-
-# ---------------------------------------------------------------- signatures
 
 EXAMPLE = (
     "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA"
@@ -186,10 +225,14 @@ AT, SIGNED = "1531420618", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd275
 
 
 def example(*, body: str | bytes = EXAMPLE, **headers: str) -> int:
-    given = {"X-Slack-Request-Timestamp": AT, "X-Slack-Signature": SIGNED} | {k.replace("_", "-"): v for k, v in headers.items()}
+    given = {"X-Slack-Request-Timestamp": AT, "X-Slack-Signature": SIGNED} | {
+        k.replace("_", "-"): v for k, v in headers.items()
+    }
     named = {name: value for name, value in given.items() if value}
     client = Client(raise_request_exception=False)
-    return client.post(PATH, data=body, content_type="application/x-www-form-urlencoded", headers=named).status_code
+    return client.post(
+        PATH, data=body, content_type="application/x-www-form-urlencoded", headers=named
+    ).status_code
 
 
 @pytest.fixture
@@ -198,14 +241,18 @@ def then() -> Iterator[time_machine.Coordinates]:
         yield at
 
 
-def test_the_example_of_slacks_documentation_is_taken(bench: Bench, then: time_machine.Coordinates) -> None:
+def test_the_example_of_slacks_documentation_is_taken(
+    bench: Bench, then: time_machine.Coordinates
+) -> None:
     assert example() == 200
     assert example(body=EXAMPLE + " ") == 401
     assert example(X_Slack_Signature=SIGNED[:-1] + "4") == 401
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(299, 200), (-299, 200), (301, 401), (-301, 401)])
-def test_a_replay_is_refused_after_five_minutes(bench: Bench, then: time_machine.Coordinates, seconds: int, status: int) -> None:
+def test_a_replay_is_refused_after_five_minutes(
+    bench: Bench, then: time_machine.Coordinates, seconds: int, status: int
+) -> None:
     then.shift(seconds)
     assert example() == status
 
@@ -222,12 +269,26 @@ ODD = [
 
 
 @pytest.mark.parametrize("value", ODD)
-def test_an_odd_signature_is_refused(bench: Bench, then: time_machine.Coordinates, value: str) -> None:
+def test_an_odd_signature_is_refused(
+    bench: Bench, then: time_machine.Coordinates, value: str
+) -> None:
     assert example(X_Slack_Signature=value) == 401
 
 
 @pytest.mark.parametrize(
-    "value", ["", " ", "x", "-1", "1e9", "1_531_420_618", "1" * 5_000, "é".encode().decode("latin-1"), "nan", AT + "\t"]
+    "value",
+    [
+        "",
+        " ",
+        "x",
+        "-1",
+        "1e9",
+        "1_531_420_618",
+        "1" * 5_000,
+        "é".encode().decode("latin-1"),
+        "nan",
+        AT + "\t",
+    ],
 )
 def test_an_odd_time_is_refused(bench: Bench, then: time_machine.Coordinates, value: str) -> None:
     assert example(X_Slack_Request_Timestamp=value) == 401
@@ -238,6 +299,10 @@ def test_a_body_that_is_no_text_is_refused(bench: Bench, then: time_machine.Coor
 
 
 @pytest.mark.parametrize("broken", ["\\u0000", "\\ud800"])
-def test_what_no_database_takes_is_told_and_crashes_nothing(bench: Bench, answers: Answers, broken: str) -> None:
-    body = json.dumps({"type": "block_actions", "user": {"id": "U"}, "actions": [], "response_url": HOOK}).replace('"U"', f'"U{broken}"')
+def test_what_no_database_takes_is_told_and_crashes_nothing(
+    bench: Bench, answers: Answers, broken: str
+) -> None:
+    body = json.dumps(
+        {"type": "block_actions", "user": {"id": "U"}, "actions": [], "response_url": HOOK}
+    ).replace('"U"', f'"U{broken}"')
     assert send(urlencode({"payload": body})).status_code == 200

@@ -55,7 +55,9 @@ def refused(*command: str) -> CommandError:
 
 
 def run_on(commit: str, **fields: Any) -> Run:
-    result = failed(commit=commit * 40, branch=f"b{commit}", execution=failed(ord(commit)).execution, **fields)
+    result = failed(
+        commit=commit * 40, branch=f"b{commit}", execution=failed(ord(commit)).execution, **fields
+    )
     receive(result, key=commit, now=NOW + timedelta(seconds=ord(commit)))
     return Run.objects.get(commit=commit * 40)
 
@@ -66,9 +68,6 @@ def escalated() -> Run:
     bench.runner.hash = Run.objects.get().error_hash
     bench.drain()
     return Run.objects.get()
-
-
-# ---------------------------------------------------------------- runs
 
 
 def test_runs_as_json_are_those_of_the_api() -> None:
@@ -90,7 +89,9 @@ def test_runs_as_json_are_those_of_the_api() -> None:
         (["--search", "bb"], "b"),
     ],
 )
-def test_runs_are_filtered_and_paged(options: list[str], commits: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_filtered_and_paged(
+    options: list[str], commits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runs, "PAGE", 2)
     for commit in "abcd":
         run_on(commit, repository="acme/other" if commit == "c" else "acme/shop")
@@ -107,7 +108,9 @@ def test_runs_for_people_name_them_and_obey_no_control_character() -> None:
     assert "\x1b" not in told
 
 
-@pytest.mark.parametrize("options", [["--status", "broken"], ["--limit", "-1"], ["--search", "x" * 300]])
+@pytest.mark.parametrize(
+    "options", [["--status", "broken"], ["--limit", "-1"], ["--search", "x" * 300]]
+)
 def test_a_list_that_cannot_be_is_a_wrong_use(options: list[str]) -> None:
     assert refused("runs", *options).returncode == 2
 
@@ -128,7 +131,10 @@ def test_a_list_that_cannot_be_is_a_wrong_use(options: list[str]) -> None:
 )
 def test_a_run_is_named_by_its_id_or_its_only_beginning(text: str, found: bool) -> None:
     row = run_on("a")
-    mine, other = UUID("11111111-1111-4111-8111-111111111111"), UUID("11111122-1111-4111-8111-111111111111")
+    mine, other = (
+        UUID("11111111-1111-4111-8111-111111111111"),
+        UUID("11111122-1111-4111-8111-111111111111"),
+    )
     Run.objects.filter(id=row.id).update(id=mine)
     Run.objects.filter(id=run_on("b").id).update(id=other)
     if found:
@@ -136,9 +142,6 @@ def test_a_run_is_named_by_its_id_or_its_only_beginning(text: str, found: bool) 
     else:
         with pytest.raises(CommandError):
             run_named(text)
-
-
-# ---------------------------------------------------------------- watch
 
 
 def test_watching_an_ended_run_tells_all_of_it_and_ends() -> None:
@@ -165,8 +168,11 @@ def test_watching_an_open_run_goes_on_until_its_end(monkeypatch: pytest.MonkeyPa
     assert len(slept) == 2
 
 
-def test_watching_everything_tells_what_is_new_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A test is one transaction that is never committed; PostgreSQL's readers would wait for its end.
+def test_watching_everything_tells_what_is_new_until_it_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A test is one transaction that is never committed; PostgreSQL's readers would wait for its
+    # end.
     monkeypatch.setattr(queries, "_committed", StoredEvent.objects.all)
     run_on("a")
     slept: list[float] = []
@@ -182,9 +188,6 @@ def test_watching_everything_tells_what_is_new_until_it_is_interrupted(monkeypat
     assert {fact["runId"] for fact in told} == {str(Run.objects.get(branch="bb").id)}
 
 
-# ---------------------------------------------------------------- retry
-
-
 def test_a_retry_begins_a_new_generation() -> None:
     run = escalated()
     assert run.status == "escalated"
@@ -198,9 +201,6 @@ def test_a_run_that_is_being_healed_is_not_retried() -> None:
     run = run_on("a")
     assert "cannot be retried" in str(refused("retry", str(run.id)))
     assert Run.objects.get().version == run.version
-
-
-# ---------------------------------------------------------------- heal
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,9 @@ def test_a_run_that_is_being_healed_is_not_retried() -> None:
         ("v1:.*aaaaaaaaaaaa", 2),
     ],
 )
-def test_a_fingerprint_is_given_whole_or_by_the_beginning_of_a_known_one(shape: str, returncode: int) -> None:
+def test_a_fingerprint_is_given_whole_or_by_the_beginning_of_a_known_one(
+    shape: str, returncode: int
+) -> None:
     whole = run_on("a").error_hash
     text = shape.format(whole=whole, bare=whole.partition(":")[2])
     if returncode:
@@ -243,7 +245,9 @@ def test_an_ignored_failure_begins_no_run_until_it_is_heard_again() -> None:
     error_hash = run_on("a").error_hash
     said("heal", "ignore", error_hash, "--reason", "known since May")
     assert receive(failed(2, commit="f" * 40), key="2").outcomes[0].ignored
-    assert [(row["errorHash"], row["reason"]) for row in lines("heal", "ignored", "--json")] == [(error_hash, "known since May")]
+    assert [(row["errorHash"], row["reason"]) for row in lines("heal", "ignored", "--json")] == [
+        (error_hash, "known since May")
+    ]
     assert "known since May" in said("heal", "ignored")
     said("heal", "hear", error_hash[:20])
     assert said("heal", "ignored").strip() == "no failure is ignored"
@@ -254,9 +258,6 @@ def test_hearing_what_is_not_ignored_writes_nothing() -> None:
     count = StoredEvent.objects.count()
     assert "was not ignored" in said("heal", "hear", "v1:" + "0" * 64)
     assert StoredEvent.objects.count() == count
-
-
-# ---------------------------------------------------------------- audit
 
 
 def without_triggers() -> None:
@@ -279,7 +280,9 @@ def test_an_edited_event_is_named_and_only_its_run_is_at_fault() -> None:
     run, other = run_on("a"), run_on("b")
     without_triggers()
     stored = StoredEvent.objects.get(stream=run.id, version=1)
-    StoredEvent.objects.filter(id=stored.id).update(data=stored.data.replace("acme/shop", "acme/shoq"))
+    StoredEvent.objects.filter(id=stored.id).update(
+        data=stored.data.replace("acme/shop", "acme/shoq")
+    )
     code, told = exits("audit", "verify", "--json")
     fault = {"stream": str(run.id), "version": 1, "problem": "its text is not what was hashed"}
     assert (code, json.loads(told)["faults"]) == (1, [fault])
@@ -293,7 +296,11 @@ def test_a_damaged_artifact_is_named_in_the_run_that_names_it() -> None:
     log = service.get(run.id).log
     Artifact.objects.filter(digest=log).update(content=b"not what was stored")
     code, told = exits("audit", "verify", "--json")
-    assert (code, json.loads(told)["damagedArtifacts"], json.loads(told)["clean"]) == (1, [log], False)
+    assert (code, json.loads(told)["damagedArtifacts"], json.loads(told)["clean"]) == (
+        1,
+        [log],
+        False,
+    )
     assert exits("audit", "verify", "--run", str(run.id))[0] == 1
     assert said("audit", "verify", "--run", str(other.id)).endswith("clean\n")
 
@@ -305,7 +312,9 @@ def test_an_export_can_be_checked_without_this_program() -> None:
     heads: dict[str, str] = {}
     for row in exported:
         assert row["previous"] == heads.get(row["stream"], "0" * 64)
-        text = "\n".join([row["previous"], row["stream"], str(row["version"]), row["tag"], row["data"]])
+        text = "\n".join(
+            [row["previous"], row["stream"], str(row["version"]), row["tag"], row["data"]]
+        )
         assert row["hash"] == hashlib.sha256(text.encode()).hexdigest()
         heads[row["stream"]] = row["hash"]
     assert heads
@@ -314,7 +323,9 @@ def test_an_export_can_be_checked_without_this_program() -> None:
 def test_an_export_of_a_run_is_its_stream() -> None:
     run = run_on("a")
     run_on("b")
-    assert {row["stream"] for row in lines("audit", "export", "--run", str(run.id))} == {str(run.id)}
+    assert {row["stream"] for row in lines("audit", "export", "--run", str(run.id))} == {
+        str(run.id)
+    }
 
 
 def test_a_purged_artifact_is_gone_and_the_chain_whole() -> None:
@@ -338,15 +349,14 @@ def test_a_purge_needs_a_digest_and_a_reason(digest: str, reason: str) -> None:
     assert refused("audit", "purge", digest, "--reason", reason).returncode == 2
 
 
-# ---------------------------------------------------------------- rebuild
-
-
 def test_a_rebuild_changes_nothing_where_nothing_was_changed() -> None:
     escalated()
     service.ignore_fingerprint("v1:" + "0" * 64, reason="known", by=ANN)
     assert said("rebuild", "--check").startswith("1 deliveries, 1 runs, 1 fingerprints: every row")
     before = {model: rebuild.rows_of(model) for model in rebuild.DERIVED}
-    assert lines("rebuild", "--json") == [{"streams": {"deliveries": 1, "runs": 1, "fingerprints": 1}}]
+    assert lines("rebuild", "--json") == [
+        {"streams": {"deliveries": 1, "runs": 1, "fingerprints": 1}}
+    ]
     assert {model: rebuild.rows_of(model) for model in rebuild.DERIVED} == before
 
 
@@ -356,7 +366,10 @@ def test_a_check_names_the_rows_that_differ_and_leaves_them() -> None:
     IgnoredFingerprint.objects.create(error_hash="v1:x", reason="", actor="", at=run.created_at)
     code, told = exits("rebuild", "--check", "--json")
     assert code == 1
-    assert json.loads(told)["differing"] == [f"run {run.id}: status, owner", "ignoredfingerprint v1:x: no event tells of it"]
+    assert json.loads(told)["differing"] == [
+        f"run {run.id}: status, owner",
+        "ignoredfingerprint v1:x: no event tells of it",
+    ]
     assert Run.objects.get().status == "resolved"
     said("rebuild")
     assert (Run.objects.get().status, IgnoredFingerprint.objects.count()) == ("escalated", 0)
@@ -380,16 +393,21 @@ def _deleted_by_rebuild() -> list[Any]:
     import textwrap
 
     tree = ast.parse(textwrap.dedent(inspect.getsource(projections.rebuild)))
-    loop = next(node for node in ast.walk(tree) if isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple))
+    loop = next(
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple)
+    )
     assert isinstance(loop.iter, ast.Tuple)
     return list(loop.iter.elts)
 
 
-# ---------------------------------------------------------------- no database
-
-
 def test_without_a_database_it_says_so_and_makes_none(tmp_path: Path) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("CI_HEALING_", "DATABASE_URL"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CI_HEALING_", "DATABASE_URL"))
+    }
     command = [sys.executable, "-m", "cihealing", "runs", "--data", str(tmp_path / "none")]
     told = subprocess.run(command, cwd=BASE, env=clean, capture_output=True, text=True, check=False)
     assert told.returncode == 1

@@ -1,4 +1,6 @@
-"""Who makes room where there are as many connections as may be. The time-outs are asked over a started service (tests/integration)."""
+"""Who makes room where there are as many connections as may be. The time-outs are asked over a
+started service (tests/integration).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 async def answering(scope: Any, receive: Any, send: Any) -> None:
     await receive()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+    )
     await send({"type": "http.response.body"})
 
 
@@ -28,7 +32,9 @@ async def never(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def served(application: Any, most: int) -> AsyncIterator[int]:
-    config = uvicorn.Config(application, http=kind(Bounds(header=60, connections=most)), lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        application, http=kind(Bounds(header=60, connections=most)), lifespan="off", log_config=None
+    )
     config.load()
     state = ServerState()
 
@@ -53,7 +59,11 @@ def test_the_one_that_waited_longest_makes_room() -> None:
             silent = [await come(port, text) for text in (b"", b"GET / HT", b"")]
             reader, _ = await come(port, REQUEST)
             assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 200")
-            assert [other.at_eof() or other.exception() is not None for other, _ in silent] == [True, False, False]
+            assert [other.at_eof() or other.exception() is not None for other, _ in silent] == [
+                True,
+                False,
+                False,
+            ]
 
     asyncio.run(main())
 

@@ -21,8 +21,17 @@ ROOT = Path(__file__).parents[2]
         (["notify", "--status", "failed"], 2, "CI_HEALING_URL"),
     ],
 )
-def test_what_is_wrong_is_said_by_commands_that_need_no_settings(arguments: list[str], code: int, says: str) -> None:
+def test_what_is_wrong_is_said_by_commands_that_need_no_settings(
+    arguments: list[str], code: int, says: str
+) -> None:
     command = [sys.executable, "-m", "cihealing", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert says in ended.stderr, ended.stderr
     assert ended.returncode == code

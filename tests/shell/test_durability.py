@@ -13,7 +13,10 @@ from tests.shell.fakes import failed, receive
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif("connection.vendor != 'sqlite'", reason="PostgreSQL commits durably unless its server is told otherwise"),
+    pytest.mark.skipif(
+        "connection.vendor != 'sqlite'",
+        reason="PostgreSQL commits durably unless its server is told otherwise",
+    ),
 ]
 DURABLE = (2, "wal")
 """`PRAGMA synchronous` FULL, and the journal it holds for."""
@@ -21,10 +24,15 @@ DURABLE = (2, "wal")
 
 def pragmas() -> tuple[Any, ...]:
     with connection.cursor() as cursor:
-        return tuple(cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode"))
+        return tuple(
+            cursor.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("synchronous", "journal_mode")
+        )
 
 
-def test_the_connection_that_writes_a_delivery_commits_to_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_that_writes_a_delivery_commits_to_the_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen = []
     append = store.append
 

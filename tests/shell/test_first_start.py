@@ -1,4 +1,6 @@
-"""First start makes secrets nobody else can read, settings find them, and production refuses to run without its own."""
+"""First start makes secrets nobody else can read, settings find them, and production refuses to run
+without its own.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,6 @@ from config.databases import database
 
 BASE = Path(__file__).resolve().parent.parent.parent
 
-# ---------------------------------------------------------------- secrets
-
 
 def test_secrets_are_made_once_and_only_this_user_reads_them(tmp_path: Path) -> None:
     data = tmp_path / "data"
@@ -49,8 +49,15 @@ def test_secrets_are_made_once_and_only_this_user_reads_them(tmp_path: Path) -> 
 
 
 def test_a_secret_that_is_given_is_not_made(tmp_path: Path) -> None:
-    given = {"CI_HEALING_WEBHOOK_SECRET": "given", "CI_HEALING_API_TOKEN_FILE": "/run/secrets/token"}
-    assert first_start.make_secrets(tmp_path, environment=given) == ["secret_key", "webhook_secret_jenkins", "admin_password"]
+    given = {
+        "CI_HEALING_WEBHOOK_SECRET": "given",
+        "CI_HEALING_API_TOKEN_FILE": "/run/secrets/token",
+    }
+    assert first_start.make_secrets(tmp_path, environment=given) == [
+        "secret_key",
+        "webhook_secret_jenkins",
+        "admin_password",
+    ]
 
 
 def test_an_empty_file_is_no_secret(tmp_path: Path) -> None:
@@ -75,21 +82,27 @@ def test_an_admin_who_is_there_stays_the_only_one(tmp_path: Path) -> None:
     assert not get_user_model().objects.filter(username="admin").exists()
 
 
-# ---------------------------------------------------------------- settings
-
-
 def read(monkeypatch: pytest.MonkeyPatch, data: Path, **variables: str) -> environment.Environment:
-    for name in [name for name in os.environ if name.startswith("CI_HEALING_") or name in ("DATABASE_URL", "REDIS_URL")]:
+    for name in [
+        name
+        for name in os.environ
+        if name.startswith("CI_HEALING_") or name in ("DATABASE_URL", "REDIS_URL")
+    ]:
         monkeypatch.delenv(name)
     for name, value in {"CI_HEALING_DATA_DIR": str(data), **variables}.items():
         monkeypatch.setenv(name, value)
     return environment.read()
 
 
-def test_settings_find_the_secrets_of_first_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_settings_find_the_secrets_of_first_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     first_start.make_secrets(tmp_path, environment={})
     settings = read(monkeypatch, tmp_path)
-    assert settings.webhook_secret.get_secret_value() == (tmp_path / "webhook_secret").read_text().strip()
+    assert (
+        settings.webhook_secret.get_secret_value()
+        == (tmp_path / "webhook_secret").read_text().strip()
+    )
 
 
 def test_the_environment_goes_before_a_named_file_and_that_before_the_data_directory(
@@ -100,27 +113,46 @@ def test_the_environment_goes_before_a_named_file_and_that_before_the_data_direc
     named = {"CI_HEALING_WEBHOOK_SECRET_FILE": str(tmp_path / "named")}
     assert read(monkeypatch, tmp_path).webhook_secrets() == {"": "data"}
     assert read(monkeypatch, tmp_path, **named).webhook_secrets() == {"": "named"}
-    assert read(monkeypatch, tmp_path, **named, CI_HEALING_WEBHOOK_SECRET="given").webhook_secrets() == {"": "given"}
+    assert read(
+        monkeypatch, tmp_path, **named, CI_HEALING_WEBHOOK_SECRET="given"
+    ).webhook_secrets() == {"": "given"}
 
 
-def test_a_provider_may_have_a_secret_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = read(monkeypatch, tmp_path, CI_HEALING_WEBHOOK_SECRET="all", CI_HEALING_WEBHOOK_SECRET_GITHUB="new,old").webhook_secrets()
+def test_a_provider_may_have_a_secret_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = read(
+        monkeypatch,
+        tmp_path,
+        CI_HEALING_WEBHOOK_SECRET="all",
+        CI_HEALING_WEBHOOK_SECRET_GITHUB="new,old",
+    ).webhook_secrets()
     assert found == {"": "all", "github": "new,old"}
 
 
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"CI_HEALING_ENV": "production"}, "CI_HEALING_SECRET_KEY and CI_HEALING_WEBHOOK_SECRET and CI_HEALING_API_TOKEN"),
         (
-            {"CI_HEALING_ENV": "production", "CI_HEALING_SECRET_KEY": "k", "CI_HEALING_API_TOKEN": "t"},
+            {"CI_HEALING_ENV": "production"},
+            "CI_HEALING_SECRET_KEY and CI_HEALING_WEBHOOK_SECRET and CI_HEALING_API_TOKEN",
+        ),
+        (
+            {
+                "CI_HEALING_ENV": "production",
+                "CI_HEALING_SECRET_KEY": "k",
+                "CI_HEALING_API_TOKEN": "t",
+            },
             ": set CI_HEALING_WEBHOOK_SECRET, or",
         ),
         ({"CI_HEALING_ENV": "staging"}, "CI_HEALING_ENV"),
         ({"CI_HEALING_MAX_ATTEMPTS": "0"}, "CI_HEALING_MAX_ATTEMPTS"),
         ({"CI_HEALING_SAFE_MODE": "perhaps"}, "CI_HEALING_SAFE_MODE"),
         ({"CI_HEALING_SANDBOX": "none"}, "CI_HEALING_SANDBOX"),
-        ({"CI_HEALING_API_TOKEN_FILE": "/nowhere/at/all"}, "CI_HEALING_API_TOKEN_FILE names /nowhere/at/all"),
+        (
+            {"CI_HEALING_API_TOKEN_FILE": "/nowhere/at/all"},
+            "CI_HEALING_API_TOKEN_FILE names /nowhere/at/all",
+        ),
     ],
 )
 def test_a_wrong_setting_stops_the_start_and_is_named(
@@ -130,7 +162,9 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
         read(monkeypatch, tmp_path, **variables)
 
 
-def test_production_starts_with_its_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_production_starts_with_its_secrets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert read(monkeypatch, tmp_path, CI_HEALING_ENV="production", **STRONG).env == "production"
 
 
@@ -139,31 +173,56 @@ def test_production_starts_with_its_secrets(monkeypatch: pytest.MonkeyPatch, tmp
     [
         ({}, {}),
         ({"CI_HEALING_SAFE_MODE": "false"}, {"safe_mode": False}),
-        ({"CI_HEALING_ENABLED": "0", "CI_HEALING_MAX_ATTEMPTS": "2"}, {"enabled": False, "max_attempts": 2}),
+        (
+            {"CI_HEALING_ENABLED": "0", "CI_HEALING_MAX_ATTEMPTS": "2"},
+            {"enabled": False, "max_attempts": 2},
+        ),
         ({"CI_HEALING_SAFE_MODE": ""}, {}),
     ],
 )
 def test_only_what_is_set_overrides_the_policy(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], overrides: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variables: dict[str, str],
+    overrides: dict[str, Any],
 ) -> None:
     assert read(monkeypatch, tmp_path, **variables).policy_overrides() == overrides
 
 
-def test_hosts_are_a_list_and_default_to_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert {"localhost", "127.0.0.1", socket.gethostname().lower()} <= {*read(monkeypatch, tmp_path).allowed_hosts}
-    assert read(monkeypatch, tmp_path, CI_HEALING_ALLOWED_HOSTS="ci.example.com, 10.0.0.1").allowed_hosts == ["ci.example.com", "10.0.0.1"]
+def test_hosts_are_a_list_and_default_to_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert {"localhost", "127.0.0.1", socket.gethostname().lower()} <= {
+        *read(monkeypatch, tmp_path).allowed_hosts
+    }
+    assert read(
+        monkeypatch, tmp_path, CI_HEALING_ALLOWED_HOSTS="ci.example.com, 10.0.0.1"
+    ).allowed_hosts == ["ci.example.com", "10.0.0.1"]
 
 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
         ("", {"ENGINE": "django.db.backends.sqlite3", "NAME": "/data/cihealing.sqlite3"}),
-        ("sqlite:////tmp/x.sqlite3", {"ENGINE": "django.db.backends.sqlite3", "NAME": "//tmp/x.sqlite3"}),
+        (
+            "sqlite:////tmp/x.sqlite3",
+            {"ENGINE": "django.db.backends.sqlite3", "NAME": "//tmp/x.sqlite3"},
+        ),
         (
             "postgresql://a%40b:p%2Fw@db:6543/heal?sslmode=require",
-            {"ENGINE": "cihealing.postgresql", "NAME": "heal", "USER": "a@b", "PASSWORD": "p/w", "HOST": "db", "PORT": "6543"},
+            {
+                "ENGINE": "cihealing.postgresql",
+                "NAME": "heal",
+                "USER": "a@b",
+                "PASSWORD": "p/w",
+                "HOST": "db",
+                "PORT": "6543",
+            },
         ),
-        ("postgres://%2Fvar%2Frun%2Fpg/heal", {"HOST": "/var/run/pg", "NAME": "heal", "CONN_MAX_AGE": 0}),
+        (
+            "postgres://%2Fvar%2Frun%2Fpg/heal",
+            {"HOST": "/var/run/pg", "NAME": "heal", "CONN_MAX_AGE": 0},
+        ),
     ],
 )
 def test_a_database_url_is_read_whole(url: str, expected: dict[str, Any]) -> None:
@@ -174,9 +233,6 @@ def test_a_database_url_is_read_whole(url: str, expected: dict[str, Any]) -> Non
 def test_an_unknown_database_is_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match="mysql://"):
         database("mysql://x/y", data_directory=Path("/data"), pool=3)
-
-
-# ---------------------------------------------------------------- who may come in
 
 
 @pytest.mark.django_db
@@ -199,7 +255,9 @@ def test_a_page_may_load_nothing_from_elsewhere(client: Client, db: None) -> Non
     assert "unsafe" not in policy
 
 
-async def answered(body: list[bytes], *, headers: list[tuple[bytes, bytes]]) -> tuple[list[int], int]:
+async def answered(
+    body: list[bytes], *, headers: list[tuple[bytes, bytes]]
+) -> tuple[list[int], int]:
     """Statuses sent, and bytes the application got to see."""
     seen, sent = 0, list[int]()
 
@@ -234,17 +292,20 @@ async def answered(body: list[bytes], *, headers: list[tuple[bytes, bytes]]) -> 
         ([b"x"], [(b"content-length", b"9" * 5000)], 200, 1),
     ],
 )
-def test_a_body_is_bounded_while_it_arrives(body: list[bytes], headers: list[tuple[bytes, bytes]], status: int, seen: int) -> None:
+def test_a_body_is_bounded_while_it_arrives(
+    body: list[bytes], headers: list[tuple[bytes, bytes]], status: int, seen: int
+) -> None:
     import asyncio
 
     assert asyncio.run(answered(body, headers=headers)) == ([status], seen)
 
 
-# ---------------------------------------------------------------- one process
-
-
 def test_a_data_directory_serves_one_process(tmp_path: Path) -> None:
-    with embedded.locked(tmp_path), pytest.raises(embedded.AlreadyRunning, match=str(os.getpid())), embedded.locked(tmp_path):
+    with (
+        embedded.locked(tmp_path),
+        pytest.raises(embedded.AlreadyRunning, match=str(os.getpid())),
+        embedded.locked(tmp_path),
+    ):
         pass
     with embedded.locked(tmp_path):
         pass
@@ -262,11 +323,29 @@ class Running:
     """A `cihealing up` of its own, in a data directory of its own."""
 
     def __init__(self, data: Path, **variables: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL", name)}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL", name)
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cihealing", "up", "--port", "0", "--no-demo", "--data", str(data)],
-            cwd=BASE, env={**clean, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "cihealing",
+                "up",
+                "--port",
+                "0",
+                "--no-demo",
+                "--data",
+                str(data),
+            ],
+            cwd=BASE,
+            env={**clean, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         self.lines: list[str] = []
         self.up = threading.Event()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -341,14 +420,15 @@ def test_the_kill_switch_leaves_the_web_up(tmp_path: Path) -> None:
 def test_doctor_tells_as_json(tmp_path: Path) -> None:
     environment = {**os.environ, "CI_HEALING_DATA_DIR": str(tmp_path / "none")}
     command = [sys.executable, "-m", "cihealing", "doctor", "--json"]
-    told = subprocess.run(command, cwd=BASE, env=environment, capture_output=True, text=True, check=False)
-    findings = {finding["subject"]: finding["state"] for finding in json.loads(told.stdout)["findings"]}
+    told = subprocess.run(
+        command, cwd=BASE, env=environment, capture_output=True, text=True, check=False
+    )
+    findings = {
+        finding["subject"]: finding["state"] for finding in json.loads(told.stdout)["findings"]
+    }
     assert findings["git"] == "ok"
     assert findings["data directory"] == "note"
     assert set(findings.values()) <= {"ok", "note", "bad"}
-
-
-# ---------------------------------------------------------------- secrets that are gone
 
 
 def used_before(data: Path, *, how: str) -> None:
@@ -367,22 +447,30 @@ def used_before(data: Path, *, how: str) -> None:
 @pytest.mark.parametrize("how", ["record", "lock", "deliveries"])
 @pytest.mark.parametrize("name", ["webhook_secret", "secret_key", "api_token"])
 @pytest.mark.parametrize("emptied", [True, False])
-def test_a_secret_that_was_in_use_is_never_replaced_silently(tmp_path: Path, how: str, name: str, emptied: bool) -> None:
+def test_a_secret_that_was_in_use_is_never_replaced_silently(
+    tmp_path: Path, how: str, name: str, emptied: bool
+) -> None:
     used_before(tmp_path, how=how)
     (tmp_path / name).unlink()
     if emptied:
         (tmp_path / name).write_text("\n")
     left = {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix != ".sqlite3"}
-    with pytest.raises(first_start.SecretsGone, match=rf"{tmp_path}/{name} .* set CI_HEALING_{name.upper()}\."):
+    with pytest.raises(
+        first_start.SecretsGone, match=rf"{tmp_path}/{name} .* set CI_HEALING_{name.upper()}\."
+    ):
         first_start.make_secrets(tmp_path, environment={})
-    assert left == {path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix != ".sqlite3"}
+    assert left == {
+        path.name: path.read_text() for path in tmp_path.iterdir() if path.suffix != ".sqlite3"
+    }
 
 
 @pytest.mark.parametrize("how", ["record", "lock", "deliveries"])
 def test_what_it_says_helps(tmp_path: Path, how: str) -> None:
     used_before(tmp_path, how=how)
     (tmp_path / "webhook_secret").unlink()
-    assert first_start.make_secrets(tmp_path, environment={"CI_HEALING_WEBHOOK_SECRET": "given"}) == []
+    assert (
+        first_start.make_secrets(tmp_path, environment={"CI_HEALING_WEBHOOK_SECRET": "given"}) == []
+    )
     (tmp_path / "webhook_secret").write_text("put back\n")
     assert first_start.make_secrets(tmp_path, environment={}) == []
 
@@ -411,35 +499,72 @@ def test_a_database_without_deliveries_is_no_use_of_it(tmp_path: Path) -> None:
 def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     used_before(tmp_path, how="lock")
     (tmp_path / "webhook_secret").unlink()
-    command = [sys.executable, "-m", "cihealing", "up", "--port", "0", "--no-demo", "--data", str(tmp_path)]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CI_HEALING_")}
-    told = subprocess.run(command, cwd=BASE, env=clean, capture_output=True, text=True, check=False, timeout=60)
+    command = [
+        sys.executable,
+        "-m",
+        "cihealing",
+        "up",
+        "--port",
+        "0",
+        "--no-demo",
+        "--data",
+        str(tmp_path),
+    ]
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith("CI_HEALING_")
+    }
+    told = subprocess.run(
+        command, cwd=BASE, env=clean, capture_output=True, text=True, check=False, timeout=60
+    )
     assert told.returncode == 1
-    assert told.stderr.startswith(f"cihealing: {tmp_path}/webhook_secret was in use and is gone. Put it back")
+    assert told.stderr.startswith(
+        f"cihealing: {tmp_path}/webhook_secret was in use and is gone. Put it back"
+    )
     assert told.stderr.count("\n") == 1
     assert not (tmp_path / "webhook_secret").exists()
 
 
-# ---------------------------------------------------------------- weak secrets
-
-
-STRONG = {f"CI_HEALING_{name}": secrets.token_hex(32) for name in ("SECRET_KEY", "WEBHOOK_SECRET", "API_TOKEN")}
+STRONG = {
+    f"CI_HEALING_{name}": secrets.token_hex(32)
+    for name in ("SECRET_KEY", "WEBHOOK_SECRET", "API_TOKEN")
+}
 
 
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"CI_HEALING_WEBHOOK_SECRET": "hunter2"}, "CI_HEALING_WEBHOOK_SECRET has 7 characters; 20 are needed"),
+        (
+            {"CI_HEALING_WEBHOOK_SECRET": "hunter2"},
+            "CI_HEALING_WEBHOOK_SECRET has 7 characters; 20 are needed",
+        ),
         ({"CI_HEALING_API_TOKEN": "x" * 40}, "CI_HEALING_API_TOKEN has about 0 bits"),
         ({"CI_HEALING_API_TOKEN": "abc123" * 10}, "CI_HEALING_API_TOKEN has about"),
-        ({"CI_HEALING_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789"}, "CI_HEALING_SECRET_KEY has about"),
-        ({"CI_HEALING_SECRET_KEY": "please-change-me-your-secret-key-here"}, "CI_HEALING_SECRET_KEY looks like a placeholder"),
-        ({"CI_HEALING_SECRET_KEY": "django-insecure-" + secrets.token_hex(25)}, "CI_HEALING_SECRET_KEY is a key Django made"),
-        ({"CI_HEALING_API_TOKEN": "ChangeMe"}, "CI_HEALING_API_TOKEN is a word that is tried first"),
+        (
+            {"CI_HEALING_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz0123456789"},
+            "CI_HEALING_SECRET_KEY has about",
+        ),
+        (
+            {"CI_HEALING_SECRET_KEY": "please-change-me-your-secret-key-here"},
+            "CI_HEALING_SECRET_KEY looks like a placeholder",
+        ),
+        (
+            {"CI_HEALING_SECRET_KEY": "django-insecure-" + secrets.token_hex(25)},
+            "CI_HEALING_SECRET_KEY is a key Django made",
+        ),
+        (
+            {"CI_HEALING_API_TOKEN": "ChangeMe"},
+            "CI_HEALING_API_TOKEN is a word that is tried first",
+        ),
         ({"CI_HEALING_METRICS_TOKEN": "prometheus"}, "CI_HEALING_METRICS_TOKEN has 10"),
-        ({"CI_HEALING_WEBHOOK_SECRET": secrets.token_hex(32) + ",old"}, "CI_HEALING_WEBHOOK_SECRET has 3"),
+        (
+            {"CI_HEALING_WEBHOOK_SECRET": secrets.token_hex(32) + ",old"},
+            "CI_HEALING_WEBHOOK_SECRET has 3",
+        ),
         ({"CI_HEALING_WEBHOOK_SECRET_GITLAB": "gitlab"}, "CI_HEALING_WEBHOOK_SECRET_GITLAB has 6"),
-        ({"CI_HEALING_API_TOKEN": STRONG["CI_HEALING_SECRET_KEY"]}, "CI_HEALING_SECRET_KEY and CI_HEALING_API_TOKEN are one secret"),
+        (
+            {"CI_HEALING_API_TOKEN": STRONG["CI_HEALING_SECRET_KEY"]},
+            "CI_HEALING_SECRET_KEY and CI_HEALING_API_TOKEN are one secret",
+        ),
         (
             {"CI_HEALING_WEBHOOK_SECRET_JENKINS": STRONG["CI_HEALING_WEBHOOK_SECRET"]},
             "CI_HEALING_WEBHOOK_SECRET and CI_HEALING_WEBHOOK_SECRET_JENKINS are one secret",
@@ -457,21 +582,45 @@ def test_production_refuses_secrets_that_can_be_guessed(
 
 
 def test_secrets_as_they_are_made_are_strong() -> None:
-    made = [secrets.token_urlsafe(size) for size in first_start.SECRETS.values() for _ in range(300)]
-    made += [secrets.token_hex(size) for size in (16, 32) for _ in range(300)] + ["whsec_" + secrets.token_urlsafe(24) for _ in range(300)]
+    made = [
+        secrets.token_urlsafe(size) for size in first_start.SECRETS.values() for _ in range(300)
+    ]
+    made += [secrets.token_hex(size) for size in (16, 32) for _ in range(300)] + [
+        "whsec_" + secrets.token_urlsafe(24) for _ in range(300)
+    ]
     assert [secret for secret in made if strength.weakness(secret)] == []
-    assert not strength.weakness("cihealing-webhook-" + secrets.token_hex(20)), "a name before it makes it no weaker"
-
-
-# ---------------------------------------------------------------- the first password
+    assert not strength.weakness("cihealing-webhook-" + secrets.token_hex(20)), (
+        "a name before it makes it no weaker"
+    )
 
 
 def started_in_a_terminal(data: Path) -> tuple[str, subprocess.Popen[bytes]]:
     """What `up` shows a person."""
     ours, its = pty.openpty()
-    clean = {name: value for name, value in os.environ.items() if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL", name)}
-    command = [sys.executable, "-m", "cihealing", "up", "--port", "0", "--no-demo", "--data", str(data)]
-    process = subprocess.Popen(command, cwd=BASE, env=clean, stdout=its, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL", name)
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "cihealing",
+        "up",
+        "--port",
+        "0",
+        "--no-demo",
+        "--data",
+        str(data),
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=BASE,
+        env=clean,
+        stdout=its,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    )
     os.close(its)
     shown = b""
     while b"login:" not in shown or not shown.endswith(b"\n"):
@@ -489,7 +638,9 @@ def test_a_person_at_a_terminal_is_shown_the_first_password(tmp_path: Path) -> N
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("password", ["hunter2", "password123456"])
-def test_a_weak_password_of_the_first_admin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+def test_a_weak_password_of_the_first_admin_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
     monkeypatch.setenv("CI_HEALING_ADMIN_PASSWORD", password)
     with pytest.raises(first_start.NoPassword, match="CI_HEALING_ADMIN_PASSWORD") as refused:
         first_start.ensure_admin(tmp_path)
@@ -498,7 +649,9 @@ def test_a_weak_password_of_the_first_admin_is_refused(tmp_path: Path, monkeypat
 
 
 @pytest.mark.django_db
-def test_the_first_password_may_lie_in_a_file_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_password_may_lie_in_a_file_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI_HEALING_ADMIN_PASSWORD_FILE", str(tmp_path / "named"))
     with pytest.raises(first_start.NoPassword, match="named: No such file"):
         first_start.ensure_admin(tmp_path)

@@ -1,4 +1,6 @@
-"""Over the real database: whatever the order of things, no attached run goes on after its leader stopped."""
+"""Over the real database: whatever the order of things, no attached run goes on after its leader
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def reproduce(run_id: UUID) -> None:
 def blame_base(run_id: UUID) -> None:
     """The base is red in the same way: the run claims it, or attaches to who did."""
     red = seen(Purpose.BASE, Colour.RED, commit=BASE)
-    service.handle(run_id, c.RecordBlame(seen=red, reason="red", target="main", head=HEAD), cause=CAUSE)
+    service.handle(
+        run_id, c.RecordBlame(seen=red, reason="red", target="main", head=HEAD), cause=CAUSE
+    )
 
 
 def pair() -> tuple[UUID, UUID]:
@@ -85,7 +89,9 @@ def status(run_id: UUID) -> tuple[str, UUID | None]:
 
 def notify() -> None:
     """Carry out every notice that waits."""
-    for row in Outbox.objects.filter(name="release_followers", state="pending").order_by("created_at"):
+    for row in Outbox.objects.filter(name="release_followers", state="pending").order_by(
+        "created_at"
+    ):
         service.run_effect(row.id, tools=TOOLS, capabilities=registry.CAPABILITIES, readers={})
 
 
@@ -105,7 +111,9 @@ ENDS: dict[str, c.RunCommand] = {
 }
 
 
-@pytest.mark.parametrize(("how", "ends"), [("abort", "aborted"), ("supersede", "aborted"), ("escalate", "escalated")])
+@pytest.mark.parametrize(
+    ("how", "ends"), [("abort", "aborted"), ("supersede", "aborted"), ("escalate", "escalated")]
+)
 def test_a_follower_goes_the_way_of_its_leader(how: str, ends: str) -> None:
     leader, follower = pair()
     service.handle(leader, ENDS[how], cause=CAUSE)
@@ -170,17 +178,23 @@ def test_a_notice_that_was_given_up_leaves_nobody_behind() -> None:
 
 
 def test_runs_that_already_hang_in_a_database_are_healed_by_events_once() -> None:
-    leader = hanging(1, e.BaseClaimed(branch="main", head=HEAD), e.RunAborted(reason="person", by=ANN))
+    leader = hanging(
+        1, e.BaseClaimed(branch="main", head=HEAD), e.RunAborted(reason="person", by=ANN)
+    )
     follower = hanging(2, e.AttachedToBase(leader=leader))
     assert service.release_followers() == 1
-    assert [x.event.reason for x in store.load(follower) if isinstance(x.event, e.RunAborted)] == ["leader"]
+    assert [x.event.reason for x in store.load(follower) if isinstance(x.event, e.RunAborted)] == [
+        "leader"
+    ]
     facts = StoredEvent.objects.count()
     assert service.release_followers() == 0
     assert StoredEvent.objects.count() == facts
     assert list(store.verify()) == []
 
 
-def test_one_run_that_cannot_be_written_holds_none_of_the_others_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_run_that_cannot_be_written_holds_none_of_the_others_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     leader, bad = pair()
     good = begin(3)
     blame_base(good)
@@ -197,12 +211,11 @@ def test_one_run_that_cannot_be_written_holds_none_of_the_others_up(monkeypatch:
     assert (status(bad)[0], status(good)[0]) == ("running", "aborted")
 
 
-# ---------------------------------------------------------------- any order
-
-
 @dataclass
 class Interleaving:
-    """Three runs of one broken base; each word is one transaction of one of them, or a notice that is carried out or lost."""
+    """Three runs of one broken base; each word is one transaction of one of them, or a notice that
+    is carried out or lost.
+    """
 
     runs: tuple[UUID, ...]
 
@@ -225,7 +238,11 @@ class Interleaving:
 
     def notice(self, *, lost: bool) -> None:
         """Any that waits: which one is the broker's choice, so here the newest."""
-        row = Outbox.objects.filter(name="release_followers", state="pending").order_by("-created_at", "id").first()
+        row = (
+            Outbox.objects.filter(name="release_followers", state="pending")
+            .order_by("-created_at", "id")
+            .first()
+        )
         if row is None:
             return
         if lost:
@@ -235,7 +252,20 @@ class Interleaving:
 
 
 WORDS = st.sampled_from(
-    ["blame", "blame", "abort", "supersede", "escalate", "escalate", "green", "fix", "retry", "retry", "notice", "lost"]
+    [
+        "blame",
+        "blame",
+        "abort",
+        "supersede",
+        "escalate",
+        "escalate",
+        "green",
+        "fix",
+        "retry",
+        "retry",
+        "notice",
+        "lost",
+    ]
 )
 ORDERS = st.lists(st.tuples(WORDS, st.sampled_from([0, 0, 0, 1, 1, 2])), min_size=5, max_size=14)
 
@@ -248,14 +278,18 @@ def left_behind() -> list[tuple[str, str]]:
         leader = rows.get(row.attached_to) if row.attached_to else None
         if leader is None or row.status in ("resolved", "aborted"):
             continue
-        stopped = leader.status in ("resolved", "aborted") or (leader.status == "escalated" and row.status == "running")
+        stopped = leader.status in ("resolved", "aborted") or (
+            leader.status == "escalated" and row.status == "running"
+        )
         found += [(row.status, leader.status)] if stopped else []
     return found
 
 
 def consistent() -> None:
     claimed = set(BaseClaim.objects.values_list("run_id", flat=True))
-    assert not claimed & set(Run.objects.filter(status__in=["resolved", "aborted"]).values_list("id", flat=True))
+    assert not claimed & set(
+        Run.objects.filter(status__in=["resolved", "aborted"]).values_list("id", flat=True)
+    )
     assert all(RunStatus(row.status) for row in Run.objects.all())
     before = list(Run.objects.order_by("id").values())
     projections.rebuild()
@@ -264,18 +298,27 @@ def consistent() -> None:
 
 @pytest.fixture
 def world() -> Interleaving:
-    """The first stands for the base, the second is attached to it, the third does not know yet what is to blame."""
+    """The first stands for the base, the second is attached to it, the third does not know yet what
+    is to blame.
+    """
     leader, follower = pair()
     return Interleaving(runs=(leader, follower, begin(3)))
 
 
-# What a database adds: locks aside, tests/domain/test_followers.py asks the same of a thousand orders.
-EXAMPLES = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+# What a database adds: locks aside, tests/domain/test_followers.py asks the same of a thousand
+# orders.
+EXAMPLES = settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @EXAMPLES
 @given(order=ORDERS)
-def test_after_a_sweep_no_attached_run_is_open_after_its_leader_ended(world: Interleaving, order: list[tuple[str, int]]) -> None:
+def test_after_a_sweep_no_attached_run_is_open_after_its_leader_ended(
+    world: Interleaving, order: list[tuple[str, int]]
+) -> None:
     with transaction.atomic():
         for word, number in order:
             world.do(word, number)

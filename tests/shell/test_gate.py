@@ -17,7 +17,11 @@ class Request:
     """One request as a server would hand it on; `sent` is what was answered."""
 
     def __init__(self, *parts: bytes, path: str = "/", stalls: bool = False) -> None:
-        self.parts, self.scope, self.stalls = list(parts or (b"",)), {"type": "http", "path": path}, stalls
+        self.parts, self.scope, self.stalls = (
+            list(parts or (b"",)),
+            {"type": "http", "path": path},
+            stalls,
+        )
         self.sent = list[Mapping[str, Any]]()
 
     async def receive(self) -> Mapping[str, Any]:
@@ -45,18 +49,33 @@ class Work:
         self.at_it += 1
         self.most = max(self.most, self.at_it)
         if self.kind == b"text/event-stream":
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", self.kind)]})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [(b"Content-Type", self.kind)],
+                }
+            )
         if scope["path"] != "/healthz":
             await self.open.wait()
         self.at_it -= 1
         if self.kind != b"text/event-stream":
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", self.kind)]})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [(b"Content-Type", self.kind)],
+                }
+            )
         await send({"type": "http.response.body", "body": b""})
 
 
 async def begun(gate: Gate, work: Work, requests: list[Request]) -> list[asyncio.Task[None]]:
     application = gate.application(work)
-    tasks = [asyncio.create_task(application(request.scope, request.receive, request.send)) for request in requests]
+    tasks = [
+        asyncio.create_task(application(request.scope, request.receive, request.send))
+        for request in requests
+    ]
     for _ in range(20):
         await asyncio.sleep(0)
     return tasks
@@ -99,7 +118,9 @@ def test_a_stream_gives_its_turn_back_as_soon_as_it_begins() -> None:
     asyncio.run(main())
 
 
-def test_who_waits_too_long_for_a_turn_is_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_too_long_for_a_turn_is_told_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(gate, "PATIENCE", 0.05)
 
     async def main() -> None:
@@ -119,7 +140,9 @@ def refused(request: Request) -> None:
     assert json.loads(body["body"])["type"] == "urn:cihealing:problem:busy"
 
 
-def test_the_bytes_of_all_bodies_are_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bytes_of_all_bodies_are_bounded_and_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(gate, "SMALL", 0)
 
     async def main() -> None:

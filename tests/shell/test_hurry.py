@@ -32,15 +32,23 @@ def run(asking: Callable[..., Bench], settings: Any) -> Run:
     receive(failed(), key="1")
     bench.drain()
     row = Run.objects.get()
-    service.perform(row.id, "approve", act="publish", version=row.version, by=ANN, tools=bench.tools)
+    service.perform(
+        row.id, "approve", act="publish", version=row.version, by=ANN, tools=bench.tools
+    )
     bench.drain()
     return Run.objects.get()
 
 
 def told(payload: Any, *, secret: str = SECRET) -> int:
     body = json.dumps(payload).encode()
-    headers = {"x-hub-signature-256": hub(body, secret=secret), "x-github-event": "pull_request", "x-github-delivery": "d1"}
-    request = RequestFactory().post("/webhook", data=body, content_type="application/json", headers=headers)
+    headers = {
+        "x-hub-signature-256": hub(body, secret=secret),
+        "x-github-event": "pull_request",
+        "x-github-delivery": "d1",
+    }
+    request = RequestFactory().post(
+        "/webhook", data=body, content_type="application/json", headers=headers
+    )
     return ingest.webhook(request, provider="github").status_code
 
 
@@ -50,8 +58,11 @@ def due() -> bool:
 
 def pull(run: Run, **fields: Any) -> dict[str, Any]:
     return {
-        "action": "closed", "repository": {"full_name": "acme/shop"}, "pull_request": {"head": {"ref": f"cihealing/{run.id}"}}, **fields,
-    }  # fmt: skip
+        "action": "closed",
+        "repository": {"full_name": "acme/shop"},
+        "pull_request": {"head": {"ref": f"cihealing/{run.id}"}},
+        **fields,
+    }
 
 
 def test_a_delivery_about_our_change_makes_us_look_now(run: Run) -> None:
@@ -63,10 +74,14 @@ def test_a_delivery_about_our_change_makes_us_look_now(run: Run) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"repository": {"full_name": "evil/shop"}}, {"repository": 7}, {"pull_request": {"head": {"ref": "feature"}}}, {"pull_request": []},
-        {"pull_request": {"head": {"ref": "cihealing/not-a-run"}}}, {"pull_request": {"head": None}},
+        {"repository": {"full_name": "evil/shop"}},
+        {"repository": 7},
+        {"pull_request": {"head": {"ref": "feature"}}},
+        {"pull_request": []},
+        {"pull_request": {"head": {"ref": "cihealing/not-a-run"}}},
+        {"pull_request": {"head": None}},
     ],
-)  # fmt: skip
+)
 def test_anything_else_changes_nothing(run: Run, fields: dict[str, Any]) -> None:
     assert told(pull(run, **fields)) == 200
     assert not due()

@@ -1,4 +1,6 @@
-"""The database's clock is set: what waits, waits as long as before; who holds a lease, holds it; nothing is done twice."""
+"""The database's clock is set: what waits, waits as long as before; who holds a lease, holds it;
+nothing is done twice.
+"""
 
 from __future__ import annotations
 
@@ -55,9 +57,19 @@ def put(*, wait: float = 0.0, lease: float | None = None, name: str = "prove") -
     at = jumps.now()
     until = at + timedelta(seconds=lease) if lease else None
     row = Outbox.objects.create(
-        id=uuid4(), stream=uuid4(), version=1, ordinal=0, name=name, payload="{}", created_at=at, state="pending",
-        not_before=at + timedelta(seconds=wait), lease_until=until, fence=1, claims=1 if lease else 0,
-    )  # fmt: skip
+        id=uuid4(),
+        stream=uuid4(),
+        version=1,
+        ordinal=0,
+        name=name,
+        payload="{}",
+        created_at=at,
+        state="pending",
+        not_before=at + timedelta(seconds=wait),
+        lease_until=until,
+        fence=1,
+        claims=1 if lease else 0,
+    )
     return row.id
 
 
@@ -70,7 +82,9 @@ back, ahead, little = SETS
 
 
 @pytest.mark.parametrize("set_clock", SETS, ids=["two days back", "two days ahead", "40 s back"])
-def test_what_is_due_is_due_and_what_waits_waits_as_long(world: World, set_clock: Callable[[World], None]) -> None:
+def test_what_is_due_is_due_and_what_waits_waits_as_long(
+    world: World, set_clock: Callable[[World], None]
+) -> None:
     due, soon, later = put(), put(wait=100), put(wait=7200)
     world.pass_(5)
     set_clock(world)
@@ -88,7 +102,9 @@ def test_what_is_due_is_due_and_what_waits_waits_as_long(world: World, set_clock
 
 
 @pytest.mark.parametrize("set_clock", SETS, ids=["two days back", "two days ahead", "40 s back"])
-def test_a_lease_is_neither_stolen_nor_held_for_days(world: World, set_clock: Callable[[World], None]) -> None:
+def test_a_lease_is_neither_stolen_nor_held_for_days(
+    world: World, set_clock: Callable[[World], None]
+) -> None:
     effect = put(lease=60)
     row = Outbox.objects.get(id=effect)
     world.pass_(10)
@@ -113,7 +129,9 @@ def test_what_was_told_to_a_lost_broker_is_told_again(world: World) -> None:
     assert outbox.due() == [effect]
 
 
-def test_a_jump_is_told_once_and_moved_once_whoever_sees_it(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_jump_is_told_once_and_moved_once_whoever_sees_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     others = [world.watch(), world.watch(boot="another machine", ahead=5000)]
     for other in others:
         other.now()
@@ -139,7 +157,9 @@ def test_there_and_back_again_is_as_if_nothing_had_been(world: World) -> None:
 
 
 @pytest.mark.parametrize("set_clock", [back, ahead])
-def test_a_service_that_was_off_when_it_was_set_finds_out_on_the_same_machine(world: World, set_clock: Callable[[World], None]) -> None:
+def test_a_service_that_was_off_when_it_was_set_finds_out_on_the_same_machine(
+    world: World, set_clock: Callable[[World], None]
+) -> None:
     due, later = put(), put(wait=7200)
     world.pass_(50)
     set_clock(world)
@@ -187,7 +207,9 @@ def test_a_clock_that_is_corrected_bit_by_bit_never_jumps(world: World) -> None:
     assert Outbox.objects.get(id=later).not_before == START + timedelta(seconds=7200)
 
 
-def test_a_question_that_took_long_says_nothing_about_clocks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_that_took_long_says_nothing_about_clocks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def slow() -> datetime:
         world.pass_(TOLERANCE + SLOW + 1)
         return world.wall
@@ -208,7 +230,9 @@ def test_within_a_transaction_time_goes_on_and_is_moved_with_the_rest(world: Wor
     assert outbox.claim(inside) is not None
 
 
-def test_time_is_noted_now_and_then_and_not_at_every_look(world: World, django_assert_num_queries: Any) -> None:
+def test_time_is_noted_now_and_then_and_not_at_every_look(
+    world: World, django_assert_num_queries: Any
+) -> None:
     noted = Clock.objects.get().seen
     world.pass_(1)
     with django_assert_num_queries(0):
@@ -240,16 +264,24 @@ def closing(work: Callable[[], Any]) -> Callable[[], None]:
     return closed
 
 
-# ---------------------------------------------------------------- the host's clock, and what is reckoned from it
+# reckoned from it
 
 
 @pytest.mark.parametrize("off", [-DAYS, DAYS, timedelta(0)])
-def test_a_host_whose_clock_differs_from_the_databases_delays_nothing(world: World, off: timedelta) -> None:
+def test_a_host_whose_clock_differs_from_the_databases_delays_nothing(
+    world: World, off: timedelta
+) -> None:
     host = world.wall + off
     stream = uuid4()
-    called = [(1, WatchChange(url="https://forge/1", not_before=host + timedelta(seconds=60))), (2, DeadlineTimer())]
+    called = [
+        (1, WatchChange(url="https://forge/1", not_before=host + timedelta(seconds=60))),
+        (2, DeadlineTimer()),
+    ]
     outbox.enqueue(stream, called, run_id=None, now=host)
-    waits = {row.name: (row.not_before - world.wall).total_seconds() for row in Outbox.objects.filter(stream=stream)}
+    waits = {
+        row.name: (row.not_before - world.wall).total_seconds()
+        for row in Outbox.objects.filter(stream=stream)
+    }
     assert waits == {"watch_change": 60.0, "deadline_timer": 0.0}
     assert queries.backlog().oldest_due_seconds == 0.0
 
@@ -257,7 +289,9 @@ def test_a_host_whose_clock_differs_from_the_databases_delays_nothing(world: Wor
 def test_the_beat_does_not_look_at_a_clock_that_can_be_set() -> None:
     """Celery's own schedules do, and would send no sweep for two days."""
     settings = app.conf.beat_schedule["sweep"]
-    entry = ScheduleEntry(name="sweep", task=settings["task"], schedule=settings["schedule"], app=app)
+    entry = ScheduleEntry(
+        name="sweep", task=settings["task"], schedule=settings["schedule"], app=app
+    )
     at, most = datetime.now(UTC), settings["schedule"].run_every.total_seconds()
     with time_machine.travel(at - DAYS):
         assert 0 < entry.is_due().next <= most

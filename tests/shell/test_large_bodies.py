@@ -1,4 +1,6 @@
-"""A log too large for the request: answered at once, kept sealed, read by an effect in a process of its own, then dropped."""
+"""A log too large for the request: answered at once, kept sealed, read by an effect in a process of
+its own, then dropped.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def post(log: str, **fields: Any) -> HttpResponse:
 
 def send(body: bytes) -> HttpResponse:
     headers = {"x-hub-signature-256": hub(body)}
-    return ingest.webhook(RequestFactory().post("/", data=body, content_type="application/json", headers=headers))
+    return ingest.webhook(
+        RequestFactory().post("/", data=body, content_type="application/json", headers=headers)
+    )
 
 
 def told(answer: HttpResponse, status: int = 202) -> dict[str, Any]:
@@ -69,7 +73,12 @@ def told(answer: HttpResponse, status: int = 202) -> dict[str, Any]:
 def read_all() -> None:
     """Carry out the reading that is due, and nothing else."""
     for row in Outbox.objects.filter(state="pending", name="read_failure"):
-        service.run_effect(row.id, tools=Bench().tools, capabilities=registry.CAPABILITIES, readers=registry.READERS)
+        service.run_effect(
+            row.id,
+            tools=Bench().tools,
+            capabilities=registry.CAPABILITIES,
+            readers=registry.READERS,
+        )
 
 
 def stored() -> bytes:
@@ -77,11 +86,16 @@ def stored() -> bytes:
     found = []
     for model in apps.get_app_config("cihealing").get_models():
         for row in model._default_manager.values():
-            found += [bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode() for value in row.values()]
-    return b"\n".join([*found, *(zlib.decompress(bytes(a.content)) for a in Artifact.objects.exclude(content=None))])
-
-
-# ---------------------------------------------------------------- in the request, and after it
+            found += [
+                bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+                for value in row.values()
+            ]
+    return b"\n".join(
+        [
+            *found,
+            *(zlib.decompress(bytes(a.content)) for a in Artifact.objects.exclude(content=None)),
+        ]
+    )
 
 
 def test_a_small_log_is_read_in_the_request() -> None:
@@ -114,7 +128,9 @@ def test_the_run_begins_when_it_was_read_and_its_log_is_kept_redacted() -> None:
     read_all()
     run = Run.objects.get()
     assert json.loads(Delivery.objects.get(id=delivery).outcomes)[0]["runId"] == str(run.id)
-    text = zlib.decompress(bytes(Artifact.objects.get(digest=Execution.objects.get().log).content)).decode()
+    text = zlib.decompress(
+        bytes(Artifact.objects.get(digest=Execution.objects.get().log).content)
+    ).decode()
     assert text.count("\n") == LARGE.count("\n")
     assert "[redacted:" in text
 
@@ -173,10 +189,18 @@ def test_a_small_log_with_large_green_ones_is_read_later(monkeypatch: pytest.Mon
     assert Run.objects.count() == 1
 
 
-def test_a_fetched_log_that_is_large_is_read_apart(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetched_log_that_is_large_is_read_apart(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
-    monkeypatch.setattr(apart, "read", lambda log, **more: asked.append(len(log)) or apart.answered(question(log, **more)))
-    body = json.dumps({name: value for name, value in payloads.generic().items() if name != "errorLog"}).encode()
+    monkeypatch.setattr(
+        apart,
+        "read",
+        lambda log, **more: asked.append(len(log)) or apart.answered(question(log, **more)),
+    )
+    body = json.dumps(
+        {name: value for name, value in payloads.generic().items() if name != "errorLog"}
+    ).encode()
     send(body)
     bench.ci.log = LARGE
     bench.step()
@@ -185,10 +209,13 @@ def test_a_fetched_log_that_is_large_is_read_apart(bench: Bench, monkeypatch: py
 
 
 def question(log: bytes, **more: Any) -> apart.Question:
-    return apart.Question(log=log, green=tuple(more["green"]), known=tuple(more["known"]), failed=more["failed"], rules="")
-
-
-# ---------------------------------------------------------------- bounds and faults
+    return apart.Question(
+        log=log,
+        green=tuple(more["green"]),
+        known=tuple(more["known"]),
+        failed=more["failed"],
+        rules="",
+    )
 
 
 def test_what_waits_is_bounded_and_the_sender_is_told_to_come_again(settings: Any) -> None:
@@ -212,12 +239,22 @@ def test_a_log_sealed_under_another_key_is_no_log(settings: Any) -> None:
 
 def test_a_sealed_log_opens_only_where_it_belongs() -> None:
     delivery = UUID(int=7)
-    waiting.put(delivery, [waiting.seal(delivery, 0, "text"), waiting.seal(UUID(int=8), 1, "other")], now=timezone.now())
-    assert (waiting.get(delivery, 0), waiting.get(delivery, 1), waiting.get(delivery, 2)) == (b"text", None, None)
+    waiting.put(
+        delivery,
+        [waiting.seal(delivery, 0, "text"), waiting.seal(UUID(int=8), 1, "other")],
+        now=timezone.now(),
+    )
+    assert (waiting.get(delivery, 0), waiting.get(delivery, 1), waiting.get(delivery, 2)) == (
+        b"text",
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("error", [PermanentError("takes too long"), TransientError("was ended")])
-def test_a_log_that_cannot_be_read_leaves_a_weak_failure(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_log_that_cannot_be_read_leaves_a_weak_failure(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def read(*_: Any, **__: Any) -> None:
         raise error
 
@@ -236,23 +273,32 @@ def test_the_process_that_reads_has_an_end(monkeypatch: pytest.MonkeyPatch) -> N
         read_apart(LARGE.encode(), green=[], known=[], failed=True, rules=None)
 
 
-def test_the_process_that_reads_sees_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "START", "import os, sys; sys.exit(len([name for name in os.environ if 'LC_' not in name]) + 40)")
+def test_the_process_that_reads_sees_nothing_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        apart,
+        "START",
+        "import os, sys; sys.exit(len([name for name in os.environ if 'LC_' not in name]) + 40)",
+    )
     with pytest.raises(TransientError, match="ended with 40"):
         read_apart(b"", green=[], known=[], failed=True, rules=None)
 
 
 def test_reading_apart_masks_what_is_known_and_heeds_local_rules(tmp_path: Any) -> None:
-    rule = {"id": "vault-sealed", "class": "infra", "type": "vault", "any": ["Vault is sealed"], "samples": ["Error: Vault is sealed"]}
+    rule = {
+        "id": "vault-sealed",
+        "class": "infra",
+        "type": "vault",
+        "any": ["Vault is sealed"],
+        "samples": ["Error: Vault is sealed"],
+    }
     (tmp_path / "infra.yaml").write_text(json.dumps([rule]))
     log = b"Error: Vault is sealed by known-secret-value\n"
     read = read_apart(log, green=[], known=["known-secret-value"], failed=True, rules=tmp_path)
     assert read.failure is not None
     assert read.failure.signs[0].rule == "vault-sealed"
     assert b"known-secret" not in zlib.decompress(read.log) + msgspec.json.encode(read.failure)
-
-
-# ---------------------------------------------------------------- JSON
 
 
 @pytest.mark.parametrize(
@@ -263,7 +309,9 @@ def test_reading_apart_masks_what_is_known_and_heeds_local_rules(tmp_path: Any) 
         pytest.param(b'{"a":[' + b'"",' * 3_000_000 + b'""]}', id="strings"),
     ],
 )
-def test_structure_without_end_is_refused_before_it_is_parsed(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_structure_without_end_is_refused_before_it_is_parsed(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_wire, "_loads", lambda text: pytest.fail("it was parsed"))
     with pytest.raises(BadPayload, match="besides the text"):
         _wire.json_object(body)
@@ -272,6 +320,11 @@ def test_structure_without_end_is_refused_before_it_is_parsed(body: bytes, monke
 def test_depth_is_counted_outside_strings_alone() -> None:
     deep = {"a": "[" * 500 + '\\"' + "{" * 500, "b\\": ['"' * 5, "\\"] * 3, 'c"[[': {"d": '\\\\"'}}
     assert _wire.json_object(json.dumps(deep).encode()) == deep
-    for body in (b'{"a":' + b"[" * 101, b'{"\\\\":' + b"[" * 101, b'{"\\"":' + b"[" * 101, b'{"a\\\\\\"":"","b":' + b"[" * 101):
+    for body in (
+        b'{"a":' + b"[" * 101,
+        b'{"\\\\":' + b"[" * 101,
+        b'{"\\"":' + b"[" * 101,
+        b'{"a\\\\\\"":"","b":' + b"[" * 101,
+    ):
         with pytest.raises(BadPayload, match="nested"):
             _wire.json_object(body)

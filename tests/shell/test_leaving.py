@@ -1,4 +1,6 @@
-"""`cihealing publish --dry-run` and `cihealing leave`: what would be called, and a clean way out."""
+"""`cihealing publish --dry-run` and `cihealing leave`: what would be called, and a clean way
+out.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,11 @@ def told(*args: object, **options: object) -> str:
 def test_a_dry_run_prints_the_calls_and_sends_none(bench: Bench) -> None:
     run = Run.objects.get()
     (line,) = told("publish", str(run.id), "--dry-run", "--json").splitlines()
-    assert json.loads(line) == {"method": "POST", "url": "https://forge.example/pulls", "body": {"head": f"cihealing/{run.id}"}}
+    assert json.loads(line) == {
+        "method": "POST",
+        "url": "https://forge.example/pulls",
+        "body": {"head": f"cihealing/{run.id}"},
+    }
     assert bench.tools.forges["forge"].calls == []  # type: ignore[attr-defined]
 
 

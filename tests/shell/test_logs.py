@@ -46,22 +46,32 @@ def flood(times: int, text: str = "accept failed: %s") -> None:
         logging.getLogger("test.logs").error(text, number)
 
 
-def test_of_one_kind_so_many_a_minute_are_written_and_the_others_counted(handler: logs.Bounded, clock: Clock) -> None:
+def test_of_one_kind_so_many_a_minute_are_written_and_the_others_counted(
+    handler: logs.Bounded, clock: Clock
+) -> None:
     flood(1_000)
     assert lines(handler) == ["accept failed: 0", "accept failed: 1", "accept failed: 2"]
     clock.now = 61.0
     flood(1)
-    assert lines(handler)[3:] == ["997 more like that were left out (of one kind 3 a minute are written)", "accept failed: 0"]
+    assert lines(handler)[3:] == [
+        "997 more like that were left out (of one kind 3 a minute are written)",
+        "accept failed: 0",
+    ]
 
 
-def test_another_kind_is_not_hidden_and_brings_the_count(handler: logs.Bounded, clock: Clock) -> None:
+def test_another_kind_is_not_hidden_and_brings_the_count(
+    handler: logs.Bounded, clock: Clock
+) -> None:
     flood(10)
     logging.getLogger("test.logs").warning("something else")
     assert lines(handler)[-1] == "something else"
     clock.now = 61.0
     logging.getLogger("test.logs").info("not written")
     logging.getLogger("test.logs").warning("again something else")
-    assert lines(handler)[-2:] == ["7 more like that were left out (of one kind 3 a minute are written)", "again something else"]
+    assert lines(handler)[-2:] == [
+        "7 more like that were left out (of one kind 3 a minute are written)",
+        "again something else",
+    ]
 
 
 def test_texts_that_were_put_together_before_are_one_kind_too(handler: logs.Bounded) -> None:
@@ -77,7 +87,11 @@ def test_one_line_has_an_end(handler: logs.Bounded) -> None:
 
 def test_the_service_logs_through_it_in_both_forms(capsys: pytest.CaptureFixture[str]) -> None:
     configuration = logs.logging_configuration(level="INFO", style="json", per_minute=2)
-    only = {**configuration, "root": {"handlers": []}, "loggers": {"test.json": {"handlers": ["stderr"], "propagate": False}}}
+    only = {
+        **configuration,
+        "root": {"handlers": []},
+        "loggers": {"test.json": {"handlers": ["stderr"], "propagate": False}},
+    }
     dictConfig(only)
     for number in range(9):
         logging.getLogger("test.json").error("lost %s", number)

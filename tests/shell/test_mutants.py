@@ -1,4 +1,6 @@
-"""Whatever stands in a signed payload, it is answered: taken, or refused as what it is. Through the real view, into a real database."""
+"""Whatever stands in a signed payload, it is answered: taken, or refused as what it is. Through the
+real view, into a real database.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ TAKEN, REFUSED = (200, 202), (400, 403)
 
 @pytest.fixture(autouse=True)
 def _secret(settings: Any) -> None:
-    settings.CI_HEALING = {**settings.CI_HEALING, "WEBHOOK_SECRETS": {"": SECRET, "jenkins": "token-of-jenkins"}}
+    settings.CI_HEALING = {
+        **settings.CI_HEALING,
+        "WEBHOOK_SECRETS": {"": SECRET, "jenkins": "token-of-jenkins"},
+    }
 
 
 def post(client: Client, mutant: Mutant) -> int:
@@ -38,8 +43,14 @@ def post(client: Client, mutant: Mutant) -> int:
         "buildkite": lambda: {"x-buildkite-signature": kite(body, at=now)},
         "generic": lambda: standard(body, at=now, message_id=f"msg_{hash(body)}"),
     }[mutant.provider]()
-    place = f"{PATH}/jenkins/token-of-jenkins" if mutant.provider == "jenkins" else f"{PATH}/{mutant.provider}"
-    return client.post(place, data=body, content_type="application/json", headers=headers).status_code
+    place = (
+        f"{PATH}/jenkins/token-of-jenkins"
+        if mutant.provider == "jenkins"
+        else f"{PATH}/{mutant.provider}"
+    )
+    return client.post(
+        place, data=body, content_type="application/json", headers=headers
+    ).status_code
 
 
 def tell(found: Iterator[Mutant]) -> tuple[Counter[int], list[str]]:
@@ -66,7 +77,10 @@ def check(number: int, *, seed: int) -> None:
 def test_every_sample_is_taken_as_it_is() -> None:
     for name, (provider, payload) in SAMPLES.items():
         (one,) = islice(mutants({name: (provider, payload)}, seed=1), 1)
-        assert post(Client(), Mutant(**{**one.__dict__, "body": json.dumps(payload).encode()})) in TAKEN
+        assert (
+            post(Client(), Mutant(**{**one.__dict__, "body": json.dumps(payload).encode()}))
+            in TAKEN
+        )
 
 
 def test_a_share_of_all_mutants_is_answered() -> None:
@@ -81,6 +95,8 @@ def test_twenty_thousand_mutants_are_answered() -> None:
 
 def test_true_is_no_attempt() -> None:
     """It was counted as one, stored as `true`, and could not be read again."""
-    body = json.dumps(changed(SAMPLES["workflow_run"][1], ("workflow_run", "run_attempt"), True)).encode()
+    body = json.dumps(
+        changed(SAMPLES["workflow_run"][1], ("workflow_run", "run_attempt"), True)
+    ).encode()
     one = Mutant(sample="workflow_run", provider="github", event="workflow_run", body=body, told="")
     assert post(Client(raise_request_exception=False), one) == 400

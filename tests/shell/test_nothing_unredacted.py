@@ -1,5 +1,6 @@
-"""Nothing unredacted is stored, shown or sent: canaries wherever a sender can write are afterwards in no table, no artifact, no answer, no
-page, no stream, no export and no outgoing request (I9)."""
+"""Nothing unredacted is stored, shown or sent: canaries wherever a sender can write are afterwards
+in no table, no artifact, no answer, no page, no stream, no export and no outgoing request (I9).
+"""
 
 from __future__ import annotations
 
@@ -47,26 +48,39 @@ API_TOKEN = "the-api-token-of-these-tests"
 CANARIES = (OWN, TOKEN, AWS, PASSWORD, KEY, API_TOKEN)
 PEM = "-----BEGIN RSA PRIV" + f"ATE KEY-----\n{KEY}\n{KEY}\n-----END RSA PRIV" + "ATE KEY-----"
 LEAKY = (
-    f"+ export GITHUB_TOKEN={TOKEN}\nAWS_ACCESS_KEY_ID={AWS}\nDB_PASSWORD={PASSWORD}\nsigned with {OWN}\n{PEM}\n"
-    f"using gh\x1b[1mp_{TOKEN[4:]}\x1b[0m\nurl https://ann:{PASSWORD}@ci.example.org/\n"
+    f"+ export GITHUB_TOKEN={TOKEN}\nAWS_ACCESS_KEY_ID={AWS}\nDB_PASSWORD={PASSWORD}\nsigned with"
+    f" {OWN}\n{PEM}\nusing gh\x1b[1mp_{TOKEN[4:]}\x1b[0m\nurl"
+    f" https://ann:{PASSWORD}@ci.example.org/\n"
 )
 RED = LEAKY + LOG.replace("assert 4 == 3", f"assert '{TOKEN}' == 'password={PASSWORD}'") + LEAKY
 LOST = (
-    LEAKY + "##[error]The hosted runner lost communication with the server. Anything in your workflow that terminates the runner process\n"
+    LEAKY
+    + "##[error]The hosted runner lost communication with the server. Anything in your workflow"
+    " that terminates the runner process\n"
 )
 GITHUB = {"CI_HEALING_GITHUB_TOKEN": API_TOKEN}
 
 
 def everything() -> str:
     """All text of all tables, artifacts unpacked."""
-    rows = [repr(row) for model in apps.get_app_config("cihealing").get_models() for row in model._default_manager.values()]
+    rows = [
+        repr(row)
+        for model in apps.get_app_config("cihealing").get_models()
+        for row in model._default_manager.values()
+    ]
     packed = Artifact.objects.exclude(content=None).values_list("content", flat=True)
-    return "\n".join([*rows, *(zlib.decompress(bytes(content)).decode("utf-8", "replace") for content in packed)])
+    return "\n".join(
+        [*rows, *(zlib.decompress(bytes(content)).decode("utf-8", "replace") for content in packed)]
+    )
 
 
 def leaked(text: str) -> list[str]:
     """Canaries of which any 12 characters in a row are there."""
-    return [canary for canary in CANARIES if any(canary[at : at + 12] in text for at in range(len(canary) - 11))]
+    return [
+        canary
+        for canary in CANARIES
+        if any(canary[at : at + 12] in text for at in range(len(canary) - 11))
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -97,24 +111,34 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
 def github_says(request: httpx.Request) -> httpx.Response:
     path = request.url.path
     if path.endswith("/jobs"):
-        job = {**payloads.workflow_job()["workflow_job"], "id": 77, "name": f"unit {TOKEN}", "head_branch": f"fix-{AWS}"}
+        job = {
+            **payloads.workflow_job()["workflow_job"],
+            "id": 77,
+            "name": f"unit {TOKEN}",
+            "head_branch": f"fix-{AWS}",
+        }
         return httpx.Response(200, json={"total_count": 1, "jobs": [job]}, request=request)
     if path.rpartition("/")[2].isdigit():
         return httpx.Response(200, json=payloads.workflow_job()["workflow_job"], request=request)
     if path.endswith("/logs"):
-        return httpx.Response(200, content=(LOST if "/4001/" in path else RED).encode(), request=request)
+        return httpx.Response(
+            200, content=(LOST if "/4001/" in path else RED).encode(), request=request
+        )
     if path.endswith("/rerun"):
         return httpx.Response(403, json={"message": f"denied: token={TOKEN}"}, request=request)
-    return httpx.Response(202, json={"runId": "r1", "status": "queued", "deduplicated": False}, request=request)
+    return httpx.Response(
+        202, json={"runId": "r1", "status": "queued", "deduplicated": False}, request=request
+    )
 
 
 def outgoing(requests: list[httpx.Request]) -> str:
     """All bytes that left, but for the credential in the header that is there to prove who asks."""
     return "\n".join(
-        f"{request.method} {request.url}\n" + "\n".join(f"{k}: {v}" for k, v in request.headers.items() if k != "authorization")
+        f"{request.method} {request.url}\n"
+        + "\n".join(f"{k}: {v}" for k, v in request.headers.items() if k != "authorization")
         + request.content.decode("utf-8", "replace")
         for request in requests
-    )  # fmt: skip
+    )
 
 
 def real_ci() -> Bench:
@@ -126,32 +150,55 @@ def real_ci() -> Bench:
 
 def post(payload: object, *, provider: str = "generic", event: str = "") -> str:
     body = json.dumps(payload).encode()
-    signed = {"x-hub-signature-256": hub(body, secret=OWN), "x-github-event": event, "x-github-delivery": f"d-{TOKEN}"}
-    headers = signed if event else standard(body, key=OWN.encode(), at=timezone.now(), message_id=f"msg-{TOKEN}")
-    request = RequestFactory().post("/webhook", data=body, content_type="application/json", headers=headers)
+    signed = {
+        "x-hub-signature-256": hub(body, secret=OWN),
+        "x-github-event": event,
+        "x-github-delivery": f"d-{TOKEN}",
+    }
+    headers = (
+        signed
+        if event
+        else standard(body, key=OWN.encode(), at=timezone.now(), message_id=f"msg-{TOKEN}")
+    )
+    request = RequestFactory().post(
+        "/webhook", data=body, content_type="application/json", headers=headers
+    )
     answer = ingest.webhook(request, provider=provider)
     assert answer.status_code in (200, 202), answer.content
     return answer.content.decode()
 
 
 STUFFED = {
-    "provider": "generic", "repository": "acme/shop", "branch": f"fix-{TOKEN}", "baseBranch": f"base-{AWS}", "commitSha": COMMIT,
+    "provider": "generic",
+    "repository": "acme/shop",
+    "branch": f"fix-{TOKEN}",
+    "baseBranch": f"base-{AWS}",
+    "commitSha": COMMIT,
     "job": f"unit {TOKEN}",
-    "step": f"deploy password={PASSWORD}", "command": f"run --password={PASSWORD}", "errorType": f"Error {TOKEN}", "conclusion": "failure",
+    "step": f"deploy password={PASSWORD}",
+    "command": f"run --password={PASSWORD}",
+    "errorType": f"Error {TOKEN}",
+    "conclusion": "failure",
     "pipelineUrl": f"https://ann:{PASSWORD}@ci.example.org/1?access_token={TOKEN}",
-    "executionId": f"exec-{TOKEN}", "deliveryId": f"delivery-{TOKEN}",
+    "executionId": f"exec-{TOKEN}",
+    "deliveryId": f"delivery-{TOKEN}",
     "errorLog": RED,
-}  # fmt: skip
-
-
-# ---------------------------------------------------------------- stored
+}
 
 
 def test_canaries_in_logs_and_names_are_nowhere_after_a_healing() -> None:
     bench = Bench()
     bench.ci.log = LEAKY + LOG
-    receive(failed(log=LEAKY + LOG + LEAKY, step=f"deploy {TOKEN}", command=f"run --password={PASSWORD}"), key="1")
-    receive(failed(2, log=None, job="other", pipeline_url=f"https://ann:{PASSWORD}@ci.example.org/1"), key="2")
+    receive(
+        failed(
+            log=LEAKY + LOG + LEAKY, step=f"deploy {TOKEN}", command=f"run --password={PASSWORD}"
+        ),
+        key="1",
+    )
+    receive(
+        failed(2, log=None, job="other", pipeline_url=f"https://ann:{PASSWORD}@ci.example.org/1"),
+        key="2",
+    )
     receive(passed(3, log=LEAKY), key="3")
     bench.runner.hash = Run.objects.first().error_hash  # type: ignore[union-attr]
     bench.drain()
@@ -163,11 +210,18 @@ def test_canaries_in_logs_and_names_are_nowhere_after_a_healing() -> None:
 
 def test_every_field_a_sender_writes_is_masked_even_of_what_is_ignored() -> None:
     told = post(STUFFED)
-    cancelled = payloads.workflow_job(workflow_job={"name": f"unit {TOKEN}", "conclusion": "cancelled"})
+    cancelled = payloads.workflow_job(
+        workflow_job={"name": f"unit {TOKEN}", "conclusion": "cancelled"}
+    )
     told += post(cancelled, provider="github", event="workflow_job")
     receive(Ignored(reason=f"job {TOKEN}: skipped"), key=f"key {TOKEN}")
     receive(
-        failed(9, log=None, execution=ExecutionRef(provider="x", host=f"{TOKEN}.example.org", job_run_id=f"{OWN}"), parent_id=TOKEN),
+        failed(
+            9,
+            log=None,
+            execution=ExecutionRef(provider="x", host=f"{TOKEN}.example.org", job_run_id=f"{OWN}"),
+            parent_id=TOKEN,
+        ),
         key="9",
     )
     assert Delivery.objects.count() == 4
@@ -208,13 +262,12 @@ def test_the_reason_of_a_purge_is_masked() -> None:
 
 def test_names_of_tests_from_result_files_are_masked() -> None:
     hidden = masker([OWN])
-    tests = results.Tests(passed=("test_a", f"test_b[{TOKEN}]"), failed=(f"test_c[{OWN}]",)).renamed(hidden)
+    tests = results.Tests(
+        passed=("test_a", f"test_b[{TOKEN}]"), failed=(f"test_c[{OWN}]",)
+    ).renamed(hidden)
     assert leaked(repr(tests)) == []
     assert tests.passed[0] == "test_a"
     assert list(hidden([f"missing {OWN}", "plain"]))[1] == "plain"
-
-
-# ---------------------------------------------------------------- shown
 
 
 def shown(client: Client, paths: list[str]) -> Iterator[str]:
@@ -222,7 +275,9 @@ def shown(client: Client, paths: list[str]) -> Iterator[str]:
         answer = client.get(path)
         assert answer.status_code < 500, path
         body = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
-        yield f"{path} {answer.status_code} {dict(answer.headers)}\n{body.decode('utf-8', 'replace')}"
+        yield (
+            f"{path} {answer.status_code} {dict(answer.headers)}\n{body.decode('utf-8', 'replace')}"
+        )
 
 
 def test_no_answer_page_stream_or_export_shows_a_canary(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,15 +292,34 @@ def test_no_answer_page_stream_or_export_shows_a_canary(monkeypatch: pytest.Monk
     own = [f"/runs/{run.id}{part}" for part in ("", "/patch", "/report", "/memory", "/events")]
     calls = [
         home + path
-        for path in (f"/deliveries/{delivery}", "/runs", "/runs?q=unit", *own, "/metrics/summary", "/metrics/repositories", "/stream")
+        for path in (
+            f"/deliveries/{delivery}",
+            "/runs",
+            "/runs?q=unit",
+            *own,
+            "/metrics/summary",
+            "/metrics/repositories",
+            "/stream",
+        )
     ]
     program = Client(headers={"Authorization": f"Bearer {API_TOKEN}", "Last-Event-ID": "0"})
     person = Client()
-    person.force_login(get_user_model().objects.create_superuser("root"), backend="django.contrib.auth.backends.ModelBackend")
+    person.force_login(
+        get_user_model().objects.create_superuser("root"),
+        backend="django.contrib.auth.backends.ModelBackend",
+    )
     texts = [
         told,
         *shown(program, [*calls, "/metrics"]),
-        *shown(person, ["/", "/runs", page, *(f"{page}/{part}" for part in ("live", "report", "report.md", "log"))]),
+        *shown(
+            person,
+            [
+                "/",
+                "/runs",
+                page,
+                *(f"{page}/{part}" for part in ("live", "report", "report.md", "log")),
+            ],
+        ),
     ]
     texts += [exported(run.id)]
     assert sum("[redacted:" in text for text in texts) >= 5
@@ -258,9 +332,6 @@ def exported(run: UUID) -> str:
     call_command("audit", "export", run=str(run), stdout=out)
     call_command("runs", json=True, stdout=out)
     return out.getvalue()
-
-
-# ---------------------------------------------------------------- sent
 
 
 def test_nothing_that_leaves_over_http_holds_a_canary(sent: list[httpx.Request]) -> None:
@@ -282,7 +353,9 @@ def workflow() -> Failed:
     return failed(execution=ref, log=None, coarse=True, parent_id="5", job=f"flow {TOKEN}")
 
 
-def test_notify_sends_no_secret_out_of_the_ci(sent: list[httpx.Request], tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notify_sends_no_secret_out_of_the_ci(
+    sent: list[httpx.Request], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI_HEALING_WEBHOOK_SECRET", OWN)
     log = tmp_path / "build.log"
     log.write_text(RED)
@@ -293,7 +366,13 @@ def test_notify_sends_no_secret_out_of_the_ci(sent: list[httpx.Request], tmp_pat
         "branch": f"fix-{AWS}",
         "ci_command": f"run --password={PASSWORD}",
     }
-    call_command(notify.Command(), url="https://heal.example.com", log=str(log), stdout=io.StringIO(), **needed)
+    call_command(
+        notify.Command(),
+        url="https://heal.example.com",
+        log=str(log),
+        stdout=io.StringIO(),
+        **needed,
+    )
     assert len(sent) == 1
     assert "[redacted:" in outgoing(sent)
     assert leaked(outgoing(sent)) == []

@@ -1,4 +1,6 @@
-"""One red GitHub job arrives as four events, in any order, before or after the wait for its jobs is over: one run."""
+"""One red GitHub job arrives as four events, in any order, before or after the wait for its jobs is
+over: one run.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ from tests.shell.fakes import Bench, receive
 
 pytestmark = pytest.mark.django_db
 
-MAKERS = {"workflow_job": workflow_job, "check_run": check_run, "workflow_run": workflow_run, "check_suite": check_suite}
+MAKERS = {
+    "workflow_job": workflow_job,
+    "check_run": check_run,
+    "workflow_run": workflow_run,
+    "check_suite": check_suite,
+}
 
 
 def arrive(event: str) -> None:
@@ -21,7 +28,9 @@ def arrive(event: str) -> None:
     receive(*github.parse(raw(payload, headers={"x-github-event": event}), payload), key=event)
 
 
-@pytest.mark.parametrize("waited", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 4))])
+@pytest.mark.parametrize(
+    "waited", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 4))]
+)
 @pytest.mark.parametrize("order", list(permutations(MAKERS)), ids="-".join)
 def test_it_is_one_run(order: tuple[str, ...], waited: int) -> None:
     """`waited`: after how many events the wait is over."""

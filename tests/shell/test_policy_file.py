@@ -12,7 +12,10 @@ import pytest
 from cihealing.domain.policy import Policy
 from cihealing.policy_file import MAX_BYTES, BadPolicy, PolicyFile, current, load
 
-GOOD = "version: 1\nmax_attempts: 2\nrepositories:\n  - {match: 'acme/*', mode: open, target_branch: main}\n"
+GOOD = (
+    "version: 1\nmax_attempts: 2\nrepositories:\n  - {match: 'acme/*', mode: open, target_branch:"
+    " main}\n"
+)
 
 
 def written(path: Path, text: str | bytes) -> Path:
@@ -59,7 +62,9 @@ def test_a_good_file_is_the_policy(path: Path) -> None:
         ("#" * (MAX_BYTES + 1), "larger"),
     ],
 )
-def test_a_bad_file_is_refused_and_the_message_says_where(path: Path, text: str | bytes, says: str) -> None:
+def test_a_bad_file_is_refused_and_the_message_says_where(
+    path: Path, text: str | bytes, says: str
+) -> None:
     with pytest.raises(BadPolicy, match=says):
         load(written(path, text))
 
@@ -100,7 +105,9 @@ def test_a_changed_file_is_read_again(path: Path) -> None:
     assert file.current()[0].max_attempts == 1
 
 
-def test_a_bad_change_keeps_the_last_good_policy_and_is_told_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_change_keeps_the_last_good_policy_and_is_told_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = PolicyFile(written(path, "max_attempts: 2\n"), overrides={})
     file.current()
     written(path, "max_attempts: many\n")
@@ -133,5 +140,9 @@ def test_a_file_that_vanishes_means_the_defaults_again(path: Path) -> None:
 
 def test_the_process_reads_the_file_its_settings_name(path: Path, settings: Any) -> None:
     written(path, "max_attempts: 2\n")
-    settings.CI_HEALING = {**settings.CI_HEALING, "POLICY_FILE": path, "POLICY_OVERRIDES": {"max_attempts": 1}}
+    settings.CI_HEALING = {
+        **settings.CI_HEALING,
+        "POLICY_FILE": path,
+        "POLICY_OVERRIDES": {"max_attempts": 1},
+    }
     assert current()[0].max_attempts == 1

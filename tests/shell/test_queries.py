@@ -20,11 +20,15 @@ NOBODY = Viewer(name="eve", repositories=())
 
 @pytest.fixture
 def uncommitted_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The global reader leaves out what is not committed, as nothing is in a test's own transaction; tests/api/test_streams.py commits."""
+    """The global reader leaves out what is not committed, as nothing is in a test's own
+    transaction; tests/api/test_streams.py commits.
+    """
     monkeypatch.setattr(queries, "_committed", models.StoredEvent.objects.all)
 
 
-def run_of(number: int, *facts: e.RunEvent, repository: str = "acme/shop", minutes: int | None = None) -> UUID:
+def run_of(
+    number: int, *facts: e.RunEvent, repository: str = "acme/shop", minutes: int | None = None
+) -> UUID:
     begun = make.NOW + timedelta(minutes=number if minutes is None else minutes)
     return make.make_run(facts, begun=begun, repository=repository, error_hash=f"v1:{number:064x}")
 
@@ -39,14 +43,13 @@ def walk(**asked: object) -> list[UUID]:
     return found
 
 
-# ---------------------------------------------------------------- lists
-
-
 def test_runs_come_newest_first_and_a_cursor_walks_them_all_once() -> None:
     ids = [run_of(n, minutes=n // 3) for n in range(10)]  # three runs share each moment
     walked = walk(page_size=3)
     assert sorted(walked) == sorted(ids)
-    assert walked == list(models.Run.objects.order_by("-created_at", "-id").values_list("id", flat=True))
+    assert walked == list(
+        models.Run.objects.order_by("-created_at", "-id").values_list("id", flat=True)
+    )
 
 
 def test_a_cursor_is_not_moved_by_runs_that_begin_meanwhile() -> None:
@@ -62,12 +65,19 @@ def test_page_numbers_and_cursors_give_the_same_rows() -> None:
     for n in range(5):
         run_of(n)
     first = queries.runs(ALL, page_size=2)
-    assert queries.runs(ALL, page=2, page_size=2).rows == queries.runs(ALL, page_size=2, cursor=first.next_cursor or "").rows
+    assert (
+        queries.runs(ALL, page=2, page_size=2).rows
+        == queries.runs(ALL, page_size=2, cursor=first.next_cursor or "").rows
+    )
     assert (first.total, first.total_capped, first.pages) == (5, False, 3)
 
 
 def test_the_cursor_is_one_row_comparison_in_sql() -> None:
-    text = str(queries._after(models.Run.objects.all(), queries._cursor({"created_at": make.NOW, "id": uuid4()})).query)
+    text = str(
+        queries._after(
+            models.Run.objects.all(), queries._cursor({"created_at": make.NOW, "id": uuid4()})
+        ).query
+    )
     assert " OR " not in text
     assert ") < (" in text
 
@@ -97,7 +107,14 @@ def test_the_total_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"cursor": "äö"}, BadQuery),
         ({"cursor": "AAAA"}, BadQuery),
         ({"cursor": "MjAyNi0xMS0wMlQwOTowMDowMCBub3QtYW4taWQ"}, BadQuery),
-        ({"cursor": "MDAwMS0wMS0wMVQwMDowMDowMCsyMzo1OSAwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDA"}, BadQuery),
+        (
+            {
+                "cursor": (
+                    "MDAwMS0wMS0wMVQwMDowMDowMCsyMzo1OSAwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDA"
+                )
+            },
+            BadQuery,
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_refused(asked: dict[str, object], error: type[Exception]) -> None:
@@ -152,9 +169,6 @@ def test_attached_runs_are_hidden_from_lists_and_counts_but_not_from_their_leade
     assert attached.attached_to == leader
 
 
-# ---------------------------------------------------------------- who sees what
-
-
 @pytest.mark.parametrize(
     ("glob", "repository"),
     [
@@ -182,12 +196,20 @@ def test_the_database_reads_a_glob_as_the_domain_does(glob: str, repository: str
 
 
 @pytest.mark.parametrize("viewer", [SHOP, NOBODY])
-def test_every_query_keeps_other_repositories_to_itself(viewer: Viewer, uncommitted_too: None) -> None:
+def test_every_query_keeps_other_repositories_to_itself(
+    viewer: Viewer, uncommitted_too: None
+) -> None:
     mine = run_of(1, *make.escalated())
     other = run_of(2, *make.proven(), repository="secret/vault", minutes=99)
-    models.IgnoredFingerprint.objects.create(error_hash=f"v1:{2:064x}", reason="known", actor="ann", at=make.NOW)
+    models.IgnoredFingerprint.objects.create(
+        error_hash=f"v1:{2:064x}", reason="known", actor="ann", at=make.NOW
+    )
     delivered = uuid4()
-    make.make_delivery(delivered, judged=[e.ResultJudged(position=0, run=other, status="queued")], repository="secret/vault")
+    make.make_delivery(
+        delivered,
+        judged=[e.ResultJudged(position=0, run=other, status="queued")],
+        repository="secret/vault",
+    )
     start = queries.global_events_after(ALL, "0.0")
     assert queries.run(ALL, other)
     assert queries.run(viewer, other) is None
@@ -210,11 +232,17 @@ def test_every_query_keeps_other_repositories_to_itself(viewer: Viewer, uncommit
 
 def test_memory_tells_of_other_runs_with_the_fingerprint_only() -> None:
     run_id = make.make_run(make.classified())
-    flake = [*make.classified(), e.FlakeProven(reds=2, greens=1, where="sandbox"), e.RunResolved(how="flake")]
+    flake = [
+        *make.classified(),
+        e.FlakeProven(reds=2, greens=1, where="sandbox"),
+        e.RunResolved(how="flake"),
+    ]
     same = make.make_run(flake, commit="d" * 40)
     make.make_run([], commit="e" * 40, repository="secret/vault")
     run_of(7)
-    models.IgnoredFingerprint.objects.create(error_hash="v1:" + "ab" * 32, reason="known", actor="ann", at=make.NOW)
+    models.IgnoredFingerprint.objects.create(
+        error_hash="v1:" + "ab" * 32, reason="known", actor="ann", at=make.NOW
+    )
     memory = queries.memory(SHOP, run_id)
     assert memory is not None
     assert [row.id for row in memory.others] == [same]
@@ -223,19 +251,29 @@ def test_memory_tells_of_other_runs_with_the_fingerprint_only() -> None:
     assert (memory.ignored.reason, memory.ignored.actor) == ("known", "ann")
 
 
-# ---------------------------------------------------------------- one run
-
-
 def test_a_proven_run_shows_its_excerpt_attempts_diff_proof_and_timeline() -> None:
     run_id = make.make_run(make.proven(), job_id="job-7")
     detail = queries.run(ALL, run_id)
     assert detail is not None
-    assert (detail.status, detail.stage, detail.evidence, detail.proven) == ("fixed", "Review", "proven", True)
-    assert [(x.line, x.root, x.cited) for x in detail.excerpt] == [(40, False, False), (41, True, True)]
+    assert (detail.status, detail.stage, detail.evidence, detail.proven) == (
+        "fixed",
+        "Review",
+        "proven",
+        True,
+    )
+    assert [(x.line, x.root, x.cited) for x in detail.excerpt] == [
+        (40, False, False),
+        (41, True, True),
+    ]
     assert detail.signs == (make.SIGN,)
     assert (detail.job_id, detail.secrets_masked, detail.root_line) == ("job-7", 2, 41)
     (attempt,) = detail.attempts
-    assert (attempt.number, attempt.status, attempt.patch, attempt.proof) == (1, "succeeded", make.DIFF, {"verdict": "proven"})
+    assert (attempt.number, attempt.status, attempt.patch, attempt.proof) == (
+        1,
+        "succeeded",
+        make.DIFF,
+        {"verdict": "proven"},
+    )
     assert [(s.purpose, s.seen.colour, s.patched) for s in attempt.observations] == [
         ("screen", Colour.GREEN, True),
         ("red_before", Colour.RED, False),
@@ -252,7 +290,11 @@ def test_a_proven_run_shows_its_excerpt_attempts_diff_proof_and_timeline() -> No
 def test_an_escalated_run_shows_owner_hypothesis_and_report() -> None:
     detail = queries.run(ALL, make.make_run(make.escalated()))
     assert detail is not None
-    assert (detail.owner, detail.owner_source, detail.escalation_reason) == ("@acme/shop", "codeowners", "no fixer could help")
+    assert (detail.owner, detail.owner_source, detail.escalation_reason) == (
+        "@acme/shop",
+        "codeowners",
+        "no fixer could help",
+    )
     assert detail.diagnosis is not None
     assert [x.cited for x in detail.excerpt] == [True, True]
     assert detail.report["rootCause"] == "a missing import"
@@ -261,11 +303,18 @@ def test_an_escalated_run_shows_owner_hypothesis_and_report() -> None:
 
 
 def test_attempts_of_an_earlier_generation_are_kept_apart() -> None:
-    run_id = make.make_run([*make.escalated(), e.RunRetried(generation=2, by=make.ANN, policy=make.stored("{}"))])
+    run_id = make.make_run(
+        [*make.escalated(), e.RunRetried(generation=2, by=make.ANN, policy=make.stored("{}"))]
+    )
     make.go_on(run_id, [e.RunResolved(how="human_fix", by=make.ANN)], actor=make.ANN)
     detail = queries.run(ALL, run_id)
     assert detail is not None
-    assert (detail.generation, detail.attempts, detail.status, detail.actions) == (2, (), "resolved", ("retry",))
+    assert (detail.generation, detail.attempts, detail.status, detail.actions) == (
+        2,
+        (),
+        "resolved",
+        ("retry",),
+    )
     proven = queries.run(ALL, run_of(5, *make.proven(), e.RunAborted(reason="person", by=make.ANN)))
     assert proven is not None
     make.go_on(proven.id, [e.RunRetried(generation=2, by=make.ANN, policy=make.stored("{}"))])
@@ -290,7 +339,9 @@ def test_executions_of_a_run_are_listed() -> None:
     make.make_delivery(uuid4(), judged=[e.ResultJudged(position=0, run=run_id, status="queued")])
     detail = queries.run(ALL, run_id)
     assert detail is not None
-    assert [(x.provider, x.outcome, x.job) for x in detail.executions] == [("generic", "failed", "test")]
+    assert [(x.provider, x.outcome, x.job) for x in detail.executions] == [
+        ("generic", "failed", "test")
+    ]
 
 
 def test_only_artifacts_a_run_names_are_shown_with_it() -> None:
@@ -305,14 +356,21 @@ def test_only_artifacts_a_run_names_are_shown_with_it() -> None:
 
 def test_an_event_of_a_newer_release_is_shown_by_its_name() -> None:
     run_id = make.make_run()
-    text = '{"event":{"tag":"run.dreamt.v9"},"at":"2026-11-02T09:00:00Z","actor":{"kind":"service","name":"x"},"source":"x"}'
+    text = (
+        '{"event":{"tag":"run.dreamt.v9"},"at":"2026-11-02T09:00:00Z",'
+        '"actor":{"kind":"service","name":"x"},"source":"x"}'
+    )
     models.StoredEvent.objects.create(
-        stream=run_id, version=2, tag="run.dreamt.v9", data=text, previous="", hash="", at=make.NOW, run_id=run_id
+        stream=run_id,
+        version=2,
+        tag="run.dreamt.v9",
+        data=text,
+        previous="",
+        hash="",
+        at=make.NOW,
+        run_id=run_id,
     )
     assert [entry.tag for entry in queries.events_after(ALL, run_id, 1)] == ["run.dreamt.v9"]
-
-
-# ---------------------------------------------------------------- facts in order
 
 
 def test_events_after_a_version_are_the_rest_in_order() -> None:
@@ -321,7 +379,9 @@ def test_events_after_a_version_are_the_rest_in_order() -> None:
     assert queries.events_after(ALL, run_id, 8) == ()
 
 
-def test_the_global_reader_resumes_where_it_stopped_and_sees_runs_only(uncommitted_too: None) -> None:
+def test_the_global_reader_resumes_where_it_stopped_and_sees_runs_only(
+    uncommitted_too: None,
+) -> None:
     run_of(1, *make.classified())
     make.make_delivery(uuid4(), judged=[])
     entries = queries.global_events_after(ALL, "0.0", limit=4)
@@ -330,7 +390,9 @@ def test_the_global_reader_resumes_where_it_stopped_and_sees_runs_only(uncommitt
     start = queries.global_cursor()
     assert queries.global_events_after(ALL, start) == ()
     run_of(2)
-    assert [entry.entry.tag for entry in queries.global_events_after(ALL, start)] == ["run.queued.v1"]
+    assert [entry.entry.tag for entry in queries.global_events_after(ALL, start)] == [
+        "run.queued.v1"
+    ]
 
 
 @pytest.mark.parametrize("cursor", ["", "5", "a.b", "1.-2", "1.2.3", "٣.٣", "1." + "9" * 30])
@@ -339,18 +401,31 @@ def test_a_wrong_global_cursor_is_refused(cursor: str) -> None:
         queries.global_events_after(ALL, cursor)
 
 
-# ---------------------------------------------------------------- counts
-
-
 def test_the_summary_counts_what_happened() -> None:
     run_of(1, *make.proven())
     run_of(2, *make.escalated())
-    flake = [e.RunStarted(), e.BlameFound(blame=Blame.FLAKE, reason="x"), e.RunResolved(how="flake")]
+    flake = [
+        e.RunStarted(),
+        e.BlameFound(blame=Blame.FLAKE, reason="x"),
+        e.RunResolved(how="flake"),
+    ]
     run_of(3, *flake, repository="acme/till")
     run_of(4, minutes=-3 * 24 * 60)
     found = queries.summary(ALL, now=make.NOW + timedelta(hours=1))
-    assert found.by_status == {**{s.value: 0 for s in RunStatus}, "fixed": 1, "escalated": 1, "resolved": 1, "queued": 1}
-    assert (found.total, found.proven, found.escalated, found.flakes, found.attempts) == (4, 1, 1, 1, 1)
+    assert found.by_status == {
+        **{s.value: 0 for s in RunStatus},
+        "fixed": 1,
+        "escalated": 1,
+        "resolved": 1,
+        "queued": 1,
+    }
+    assert (found.total, found.proven, found.escalated, found.flakes, found.attempts) == (
+        4,
+        1,
+        1,
+        1,
+        1,
+    )
     assert found.by_class == {"product": 2, "unknown": 2}
     assert found.median_seconds_to_fixed == 11 * 60
     assert found.last_day == {"fixed": 1, "escalated": 1, "resolved": 1}
@@ -369,7 +444,13 @@ def test_repositories_are_summed_up_latest_first() -> None:
     run_of(3, repository="acme/till")
     till, shop = queries.repositories(ALL)
     assert (till.repository, till.total, till.open) == ("acme/till", 1, 1)
-    assert (shop.repository, shop.total, shop.open, shop.proven, shop.attempts) == ("acme/shop", 2, 1, 1, 1)
+    assert (shop.repository, shop.total, shop.open, shop.proven, shop.attempts) == (
+        "acme/shop",
+        2,
+        1,
+        1,
+        1,
+    )
     assert shop.by_status == {"fixed": 1, "aborted": 1}
 
 
@@ -388,16 +469,22 @@ def test_a_delivery_says_what_became_of_its_results() -> None:
 
 
 def test_the_backlog_counts_what_is_due() -> None:
-    for n, (state, minutes) in enumerate([("pending", -5), ("pending", 5), ("done", -9), ("gave_up", -9)]):
+    for n, (state, minutes) in enumerate(
+        [("pending", -5), ("pending", 5), ("done", -9), ("gave_up", -9)]
+    ):
         models.Outbox.objects.create(
-            id=uuid4(), stream=uuid4(), version=n, ordinal=0, name="prove", payload="{}", not_before=make.NOW + timedelta(minutes=minutes),
-            created_at=make.NOW, state=state,
-        )  # fmt: skip
+            id=uuid4(),
+            stream=uuid4(),
+            version=n,
+            ordinal=0,
+            name="prove",
+            payload="{}",
+            not_before=make.NOW + timedelta(minutes=minutes),
+            created_at=make.NOW,
+            state=state,
+        )
     found = queries.backlog(now=make.NOW)
     assert (found.pending, found.due, found.oldest_due_seconds, found.gave_up) == (2, 1, 300.0, 1)
-
-
-# ---------------------------------------------------------------- timeline
 
 
 def test_a_line_of_the_timeline_is_one_line_whatever_it_holds() -> None:
@@ -409,8 +496,9 @@ def test_a_line_of_the_timeline_is_one_line_whatever_it_holds() -> None:
 
 def test_a_run_of_a_command_reads_as_one_line() -> None:
     seen = make.observation(Colour.RED, counts_tests=True, passed=1, failed=1)
-    assert queries.describe(e.CommandRan(purpose=Purpose.GREEN, seen=seen)) == (
-        "Proof, with the patch: red (exit 1), 1 passed and 1 failed in 1.2 s"
+    assert (
+        queries.describe(e.CommandRan(purpose=Purpose.GREEN, seen=seen))
+        == "Proof, with the patch: red (exit 1), 1 passed and 1 failed in 1.2 s"
     )
 
 

@@ -48,8 +48,17 @@ def test_no_more_buckets_are_kept_than_may(monkeypatch: pytest.MonkeyPatch) -> N
 def configured(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(policy_file, "current", lambda: (Policy(), None))
     monkeypatch.setattr(ingest, "rate", rates.Rate(Clock()))
-    settings.CI_HEALING = {**settings.CI_HEALING, "WEBHOOK_SECRETS": {"": SECRET}, "ADDRESS_RATE": 5, "HOOK_RATE": 3}
-    monkeypatch.setattr(service, "receive", lambda **_: service.Receipt(delivery=payloads_id(), status="reading", outcomes=()))
+    settings.CI_HEALING = {
+        **settings.CI_HEALING,
+        "WEBHOOK_SECRETS": {"": SECRET},
+        "ADDRESS_RATE": 5,
+        "HOOK_RATE": 3,
+    }
+    monkeypatch.setattr(
+        service,
+        "receive",
+        lambda **_: service.Receipt(delivery=payloads_id(), status="reading", outcomes=()),
+    )
 
 
 def payloads_id() -> Any:
@@ -61,7 +70,9 @@ def payloads_id() -> Any:
 def post(*, address: str = "192.0.2.1", signed: bool = True) -> HttpResponse:
     body = json.dumps(payloads.generic()).encode()
     headers = {"x-hub-signature-256": hub(body)} if signed else {}
-    request = RequestFactory().post("/", data=body, content_type="application/json", headers=headers, REMOTE_ADDR=address)
+    request = RequestFactory().post(
+        "/", data=body, content_type="application/json", headers=headers, REMOTE_ADDR=address
+    )
     return ingest.webhook(request)
 
 
@@ -70,7 +81,9 @@ def refused(answer: HttpResponse) -> tuple[str, str]:
     return json.loads(answer.content)["detail"], answer["Retry-After"]
 
 
-def test_an_address_is_refused_before_its_body_is_read_or_its_signature_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_is_refused_before_its_body_is_read_or_its_signature_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert [post(signed=False).status_code for _ in range(5)] == [401] * 5
     monkeypatch.setattr(ingest, "_body", lambda request: pytest.fail("the body was read"))
     detail, after = refused(post())

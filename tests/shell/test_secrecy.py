@@ -1,4 +1,6 @@
-"""One list of secrets, by type and form, and one function: whatever stores or sends, no secret of the service comes out (I9)."""
+"""One list of secrets, by type and form, and one function: whatever stores or sends, no secret of
+the service comes out (I9).
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def held(settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[Callable[..., Any], list[str]]:
+def held(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> dict[Callable[..., Any], list[str]]:
     monkeypatch.setattr(policy_file, "current", lambda: (Policy(), None))
     return canaries.everywhere(settings, monkeypatch, tmp_path)
 
@@ -58,26 +62,31 @@ def text_of(secrets: list[str]) -> str:
     return "\n".join(f"a word {secret} and another" for secret in secrets)
 
 
-# ---------------------------------------------------------------- ways out
-
-
 def stored(text: str, _patch: pytest.MonkeyPatch) -> str:
-    """Events, rows, artifacts and exports of a healing in which everybody says it: log, names, note, crash, model, runner."""
+    """Events, rows, artifacts and exports of a healing in which everybody says it: log, names,
+    note, crash, model, runner.
+    """
     bench = Bench()
     short = text[:400]
     receive(failed(log=f"{text}\n{LOG}\n{text}", step=text[:120], command=short), key=text[:120])
     run = Run.objects.get()
     bench.runner.hash = run.error_hash
     red = lambda purpose: Colour.GREEN if purpose is Purpose.GREEN else Colour.RED  # noqa: E731
-    bench.runner.answer = lambda purpose, _: msgspec.structs.replace(seen(purpose, red(purpose)), log_tail=text, missing=short)
+    bench.runner.answer = lambda purpose, _: msgspec.structs.replace(
+        seen(purpose, red(purpose)), log_tail=text, missing=short
+    )
     bench.drain(6)
     store.put(text, kind="log", now=NOW)
-    service.perform(run.id, "abort", note=text, by=service.Cause(source="t").actor, tools=bench.tools)
+    service.perform(
+        run.id, "abort", note=text, by=service.Cause(source="t").actor, tools=bench.tools
+    )
     return everything() + exported(run.id)
 
 
 def logged(text: str, _patch: pytest.MonkeyPatch) -> str:
-    """By a handler of others, and by our own of either style; with arguments, a traceback and extra fields."""
+    """By a handler of others, and by our own of either style; with arguments, a traceback and extra
+    fields.
+    """
     out, logger = io.StringIO(), logging.getLogger("somebody.else")
     handlers = [logging.StreamHandler(out), logging.StreamHandler(out)]
     handlers[1].setFormatter(logs.json_formatter())
@@ -104,9 +113,14 @@ def answered(text: str, patch: pytest.MonkeyPatch) -> str:
         chat_in._answer({"response_url": "https://hooks.slack.com/x"}, text[start : start + 900])
     patch.setattr(views, "_told", lambda *_: {})
     patch.setattr(views, "_existing", lambda *_: None)
-    patch.setattr(views, "page", lambda _request, _template, context, **_: told.append(context["lost"]))
+    patch.setattr(
+        views, "page", lambda _request, _template, context, **_: told.append(context["lost"])
+    )
     views._run_page(None, None, lost=text)  # type: ignore[arg-type]
-    answers = (problems.problem("x", status=409, title="t", detail=text, more=[text]), errors.handle(PermanentError(text)))
+    answers = (
+        problems.problem("x", status=409, title="t", detail=text, more=[text]),
+        errors.handle(PermanentError(text)),
+    )
     return "\n".join([*told, *(answer.content.decode() for answer in answers if answer)])
 
 
@@ -114,9 +128,17 @@ def told(text: str, patch: pytest.MonkeyPatch) -> str:
     """To chats and forges: what a run's own words would have held before its secrets were known."""
     receive(failed(), key="1")
     run, bench, said = service.get(Run.objects.get().id), Bench(), list[str]()
-    chat = SimpleNamespace(name="c", configured=lambda **_: True, tell=lambda message, **_: said.append(repr(message)) or "")
+    chat = SimpleNamespace(
+        name="c",
+        configured=lambda **_: True,
+        tell=lambda message, **_: said.append(repr(message)) or "",
+    )
     bench.use(chats=(chat,))
-    patch.setattr(tell.telling, "message_of", lambda *_, **__: Message(run_id="r", title=text, text=text, details=text))
+    patch.setattr(
+        tell.telling,
+        "message_of",
+        lambda *_, **__: Message(run_id="r", title=text, text=text, details=text),
+    )
     tell.tell(f.Tell(kind="escalated"), run=run, policy=Policy(), tools=bench.tools)
     for name in ("comment", "body", "title", "message"):
         patch.setattr(changes, name, lambda *_, **__: text)
@@ -139,7 +161,13 @@ def complained(text: str, _patch: pytest.MonkeyPatch) -> str:
     for start in range(0, len(text), 700):
         part = text[start : start + 1_100].encode()
         with pytest.raises(git.GitFailed) as refused:
-            git._call(["sh", "-c", "cat >&2; exit 1"], "sh", environment=dict(os.environ), data=part, timeout=20)
+            git._call(
+                ["sh", "-c", "cat >&2; exit 1"],
+                "sh",
+                environment=dict(os.environ),
+                data=part,
+                timeout=20,
+            )
         found.append(refused.value.text)
     return "\n".join(found)
 
@@ -153,11 +181,25 @@ def asked(text: str, patch: pytest.MonkeyPatch) -> str:
     """Of a model, and by it."""
     sent = asking._masked(Prompt(system=text, user=text, version="1"))
     patch.setattr(
-        models, "_told", lambda *_: {"failed": {"message": text, "kind": "k", "again": False, "retry_after": None, "seconds": 0.0}}
+        models,
+        "_told",
+        lambda *_: {
+            "failed": {
+                "message": text,
+                "kind": "k",
+                "again": False,
+                "retry_after": None,
+                "seconds": 0.0,
+            }
+        },
     )
-    request = ModelRequest(provider="openai", model="m", system="", prompt="", max_output_tokens=1, timeout=1)
+    request = ModelRequest(
+        provider="openai", model="m", system="", prompt="", max_output_tokens=1, timeout=1
+    )
     with pytest.raises(ModelFailed) as failure:
-        models.SubprocessModel().ask(request, settings={"CI_HEALING_OPENAI_API_KEY": canary("openai_api_key")})
+        models.SubprocessModel().ask(
+            request, settings={"CI_HEALING_OPENAI_API_KEY": canary("openai_api_key")}
+        )
     return sent.system + sent.user + str(failure.value)
 
 
@@ -188,7 +230,9 @@ WAYS_OUT = (stored, logged, answered, told, complained, printed, asked, examined
 
 @pytest.mark.parametrize("way", WAYS_OUT, ids=lambda way: way.__name__)
 def test_no_secret_of_any_source_comes_out(
-    way: Callable[[str, pytest.MonkeyPatch], str], held: dict[Callable[..., Any], list[str]], monkeypatch: pytest.MonkeyPatch
+    way: Callable[[str, pytest.MonkeyPatch], str],
+    held: dict[Callable[..., Any], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     secrets = [secret for of_source in held.values() for secret in of_source]
     found = way(text_of(secrets), monkeypatch)
@@ -198,10 +242,14 @@ def test_no_secret_of_any_source_comes_out(
 
 @pytest.mark.parametrize("source", secrecy.SOURCES, ids=lambda source: source.__name__)
 def test_without_one_source_its_secrets_are_seen(
-    source: Callable[..., Any], held: dict[Callable[..., Any], list[str]], monkeypatch: pytest.MonkeyPatch
+    source: Callable[..., Any],
+    held: dict[Callable[..., Any], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The test above can fail: every canary is found by its source alone."""
-    monkeypatch.setattr(secrecy, "SOURCES", tuple(other for other in secrecy.SOURCES if other is not source))
+    monkeypatch.setattr(
+        secrecy, "SOURCES", tuple(other for other in secrecy.SOURCES if other is not source)
+    )
     bare = [secret for secret in held[source] if secret.startswith("bird")]
     assert bare
     assert leaked(secrecy.masked(text_of(bare)), bare) == bare
@@ -227,12 +275,12 @@ def test_a_new_secret_setting_is_covered_by_itself(
     assert "[redacted:known:" in found
 
 
-# ---------------------------------------------------------------- what is secret
-
-
 def test_passwords_of_redis_and_of_the_proxy_do_not_stand(settings: Any) -> None:
     """They stood: neither was among the settings whose names say that they are secret."""
-    given = {"redis_url": SecretStr("redis://:ofredisalone@cache:6379/0"), "https_proxy": "http://ann:oftheproxy@proxy:3128"}
+    given = {
+        "redis_url": SecretStr("redis://:ofredisalone@cache:6379/0"),
+        "https_proxy": "http://ann:oftheproxy@proxy:3128",
+    }
     settings.ENVIRONMENT = Environment().model_copy(update=given)
     told = secrecy.masked("WRONGPASS ofredisalone was sent, 407 for oftheproxy")
     assert leaked(told, ["ofredisalone", "oftheproxy"]) == []
@@ -255,7 +303,9 @@ def test_passwords_of_redis_and_of_the_proxy_do_not_stand(settings: Any) -> None
         ("a%2Fquoted%40value", "a/quoted@value is wrong", False),
     ],
 )
-def test_what_of_a_secret_setting_is_masked(settings: Any, setting: str, said: str, stands: bool) -> None:
+def test_what_of_a_secret_setting_is_masked(
+    settings: Any, setting: str, said: str, stands: bool
+) -> None:
     settings.ENVIRONMENT = Environment().model_copy(update={"gitlab_token": SecretStr(setting)})
     assert (secrecy.masked_in(said) == said) is stands
 
@@ -273,12 +323,19 @@ def test_what_a_limit_left_of_a_secret_is_masked(said: str, told: str) -> None:
     secrecy.learn("Zq7-wre4KtMm3Vn-p8Lw2")
     hidden = secrecy.masked_in(said)
     assert told in hidden
-    assert leaked(hidden.replace("too little: Zq7-wre", ""), ["Zq7-wre4", "4KtMm3Vn", "Vn-p8Lw2"]) == []
+    assert (
+        leaked(hidden.replace("too little: Zq7-wre", ""), ["Zq7-wre4", "4KtMm3Vn", "Vn-p8Lw2"])
+        == []
+    )
 
 
 def test_structures_keep_their_shape_and_members() -> None:
     secrecy.learn("succeeded", "a-private-value")
-    seen = {"colour": Colour.GREEN, "texts": ("a-private-value", 3, None), b"": b"x a-private-value \xff"}
+    seen = {
+        "colour": Colour.GREEN,
+        "texts": ("a-private-value", 3, None),
+        b"": b"x a-private-value \xff",
+    }
     hidden = secrecy.masked_in(seen)
     assert hidden["colour"] is Colour.GREEN
     assert hidden["texts"][1:] == (3, None)
@@ -286,7 +343,9 @@ def test_structures_keep_their_shape_and_members() -> None:
     assert secrecy.masked_in(one := {"a": ["plain"]}) is one
 
 
-def test_the_pinned_policy_holds_no_credential_and_the_run_still_reaches_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pinned_policy_holds_no_credential_and_the_run_still_reaches_the_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     secret, bare = in_url("clone"), "https://clone.example/0"
     policy = Policy(repositories=(RepositoryPolicy(match="acme/*", clone_url=secret),))
     monkeypatch.setattr(policy_file, "current", lambda: (policy, None))
@@ -294,7 +353,11 @@ def test_the_pinned_policy_holds_no_credential_and_the_run_still_reaches_the_rep
     assert leaked(everything(), [canary("clone")]) == []
     run = service.get(Run.objects.get().id)
     assert policies.of(run).repository("acme/shop").clone_url == secret
-    moved = Policy(repositories=(RepositoryPolicy(match="acme/*", clone_url="https://ann:other@elsewhere.example/0"),))
+    moved = Policy(
+        repositories=(
+            RepositoryPolicy(match="acme/*", clone_url="https://ann:other@elsewhere.example/0"),
+        )
+    )
     monkeypatch.setattr(policy_file, "current", lambda: (moved, None))
     assert policies.of(run).repository("acme/shop").clone_url == bare
 
@@ -306,7 +369,9 @@ def test_what_became_secret_later_is_masked_in_an_export_and_said() -> None:
     call_command("audit", "export", stdout=out)
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert "of-later-days" not in out.getvalue()
-    assert [line.get("masked", False) for line in lines] == ["of-later-days" in row.data for row in StoredEvent.objects.order_by("id")]
+    assert [line.get("masked", False) for line in lines] == [
+        "of-later-days" in row.data for row in StoredEvent.objects.order_by("id")
+    ]
     assert any(line.get("masked") for line in lines)
 
 
@@ -320,7 +385,9 @@ def test_a_patch_that_holds_a_secret_is_stored_without_it() -> None:
 def test_a_log_record_keeps_its_arguments_apart() -> None:
     """Formatters of servers take them one by one."""
     secrecy.learn("a-private-value")
-    record = logs.masked_record("uvicorn.access", 20, "f", 1, '%s - "%s" %d', ("::1", "/hook/a-private-value", 404), None)
+    record = logs.masked_record(
+        "uvicorn.access", 20, "f", 1, '%s - "%s" %d', ("::1", "/hook/a-private-value", 404), None
+    )
     assert isinstance(record.args, tuple)
     assert (record.args[0], record.args[2]) == ("::1", 404)
     assert "a-private-value" not in record.getMessage()
@@ -328,7 +395,9 @@ def test_a_log_record_keeps_its_arguments_apart() -> None:
     assert "a-private-value" not in broken.getMessage()
 
 
-def test_notify_tells_no_credential_of_where_it_sends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_notify_tells_no_credential_of_where_it_sends(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refused(*_: Any, **__: Any) -> Any:
         raise notify.httpx.ConnectError(f"proxy {in_url('notify')} said no")
 
@@ -337,7 +406,9 @@ def test_notify_tells_no_credential_of_where_it_sends(monkeypatch: pytest.Monkey
     command.sleep = lambda _: None
     monkeypatch.setenv("CI_HEALING_WEBHOOK_SECRET", canary("hook"))
     with pytest.raises(CommandError) as problem:
-        call_command(command, url=in_url("notify"), repo="acme/shop", commit=COMMIT, stdout=io.StringIO())
+        call_command(
+            command, url=in_url("notify"), repo="acme/shop", commit=COMMIT, stdout=io.StringIO()
+        )
     assert "was not reached" in str(problem.value)
     assert leaked(str(problem.value), [canary("notify"), canary("hook")]) == []
 
@@ -345,5 +416,11 @@ def test_notify_tells_no_credential_of_where_it_sends(monkeypatch: pytest.Monkey
 def test_learnt_secrets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrecy, "MAX_LEARNT", 3)
     secrecy.learn(*(f"issued-token-{n}" for n in range(5)))
-    assert [f"issued-token-{n}" in secrecy.known() for n in range(5)] == [False, False, True, True, True]
+    assert [f"issued-token-{n}" in secrecy.known() for n in range(5)] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
     assert django_settings.SECRET_KEY in secrecy.known()

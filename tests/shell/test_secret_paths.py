@@ -1,4 +1,6 @@
-"""The secret in Jenkins' URL: taken where it belongs, and in no log, page or header, however the URL was mistyped."""
+"""The secret in Jenkins' URL: taken where it belongs, and in no log, page or header, however the
+URL was mistyped.
+"""
 
 from __future__ import annotations
 
@@ -62,9 +64,6 @@ def _secrets(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["testserver"]
 
 
-# ---------------------------------------------------------------- everything that is told
-
-
 class Uvicorn:
     """What uvicorn does with a request, down to the line of its access log."""
 
@@ -73,10 +72,19 @@ class Uvicorn:
 
         raw, _, query = path.partition("?")
         self.scope: dict[str, Any] = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http", "path": unquote(raw),
-            "raw_path": raw.encode(), "query_string": query.encode(), "root_path": "", "headers": [(b"host", b"testserver")],
-            "client": ("203.0.113.9", 40000), "server": ("127.0.0.1", 8000),
-        }  # fmt: skip
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": unquote(raw),
+            "raw_path": raw.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(b"host", b"testserver")],
+            "client": ("203.0.113.9", 40000),
+            "server": ("127.0.0.1", 8000),
+        }
         self.status, self.body, self.asked = 0, b"", False
 
     async def receive(self) -> Any:
@@ -93,22 +101,39 @@ class Uvicorn:
         from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
         asyncio.run(asgi.application(self.scope, self.receive, self.send))
-        return f"{get_client_addr(self.scope)} {get_path_with_query_string(self.scope)} {self.scope['raw_path']!r}"
+        return (
+            f"{get_client_addr(self.scope)} {get_path_with_query_string(self.scope)}"
+            f" {self.scope['raw_path']!r}"
+        )
 
 
 class Gunicorn:
-    """What a WSGI server does with a request, down to its access log: `r` and `U` of gunicorn's format."""
+    """What a WSGI server does with a request, down to its access log: `r` and `U` of gunicorn's
+    format.
+    """
 
     def __init__(self, path: str) -> None:
         from urllib.parse import unquote_to_bytes
 
         raw, _, query = path.partition("?")
         self.environ: dict[str, Any] = {
-            "REQUEST_METHOD": "POST", "RAW_URI": path, "REQUEST_URI": path, "PATH_INFO": unquote_to_bytes(raw).decode("latin-1"),
-            "QUERY_STRING": query, "SERVER_NAME": "testserver", "SERVER_PORT": "80", "HTTP_HOST": "testserver", "CONTENT_LENGTH": "2",
-            "CONTENT_TYPE": "application/json", "REMOTE_ADDR": "203.0.113.9", "wsgi.input": io.BytesIO(b"{}"), "wsgi.url_scheme": "http",
-            "wsgi.errors": io.StringIO(), "SERVER_PROTOCOL": "HTTP/1.1", "SCRIPT_NAME": "",
-        }  # fmt: skip
+            "REQUEST_METHOD": "POST",
+            "RAW_URI": path,
+            "REQUEST_URI": path,
+            "PATH_INFO": unquote_to_bytes(raw).decode("latin-1"),
+            "QUERY_STRING": query,
+            "SERVER_NAME": "testserver",
+            "SERVER_PORT": "80",
+            "HTTP_HOST": "testserver",
+            "CONTENT_LENGTH": "2",
+            "CONTENT_TYPE": "application/json",
+            "REMOTE_ADDR": "203.0.113.9",
+            "wsgi.input": io.BytesIO(b"{}"),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": io.StringIO(),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "SCRIPT_NAME": "",
+        }
         self.status, self.body = 0, b""
 
     def line(self) -> str:
@@ -129,17 +154,25 @@ def test_no_log_and_no_answer_shows_it(server: Any, caplog: pytest.LogCaptureFix
         caplog.clear()
         request = server(path.format(wrong))
         told = request.line()
-        logged = "\n".join(record.getMessage() + str(vars(record).get("request", "")) for record in caplog.records)
-        assert TOKEN not in told + logged + caplog.text + request.body.decode("utf-8", "replace"), path
+        logged = "\n".join(
+            record.getMessage() + str(vars(record).get("request", "")) for record in caplog.records
+        )
+        assert TOKEN not in told + logged + caplog.text + request.body.decode("utf-8", "replace"), (
+            path
+        )
         assert 400 <= request.status < 500, path
 
 
-def test_a_crash_shows_it_neither(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_shows_it_neither(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def broken(request: HttpRequest, **more: Any) -> Any:
         raise RuntimeError("broken")
 
     monkeypatch.setattr(ingest, "_receive", broken)
-    answer = Client(raise_request_exception=False).post(f"{WEBHOOK}/jenkins/{TOKEN}", data=b"{}", content_type="application/json")
+    answer = Client(raise_request_exception=False).post(
+        f"{WEBHOOK}/jenkins/{TOKEN}", data=b"{}", content_type="application/json"
+    )
     assert answer.status_code == 500
     assert TOKEN not in caplog.text + answer.content.decode()
     assert "/webhook/jenkins/[token]" in caplog.text
@@ -148,9 +181,20 @@ def test_a_crash_shows_it_neither(monkeypatch: pytest.MonkeyPatch, caplog: pytes
 @pytest.mark.parametrize(
     "path",
     [
-        "/", "/runs", "/login", "/healthz", WEBHOOK, f"{WEBHOOK}/", f"{WEBHOOK}/github", f"{WEBHOOK}/jenkins", "/100%/x", "/a%2/b",
-     "/api/v1/ci-healing/runs/1/actions/approve", "/static/css/cihealing.css"],
-)  # fmt: skip
+        "/",
+        "/runs",
+        "/login",
+        "/healthz",
+        WEBHOOK,
+        f"{WEBHOOK}/",
+        f"{WEBHOOK}/github",
+        f"{WEBHOOK}/jenkins",
+        "/100%/x",
+        "/a%2/b",
+        "/api/v1/ci-healing/runs/1/actions/approve",
+        "/static/css/cihealing.css",
+    ],
+)
 def test_other_paths_are_left_as_they_are(path: str) -> None:
     assert hidden(path) == (path, "")
 
@@ -162,7 +206,14 @@ def test_the_token_is_what_stands_there_and_nothing_is_decoded_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/webhook" * 200_000, "/" * 1_000_000, "%25" * 500_000, "/webhook/jenkins/" + "%2525" * 390, "/webhook" * 240]
+    "path",
+    [
+        "/webhook" * 200_000,
+        "/" * 1_000_000,
+        "%25" * 500_000,
+        "/webhook/jenkins/" + "%2525" * 390,
+        "/webhook" * 240,
+    ],
 )
 def test_a_hostile_path_costs_little(path: str) -> None:
     started = time.perf_counter()
@@ -170,16 +221,19 @@ def test_a_hostile_path_costs_little(path: str) -> None:
     assert time.perf_counter() - started < 2.0
 
 
-# ---------------------------------------------------------------- whose token
-
-
 def build(token: str) -> Any:
     client = Client(headers={"host": "testserver"})
-    return client.post(f"{WEBHOOK}/jenkins/{token}", data=json.dumps(payloads.jenkins()), content_type="application/json")
+    return client.post(
+        f"{WEBHOOK}/jenkins/{token}",
+        data=json.dumps(payloads.jenkins()),
+        content_type="application/json",
+    )
 
 
 @pytest.mark.django_db
-def test_jenkins_has_a_token_of_its_own_and_the_old_one_works_and_warns_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_jenkins_has_a_token_of_its_own_and_the_old_one_works_and_warns_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     ingest._warn_of_old_path.cache_clear()
     assert build(TOKEN).status_code == 202
     assert caplog.text == ""
@@ -203,9 +257,20 @@ def test_the_token_of_jenkins_opens_nothing_else() -> None:
     body = json.dumps(payloads.generic()).encode()
     for place, headers in (
         ("", {"x-hub-signature-256": payloads.hub(body, secret=TOKEN)}),
-        ("/github", {"x-hub-signature-256": payloads.hub(body, secret=TOKEN), "x-github-event": "workflow_job"}),
+        (
+            "/github",
+            {
+                "x-hub-signature-256": payloads.hub(body, secret=TOKEN),
+                "x-github-event": "workflow_job",
+            },
+        ),
         ("/gitlab", {"x-gitlab-token": TOKEN}),
         ("/circleci", {"circleci-signature": payloads.circle(body, secret=TOKEN)}),
         ("/buildkite", {"x-buildkite-token": TOKEN}),
     ):
-        assert Client().post(f"{WEBHOOK}{place}", data=body, content_type="application/json", headers=headers).status_code == 401
+        assert (
+            Client()
+            .post(f"{WEBHOOK}{place}", data=body, content_type="application/json", headers=headers)
+            .status_code
+            == 401
+        )

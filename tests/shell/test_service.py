@@ -1,4 +1,6 @@
-"""Deliveries and what follows from them: sameness, recurrence, reruns, superseding, people, crashes between steps."""
+"""Deliveries and what follows from them: sameness, recurrence, reruns, superseding, people, crashes
+between steps.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,16 @@ import pytest
 from cihealing import projections, service, store
 from cihealing.domain.run import Refused, Stale
 from cihealing.domain.values import Colour, ExecutionRef, Ignored, RunStatus
-from cihealing.models import Attempt, BaseClaim, Delivery, Execution, IgnoredFingerprint, Outbox, Run, StoredEvent
+from cihealing.models import (
+    Attempt,
+    BaseClaim,
+    Delivery,
+    Execution,
+    IgnoredFingerprint,
+    Outbox,
+    Run,
+    StoredEvent,
+)
 from cihealing.ports import HeadMoved, PermanentError, TransientError
 from tests.domain.world import ANN, COMMIT, HEAD, seen
 from tests.shell.fakes import NOW, OTHER_LOG, Bench, failed, passed, receive
@@ -33,25 +44,33 @@ def infra(number: int = 1, **fields: object):
     return failed(number, log=log + "##[error]Process completed with exit code 1.\n", **fields)
 
 
-# ---------------------------------------------------------------- sameness
-
-
 def test_a_red_result_begins_one_run_and_says_so() -> None:
     outcome = receive(failed(), key="1").outcomes[0]
     run = only_run()
     assert (outcome.run_id, outcome.status, outcome.deduplicated) == (run.id, "queued", False)
-    assert (run.repository, run.commit, run.error_type, run.status) == ("acme/shop", COMMIT, "AssertionError", "queued")
+    assert (run.repository, run.commit, run.error_type, run.status) == (
+        "acme/shop",
+        COMMIT,
+        "AssertionError",
+        "queued",
+    )
 
 
 def test_the_same_delivery_again_gets_the_first_answer_and_writes_nothing() -> None:
     first = receive(failed(), key="1")
     count = StoredEvent.objects.count()
     again = receive(failed(), key="1")
-    assert (again.delivery, again.outcomes[0].run_id, again.outcomes[0].deduplicated) == (first.delivery, first.outcomes[0].run_id, True)
+    assert (again.delivery, again.outcomes[0].run_id, again.outcomes[0].deduplicated) == (
+        first.delivery,
+        first.outcomes[0].run_id,
+        True,
+    )
     assert StoredEvent.objects.count() == count
 
 
-def test_the_same_failure_in_another_delivery_joins_and_leaves_the_runs_version(bench: Bench) -> None:
+def test_the_same_failure_in_another_delivery_joins_and_leaves_the_runs_version(
+    bench: Bench,
+) -> None:
     receive(failed(), key="1")
     version = only_run().version
     again = receive(failed(2), key="2")
@@ -61,10 +80,19 @@ def test_the_same_failure_in_another_delivery_joins_and_leaves_the_runs_version(
 
 
 def test_one_job_run_told_by_four_events_is_one_run_and_one_execution(bench: Bench) -> None:
-    logless = failed(execution=ExecutionRef(provider="github", host="github.com", job_run_id="9"), log=None, parent_id="77")
+    logless = failed(
+        execution=ExecutionRef(provider="github", host="github.com", job_run_id="9"),
+        log=None,
+        parent_id="77",
+    )
     for key, step in (("workflow_job", "Run tests"), ("check_run", ""), ("status", "other")):
         receive(failed(execution=logless.execution, log=None, step=step, parent_id="77"), key=key)
-    coarse = failed(execution=ExecutionRef(provider="github", host="github.com", job_run_id="77"), log=None, parent_id="77", coarse=True)
+    coarse = failed(
+        execution=ExecutionRef(provider="github", host="github.com", job_run_id="77"),
+        log=None,
+        parent_id="77",
+        coarse=True,
+    )
     receive(coarse, key="workflow_run")
     receive(Ignored(reason="only noted"), key="check_suite")
     bench.drain()
@@ -74,12 +102,25 @@ def test_one_job_run_told_by_four_events_is_one_run_and_one_execution(bench: Ben
     assert set(Delivery.objects.values_list("status", flat=True)) == {"done"}
 
 
-def test_a_workflow_whose_jobs_never_report_begins_a_run_of_its_own_and_late_jobs_join_it(bench: Bench) -> None:
+def test_a_workflow_whose_jobs_never_report_begins_a_run_of_its_own_and_late_jobs_join_it(
+    bench: Bench,
+) -> None:
     github = {"provider": "github", "host": "github.com"}
-    receive(failed(execution=ExecutionRef(job_run_id="77", **github), log=None, parent_id="77", coarse=True, job="CI"), key="w")
+    receive(
+        failed(
+            execution=ExecutionRef(job_run_id="77", **github),
+            log=None,
+            parent_id="77",
+            coarse=True,
+            job="CI",
+        ),
+        key="w",
+    )
     bench.ring("expand_result")
     bench.drain()
-    late = receive(failed(execution=ExecutionRef(job_run_id="9", **github), log=None, parent_id="77"), key="j")
+    late = receive(
+        failed(execution=ExecutionRef(job_run_id="9", **github), log=None, parent_id="77"), key="j"
+    )
     bench.drain()
     assert Run.objects.count() == 1
     assert Delivery.objects.get(id=late.delivery).outcomes.count(str(only_run().id)) == 1
@@ -129,9 +170,6 @@ def test_green_results_are_stored_facts() -> None:
     assert list(Execution.objects.values_list("outcome", "run_id")) == [("passed", None)]
 
 
-# ---------------------------------------------------------------- healing and people
-
-
 def test_a_healing_ends_proven_and_an_approval_merges_once(bench: Bench) -> None:
     receive(failed(), key="1")
     bench.runner.hash = only_run().error_hash
@@ -168,22 +206,30 @@ def test_an_approval_of_another_version_is_refused(bench: Bench, version: int | 
     assert only_run().version == run.version
 
 
-def test_an_approval_after_the_head_moved_is_refused_and_the_proof_made_afresh(bench: Bench) -> None:
+def test_an_approval_after_the_head_moved_is_refused_and_the_proof_made_afresh(
+    bench: Bench,
+) -> None:
     run = healed(bench)
     bench.trees.heads["main"] = HEAD
     with pytest.raises(HeadMoved):
-        service.perform(run.id, "approve", act="merge", version=run.version, by=ANN, tools=bench.tools)
+        service.perform(
+            run.id, "approve", act="merge", version=run.version, by=ANN, tools=bench.tools
+        )
     assert only_run().status == "running"
     bench.drain()
     assert only_run().status == "fixed"
-    service.perform(run.id, "approve", act="merge", version=only_run().version, by=ANN, tools=bench.tools)
+    service.perform(
+        run.id, "approve", act="merge", version=only_run().version, by=ANN, tools=bench.tools
+    )
     bench.drain()
     assert only_run().resolution == "merged"
 
 
 def test_a_denied_run_escalates_with_owner_and_report(bench: Bench) -> None:
     run = healed(bench)
-    service.perform(run.id, "deny", note="not like this", version=run.version, by=ANN, tools=bench.tools)
+    service.perform(
+        run.id, "deny", note="not like this", version=run.version, by=ANN, tools=bench.tools
+    )
     bench.drain()
     after = only_run()
     assert (after.status, after.owner) == ("escalated", "ann@example.org")
@@ -205,7 +251,9 @@ def test_an_abort_drops_what_waits(bench: Bench) -> None:
     bench.step()
     service.perform(only_run().id, "abort", by=ANN, tools=bench.tools)
     assert only_run().status == "aborted"
-    assert set(Outbox.objects.filter(state="pending").values_list("name", flat=True)) <= {"tell"}  # people may still hear of it
+    assert set(Outbox.objects.filter(state="pending").values_list("name", flat=True)) <= {
+        "tell"
+    }  # people may still hear of it
 
 
 def test_an_abort_is_refused_while_a_merge_is_on_its_way(bench: Bench) -> None:
@@ -231,10 +279,9 @@ def test_an_unanswered_review_escalates_after_its_time(bench: Bench) -> None:
     assert only_run().escalation_reason == "the review went unanswered"
 
 
-# ---------------------------------------------------------------- recurrence, superseding, reruns
-
-
-def test_a_recurrence_after_the_end_is_counted_and_a_retry_begins_a_new_generation(bench: Bench) -> None:
+def test_a_recurrence_after_the_end_is_counted_and_a_retry_begins_a_new_generation(
+    bench: Bench,
+) -> None:
     run = healed(bench)
     service.perform(run.id, "abort", by=ANN, tools=bench.tools)
     assert receive(failed(2), key="2").outcomes[0].deduplicated
@@ -243,7 +290,12 @@ def test_a_recurrence_after_the_end_is_counted_and_a_retry_begins_a_new_generati
     service.perform(run.id, "retry", by=ANN, tools=bench.tools)
     bench.drain()
     after = service.get(run.id)
-    assert (after.generation, after.status, len(after.attempts), len(after.past_attempts)) == (2, RunStatus.FIXED, 1, 1)
+    assert (after.generation, after.status, len(after.attempts), len(after.past_attempts)) == (
+        2,
+        RunStatus.FIXED,
+        1,
+        1,
+    )
 
 
 def test_the_same_failure_on_a_newer_commit_supersedes_and_hands_its_patch_on(bench: Bench) -> None:
@@ -260,7 +312,9 @@ def test_the_same_failure_on_a_newer_commit_supersedes_and_hands_its_patch_on(be
 
 def test_a_late_report_of_an_older_commit_is_superseded_at_once() -> None:
     receive(failed(1, commit=HEAD, finished_at=NOW), key="1")
-    receive(failed(2, finished_at=NOW - timedelta(hours=1)), key="2", now=NOW + timedelta(minutes=1))
+    receive(
+        failed(2, finished_at=NOW - timedelta(hours=1)), key="2", now=NOW + timedelta(minutes=1)
+    )
     assert {r.commit: r.status for r in Run.objects.all()} == {HEAD: "queued", COMMIT: "aborted"}
 
 
@@ -280,7 +334,9 @@ def test_a_green_rerun_resolves(bench: Bench) -> None:
     assert (run.status, run.resolution, run.blame) == ("resolved", "rerun_green", "infra")
 
 
-def test_the_same_failure_on_the_rerun_is_counted_and_asked_for_again_up_to_the_cap(bench: Bench) -> None:
+def test_the_same_failure_on_the_rerun_is_counted_and_asked_for_again_up_to_the_cap(
+    bench: Bench,
+) -> None:
     waiting(bench)
     for number in (2, 3):
         receive(infra(number), key=str(number))
@@ -290,7 +346,9 @@ def test_the_same_failure_on_the_rerun_is_counted_and_asked_for_again_up_to_the_
     assert only_run().status == "escalated"
 
 
-def test_another_failure_on_the_rerun_ends_the_run_as_changed_and_links_the_new_one(bench: Bench) -> None:
+def test_another_failure_on_the_rerun_ends_the_run_as_changed_and_links_the_new_one(
+    bench: Bench,
+) -> None:
     run = waiting(bench)
     receive(failed(2, log=OTHER_LOG), key="2")
     old, new = service.get(run.id), Run.objects.exclude(id=run.id).get()
@@ -329,7 +387,13 @@ def test_reruns_count_per_commit_and_job_over_all_runs(bench: Bench) -> None:
     receive(infra(2), key="2")
     bench.ring("ask_rerun")
     bench.drain()
-    other = failed(3, log='  File "get.py", line 9, in <module>\nOSError: [Errno 28] No space left on device\nexit code 1\n')
+    other = failed(
+        3,
+        log=(
+            '  File "get.py", line 9, in <module>\nOSError: [Errno 28] No space left on'
+            " device\nexit code 1\n"
+        ),
+    )
     receive(other, key="3")
     bench.drain()
     bench.ring("ask_rerun")
@@ -344,11 +408,12 @@ def test_a_green_job_on_a_later_commit_resolves_an_escalated_run(bench: Bench) -
     assert only_run().resolution == "green_later"
 
 
-# ---------------------------------------------------------------- base
-
-
-def test_of_two_branches_with_a_broken_base_one_run_stands_and_the_other_ends_with_it(bench: Bench) -> None:
-    bench.runner.answer = lambda purpose, number: seen(purpose, Colour.GREEN if purpose == "green" and patched(bench) else Colour.RED)
+def test_of_two_branches_with_a_broken_base_one_run_stands_and_the_other_ends_with_it(
+    bench: Bench,
+) -> None:
+    bench.runner.answer = lambda purpose, number: seen(
+        purpose, Colour.GREEN if purpose == "green" and patched(bench) else Colour.RED
+    )
     bench.trees.heads = {"main": HEAD}
     receive(failed(1, branch="a", base_branch="main"), key="1")
     receive(failed(2, branch="b", base_branch="main", commit="e" * 40), key="2")
@@ -357,7 +422,9 @@ def test_of_two_branches_with_a_broken_base_one_run_stands_and_the_other_ends_wi
     leader = BaseClaim.objects.get().run
     follower = Run.objects.exclude(id=leader.id).get()
     assert (leader.blame, leader.status, follower.attached_to) == ("base", "fixed", leader.id)
-    service.perform(leader.id, "approve", act="merge", version=leader.version, by=ANN, tools=bench.tools)
+    service.perform(
+        leader.id, "approve", act="merge", version=leader.version, by=ANN, tools=bench.tools
+    )
     bench.drain()
     assert Run.objects.get(id=follower.id).resolution == "base_healed"
     assert BaseClaim.objects.count() == 0
@@ -367,11 +434,12 @@ def patched(bench: Bench) -> bool:
     """Whether the fake runner was given a patch in this call: base runs come without one."""
     import inspect
 
-    frame = next(f for f in inspect.stack() if f.function == "observe" and "patch" in f.frame.f_locals and f.frame.f_locals.get("self"))
+    frame = next(
+        f
+        for f in inspect.stack()
+        if f.function == "observe" and "patch" in f.frame.f_locals and f.frame.f_locals.get("self")
+    )
     return bool(frame.frame.f_locals["patch"])
-
-
-# ---------------------------------------------------------------- effects
 
 
 def test_a_transient_error_gives_the_effect_back_and_the_fifth_claim_gives_up(bench: Bench) -> None:
@@ -419,7 +487,12 @@ def test_a_fenced_worker_records_nothing(bench: Bench) -> None:
     Outbox.objects.update(lease_until=NOW)
     service.claim(Outbox.objects.get().id)
     with pytest.raises(outbox.Fenced):
-        service.handle(only_run().id, c.GiveUp(effect="x", reason="y"), cause=service.Cause(source="t"), effect=row)
+        service.handle(
+            only_run().id,
+            c.GiveUp(effect="x", reason="y"),
+            cause=service.Cause(source="t"),
+            effect=row,
+        )
     assert only_run().status == "queued"
 
 
@@ -430,7 +503,9 @@ def test_an_effect_of_a_newer_release_is_handed_back_uncounted(bench: Bench) -> 
     assert (Outbox.objects.get().claims, Outbox.objects.get().state) == (0, "pending")
 
 
-def test_the_kill_switch_keeps_deliveries_and_stops_effects(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kill_switch_keeps_deliveries_and_stops_effects(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from cihealing.domain.policy import Policy
     from cihealing.service import policies
 
@@ -456,7 +531,9 @@ def test_in_mode_off_no_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Run.objects.count() == 0
 
 
-def test_in_mode_diagnose_nothing_is_run_and_the_owner_gets_a_report(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_mode_diagnose_nothing_is_run_and_the_owner_gets_a_report(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_mode(monkeypatch, "diagnose")
     receive(failed(), key="1")
     bench.drain()
@@ -466,15 +543,14 @@ def test_in_mode_diagnose_nothing_is_run_and_the_owner_gets_a_report(bench: Benc
     assert "diagnosis only" in run.escalation_reason
 
 
-def test_a_run_keeps_the_policy_it_began_with_where_that_is_the_tighter_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_keeps_the_policy_it_began_with_where_that_is_the_tighter_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_mode(monkeypatch, "diagnose")
     receive(failed(), key="1")
     with_mode(monkeypatch, "propose")
     bench.drain()
     assert bench.runner.ran == []
-
-
-# ---------------------------------------------------------------- the record
 
 
 def test_rebuild_writes_the_same_rows_and_leaves_the_outbox(bench: Bench) -> None:

@@ -21,22 +21,52 @@ NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
 def run(**fields: object) -> State:
-    facts = {"id": uuid4(), "version": 1, "repository": "acme/shop", "branch": "main", "error_hash": "v2:1"}
+    facts = {
+        "id": uuid4(),
+        "version": 1,
+        "repository": "acme/shop",
+        "branch": "main",
+        "error_hash": "v2:1",
+    }
     return State(**{**facts, **fields})  # type: ignore[arg-type]
 
 
 def ai(**fields: object) -> Policy:
-    return Policy(ai=AIPolicy(**{"run_usd": 100, "repository_usd": 100, "daily_usd": 100, "attempts_per_day": 1000, **fields}))  # type: ignore[arg-type]
+    return Policy(
+        ai=AIPolicy(
+            **{
+                "run_usd": 100,
+                "repository_usd": 100,
+                "daily_usd": 100,
+                "attempts_per_day": 1000,
+                **fields,
+            }
+        )
+    )  # type: ignore[arg-type]
 
 
-def reserve(policy: Policy, usd: float = 1.0, *, at: datetime = NOW, of: State | None = None, number: int = 1) -> spending.Hold:
-    return service.reserve(of or run(), number=number, provider="anthropic", model="m", usd=usd, policy=policy, now=at)
+def reserve(
+    policy: Policy,
+    usd: float = 1.0,
+    *,
+    at: datetime = NOW,
+    of: State | None = None,
+    number: int = 1,
+) -> spending.Hold:
+    return service.reserve(
+        of or run(), number=number, provider="anthropic", model="m", usd=usd, policy=policy, now=at
+    )
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("limits", "scope"),
-    [({"run_usd": 2}, "run"), ({"repository_usd": 2}, "repository"), ({"daily_usd": 2}, "day"), ({"attempts_per_day": 2}, "failure")],
+    [
+        ({"run_usd": 2}, "run"),
+        ({"repository_usd": 2}, "repository"),
+        ({"daily_usd": 2}, "day"),
+        ({"attempts_per_day": 2}, "failure"),
+    ],
 )
 def test_each_budget_refuses_what_is_above_it(limits: dict[str, float], scope: str) -> None:
     same = run()
@@ -56,7 +86,9 @@ def test_a_new_day_has_a_budget_of_its_own() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("limits", [{"repository_usd": 2}, {"daily_usd": 2}, {"attempts_per_day": 2}])
+@pytest.mark.parametrize(
+    "limits", [{"repository_usd": 2}, {"daily_usd": 2}, {"attempts_per_day": 2}]
+)
 def test_a_clock_that_was_set_back_gives_no_budget_twice(limits: dict[str, float]) -> None:
     same = run()
     for _ in range(2):

@@ -29,7 +29,11 @@ def write_three() -> None:
 
 def test_what_is_appended_is_loaded_as_it_was() -> None:
     write_three()
-    assert [x.event for x in store.load(STREAM)] == [queued(), e.RunStarted(), e.RunResolved(how="flake")]
+    assert [x.event for x in store.load(STREAM)] == [
+        queued(),
+        e.RunStarted(),
+        e.RunResolved(how="flake"),
+    ]
     assert [x.event for x in store.load(STREAM, after=2)] == [e.RunResolved(how="flake")]
 
 
@@ -42,13 +46,22 @@ def test_an_append_at_another_version_is_refused(version: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE cihealing_storedevent SET tag = 'x'", "DELETE FROM cihealing_storedevent", "TRUNCATE cihealing_storedevent"]
+    "statement",
+    [
+        "UPDATE cihealing_storedevent SET tag = 'x'",
+        "DELETE FROM cihealing_storedevent",
+        "TRUNCATE cihealing_storedevent",
+    ],
 )
 def test_the_database_refuses_to_change_events(statement: str) -> None:
     if statement.startswith("TRUNCATE") and connection.vendor == "sqlite":
         pytest.skip("SQLite has no TRUNCATE; its DELETE is refused above")
     write_three()
-    with pytest.raises((DatabaseError, InternalError)), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises((DatabaseError, InternalError)),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)
     assert StoredEvent.objects.count() == 3
 
@@ -72,7 +85,9 @@ def test_one_edited_byte_is_found() -> None:
     without_triggers()
     row = rows()[1]
     StoredEvent.objects.filter(id=row.id).update(data=row.data.replace("cihealing", "cihealinG", 1))
-    assert [(f.version, f.problem) for f in store.verify()] == [(2, "its text is not what was hashed")]
+    assert [(f.version, f.problem) for f in store.verify()] == [
+        (2, "its text is not what was hashed")
+    ]
 
 
 def test_an_edit_with_a_recomputed_hash_breaks_the_link_of_the_next() -> None:
@@ -80,7 +95,9 @@ def test_an_edit_with_a_recomputed_hash_breaks_the_link_of_the_next() -> None:
     without_triggers()
     row = rows()[1]
     data = row.data.replace("cihealing", "cihealinG", 1)
-    StoredEvent.objects.filter(id=row.id).update(data=data, hash=store.link(STREAM, 2, row.tag, data, row.previous))
+    StoredEvent.objects.filter(id=row.id).update(
+        data=data, hash=store.link(STREAM, 2, row.tag, data, row.previous)
+    )
     assert [f.version for f in store.verify()] == [3]
 
 
@@ -88,7 +105,10 @@ def test_a_removed_fact_leaves_a_gap() -> None:
     write_three()
     without_triggers()
     StoredEvent.objects.filter(id=rows()[1].id).delete()
-    assert {f.problem for f in store.verify()} == {"follows version 1", "is not linked to the fact before it"}
+    assert {f.problem for f in store.verify()} == {
+        "follows version 1",
+        "is not linked to the fact before it",
+    }
 
 
 def test_a_column_that_says_something_else_is_found() -> None:
@@ -100,7 +120,10 @@ def test_a_column_that_says_something_else_is_found() -> None:
 
 def test_a_tag_of_a_newer_release_is_not_guessed_at() -> None:
     with pytest.raises(store.UnknownEvent):
-        store.decode("run.teleported.v1", store.encode(fact(e.RunStarted())).replace("run.started.v1", "run.teleported.v1"))
+        store.decode(
+            "run.teleported.v1",
+            store.encode(fact(e.RunStarted())).replace("run.started.v1", "run.teleported.v1"),
+        )
 
 
 def test_content_is_stored_once_and_comes_back_whole() -> None:
@@ -116,11 +139,15 @@ def test_purging_forgets_the_content_and_leaves_the_chain_whole() -> None:
     assert not store.purge(digest, reason="again", actor=ANN, now=NOW)
     assert store.artifact_bytes(digest) is None
     assert Artifact.objects.get(digest=digest).size == 6
-    assert [x.event for x in store.load(store.artifact_stream(digest))] == [e.ArtifactPurged(digest=digest, size=6, reason="asked for")]
+    assert [x.event for x in store.load(store.artifact_stream(digest))] == [
+        e.ArtifactPurged(digest=digest, size=6, reason="asked for")
+    ]
     assert list(store.verify()) == []
 
 
 def test_a_damaged_artifact_is_found() -> None:
     digest = store.put("whole", kind="log", now=NOW)
-    Artifact.objects.filter(digest=digest).update(content=Artifact.objects.get(digest=store.put("other", kind="log", now=NOW)).content)
+    Artifact.objects.filter(digest=digest).update(
+        content=Artifact.objects.get(digest=store.put("other", kind="log", now=NOW)).content
+    )
     assert list(store.damaged_artifacts()) == [digest]

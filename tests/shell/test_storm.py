@@ -1,6 +1,8 @@
-"""One outage met by many: one diagnosis, one message, and every run says whose failure it is part of.
+"""One outage met by many: one diagnosis, one message, and every run says whose failure it is part
+of.
 
-`STORM=10000 make test ARGS="-m slow --timeout 1500 tests/shell/test_storm.py"` is the storm at its full size: some five minutes.
+`STORM=10000 make test ARGS="-m slow --timeout 1500 tests/shell/test_storm.py"` is the storm at its
+full size: some five minutes.
 """
 
 from __future__ import annotations
@@ -24,14 +26,22 @@ pytestmark = pytest.mark.django_db
 Asking = Callable[..., Bench]
 OUTAGE = """\
 + pip install -r requirements.txt
-ERROR: Could not install packages due to an OSError: HTTPSConnectionPool(host='mirror.example.org', port=443): Max retries exceeded
-with url: /simple/attrs/ (Caused by NewConnectionError('Failed to establish a new connection: [Errno 111] Connection refused'))
+ERROR: Could not install packages due to an OSError: \
+HTTPSConnectionPool(host='mirror.example.org', port=443): Max retries exceeded
+with url: /simple/attrs/ \
+(Caused by NewConnectionError('Failed to \
+establish a new connection: [Errno 111] Connection refused'))
 ##[error]Process completed with exit code 1.
 """
 
 
 def outage(number: int, *, repositories: int = 200, **fields: object) -> Failed:
-    facts = {"repository": f"org/app-{number % repositories}", "commit": f"{number:040x}", "branch": f"b{number % 7}", "log": OUTAGE}
+    facts = {
+        "repository": f"org/app-{number % repositories}",
+        "commit": f"{number:040x}",
+        "branch": f"b{number % 7}",
+        "log": OUTAGE,
+    }
     return failed(number, **{**facts, **fields})
 
 
@@ -41,13 +51,19 @@ def receive(result: Result, *, key: str) -> None:
 
 @pytest.fixture
 def storm(asking: Asking) -> Bench:
-    bench = asking(FakeModel([answered(known=True, failure_class="infra", diff="")]), auto_rerun=False)
+    bench = asking(
+        FakeModel([answered(known=True, failure_class="infra", diff="")]), auto_rerun=False
+    )
     bench.use(chats=(FakeChat(),))
     return bench
 
 
-@pytest.mark.parametrize("number", [250, pytest.param(int(os.environ.get("STORM", "1000")), marks=pytest.mark.slow)])
-def test_an_outage_over_200_repositories_is_one_call_and_one_message_and_every_run_is_explained(storm: Bench, number: int) -> None:
+@pytest.mark.parametrize(
+    "number", [250, pytest.param(int(os.environ.get("STORM", "1000")), marks=pytest.mark.slow)]
+)
+def test_an_outage_over_200_repositories_is_one_call_and_one_message_and_every_run_is_explained(
+    storm: Bench, number: int
+) -> None:
     for n in range(number):
         receive(outage(n), key=str(n))
         if n % 50 == 0:
@@ -116,7 +132,13 @@ def test_rebuilt_clusters_are_the_same(storm: Bench) -> None:
     for n in range(5):
         receive(outage(n), key=str(n))
         storm.drain()
-    before = (list(Run.objects.order_by("id").values()), list(ClusterClaim.objects.values("run_id", "error_hash")))
+    before = (
+        list(Run.objects.order_by("id").values()),
+        list(ClusterClaim.objects.values("run_id", "error_hash")),
+    )
     projections.rebuild()
-    assert (list(Run.objects.order_by("id").values()), list(ClusterClaim.objects.values("run_id", "error_hash"))) == before
+    assert (
+        list(Run.objects.order_by("id").values()),
+        list(ClusterClaim.objects.values("run_id", "error_hash")),
+    ) == before
     assert list(store.verify()) == []

@@ -1,4 +1,6 @@
-"""Guessing passwords and tokens: by address, by name and together; and nobody is kept out for ever."""
+"""Guessing passwords and tokens: by address, by name and together; and nobody is kept out for
+ever.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,12 @@ BOUNDS = {name: getattr(tries, name) for name in NAMES}
 @pytest.fixture(autouse=True)
 def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Coordinates]:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.CI_HEALING = {**settings.CI_HEALING, "API_TOKEN": TOKEN, "METRICS_TOKEN": "", "METRICS_ALLOW": ["127.0.0.1"]}
+    settings.CI_HEALING = {
+        **settings.CI_HEALING,
+        "API_TOKEN": TOKEN,
+        "METRICS_TOKEN": "",
+        "METRICS_ALLOW": ["127.0.0.1"],
+    }
     for name in NAMES:
         monkeypatch.setattr(tries, name, globals()[name])
     for name in ("ann", "bob"):
@@ -46,13 +53,21 @@ def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machi
         yield at
 
 
-def log_in(name: str = "ann", password: str = "wrong", *, at: str = HERE, client: Client | None = None, **headers: str) -> int:
+def log_in(
+    name: str = "ann",
+    password: str = "wrong",
+    *,
+    at: str = HERE,
+    client: Client | None = None,
+    **headers: str,
+) -> int:
     """The status: 200 for a wrong password, 302 for a right one, 429 where neither is looked at."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return (client or Client()).post("/login", {"username": name, "password": password}, REMOTE_ADDR=at, headers=given).status_code
-
-
-# ---------------------------------------------------------------- what is limited
+    return (
+        (client or Client())
+        .post("/login", {"username": name, "password": password}, REMOTE_ADDR=at, headers=given)
+        .status_code
+    )
 
 
 def test_a_name_from_an_address() -> None:
@@ -92,7 +107,9 @@ def test_another_browser_is_the_same_address() -> None:
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X_Forwarded_For"])
 def test_a_header_makes_no_other_address_of_one(header: str) -> None:
     """From loopback, which servers like to trust."""
-    answers = [log_in(f"name-{n}", at="127.0.0.1", **{header: f"192.0.2.{n}"}) for n in range(BY_ADDRESS)]
+    answers = [
+        log_in(f"name-{n}", at="127.0.0.1", **{header: f"192.0.2.{n}"}) for n in range(BY_ADDRESS)
+    ]
     assert answers == [200] * (BY_ADDRESS - 1) + [429]
 
 
@@ -110,10 +127,9 @@ def test_a_client_has_the_whole_of_its_ipv6_network() -> None:
     assert log_in("bob", RIGHT, at="2001:db8:0:1::1") == 302
 
 
-# ---------------------------------------------------------------- who is not kept out
-
-
-def test_after_a_quarter_of_an_hour_one_may_try_again_whatever_was_tried_meanwhile(clock: time_machine.Coordinates) -> None:
+def test_after_a_quarter_of_an_hour_one_may_try_again_whatever_was_tried_meanwhile(
+    clock: time_machine.Coordinates,
+) -> None:
     for number in range(BY_ADDRESS):
         log_in(f"name-{number}")
     for _ in range(10):
@@ -175,18 +191,23 @@ def test_the_cookie_is_for_the_login_alone() -> None:
     assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/login", True, "Lax")
 
 
-# ---------------------------------------------------------------- tokens
-
-
 def ask(token: str, *, at: str = HERE, path: str = "/api/v1/ci-healing/runs") -> int:
-    return Client().get(path, headers={"Authorization": f"Bearer {token}"}, REMOTE_ADDR=at).status_code
+    return (
+        Client().get(path, headers={"Authorization": f"Bearer {token}"}, REMOTE_ADDR=at).status_code
+    )
 
 
 @pytest.mark.parametrize("path", ["/api/v1/ci-healing/runs", "/metrics"])
-def test_tokens_are_not_guessed_from_one_address(path: str, clock: time_machine.Coordinates) -> None:
+def test_tokens_are_not_guessed_from_one_address(
+    path: str, clock: time_machine.Coordinates
+) -> None:
     assert {ask(f"guess-{number}", path=path) for number in range(TOKENS)} == {401}
     answer = Client().get(path, headers={"Authorization": "Bearer guess"}, REMOTE_ADDR=HERE)
-    assert (answer.status_code, answer["Retry-After"], answer["Content-Type"]) == (429, "900", "application/problem+json")
+    assert (answer.status_code, answer["Retry-After"], answer["Content-Type"]) == (
+        429,
+        "900",
+        "application/problem+json",
+    )
     assert answer.json()["type"] == "urn:cihealing:problem:too-many-requests"
     assert ask(TOKEN, path=path) == 429
     assert ask(TOKEN, path=path, at=THERE) == 200

@@ -1,4 +1,6 @@
-"""`cihealing try`: what is copied, what is run, and whole trials of real repositories as a person starts them."""
+"""`cihealing try`: what is copied, what is run, and whole trials of real repositories as a person
+starts them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ from tests.shell.fakes import Bench
 
 BASE = Path(__file__).resolve().parents[2]
 IDENTITY = {
-    f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))
 }
 
 
@@ -38,8 +42,19 @@ class Repo:
     root: Path
 
     def git(self, *args: str) -> str:
-        environment = {**os.environ, **IDENTITY, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        ended = subprocess.run(["git", "-C", str(self.root), *args], env=environment, capture_output=True, text=True, check=True)
+        environment = {
+            **os.environ,
+            **IDENTITY,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }
+        ended = subprocess.run(
+            ["git", "-C", str(self.root), *args],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return ended.stdout.strip()
 
     def write(self, **files: str) -> None:
@@ -57,7 +72,9 @@ class Repo:
     def digests(self) -> dict[str, str]:
         """Everything that lies there, git's own files included."""
         files = (p for p in sorted(self.root.rglob("*")) if p.is_file())
-        return {str(p.relative_to(self.root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+        return {
+            str(p.relative_to(self.root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files
+        }
 
 
 @pytest.fixture
@@ -76,19 +93,21 @@ def copied(repo: Repo, tmp_path: Path, *, path: Path | None = None) -> tuple[tri
     return copy, Repo(copy.origin)
 
 
-# ---------------------------------------------------------------- what is found
-
-
 @pytest.mark.parametrize("place", ["nowhere", "plain", "empty", "shop/.git/refs", "shop/a.txt"])
-def test_what_cannot_be_tried_is_told_with_what_to_do(repo: Repo, tmp_path: Path, place: str) -> None:
+def test_what_cannot_be_tried_is_told_with_what_to_do(
+    repo: Repo, tmp_path: Path, place: str
+) -> None:
     repo.commit(a_DOT_txt="1")
     (tmp_path / "plain").mkdir()
     (tmp_path / "empty").mkdir()
     Repo(tmp_path / "empty").git("init", "--quiet")
     says = {
-        "nowhere": "no directory", "plain": "no git repository", "empty": "no commit yet", "shop/.git/refs": "inside a .git",
+        "nowhere": "no directory",
+        "plain": "no git repository",
+        "empty": "no commit yet",
+        "shop/.git/refs": "inside a .git",
         "shop/a.txt": "no directory",
-    }  # fmt: skip
+    }
     with pytest.raises(trial.CannotTry, match=says[place]):
         trial.find(tmp_path / place)
 
@@ -96,7 +115,12 @@ def test_what_cannot_be_tried_is_told_with_what_to_do(repo: Repo, tmp_path: Path
 def test_a_directory_in_a_repository_is_a_part_of_it(repo: Repo) -> None:
     repo.commit(services__pay__a_DOT_txt="1")
     found = trial.find(repo.root / "services" / "pay")
-    assert (found.root.resolve(), found.prefix, found.name, found.bare) == (repo.root.resolve(), "services/pay", "local/shop", False)
+    assert (found.root.resolve(), found.prefix, found.name, found.bare) == (
+        repo.root.resolve(),
+        "services/pay",
+        "local/shop",
+        False,
+    )
 
 
 def test_a_bare_repository_has_no_working_tree(repo: Repo, tmp_path: Path) -> None:
@@ -111,9 +135,6 @@ def test_a_bare_repository_has_no_working_tree(repo: Repo, tmp_path: Path) -> No
         trial.apply(found, "")
 
 
-# ---------------------------------------------------------------- what is copied
-
-
 def test_a_clean_repository_is_copied_at_its_commit(repo: Repo, tmp_path: Path) -> None:
     commit = repo.commit(a_DOT_txt="1")
     before = repo.digests()
@@ -124,13 +145,27 @@ def test_a_clean_repository_is_copied_at_its_commit(repo: Repo, tmp_path: Path) 
 
 
 def test_what_is_not_committed_becomes_one_commit_of_the_copy(repo: Repo, tmp_path: Path) -> None:
-    head = repo.commit(kept_DOT_txt="1", changed_DOT_txt="1", removed_DOT_txt="1", _DOT_gitignore="*.log\n")
-    repo.write(changed_DOT_txt="2", new_DOT_txt="n", deep__new_DOT_txt="d", staged_DOT_txt="s", noise_DOT_log="ignored")
+    head = repo.commit(
+        kept_DOT_txt="1", changed_DOT_txt="1", removed_DOT_txt="1", _DOT_gitignore="*.log\n"
+    )
+    repo.write(
+        changed_DOT_txt="2",
+        new_DOT_txt="n",
+        deep__new_DOT_txt="d",
+        staged_DOT_txt="s",
+        noise_DOT_log="ignored",
+    )
     repo.git("add", "staged.txt")
     (repo.root / "removed.txt").unlink()
     before = repo.digests()
     copy, origin = copied(repo, tmp_path)
-    assert set(copy.changed) == {"changed.txt", "removed.txt", "new.txt", "deep/new.txt", "staged.txt"}
+    assert set(copy.changed) == {
+        "changed.txt",
+        "removed.txt",
+        "new.txt",
+        "deep/new.txt",
+        "staged.txt",
+    }
     assert origin.git("rev-parse", f"{copy.commit}^", "main").split() == [head, copy.commit]
     files = {".gitignore", "kept.txt", "changed.txt", "new.txt", "deep/new.txt", "staged.txt"}
     assert set(origin.git("ls-tree", "-r", "--name-only", "main").split()) == files
@@ -138,16 +173,22 @@ def test_what_is_not_committed_becomes_one_commit_of_the_copy(repo: Repo, tmp_pa
     assert repo.digests() == before
 
 
-def test_names_that_git_would_read_as_patterns_are_copied_as_they_are(repo: Repo, tmp_path: Path) -> None:
+def test_names_that_git_would_read_as_patterns_are_copied_as_they_are(
+    repo: Repo, tmp_path: Path
+) -> None:
     repo.commit(a_DOT_txt="1")
     for name in ("*.txt", "a b", ":(top)x", "-n", "ä"):
         (repo.root / name).write_text("x")
     copy, origin = copied(repo, tmp_path)
     assert set(copy.changed) == {"*.txt", "a b", ":(top)x", "-n", "ä"}
-    assert set(origin.git("-c", "core.quotePath=false", "ls-tree", "--name-only", "main").split("\n")) == {"a.txt", *copy.changed}
+    assert set(
+        origin.git("-c", "core.quotePath=false", "ls-tree", "--name-only", "main").split("\n")
+    ) == {"a.txt", *copy.changed}
 
 
-def test_a_large_file_that_is_not_committed_is_left_out_and_named(repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_that_is_not_committed_is_left_out_and_named(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(trial, "MAX_FILE", 100)
     repo.commit(a_DOT_txt="1")
     repo.write(small_DOT_bin="x" * 100, large_DOT_bin="x" * 101)
@@ -155,7 +196,9 @@ def test_a_large_file_that_is_not_committed_is_left_out_and_named(repo: Repo, tm
     assert (copy.changed, copy.left_out) == (("small.bin",), ("large.bin",))
 
 
-def test_hooks_and_filters_of_the_repository_are_not_run_in_the_copy(repo: Repo, tmp_path: Path) -> None:
+def test_hooks_and_filters_of_the_repository_are_not_run_in_the_copy(
+    repo: Repo, tmp_path: Path
+) -> None:
     repo.commit(a_DOT_txt="1")
     mark = tmp_path / "ran"
     for name in ("pre-commit", "post-checkout", "reference-transaction", "post-index-change"):
@@ -170,9 +213,16 @@ def test_hooks_and_filters_of_the_repository_are_not_run_in_the_copy(repo: Repo,
 
 @pytest.mark.parametrize(
     ("branch", "base", "ours"),
-    [("main", "main", "main"), ("feature/x", "main", "feature/x"), ("cihealing/run-1", "main", "run-1"), ("", "main", "detached")],
+    [
+        ("main", "main", "main"),
+        ("feature/x", "main", "feature/x"),
+        ("cihealing/run-1", "main", "run-1"),
+        ("", "main", "detached"),
+    ],
 )
-def test_a_branch_is_compared_with_the_one_it_would_be_merged_into(repo: Repo, tmp_path: Path, branch: str, base: str, ours: str) -> None:
+def test_a_branch_is_compared_with_the_one_it_would_be_merged_into(
+    repo: Repo, tmp_path: Path, branch: str, base: str, ours: str
+) -> None:
     first = repo.commit(a_DOT_txt="1")
     if branch != "main":
         repo.git("checkout", "--quiet", *(["-b", branch] if branch else ["--detach"]))
@@ -182,7 +232,9 @@ def test_a_branch_is_compared_with_the_one_it_would_be_merged_into(repo: Repo, t
     assert origin.git("rev-parse", base) == first
 
 
-def test_the_default_branch_of_the_origin_goes_before_a_local_name(repo: Repo, tmp_path: Path) -> None:
+def test_the_default_branch_of_the_origin_goes_before_a_local_name(
+    repo: Repo, tmp_path: Path
+) -> None:
     repo.git("checkout", "--quiet", "-b", "trunk")
     first = repo.commit(a_DOT_txt="1")
     clone = Repo(tmp_path / "clone")
@@ -215,9 +267,6 @@ def uncommitted_in(path: Path) -> tuple[str, ...]:
         return trial.Copying(repository=trial.find(path), into=Path(into))().changed
 
 
-# ---------------------------------------------------------------- what is run
-
-
 @dataclass
 class Quiet:
     def doing(self, what: str) -> None: ...
@@ -225,11 +274,15 @@ class Quiet:
     def told(self, stage: str, what: str) -> None: ...
 
 
-def commands(repo: Repo, tmp_path: Path, *, prefix: str = ".", order: trial.Order | None = None) -> list[tuple[str, str, str, str]]:
+def commands(
+    repo: Repo, tmp_path: Path, *, prefix: str = ".", order: trial.Order | None = None
+) -> list[tuple[str, str, str, str]]:
     copy, _ = copied(repo, tmp_path)
     trees = GitTrees(tmp_path / "mirrors")
     tools = replace(Bench().tools, trees=trees, runner=ProjectRunner(trees, settings={}))
-    one = trial.Trial(repository=trial.find(repo.root / prefix), copy=copy, tools=tools, teller=Quiet())
+    one = trial.Trial(
+        repository=trial.find(repo.root / prefix), copy=copy, tools=tools, teller=Quiet()
+    )
     return [(job, p.path, p.command, p.setup) for job, p in one.candidates(order or trial.Order())]
 
 
@@ -239,7 +292,11 @@ projects:
   - {path: pay, jobs: ["pay-*"], command: ./check pay}
   - {path: ship, jobs: [ship], setup: ./get}
 """
-FILES = {"pay__test_a_DOT_py": "import unittest\n", "ship__test_b_DOT_py": "import unittest\n", "ruff_DOT_toml": ""}
+FILES = {
+    "pay__test_a_DOT_py": "import unittest\n",
+    "ship__test_b_DOT_py": "import unittest\n",
+    "ruff_DOT_toml": "",
+}
 
 
 @pytest.mark.parametrize(
@@ -254,25 +311,45 @@ FILES = {"pay__test_a_DOT_py": "import unittest\n", "ship__test_b_DOT_py": "impo
             trial.Order(),
             [("test", ".", "python -m unittest discover", ""), ("lint", ".", "ruff check .", "")],
         ),
-        (FILES, "pay", trial.Order(setup="./get"), [("test", "pay", "python -m unittest discover", "./get")]),
+        (
+            FILES,
+            "pay",
+            trial.Order(setup="./get"),
+            [("test", "pay", "python -m unittest discover", "./get")],
+        ),
         (
             {**FILES, "_DOT_cihealing_DOT_yml": OWN},
             ".",
             trial.Order(),
-            [("pay-", "pay", "./check pay", ""), ("ship", "ship", "python -m unittest discover", "./get")],
+            [
+                ("pay-", "pay", "./check pay", ""),
+                ("ship", "ship", "python -m unittest discover", "./get"),
+            ],
         ),
-        ({**FILES, "_DOT_cihealing_DOT_yml": OWN}, "pay", trial.Order(), [("pay-", "pay", "./check pay", "")]),
-        ({**FILES, "_DOT_cihealing_DOT_yml": OWN}, ".", trial.Order(command="make"), [("command", ".", "make", "")]),
+        (
+            {**FILES, "_DOT_cihealing_DOT_yml": OWN},
+            "pay",
+            trial.Order(),
+            [("pay-", "pay", "./check pay", "")],
+        ),
+        (
+            {**FILES, "_DOT_cihealing_DOT_yml": OWN},
+            ".",
+            trial.Order(command="make"),
+            [("command", ".", "make", "")],
+        ),
     ],
 )
 def test_what_is_run_is_what_was_asked_else_what_the_repository_says_else_what_is_usual(
-    repo: Repo, tmp_path: Path, files: dict[str, str], prefix: str, order: trial.Order, expected: list[tuple[str, str, str, str]]
+    repo: Repo,
+    tmp_path: Path,
+    files: dict[str, str],
+    prefix: str,
+    order: trial.Order,
+    expected: list[tuple[str, str, str, str]],
 ) -> None:
     repo.commit(a_DOT_txt="1", **files)
     assert commands(repo, tmp_path, prefix=prefix, order=order) == expected
-
-
-# ---------------------------------------------------------------- whole trials
 
 
 @dataclass(frozen=True)
@@ -293,15 +370,30 @@ class Terminal:
     temporary: Path
 
     def environment(self, **variables: str) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL|GIT_", name)}
-        # What an installed service is set to is not for a trial: it would refuse to start with these.
-        foreign = {"CI_HEALING_ENV": "production", "DATABASE_URL": "postgresql://nowhere.invalid/x", "CI_HEALING_ENABLED": "false"}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL|GIT_", name)
+        }
+        # What an installed service is set to is not for a trial: it would refuse to start with
+        # these.
+        foreign = {
+            "CI_HEALING_ENV": "production",
+            "DATABASE_URL": "postgresql://nowhere.invalid/x",
+            "CI_HEALING_ENABLED": "false",
+        }
         return {**clean, **foreign, "TMPDIR": str(self.temporary), **variables}
 
     def run(self, *arguments: str, **variables: str) -> Said:
         command = [sys.executable, "-m", "cihealing", "try", *arguments]
         ended = subprocess.run(
-            command, cwd=BASE, env=self.environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+            command,
+            cwd=BASE,
+            env=self.environment(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert "Traceback" not in ended.stderr, ended.stderr
         return Said(code=ended.returncode, out=ended.stdout, err=ended.stderr)
@@ -315,16 +407,23 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     assert list(temporary.iterdir()) == []
 
 
-LINTED = {"ruff_DOT_toml": '[lint]\nselect = ["E", "F", "I"]\n', "shop_DOT_py": "import sys\n\nprint(sys.argv)\n"}
+LINTED = {
+    "ruff_DOT_toml": '[lint]\nselect = ["E", "F", "I"]\n',
+    "shop_DOT_py": "import sys\n\nprint(sys.argv)\n",
+}
 TESTED = {
     "pytest_DOT_ini": "[pytest]\npythonpath = .\n",
     "shop_DOT_py": "import json\n\n\ndef load(text):\n    return json.loads(text)\n",
-    "tests__test_shop_DOT_py": 'from shop import load\n\n\ndef test_load():\n    assert load("[1]") == [1]\n',
+    "tests__test_shop_DOT_py": (
+        'from shop import load\n\n\ndef test_load():\n    assert load("[1]") == [1]\n'
+    ),
 }
 COUNTED = {
     "shop_DOT_py": "def total(prices):\n    return sum(prices)\n",
-    "test_shop_DOT_py": "import unittest\n\nfrom shop import total\n\n\nclass Totals(unittest.TestCase):\n"
-    "    def test_total(self):\n        self.assertEqual(total([1, 2]), 3)\n",
+    "test_shop_DOT_py": (
+        "import unittest\n\nfrom shop import total\n\n\nclass Totals(unittest.TestCase):\n"
+        "    def test_total(self):\n        self.assertEqual(total([1, 2]), 3)\n"
+    ),
 }
 
 
@@ -335,8 +434,17 @@ def test_a_lint_failure_is_healed_in_the_copy_alone(repo: Repo, terminal: Termin
     said = terminal.run(str(repo.root), "--json")
     told = said.json
     assert said.code == 0, said.err
-    assert (told["verdict"], told["status"], told["evidence"], told["applied"]) == ("proven", "fixed", "proven", False)
-    assert (told["repository"], told["blame"], told["attempts"][0]["status"]) == ("local/shop", "change", "succeeded")
+    assert (told["verdict"], told["status"], told["evidence"], told["applied"]) == (
+        "proven",
+        "fixed",
+        "proven",
+        False,
+    )
+    assert (told["repository"], told["blame"], told["attempts"][0]["status"]) == (
+        "local/shop",
+        "change",
+        "succeeded",
+    )
     assert [one["command"] for one in told["commands"]] == ["ruff check ."]
     assert repo.digests() == before
     (terminal.temporary.parent / "patch").write_text(told["patch"])
@@ -345,32 +453,55 @@ def test_a_lint_failure_is_healed_in_the_copy_alone(repo: Repo, terminal: Termin
 
 
 @pytest.mark.slow
-def test_a_missing_import_is_shown_with_its_proof_and_applied_when_asked(repo: Repo, terminal: Terminal) -> None:
+def test_a_missing_import_is_shown_with_its_proof_and_applied_when_asked(
+    repo: Repo, terminal: Terminal
+) -> None:
     repo.commit(**TESTED)
     head = repo.commit(shop_DOT_py="def load(text):\n    return json.loads(text)\n")
     said = terminal.run(str(repo.root), "--apply")
     assert said.code == 0, said.err
     assert "A proven patch" in said.out
     assert "applied to" in said.out
-    for words in ("blame    change", "owner    ann@example.org", "+import json", "NameError: name 'json' is not defined"):
+    for words in (
+        "blame    change",
+        "owner    ann@example.org",
+        "+import json",
+        "NameError: name 'json' is not defined",
+    ):
         assert words in said.out
-    purposes = re.findall(r"^  (red before|green \(patched\)|red after|canary \(patched\)) ", said.out, re.MULTILINE)
-    assert purposes == ["red before"] * 2 + ["green (patched)"] * 3 + ["red after", "canary (patched)"]
+    purposes = re.findall(
+        r"^  (red before|green \(patched\)|red after|canary \(patched\)) ", said.out, re.MULTILINE
+    )
+    assert purposes == ["red before"] * 2 + ["green (patched)"] * 3 + [
+        "red after",
+        "canary (patched)",
+    ]
     assert (repo.root / "shop.py").read_text().startswith("import json\n")
     assert repo.git("status", "--short", "--untracked-files=all") == "M shop.py"
     assert repo.git("rev-parse", "HEAD") == head
 
 
-def test_a_logic_bug_goes_to_its_author_and_changes_nothing(repo: Repo, terminal: Terminal, tmp_path: Path) -> None:
+def test_a_logic_bug_goes_to_its_author_and_changes_nothing(
+    repo: Repo, terminal: Terminal, tmp_path: Path
+) -> None:
     repo.commit(**COUNTED)
     repo.commit(shop_DOT_py="def total(prices):\n    return sum(prices) + 1\n")
     before = repo.digests()
-    said = terminal.run(str(repo.root), "--json", "--apply", "--report", str(tmp_path / "report.md"))
+    said = terminal.run(
+        str(repo.root), "--json", "--apply", "--report", str(tmp_path / "report.md")
+    )
     told = said.json
     assert said.code == 1
-    assert (told["verdict"], told["status"], told["blame"], told["owner"]) == ("escalated", "escalated", "change", "ann@example.org")
+    assert (told["verdict"], told["status"], told["blame"], told["owner"]) == (
+        "escalated",
+        "escalated",
+        "change",
+        "ann@example.org",
+    )
     assert (told["patch"], told["applied"]) == ("", False)
-    assert [s["seen"]["colour"] for s in told["observations"] if s["purpose"] == "base"] == ["green"]
+    assert [s["seen"]["colour"] for s in told["observations"] if s["purpose"] == "base"] == [
+        "green"
+    ]
     assert repo.digests() == before
     report = (tmp_path / "report.md").read_text()
     assert report == told["report"]
@@ -388,7 +519,9 @@ def test_a_green_repository_has_nothing_to_heal(repo: Repo, terminal: Terminal) 
 def test_what_is_not_committed_is_tried_too(repo: Repo, terminal: Terminal) -> None:
     repo.commit(a_DOT_txt="1")
     repo.write(a_DOT_txt="2", b_DOT_txt="new")
-    said = terminal.run(str(repo.root), "--json", "--command", "grep -q 2 a.txt && grep -q new b.txt")
+    said = terminal.run(
+        str(repo.root), "--json", "--command", "grep -q 2 a.txt && grep -q new b.txt"
+    )
     assert (said.code, said.json["verdict"]) == (0, "green")
 
 
@@ -402,9 +535,15 @@ def test_a_command_that_is_not_there_is_no_failure_to_heal(repo: Repo, terminal:
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [([], "name one with --command"), (["--apply", "--no-apply"], "not allowed with"), (["--nonsense"], "unrecognized")],
+    [
+        ([], "name one with --command"),
+        (["--apply", "--no-apply"], "not allowed with"),
+        (["--nonsense"], "unrecognized"),
+    ],
 )
-def test_a_wrong_use_exits_with_2(repo: Repo, terminal: Terminal, arguments: list[str], says: str) -> None:
+def test_a_wrong_use_exits_with_2(
+    repo: Repo, terminal: Terminal, arguments: list[str], says: str
+) -> None:
     repo.commit(a_DOT_txt="1")
     said = terminal.run(str(repo.root), *arguments)
     assert (said.code, says in said.err) == (2, True)
@@ -418,14 +557,18 @@ def broken_bubblewrap(tmp_path: Path) -> str:
     return f"{program.parent}:{os.environ['PATH']}"
 
 
-def test_without_bubblewrap_it_says_what_is_used_instead(repo: Repo, terminal: Terminal, tmp_path: Path) -> None:
+def test_without_bubblewrap_it_says_what_is_used_instead(
+    repo: Repo, terminal: Terminal, tmp_path: Path
+) -> None:
     repo.commit(a_DOT_txt="1")
     path = broken_bubblewrap(tmp_path)
     said = terminal.run(str(repo.root), "--command", "test -f a.txt", PATH=path)
     assert said.code == 0, said.err
     assert "plain runner" in said.out
     assert "nothing to heal" in said.out
-    insisted = terminal.run(str(repo.root), "--command", "test -f a.txt", PATH=path, CI_HEALING_SANDBOX="bubblewrap")
+    insisted = terminal.run(
+        str(repo.root), "--command", "test -f a.txt", PATH=path, CI_HEALING_SANDBOX="bubblewrap"
+    )
     assert (insisted.code, "no sandbox" in insisted.err) == (2, True)
 
 
@@ -433,9 +576,14 @@ def test_called_off_it_leaves_nothing_behind(repo: Repo, terminal: Terminal) -> 
     repo.commit(a_DOT_txt="1")
     endless = "i=0; while :; do i=$((i+1)); mkdir -p d$i; echo $i > d$i/f; done"
     command = [sys.executable, "-u", "-m", "cihealing", "try", str(repo.root), "--command", endless]
-    started = subprocess.Popen(command, cwd=BASE, env=terminal.environment(), stdout=subprocess.PIPE, text=True)
+    started = subprocess.Popen(
+        command, cwd=BASE, env=terminal.environment(), stdout=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 60
-    while not list(terminal.temporary.glob("cihealing-tree-*/in/tree/.git")) and time.monotonic() < deadline:
+    while (
+        not list(terminal.temporary.glob("cihealing-tree-*/in/tree/.git"))
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     time.sleep(0.5)
     started.send_signal(signal.SIGINT)
@@ -446,19 +594,27 @@ def test_it_does_not_run_over_the_database_of_the_service(repo: Repo, tmp_path: 
     repo.commit(a_DOT_txt="1")
     environment = {**os.environ, "CI_HEALING_DATA_DIR": str(tmp_path / "data")}
     command = [sys.executable, "manage.py", "try", str(repo.root), "--command", "true"]
-    said = subprocess.run(command, cwd=BASE, env=environment, capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        command, cwd=BASE, env=environment, capture_output=True, text=True, check=False
+    )
     assert said.returncode == 1
     assert "a command of its own" in said.stderr
 
 
 def test_a_repository_that_lacks_objects_makes_nobody_connect(repo: Repo, tmp_path: Path) -> None:
-    """Its configuration may name a server for them, and a file of this machine for that server's cookies."""
+    """Its configuration may name a server for them, and a file of this machine for that server's
+    cookies.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.git"
         for name, value in {
-            "core.repositoryFormatVersion": "1", "extensions.partialClone": "origin", "remote.origin.promisor": "true",
-            "remote.origin.url": url, "http.cookieFile": str(tmp_path / "cookies"), "http.saveCookies": "true",
-        }.items():  # fmt: skip
+            "core.repositoryFormatVersion": "1",
+            "extensions.partialClone": "origin",
+            "remote.origin.promisor": "true",
+            "remote.origin.url": url,
+            "http.cookieFile": str(tmp_path / "cookies"),
+            "http.saveCookies": "true",
+        }.items():
             repo.git("config", name, value)
         (repo.root / ".git/refs/heads/main").write_text("1" * 40 + "\n")
         with pytest.raises(trial.CannotTry):

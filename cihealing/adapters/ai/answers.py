@@ -1,4 +1,6 @@
-"""What providers send, judged alike: a reply of use or not, or a failure worth trying again or not. Nothing they send can crash this."""
+"""What providers send, judged alike: a reply of use or not, or a failure worth trying again or not.
+Nothing they send can crash this.
+"""
 
 from __future__ import annotations
 
@@ -31,17 +33,29 @@ QUOTA = (
 def judged(text: str, *, complete: bool, refused: str, facts: Mapping[str, Any]) -> ModelReply:
     """The reply for a text that came back; `facts` are the further fields of ModelReply."""
     if refused:
-        return ModelReply(outcome="refused", text=text[:MAX_TEXT], problem=f"the model refused: {short(refused)}", **facts)
+        return ModelReply(
+            outcome="refused",
+            text=text[:MAX_TEXT],
+            problem=f"the model refused: {short(refused)}",
+            **facts,
+        )
     found, problem = extracted(text)
     if found is None and not complete:
-        return ModelReply(outcome="truncated", text=text[:MAX_TEXT], problem="the answer was cut off before its end", **facts)
+        return ModelReply(
+            outcome="truncated",
+            text=text[:MAX_TEXT],
+            problem="the answer was cut off before its end",
+            **facts,
+        )
     if found is None:
         return ModelReply(outcome="malformed", text=text[:MAX_TEXT], problem=problem, **facts)
     return ModelReply(outcome="answered", text=found, **facts)
 
 
 def extracted(text: str) -> tuple[str | None, str]:
-    """(the answer as canonical JSON, or None; what is wrong). Servers without structured output wrap it in prose or fences."""
+    """(the answer as canonical JSON, or None; what is wrong). Servers without structured output
+    wrap it in prose or fences.
+    """
     if len(text) > MAX_TEXT:
         return None, f"the answer is longer than {MAX_TEXT} characters"
     inner = text[text.find("{") : text.rfind("}") + 1]
@@ -52,7 +66,10 @@ def extracted(text: str) -> tuple[str | None, str]:
         return Answer.model_validate(value, strict=False).model_dump_json(), ""
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        return None, short(f"the answer is not of the schema: {'.'.join(str(p) for p in first['loc'])}: {first['msg']}")
+        return None, short(
+            f"the answer is not of the schema: {'.'.join(str(p) for p in first['loc'])}:"
+            f" {first['msg']}"
+        )
     except (ValueError, RecursionError, TypeError) as error:
         return None, short(f"the answer is not JSON: {error}")
 
@@ -70,7 +87,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def tokens(value: object) -> int:
     """A count as a provider sent it; what is none counts as 0."""
-    return min(max(int(value), 0), MAX_TOKENS) if isinstance(value, int) and not isinstance(value, bool) else 0
+    return (
+        min(max(int(value), 0), MAX_TOKENS)
+        if isinstance(value, int) and not isinstance(value, bool)
+        else 0
+    )
 
 
 def short(text: str) -> str:
@@ -99,15 +120,26 @@ def body_of(raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ModelFailed(short(f"the provider answered 200 without JSON: {error}"), kind="server_error", again=True) from None
+        raise ModelFailed(
+            short(f"the provider answered 200 without JSON: {error}"),
+            kind="server_error",
+            again=True,
+        ) from None
 
-
-# ---------------------------------------------------------------- errors
 
 KINDS = {
-    400: "bad_request", 401: "unauthorized", 402: "spend_cap", 403: "unauthorized", 404: "unknown_model", 408: "timeout",
-    413: "bad_request", 422: "bad_request", 429: "rate_limited", 503: "overloaded", 529: "overloaded",
-}  # fmt: skip
+    400: "bad_request",
+    401: "unauthorized",
+    402: "spend_cap",
+    403: "unauthorized",
+    404: "unknown_model",
+    408: "timeout",
+    413: "bad_request",
+    422: "bad_request",
+    429: "rate_limited",
+    503: "overloaded",
+    529: "overloaded",
+}
 AGAIN = ("rate_limited", "overloaded", "server_error", "timeout", "unreachable")
 
 
@@ -117,7 +149,12 @@ def failed(status: int, message: str, *, headers: Mapping[str, str], code: str =
     if status in (400, 403, 429) and any(sign in f"{code} {message}".lower() for sign in QUOTA):
         kind = "spend_cap"
     told = f"answered {status}: {short(message)}" if message else f"answered {status}"
-    return ModelFailed(told, kind=kind, again=kind in AGAIN, retry_after=_retry_after(headers) if kind in AGAIN else None)
+    return ModelFailed(
+        told,
+        kind=kind,
+        again=kind in AGAIN,
+        retry_after=_retry_after(headers) if kind in AGAIN else None,
+    )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,4 +1,6 @@
-"""The other end of the subprocess: one question on stdin, one answer on stdout, one key in the environment. Imports no Django."""
+"""The other end of the subprocess: one question on stdin, one answer on stdout, one key in the
+environment. Imports no Django.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,11 @@ KEY, BASE_URL, PROXY, CA = "MODEL_API_KEY", "MODEL_BASE_URL", "MODEL_PROXY", "MO
 """Names in the worker's environment."""
 
 SPEAKERS: Mapping[str, Callable[..., ModelReply]] = {
-    "anthropic": anthropic.ask, "openai": openai.ask, "gemini": openai.ask, "grok": openai.ask,
-}  # fmt: skip
+    "anthropic": anthropic.ask,
+    "openai": openai.ask,
+    "gemini": openai.ask,
+    "grok": openai.ask,
+}
 
 
 def main() -> None:
@@ -31,26 +36,43 @@ def answered(request: Mapping[str, Any], environment: Mapping[str, str]) -> dict
     """`{"reply": …}` or `{"failed": …}`, whatever the provider does."""
     started = time.monotonic()
     try:
-        return {"reply": {**asdict(_ask(request, environment)), "seconds": time.monotonic() - started}}
+        return {
+            "reply": {**asdict(_ask(request, environment)), "seconds": time.monotonic() - started}
+        }
     except ModelFailed as failed:
-        told = {"message": str(failed), "kind": failed.kind, "again": failed.again, "retry_after": failed.retry_after}
+        told = {
+            "message": str(failed),
+            "kind": failed.kind,
+            "again": failed.again,
+            "retry_after": failed.retry_after,
+        }
         return {"failed": {**told, "seconds": time.monotonic() - started}}
 
 
 def _ask(request: Mapping[str, Any], environment: Mapping[str, str]) -> ModelReply:
     key, base_url = environment.get(KEY, ""), environment.get(BASE_URL, "")
-    return SPEAKERS[request["provider"]](request, key=key, base_url=base_url, client=_client(request, environment))
+    return SPEAKERS[request["provider"]](
+        request, key=key, base_url=base_url, client=_client(request, environment)
+    )
 
 
 def _client(request: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
-    """The SDKs' own client speaks httpx2; ours adds the proxy and the company's CA and trusts no environment."""
+    """The SDKs' own client speaks httpx2; ours adds the proxy and the company's CA and trusts no
+    environment.
+    """
     import httpx2
 
     context = ssl.create_default_context()
     if environment.get(CA):
         context.load_verify_locations(environment[CA])
     timeout = httpx2.Timeout(request["timeout"], connect=min(10.0, request["timeout"]))
-    return httpx2.Client(proxy=environment.get(PROXY) or None, verify=context, timeout=timeout, trust_env=False, follow_redirects=False)
+    return httpx2.Client(
+        proxy=environment.get(PROXY) or None,
+        verify=context,
+        timeout=timeout,
+        trust_env=False,
+        follow_redirects=False,
+    )
 
 
 if __name__ == "__main__":

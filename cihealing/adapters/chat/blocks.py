@@ -1,4 +1,5 @@
-"""A message as Slack's Block Kit, within its limits. Text of others is `plain_text` or escaped: it calls, links and formats nothing.
+"""A message as Slack's Block Kit, within its limits. Text of others is `plain_text` or escaped: it
+calls, links and formats nothing.
 
 Source: Slack docs, 'Block Kit reference', 'Escaping text', 'Formatting text'.
 """
@@ -13,7 +14,12 @@ from cihealing.ports import Message
 HEADER, FIELD, SECTION, FIELDS, LABEL, VALUE = 150, 1_900, 2_900, 10, 70, 1_900
 """Characters (and, for FIELDS, how many) that Slack takes, with room for what is added."""
 THREAD = 30_000
-TONES = {"good": ":large_green_circle:", "bad": ":red_circle:", "waiting": ":large_yellow_circle:", "neutral": ":white_circle:"}
+TONES = {
+    "good": ":large_green_circle:",
+    "bad": ":red_circle:",
+    "waiting": ":large_yellow_circle:",
+    "neutral": ":white_circle:",
+}
 BROKEN = "\N{ZERO WIDTH SPACE}"
 PARTED = {"@": f"@{BROKEN}", "//": f"/{BROKEN}/", ".": f"{BROKEN}."}
 MENTION = re.compile(r"@(?=\w)|(?<=:)//|(?<=www)\.", re.IGNORECASE)
@@ -30,7 +36,9 @@ def plain(text: str, most: int) -> dict[str, Any]:
 
 
 def harmless(text: str) -> str:
-    """Clients make links of bare URLs and addresses whatever the block says: only another character stops them."""
+    """Clients make links of bare URLs and addresses whatever the block says: only another character
+    stops them.
+    """
     return MENTION.sub(lambda found: PARTED[found.group(0)], text)
 
 
@@ -53,7 +61,12 @@ def blocks(message: Message) -> list[dict[str, Any]]:
 
 def _buttons(message: Message) -> list[dict[str, Any]]:
     return [
-        {"type": "button", "action_id": f"cihealing.{button.action}", "text": plain(button.label, LABEL), "value": button.value[:VALUE]}
+        {
+            "type": "button",
+            "action_id": f"cihealing.{button.action}",
+            "text": plain(button.label, LABEL),
+            "value": button.value[:VALUE],
+        }
         for button in message.buttons[:4]
     ]
 
@@ -62,7 +75,14 @@ def _link(message: Message) -> list[dict[str, Any]]:
     """The service's own page; only a web address makes a button."""
     if not message.link.startswith(("https://", "http://")):
         return []
-    return [{"type": "button", "action_id": "cihealing.open", "text": plain("Open the run", LABEL), "url": message.link[:3_000]}]
+    return [
+        {
+            "type": "button",
+            "action_id": "cihealing.open",
+            "text": plain("Open the run", LABEL),
+            "url": message.link[:3_000],
+        }
+    ]
 
 
 def fallback(message: Message) -> str:

@@ -1,6 +1,8 @@
-"""Slack, by bot token (one message a run that is changed as the run goes on) or by incoming webhook (which can change nothing).
+"""Slack, by bot token (one message a run that is changed as the run goes on) or by incoming webhook
+(which can change nothing).
 
-Source: Slack docs, 'chat.postMessage', 'chat.update', 'conversations.history', 'Message metadata', 'Incoming webhooks', 'Rate limits'.
+Source: Slack docs, 'chat.postMessage', 'chat.update', 'conversations.history', 'Message metadata',
+'Incoming webhooks', 'Rate limits'.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ from cihealing.ports import Message, PermanentError, TransientError
 
 name = "slack"
 
-TOKEN, WEBHOOK, CHANNEL = "CI_HEALING_SLACK_BOT_TOKEN", "CI_HEALING_SLACK_WEBHOOK_URL", "CI_HEALING_SLACK_CHANNEL"
+TOKEN, WEBHOOK, CHANNEL = (
+    "CI_HEALING_SLACK_BOT_TOKEN",
+    "CI_HEALING_SLACK_WEBHOOK_URL",
+    "CI_HEALING_SLACK_CHANNEL",
+)
 API = "CI_HEALING_SLACK_API_URL"
 EVENT = "cihealing_run"
 TIMEOUT = 10
@@ -31,11 +37,16 @@ PARTLY = ("internal_error", "fatal_error", "request_timeout")
 """Some of the work may have been done before these."""
 GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found")
 ADVICE = {
-    "invalid_auth": f"set {TOKEN} to a bot token that is valid", "token_revoked": f"set {TOKEN} to a bot token that is valid",
-    "not_authed": f"set {TOKEN}", "channel_not_found": f"set {CHANNEL} to the id of a channel the bot is in",
-    "not_in_channel": "invite the bot to the channel", "is_archived": f"the channel is archived: set {CHANNEL} to another",
-    "missing_scope": "the bot needs the scopes chat:write and, to find its own messages, channels:history",
-}  # fmt: skip
+    "invalid_auth": f"set {TOKEN} to a bot token that is valid",
+    "token_revoked": f"set {TOKEN} to a bot token that is valid",
+    "not_authed": f"set {TOKEN}",
+    "channel_not_found": f"set {CHANNEL} to the id of a channel the bot is in",
+    "not_in_channel": "invite the bot to the channel",
+    "is_archived": f"the channel is archived: set {CHANNEL} to another",
+    "missing_scope": (
+        "the bot needs the scopes chat:write and, to find its own messages, channels:history"
+    ),
+}
 
 
 def configured(*, settings: Mapping[str, str]) -> bool:
@@ -56,24 +67,30 @@ def tell(message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
         return _posted(client, message, settings)
     except Unsure as error:
         if known is None:
-            raise PermanentError(f"{error}: the message may have been posted, and without channels:history nobody can look") from None
+            raise PermanentError(
+                f"{error}: the message may have been posted, and without channels:history nobody"
+                " can look"
+            ) from None
         raise
 
 
-# ---------------------------------------------------------------- bot token
-
-
 def signed_in(*, settings: Mapping[str, str]) -> list[str]:
-    """What is to be looked at before the bot can post. Raises TransientError, PermanentError. Source: Slack, `auth.test`."""
+    """What is to be looked at before the bot can post. Raises TransientError, PermanentError.
+    Source: Slack, `auth.test`.
+    """
     _asked(_client(settings), "auth.test")
     return [] if settings.get(CHANNEL) else [f"set {CHANNEL}: without it nothing is posted"]
 
 
 def _client(settings: Mapping[str, str]) -> WebClient:
     return WebClient(
-        token=settings[TOKEN], base_url=settings.get(API) or "https://slack.com/api/", timeout=TIMEOUT, ssl=_trust(settings),
-        proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None, retry_handlers=[],
-    )  # fmt: skip
+        token=settings[TOKEN],
+        base_url=settings.get(API) or "https://slack.com/api/",
+        timeout=TIMEOUT,
+        ssl=_trust(settings),
+        proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+        retry_handlers=[],
+    )
 
 
 def _trust(settings: Mapping[str, str]) -> ssl.SSLContext:
@@ -86,20 +103,36 @@ def _trust(settings: Mapping[str, str]) -> ssl.SSLContext:
 def _posted(client: WebClient, message: Message, settings: Mapping[str, str]) -> str:
     body = {"event_type": EVENT, "event_payload": {"run": message.run_id}}
     answer = _asked(
-        client, "chat.postMessage", channel=settings[CHANNEL], text=fallback(message), blocks=blocks(message), metadata=body,
-        unfurl_links=False, unfurl_media=False,
-    )  # fmt: skip
+        client,
+        "chat.postMessage",
+        channel=settings[CHANNEL],
+        text=fallback(message),
+        blocks=blocks(message),
+        metadata=body,
+        unfurl_links=False,
+        unfurl_media=False,
+    )
     handle = f"{answer.get('channel', settings[CHANNEL])}/{answer.get('ts', '')}"
     _detailed(client, message, handle)
     return handle[:200]
 
 
 def _detailed(client: WebClient, message: Message, handle: str) -> None:
-    """Details go into the thread; that they did not arrive is no reason to post the message again."""
+    """Details go into the thread; that they did not arrive is no reason to post the message
+    again.
+    """
     channel, _, ts = handle.partition("/")
     if message.details and ts:
         try:
-            _asked(client, "chat.postMessage", channel=channel, thread_ts=ts, text=thread(message), unfurl_links=False, unfurl_media=False)
+            _asked(
+                client,
+                "chat.postMessage",
+                channel=channel,
+                thread_ts=ts,
+                text=thread(message),
+                unfurl_links=False,
+                unfurl_media=False,
+            )
         except (TransientError, PermanentError):
             return
 
@@ -108,19 +141,35 @@ def _changed(client: WebClient, message: Message, handle: str) -> str:
     """Empty where the message is gone: then a new one is posted."""
     channel, _, ts = handle.partition("/")
     try:
-        _asked(client, "chat.update", channel=channel, ts=ts, text=fallback(message), blocks=blocks(message))
+        _asked(
+            client,
+            "chat.update",
+            channel=channel,
+            ts=ts,
+            text=fallback(message),
+            blocks=blocks(message),
+        )
     except Gone:
         return ""
     return handle
 
 
-def _posted_before(client: WebClient, message: Message, settings: Mapping[str, str], *, but: str) -> str | None:
-    """Our message about this run among the newest of the channel: a time-out does not say that nothing was posted.
+def _posted_before(
+    client: WebClient, message: Message, settings: Mapping[str, str], *, but: str
+) -> str | None:
+    """Our message about this run among the newest of the channel: a time-out does not say that
+    nothing was posted.
 
     Empty where there is none besides `but`, None where nobody may look.
     """
     try:
-        answer = _asked(client, "conversations.history", channel=settings[CHANNEL], limit=RECENT, include_all_metadata=True)
+        answer = _asked(
+            client,
+            "conversations.history",
+            channel=settings[CHANNEL],
+            limit=RECENT,
+            include_all_metadata=True,
+        )
     except PermanentError:
         return None
     for found in answer.get("messages") or ():
@@ -131,7 +180,11 @@ def _posted_before(client: WebClient, message: Message, settings: Mapping[str, s
 
 
 def _is_of(metadata: Any, run_id: str) -> bool:
-    payload = metadata.get("event_payload") if isinstance(metadata, dict) and metadata.get("event_type") == EVENT else None
+    payload = (
+        metadata.get("event_payload")
+        if isinstance(metadata, dict) and metadata.get("event_type") == EVENT
+        else None
+    )
     return isinstance(payload, dict) and payload.get("run") == run_id
 
 
@@ -144,12 +197,21 @@ class Gone(PermanentError):
 
 
 def _asked(client: WebClient, method: str, **body: Any) -> dict[str, Any]:
-    """The answer's fields. Raises TransientError, PermanentError, Gone; a token is in no message."""
+    """The answer's fields. Raises TransientError, PermanentError, Gone; a token is in no
+    message.
+    """
     try:
         answer = client.api_call(method, json=body)
     except SlackApiError as error:
         raise _told(method, error) from None
-    except (SlackClientError, SlackRequestError, URLError, OSError, HTTPException, ValueError) as error:
+    except (
+        SlackClientError,
+        SlackRequestError,
+        URLError,
+        OSError,
+        HTTPException,
+        ValueError,
+    ) as error:
         raise Unsure(f"Slack did not answer {method} ({type(error).__name__})") from None
     return answer.data if isinstance(answer.data, dict) else {}
 
@@ -164,10 +226,16 @@ def _told(method: str, error: SlackApiError) -> Exception:
     if said in PARTLY or status >= 500:
         return Unsure(f"Slack did not finish {method}: {said or status}")
     if status == 429 or said in PASSING:
-        return TransientError(f"Slack has no time for {method}: {said or status}", retry_after=_wait(getattr(response, "headers", {})))
+        return TransientError(
+            f"Slack has no time for {method}: {said or status}",
+            retry_after=_wait(getattr(response, "headers", {})),
+        )
     if method == "chat.update" and said in GONE:
         return Gone(said)
-    return PermanentError(f"Slack refused {method}: {said[:60] or status}" + (f"; {ADVICE[said]}" if said in ADVICE else ""))
+    return PermanentError(
+        f"Slack refused {method}: {said[:60] or status}"
+        + (f"; {ADVICE[said]}" if said in ADVICE else "")
+    )
 
 
 def _wait(headers: Any) -> float | None:
@@ -175,35 +243,58 @@ def _wait(headers: Any) -> float | None:
     for key, value in dict(headers or {}).items():
         if str(key).lower() == "retry-after":
             text = value[0] if isinstance(value, list) and value else value
-            return min(float(text), 3_600.0) if str(text).isascii() and str(text).isdecimal() else None
+            return (
+                min(float(text), 3_600.0) if str(text).isascii() and str(text).isdecimal() else None
+            )
     return None
 
 
-# ---------------------------------------------------------------- incoming webhook
-
-
 def _by_webhook(message: Message, settings: Mapping[str, str]) -> str:
-    """Nothing can be changed later. After a time-out nobody can tell whether it arrived: it is not sent again."""
+    """Nothing can be changed later. After a time-out nobody can tell whether it arrived: it is not
+    sent again.
+    """
     client = WebhookClient(
-        settings[WEBHOOK], timeout=TIMEOUT, ssl=_trust(settings), proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None, retry_handlers=[]
+        settings[WEBHOOK],
+        timeout=TIMEOUT,
+        ssl=_trust(settings),
+        proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+        retry_handlers=[],
     )
     shown = [block for block in blocks(message) if block["type"] != "actions"]
     try:
-        answer = client.send(text=fallback(message), blocks=[*shown, *_page(message)], unfurl_links=False, unfurl_media=False)
+        answer = client.send(
+            text=fallback(message),
+            blocks=[*shown, *_page(message)],
+            unfurl_links=False,
+            unfurl_media=False,
+        )
     except (URLError, OSError, HTTPException, ValueError) as error:
         refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
         if refused:
             raise TransientError("Slack's webhook refused the connection") from None
-        raise PermanentError(f"Slack's webhook did not answer ({type(error).__name__}): the message may have been posted") from None
+        raise PermanentError(
+            f"Slack's webhook did not answer ({type(error).__name__}): the message may have been"
+            " posted"
+        ) from None
     if answer.status_code >= 500:
-        raise PermanentError(f"Slack's webhook answered {answer.status_code}: the message may have been posted")
+        raise PermanentError(
+            f"Slack's webhook answered {answer.status_code}: the message may have been posted"
+        )
     if answer.status_code == 429:
-        raise TransientError(f"Slack's webhook answered {answer.status_code}", retry_after=_wait(answer.headers))
+        raise TransientError(
+            f"Slack's webhook answered {answer.status_code}", retry_after=_wait(answer.headers)
+        )
     if answer.status_code != 200:
-        raise PermanentError(f"Slack's webhook answered {answer.status_code}: set {WEBHOOK} to one that is in use")
+        raise PermanentError(
+            f"Slack's webhook answered {answer.status_code}: set {WEBHOOK} to one that is in use"
+        )
     return ""
 
 
 def _page(message: Message) -> list[dict[str, Any]]:
     """Buttons that act need a bot; the link to the page does not."""
-    return [block for block in blocks(Message(run_id=message.run_id, title="", link=message.link)) if block["type"] == "actions"]
+    return [
+        block
+        for block in blocks(Message(run_id=message.run_id, title="", link=message.link))
+        if block["type"] == "actions"
+    ]

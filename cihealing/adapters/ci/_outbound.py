@@ -1,4 +1,6 @@
-"""What the outbound halves share: which side a job ran on and whether its token may be shown there, answers as fields, bounded logs."""
+"""What the outbound halves share: which side a job ran on and whether its token may be shown there,
+answers as fields, bounded logs.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from cihealing.reading.bounded import Bound
 MAX_LOG = 64 * 1024 * 1024
 """Bytes of a log that are kept: its head and its tail."""
 MAX_READ = 512 * 1024 * 1024
-"""Bytes, unpacked, from which a log is taken as far as it was read: to ask once more would bring no other."""
+"""Bytes, unpacked, from which a log is taken as far as it was read: to ask once more would bring no
+other.
+"""
 MAX_PAGES = 20
 PER_PAGE = 100
 MAX_HANDLE = 200
@@ -34,7 +38,9 @@ NOT_HERE = ": without it jobs are not rerun from here"
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """One CI with an API. `same(base, host)` says whether the API at `base` is that of the host a job ran on."""
+    """One CI with an API. `same(base, host)` says whether the API at `base` is that of the host a
+    job ran on.
+    """
 
     name: str
     title: str
@@ -50,18 +56,37 @@ class Provider:
     def setting(self) -> str:
         return urls.DEFAULTS[self.name][0]
 
-    def side(self, settings: Mapping[str, str], *, token: str, host: str, need: str, wanted: str, otherwise: str = "") -> Side:
-        """Where a job of `host` is asked about. Raises PermanentError that names what to set: the token, or the base URL.
+    def side(
+        self,
+        settings: Mapping[str, str],
+        *,
+        token: str,
+        host: str,
+        need: str,
+        wanted: str,
+        otherwise: str = "",
+    ) -> Side:
+        """Where a job of `host` is asked about. Raises PermanentError that names what to set: the
+        token, or the base URL.
 
         `otherwise` says what helps, or does not, where no token is set.
         """
         if not token:
-            raise PermanentError(f"set {self.token} (a token with {need}) to bring {wanted} from {self.title}{otherwise}")
+            raise PermanentError(
+                f"set {self.token} (a token with {need}) to bring {wanted} from"
+                f" {self.title}{otherwise}"
+            )
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise PermanentError(f"{self.token} holds characters that no token has")
         base = self._base(settings, host)
         among = urls.allowed(settings, side=self.name)
-        return Side(title=self.title, base=base, allowed=among, credential=self.credential(token), headers=self.headers)
+        return Side(
+            title=self.title,
+            base=base,
+            allowed=among,
+            credential=self.credential(token),
+            headers=self.headers,
+        )
 
     def _base(self, settings: Mapping[str, str], host: str) -> Base:
         found = urls.bases_of(self.name, settings)
@@ -74,10 +99,14 @@ class Provider:
                 return base
         known = ", ".join(base.target.authority for base in bases) or "none"
         hint = f" ({self.example.format(host=host)})" if self.example else ""
-        raise PermanentError(f"the job ran on {host[:100]}, {self.token} is for {known}: set {self.setting}{hint}")
+        raise PermanentError(
+            f"the job ran on {host[:100]}, {self.token} is for {known}: set {self.setting}{hint}"
+        )
 
 
-def talk(side: Side, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None) -> Conversation:
+def talk(
+    side: Side, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None
+) -> Conversation:
     return client.converse(side, settings=settings, transport=transport)
 
 
@@ -92,7 +121,9 @@ def no_log() -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What was asked for, for messages: `subject` is what, `need` what the token must be allowed."""
+    """What was asked for, for messages: `subject` is what, `need` what the token must be
+    allowed.
+    """
 
     provider: Provider
     subject: str
@@ -105,7 +136,10 @@ class Asked:
             return
         if not answer.at_side:
             # The log store: its short-lived address may have expired on the way.
-            raise TransientError(f"the log store of {self.provider.title} answered {answer.status} for {self.subject}")
+            raise TransientError(
+                f"the log store of {self.provider.title} answered {answer.status} for"
+                f" {self.subject}"
+            )
         told = f"{self.provider.title} answered {answer.status} for {self.subject}{_said(answer)}"
         raise PermanentError(f"{told}: {self._advice(answer.status)}")
 
@@ -132,7 +166,9 @@ class Asked:
         try:
             yield
         except BadPayload as error:
-            raise TransientError(f"{self.provider.title}'s answer for {self.subject} could not be read: {error}") from error
+            raise TransientError(
+                f"{self.provider.title}'s answer for {self.subject} could not be read: {error}"
+            ) from error
 
 
 def _said(answer: Answer | Streamed) -> str:
@@ -148,7 +184,9 @@ def _said(answer: Answer | Streamed) -> str:
 
 
 def whole_log(conversation: Conversation, path: str, *, asked: Asked, accept: str = "") -> str:
-    """The log at `path`: all of it, or its head and tail, or those of what was read before it became too much."""
+    """The log at `path`: all of it, or its head and tail, or those of what was read before it
+    became too much.
+    """
     with conversation.stream(path, accept=accept) as streamed:
         asked.check(streamed)
         return kept(streamed.chunks)
@@ -157,7 +195,9 @@ def whole_log(conversation: Conversation, path: str, *, asked: Asked, accept: st
 def kept(chunks: Iterable[bytes]) -> str:
     """What is kept of a log; where it goes on beyond MAX_READ its last line says so."""
     within = Bound(MAX_READ)
-    log = _wire.head_and_tail(within.over(chunks), limit=MAX_LOG).decode("utf-8-sig", errors="replace")
+    log = _wire.head_and_tail(within.over(chunks), limit=MAX_LOG).decode(
+        "utf-8-sig", errors="replace"
+    )
     return f"{log}\n[cihealing: the log goes on: {within.cut}]\n" if within.cut else log
 
 
@@ -177,20 +217,30 @@ def handle(*parts: str) -> str:
     """Raises PermanentError where it would be longer than a handle may be."""
     found = " ".join(parts)
     if len(found) > MAX_HANDLE:
-        raise PermanentError(f"the names of this build do not fit into {MAX_HANDLE} characters, its rerun could not be followed")
+        raise PermanentError(
+            f"the names of this build do not fit into {MAX_HANDLE} characters, its rerun could not"
+            " be followed"
+        )
     return found
 
 
 def parts_of(text: str, *patterns: str) -> Sequence[str]:
     """The parts of a handle. Raises PermanentError for one of another make."""
     found = text.split(" ")
-    if len(found) != len(patterns) or not all(re.fullmatch(pattern, part) for pattern, part in zip(patterns, found, strict=False)):
-        raise PermanentError("this rerun was asked for by another version or provider: its result cannot be looked up")
+    if len(found) != len(patterns) or not all(
+        re.fullmatch(pattern, part) for pattern, part in zip(patterns, found, strict=False)
+    ):
+        raise PermanentError(
+            "this rerun was asked for by another version or provider: its result cannot be"
+            " looked up"
+        )
     return found
 
 
 def ended(result: Result | None) -> Result:
-    """The result of a rerun. Raises TransientError while there is none: looking again costs nothing where it says when."""
+    """The result of a rerun. Raises TransientError while there is none: looking again costs nothing
+    where it says when.
+    """
     if result is None:
         raise TransientError("the rerun has not ended yet", retry_after=POLL)
     return result

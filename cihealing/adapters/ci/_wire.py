@@ -1,6 +1,8 @@
-"""What every CI adapter needs between the wire and the domain: strict JSON, validated fields, bounded logs.
+"""What every CI adapter needs between the wire and the domain: strict JSON, validated fields,
+bounded logs.
 
-Sans-I/O and pure. Everything raises BadPayload, whatever bytes come in, and is linear in their number.
+Sans-I/O and pure. Everything raises BadPayload, whatever bytes come in, and is linear in their
+number.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ MAX_DEPTH = 100
 MAX_DIGITS = 1_000
 MAX_ITEMS = 5_000
 MAX_STRUCTURE = 2_000_000
-"""Bytes of a body that are not text in strings: numbers and brackets without end cost far more than a log of that size."""
+"""Bytes of a body that are not text in strings: numbers and brackets without end cost far more than
+a log of that size.
+"""
 
-# ---------------------------------------------------------------- strict JSON
 
 # A string without escaped quotes, even one that never ends.
 _STRING = re.compile(rb'"[^"]*+(?:"|\Z)')
@@ -39,8 +42,9 @@ _SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`, strictly read. Raises BadPayload: not UTF-8, NaN or Infinity, too deep, too long a number,
-    a lone surrogate or NUL in a string, no object at the top."""
+    """The JSON object in `raw`, strictly read. Raises BadPayload: not UTF-8, NaN or Infinity, too
+    deep, too long a number, a lone surrogate or NUL in a string, no object at the top.
+    """
     check_depth(raw)
     value = _loads(_decoded(raw))
     if not isinstance(value, dict):
@@ -52,12 +56,15 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 def check_depth(raw: bytes) -> None:
     """Counts brackets outside strings, before the recursive parser sees them."""
-    # What is escaped is taken out first, pairs of backslashes before quotes: what is left is searched as fast as memory is read.
+    # What is escaped is taken out first, pairs of backslashes before quotes: what is left is
+    # searched as fast as memory is read.
     plain = raw.replace(rb"\\", b"").replace(rb"\"", b"")
     # Between two strings stands at least one byte more.
     structure = _STRING.sub(b"", plain) if plain.count(b'"') <= 2 * MAX_STRUCTURE else plain
     if len(structure) > MAX_STRUCTURE:
-        raise BadPayload(f"the body holds more than {MAX_STRUCTURE} bytes besides the text in its strings")
+        raise BadPayload(
+            f"the body holds more than {MAX_STRUCTURE} bytes besides the text in its strings"
+        )
     brackets = structure.translate(None, _NOT_BRACKETS)
     if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise BadPayload(f"the body is nested more than {MAX_DEPTH} deep")
@@ -74,7 +81,9 @@ def _loads(text: str) -> object:
     try:
         return json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_constant)
     except json.JSONDecodeError as error:
-        raise BadPayload(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+        raise BadPayload(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
 
 
 def _integer(text: str) -> int:
@@ -118,8 +127,6 @@ def _check_string(text: str) -> None:
         raise BadPayload("the body holds half of a surrogate pair")
 
 
-# ---------------------------------------------------------------- fields
-
 LARGEST = 10**18
 """Of a whole number: beyond it no column holds one."""
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -134,7 +141,9 @@ def is_repository(name: str) -> bool:
 
 
 def is_branch(name: str) -> bool:
-    """Whether git would take the name. Source: git-check-ref-format(1); a leading dash would be read as an option."""
+    """Whether git would take the name. Source: git-check-ref-format(1); a leading dash would be
+    read as an option.
+    """
     return not _NO_REF.search(name)
 
 
@@ -143,9 +152,11 @@ def has_control(text: str) -> bool:
 
 
 class Fields:
-    """One object of a payload, read together with its path, so that every complaint names the field.
+    """One object of a payload, read together with its path, so that every complaint names the
+    field.
 
-    There is no way to a value but a method that says of which type it must be. Methods raise BadPayload.
+    There is no way to a value but a method that says of which type it must be. Methods raise
+    BadPayload.
     """
 
     def __init__(self, value: object, *, path: str = "") -> None:
@@ -190,7 +201,11 @@ class Fields:
     def texts(self, name: str) -> list[str]:
         """A list of texts, an empty one where it is missing or null."""
         found = self._value[name] if name in self else []
-        if not isinstance(found, list) or len(found) > MAX_ITEMS or not all(isinstance(item, str) for item in found):
+        if (
+            not isinstance(found, list)
+            or len(found) > MAX_ITEMS
+            or not all(isinstance(item, str) for item in found)
+        ):
             raise self.bad(name, f"a list of at most {MAX_ITEMS} texts is expected")
         return found
 
@@ -217,8 +232,12 @@ class Fields:
         return found
 
     def label(self, name: str, *, limit: int = 300) -> str:
-        """A name for people, made fit to show: control characters become spaces, what is too long is cut."""
-        cleaned = "".join(" " if unicodedata.category(c) in _CONTROL else c for c in self.raw(name)[: limit * 4])
+        """A name for people, made fit to show: control characters become spaces, what is too long
+        is cut.
+        """
+        cleaned = "".join(
+            " " if unicodedata.category(c) in _CONTROL else c for c in self.raw(name)[: limit * 4]
+        )
         return " ".join(cleaned.split())[:limit]
 
     def commit(self, name: str) -> str:
@@ -287,7 +306,9 @@ class Fields:
         return found if web(found) and len(found) <= 2_000 and not has_control(found) else ""
 
     def moment(self, name: str) -> datetime | None:
-        """A time in ISO 8601, or as GitLab writes it (`2019-05-01 12:33:04 UTC`); None where it is missing or written otherwise."""
+        """A time in ISO 8601, or as GitLab writes it (`2019-05-01 12:33:04 UTC`); None where it is
+        missing or written otherwise.
+        """
         try:
             moment = datetime.fromisoformat(self.raw(name)[:60].replace(" UTC", "+00:00"))
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
@@ -329,7 +350,9 @@ def host_of(url: str, *, provider: str = "") -> str:
 
 
 def repository_of(url: str) -> str:
-    """`owner/name` from a clone URL (https, ssh, scp-like, file or plain path); "" where there is none."""
+    """`owner/name` from a clone URL (https, ssh, scp-like, file or plain path); "" where there is
+    none.
+    """
     path = _path(url).strip("/").removesuffix(".git").removeprefix("scm/")
     local = url.startswith(("/", "file:"))
     name = "/".join(path.split("/")[-2:]) if local else path
@@ -352,31 +375,42 @@ def plain_branch(ref: str) -> str:
 
 
 def jenkins_run(page: str) -> str:
-    """What names a Jenkins build on its host: the path of its page, e.g. `job/shop/job/main/18`; "" where there is none."""
+    """What names a Jenkins build on its host: the path of its page, e.g. `job/shop/job/main/18`; ""
+    where there is none.
+    """
     parts = _split(page)
     path = parts.path.strip("/") if parts else ""
     return path if re.fullmatch(r"[\x21-\x7e]{1,200}", path) else ""
 
 
 def jenkins_job(job: str, *, branch: str) -> str:
-    """The full name of a Jenkins job, from `job/a/job/b/` or `a/b`, without the branch a multibranch project puts last.
+    """The full name of a Jenkins job, from `job/a/job/b/` or `a/b`, without the branch a
+    multibranch project puts last.
 
-    So that the job keeps its name from one branch to the next, and green on main says something about red on a branch.
+    So that the job keeps its name from one branch to the next, and green on main says something
+    about red on a branch.
     """
-    names = [unquote(part) for part in job.strip("/").removeprefix("job/").replace("/job/", "/").split("/")]
+    names = [
+        unquote(part)
+        for part in job.strip("/").removeprefix("job/").replace("/job/", "/").split("/")
+    ]
     if len(names) > 1 and (names[-1] == branch or re.fullmatch(r"[PM]R-[0-9]+(-\w+)?", names[-1])):
         names.pop()
     return "/".join(names)
 
 
-# ---------------------------------------------------------------- results
-
-
 ResultOfJob = TypeVar("ResultOfJob", Failed, Passed)
 LONGEST = {
-    "host": 255, "job_run_id": 200, "parent_id": 200, "repository": 300, "branch": 300, "base_branch": 300, "commit": 64, "job": 300,
+    "host": 255,
+    "job_run_id": 200,
+    "parent_id": 200,
+    "repository": 300,
+    "branch": 300,
+    "base_branch": 300,
+    "commit": 64,
+    "job": 300,
     "pipeline_url": 2_000,
-}  # fmt: skip
+}
 """Characters each fact of a job may have: the columns they are kept in hold no more."""
 
 
@@ -391,9 +425,11 @@ def passed(facts: JobFacts, **more: Any) -> Passed:
 
 
 def checked(result: ResultOfJob) -> ResultOfJob:
-    """The result, if every value in it is of the type it was declared with and short enough to be kept.
+    """The result, if every value in it is of the type it was declared with and short enough to be
+    kept.
 
-    Python looks at neither; what slips through an adapter would be stored, and could never be read again. Raises BadPayload.
+    Python looks at neither; what slips through an adapter would be stored, and could never be read
+    again. Raises BadPayload.
     """
     told = msgspec.to_builtins(result, builtin_types=(datetime,))
     try:
@@ -416,32 +452,41 @@ def facts_of(result: Result) -> JobFacts:
 
 @dataclass(frozen=True)
 class WebhookOnly:
-    """The outbound half of an adapter that only listens: what it answers when it is asked for more. `hint` ends in a space."""
+    """The outbound half of an adapter that only listens: what it answers when it is asked for more.
+    `hint` ends in a space.
+    """
 
     provider: str
     hint: str = ""
 
     def fetch_log(self, failed: Result, *, settings: Mapping[str, str]) -> str:
-        raise NoLog(f"the {self.provider} event carried no log: {self.hint}send the log with `cihealing notify --log build.log`")
+        raise NoLog(
+            f"the {self.provider} event carried no log: {self.hint}send the log with `cihealing"
+            " notify --log build.log`"
+        )
 
     def expand(self, coarse: Result, *, settings: Mapping[str, str]) -> list[Result]:
-        raise NoLog(f"{self.provider} is not asked for the jobs of a pipeline: let it send its job events")
+        raise NoLog(
+            f"{self.provider} is not asked for the jobs of a pipeline: let it send its job events"
+        )
 
     def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
-        raise PermanentError(f"jobs of {self.provider} are not rerun from here: run the job again there, its result is picked up")
+        raise PermanentError(
+            f"jobs of {self.provider} are not rerun from here: run the job again there, its result"
+            " is picked up"
+        )
 
     def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
         """None: results arrive as webhooks."""
         return None
 
 
-# ---------------------------------------------------------------- bounded logs
-
-
 def head_and_tail(chunks: Iterable[bytes], *, limit: int) -> bytes:
-    """All of `chunks`, or their first quarter and last three quarters of `limit` bytes around a line that says what is left out.
+    """All of `chunks`, or their first quarter and last three quarters of `limit` bytes around a
+    line that says what is left out.
 
-    Memory is bounded by `limit` and one chunk. Errors stand at the end of a log, what was run at its beginning.
+    Memory is bounded by `limit` and one chunk. Errors stand at the end of a log, what was run at
+    its beginning.
     """
     head, tail, total = bytearray(), deque[bytes](), 0
     room, kept = limit // 4, 0
@@ -460,11 +505,10 @@ def head_and_tail(chunks: Iterable[bytes], *, limit: int) -> bytes:
     return bytes(head) + gap + end
 
 
-# ---------------------------------------------------------------- our own changes
-
-
 def own_change(payload: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(repository, branch) of a change of the service's own that GitHub's `pull_request` or GitLab's `merge_request` tells of."""
+    """(repository, branch) of a change of the service's own that GitHub's `pull_request` or
+    GitLab's `merge_request` tells of.
+    """
     pull, merge = payload.get("pull_request"), payload.get("object_attributes")
     if isinstance(pull, dict):
         found = (_at(payload, "repository", "full_name"), _at(pull, "head", "ref"))
@@ -473,7 +517,9 @@ def own_change(payload: Mapping[str, Any]) -> tuple[str, str] | None:
     else:
         return None
     repository, branch = found
-    known = isinstance(repository, str) and isinstance(branch, str) and branch.startswith("cihealing/")
+    known = (
+        isinstance(repository, str) and isinstance(branch, str) and branch.startswith("cihealing/")
+    )
     return (str(repository)[:300], str(branch)[:300]) if known else None
 
 

@@ -1,7 +1,9 @@
-"""Any CI that can sign a small JSON body: `cihealing notify`, a script, a CI without an adapter of its own.
+"""Any CI that can sign a small JSON body: `cihealing notify`, a script, a CI without an adapter of
+its own.
 
-The body is the one the README shows (`provider`, `repository`, `branch`, `commitSha`, `errorLog` …). Signed after
-Standard Webhooks (webhook-id, -timestamp, -signature) or with `X-Hub-Signature-256: sha256=HEX` over the raw body.
+The body is the one the README shows (`provider`, `repository`, `branch`, `commitSha`, `errorLog`
+…). Signed after Standard Webhooks (webhook-id, -timestamp, -signature) or with
+`X-Hub-Signature-256: sha256=HEX` over the raw body.
 """
 
 from __future__ import annotations
@@ -26,11 +28,18 @@ _PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
     known = _signing.require_secret(secrets, provider=name)
     if "webhook-signature" in request.headers:
-        return _signing.verify_standard(request.headers, body=request.body, secrets=known, now=request.received_at)
+        return _signing.verify_standard(
+            request.headers, body=request.body, secrets=known, now=request.received_at
+        )
     given = request.headers.get("x-hub-signature-256", "")
     if not given:
-        raise BadSignature("sign the body: webhook-id, webhook-timestamp and webhook-signature, or X-Hub-Signature-256")
-    if not _signing.hex_signed(given, message=request.body, secrets=known, schemes={"sha256": "sha256"}):
+        raise BadSignature(
+            "sign the body: webhook-id, webhook-timestamp and webhook-signature, or"
+            " X-Hub-Signature-256"
+        )
+    if not _signing.hex_signed(
+        given, message=request.body, secrets=known, schemes={"sha256": "sha256"}
+    ):
         raise BadSignature("X-Hub-Signature-256 is not of a secret known here")
     return _signing.delivery_id("", body=request.body)
 
@@ -73,16 +82,28 @@ def _facts(body: _wire.Fields, *, request: RawRequest) -> JobFacts:
 
 
 def _execution(body: _wire.Fields, *, request: RawRequest) -> ExecutionRef:
-    """The sender's job run where it names one: then it is the same one the provider's own webhook speaks of."""
+    """The sender's job run where it names one: then it is the same one the provider's own webhook
+    speaks of.
+    """
     provider = body.optional("provider", limit=40).lower() or name
     if not _PROVIDER.fullmatch(provider):
         raise body.bad("provider", "a name of letters, digits, dashes and underscores is expected")
-    run = body.ident("executionId") if "executionId" in body else f"delivery:{_delivery(body, request=request)}"
-    return ExecutionRef(provider=provider, host=_wire.host_of(body.raw("pipelineUrl"), provider=provider), job_run_id=run)
+    run = (
+        body.ident("executionId")
+        if "executionId" in body
+        else f"delivery:{_delivery(body, request=request)}"
+    )
+    return ExecutionRef(
+        provider=provider,
+        host=_wire.host_of(body.raw("pipelineUrl"), provider=provider),
+        job_run_id=run,
+    )
 
 
 def _delivery(body: _wire.Fields, *, request: RawRequest) -> str:
-    given = body.ident("deliveryId") if "deliveryId" in body else request.headers.get("webhook-id", "")
+    given = (
+        body.ident("deliveryId") if "deliveryId" in body else request.headers.get("webhook-id", "")
+    )
     return _signing.delivery_id(given, body=request.body)
 
 
@@ -94,4 +115,9 @@ def _pipeline_url(body: _wire.Fields) -> str:
 
 
 _outbound = _wire.WebhookOnly("generic")
-fetch_log, expand, rerun, rerun_result = _outbound.fetch_log, _outbound.expand, _outbound.rerun, _outbound.rerun_result
+fetch_log, expand, rerun, rerun_result = (
+    _outbound.fetch_log,
+    _outbound.expand,
+    _outbound.rerun,
+    _outbound.rerun_result,
+)

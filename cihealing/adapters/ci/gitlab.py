@@ -1,6 +1,7 @@
 """GitLab: Job Hook and Pipeline Hook, by secret token or by signing token.
 
-Source: GitLab docs, 'Webhooks' > 'Delivery headers' and 'Webhook events' > 'Job events', 'Pipeline events'; 'Jobs API'.
+Source: GitLab docs, 'Webhooks' > 'Delivery headers' and 'Webhook events' > 'Job events', 'Pipeline
+events'; 'Jobs API'.
 """
 
 from __future__ import annotations
@@ -21,16 +22,21 @@ name = "gitlab"
 
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
-    """A signing token (`whsec_…`) signs after Standard Webhooks; a secret token is sent as it is in X-Gitlab-Token."""
+    """A signing token (`whsec_…`) signs after Standard Webhooks; a secret token is sent as it is in
+    X-Gitlab-Token.
+    """
     known = _signing.require_secret(secrets, provider=name)
     signing = [secret for secret in known if secret.startswith(_signing.SECRET_PREFIX)]
     if signing and "webhook-signature" in request.headers:
         # A stale signature must not be saved by the token sent beside it.
-        _signing.verify_standard(request.headers, body=request.body, secrets=signing, now=request.received_at)
+        _signing.verify_standard(
+            request.headers, body=request.body, secrets=signing, now=request.received_at
+        )
     else:
         _verify_token(request, known)
-    # Idempotency-Key stays the same over retries and is new for each event. X-Gitlab-Event-UUID is shared by all hooks of one
-    # request and by what they trigger in turn, X-Gitlab-Webhook-UUID is new for each try: neither names a delivery.
+    # Idempotency-Key stays the same over retries and is new for each event. X-Gitlab-Event-UUID is
+    # shared by all hooks of one request and by what they trigger in turn, X-Gitlab-Webhook-UUID is
+    # new for each try: neither names a delivery.
     return _signing.delivery_id(request.headers.get("idempotency-key", ""), body=request.body)
 
 
@@ -50,7 +56,13 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
         case "" if "event_name" not in body:
             raise body.bad("object_kind", "this field is required")
         case kind:
-            return [Ignored(reason=f"{kind or body.label('event_name')} events say nothing of a job's result")]
+            return [
+                Ignored(
+                    reason=(
+                        f"{kind or body.label('event_name')} events say nothing of a job's result"
+                    )
+                )
+            ]
 
 
 def _job(body: _wire.Fields) -> Result:
@@ -69,11 +81,20 @@ def _job(body: _wire.Fields) -> Result:
 
 
 def _pipeline(body: _wire.Fields) -> list[Result]:
-    """The results of its ended jobs, whatever the pipeline's own status is: each is a fact of its own."""
+    """The results of its ended jobs, whatever the pipeline's own status is: each is a fact of its
+    own.
+    """
     pipeline = body.child("object_attributes")
     results = [_pipeline_job(body, pipeline, build) for build in body.children("builds")]
     ended: list[Result] = [result for result in results if not isinstance(result, Ignored)]
-    return ended or [Ignored(reason=f"pipeline {pipeline.ident('id')} is {pipeline.label('status')}: no job of it is red or green yet")]
+    return ended or [
+        Ignored(
+            reason=(
+                f"pipeline {pipeline.ident('id')} is {pipeline.label('status')}: no job of it is"
+                " red or green yet"
+            )
+        )
+    ]
 
 
 def _pipeline_job(body: _wire.Fields, pipeline: _wire.Fields, build: _wire.Fields) -> Result:
@@ -90,7 +111,12 @@ def _pipeline_job(body: _wire.Fields, pipeline: _wire.Fields, build: _wire.Field
         parent_id=pipeline.ident("id"),
         finished_at=build.moment("finished_at"),
     )
-    return _result(facts, status=build.label("status"), allowed=build.flag("allow_failure"), reason=build.label("failure_reason"))
+    return _result(
+        facts,
+        status=build.label("status"),
+        allowed=build.flag("allow_failure"),
+        reason=build.label("failure_reason"),
+    )
 
 
 def _result(facts: JobFacts, *, status: str, allowed: bool, reason: str) -> Result:
@@ -98,11 +124,18 @@ def _result(facts: JobFacts, *, status: str, allowed: bool, reason: str) -> Resu
         return _wire.passed(facts)
     if status == "failed" and not allowed:
         return _wire.failed(facts, error_type="" if reason == "script_failure" else reason)
-    return Ignored(reason=f"{facts.job}: {status or 'no status'}{' (allowed to fail)' if allowed else ''} is neither red nor green")
+    return Ignored(
+        reason=(
+            f"{facts.job}: {status or 'no status'}{' (allowed to fail)' if allowed else ''} is"
+            " neither red nor green"
+        )
+    )
 
 
 def _repository(body: _wire.Fields) -> str:
-    """Full path with namespace. Older Job Hooks have no `project`; their `project_name` is a display name, so the clone URL speaks."""
+    """Full path with namespace. Older Job Hooks have no `project`; their `project_name` is a
+    display name, so the clone URL speaks.
+    """
     project, source = body.maybe("project"), body.maybe("repository")
     if "path_with_namespace" in project:
         return project.repository("path_with_namespace")
@@ -122,8 +155,6 @@ def _page(body: _wire.Fields, *, job: str) -> str:
     return f"{base}/-/jobs/{job}" if base else ""
 
 
-# ---------------------------------------------------------------- outbound
-
 _GITLAB = _outbound.Provider(
     name=name,
     title="GitLab",
@@ -137,69 +168,138 @@ _WRITE = "api, for a member who may run pipelines,"
 ENDED = ("success", "failed", "canceled", "skipped")
 
 
-def fetch_log(failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> str:
-    """The job's trace, at most 64 MB of it (head and tail). Source: Jobs API, 'Get a log file for a job'."""
+def fetch_log(
+    failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
+) -> str:
+    """The job's trace, at most 64 MB of it (head and tail). Source: Jobs API, 'Get a log file for a
+    job'.
+    """
     facts = _wire.facts_of(failed)
     job = facts.execution.job_run_id
     with (
         _outbound.no_log(),
-        _talk(settings, facts.repository, host=facts.execution.host, transport=transport, otherwise=_outbound.SEND) as conversation,
+        _talk(
+            settings,
+            facts.repository,
+            host=facts.execution.host,
+            transport=transport,
+            otherwise=_outbound.SEND,
+        ) as conversation,
     ):
         asked = _asked(f"job {job} of {facts.repository}", facts.repository)
-        log = _outbound.whole_log(conversation, f"{_project(facts.repository)}/jobs/{_number(job)}/trace", asked=asked)
+        log = _outbound.whole_log(
+            conversation, f"{_project(facts.repository)}/jobs/{_number(job)}/trace", asked=asked
+        )
     if not log:
-        raise NoLog(f"GitLab holds no log of job {job} of {facts.repository}: it was erased, or the job never began")
+        raise NoLog(
+            f"GitLab holds no log of job {job} of {facts.repository}: it was erased, or the job"
+            " never began"
+        )
     return log
 
 
-def expand(coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> list[Result]:
+def expand(
+    coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
+) -> list[Result]:
     """The red and green jobs of a pipeline. Source: Jobs API, 'List pipeline jobs'."""
     facts = _wire.facts_of(coarse)
     with (
         _outbound.no_log(),
-        _talk(settings, facts.repository, host=facts.execution.host, transport=transport, otherwise=_outbound.EVENTS) as conversation,
+        _talk(
+            settings,
+            facts.repository,
+            host=facts.execution.host,
+            transport=transport,
+            otherwise=_outbound.EVENTS,
+        ) as conversation,
     ):
         asked = _asked(f"pipeline {facts.parent_id} of {facts.repository}", facts.repository)
-        jobs = _jobs(conversation, facts.repository, pipeline=_number(facts.parent_id), asked=asked, retried=False)
+        jobs = _jobs(
+            conversation,
+            facts.repository,
+            pipeline=_number(facts.parent_id),
+            asked=asked,
+            retried=False,
+        )
         with asked.readable():
-            return _outbound.results([_listed(job, facts.repository, base=facts.base_branch, fork=facts.fork) for job in jobs])
+            return _outbound.results(
+                [
+                    _listed(job, facts.repository, base=facts.base_branch, fork=facts.fork)
+                    for job in jobs
+                ]
+            )
 
 
-def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> str:
-    """Retry the job. A retry of it that is there already, one more than were asked for before, is adopted.
+def rerun(
+    execution: Mapping[str, str],
+    *,
+    settings: Mapping[str, str],
+    transport: httpx.BaseTransport | None = None,
+) -> str:
+    """Retry the job. A retry of it that is there already, one more than were asked for before, is
+    adopted.
 
-    The handle names the project and the retry's own job. Source: Jobs API, 'Retry a job': each job is retried once, then its retry is.
+    The handle names the project and the retry's own job. Source: Jobs API, 'Retry a job': each job
+    is retried once, then its retry is.
     """
     repository, host = execution.get("repository", ""), execution.get("host", "")
-    with _talk(settings, repository, host=host, transport=transport, scope=_WRITE, otherwise=_outbound.NOT_HERE) as conversation:
+    with _talk(
+        settings,
+        repository,
+        host=host,
+        transport=transport,
+        scope=_WRITE,
+        otherwise=_outbound.NOT_HERE,
+    ) as conversation:
         job = _number(execution.get("jobRunId", ""))
         if not _wire.is_repository(repository):
-            raise PermanentError(f"{repository[:100]!r} is no project of GitLab: its job cannot be rerun from here")
+            raise PermanentError(
+                f"{repository[:100]!r} is no project of GitLab: its job cannot be rerun from here"
+            )
         asked = _asked(f"the retry of job {job} of {repository}", repository, scope=_WRITE)
         with asked.readable():
-            retries, before = _retries(conversation, repository, job, asked=asked), _outbound.asked_before(execution)
+            retries, before = (
+                _retries(conversation, repository, job, asked=asked),
+                _outbound.asked_before(execution),
+            )
             if len(retries) <= before:
                 retries.append(_retry(conversation, repository, [job, *retries][-1], asked=asked))
         return _outbound.handle(repository, retries[min(before, len(retries) - 1)])
 
 
-def rerun_result(handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None) -> Result | None:
-    """The result of the retry; TransientError until it has ended, None without a token. Source: Jobs API, 'Get a single job'."""
+def rerun_result(
+    handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
+) -> Result | None:
+    """The result of the retry; TransientError until it has ended, None without a token. Source:
+    Jobs API, 'Get a single job'.
+    """
     if not settings.get(_GITLAB.token, "").strip():
         return None
     repository, job = _outbound.parts_of(handle, r"[\x21-\x7e]+", r"[0-9]{1,20}")
     asked = _asked(f"job {job} of {repository}", repository)
-    with _talk(settings, repository, host="", transport=transport) as conversation, asked.readable():
+    with (
+        _talk(settings, repository, host="", transport=transport) as conversation,
+        asked.readable(),
+    ):
         found = asked.fields(conversation.get(f"{_project(repository)}/jobs/{job}"))
-        return _outbound.ended(_listed(found, repository) if found.label("status") in ENDED else None)
+        return _outbound.ended(
+            _listed(found, repository) if found.label("status") in ENDED else None
+        )
 
 
 def _talk(
-    settings: Mapping[str, str], repository: str, *, host: str, transport: httpx.BaseTransport | None, scope: str = "read_api",
+    settings: Mapping[str, str],
+    repository: str,
+    *,
+    host: str,
+    transport: httpx.BaseTransport | None,
+    scope: str = "read_api",
     otherwise: str = "",
-) -> Conversation:  # fmt: skip
+) -> Conversation:
     token, need = settings.get(_GITLAB.token, "").strip(), f"{scope} on {repository}"
-    side = _GITLAB.side(settings, token=token, host=host, need=need, wanted="logs and reruns", otherwise=otherwise)
+    side = _GITLAB.side(
+        settings, token=token, host=host, need=need, wanted="logs and reruns", otherwise=otherwise
+    )
     return _outbound.talk(side, settings=settings, transport=transport)
 
 
@@ -209,7 +309,10 @@ def _asked(subject: str, repository: str, *, scope: str = "read_api") -> _outbou
 
 def _number(text: str) -> str:
     if not re.fullmatch(r"[0-9]{1,20}", text):
-        raise PermanentError(f"{text[:100]!r} is no id of GitLab: send the log with `cihealing notify --log build.log`")
+        raise PermanentError(
+            f"{text[:100]!r} is no id of GitLab: send the log with `cihealing notify --log"
+            " build.log`"
+        )
     return text
 
 
@@ -217,28 +320,49 @@ def _project(repository: str) -> str:
     return f"api/v4/projects/{quote(repository, safe='')}"
 
 
-def _jobs(conversation: Conversation, repository: str, *, pipeline: str, asked: _outbound.Asked, retried: bool) -> list[_wire.Fields]:
+def _jobs(
+    conversation: Conversation,
+    repository: str,
+    *,
+    pipeline: str,
+    asked: _outbound.Asked,
+    retried: bool,
+) -> list[_wire.Fields]:
     jobs: list[_wire.Fields] = []
     for page in range(1, _outbound.MAX_PAGES + 1):
-        params: dict[str, str | int] = {"per_page": _outbound.PER_PAGE, "page": page, "include_retried": str(retried).lower()}
-        found = asked.items(conversation.get(f"{_project(repository)}/pipelines/{pipeline}/jobs", params=params))
+        params: dict[str, str | int] = {
+            "per_page": _outbound.PER_PAGE,
+            "page": page,
+            "include_retried": str(retried).lower(),
+        }
+        found = asked.items(
+            conversation.get(f"{_project(repository)}/pipelines/{pipeline}/jobs", params=params)
+        )
         jobs += found
         if len(found) < _outbound.PER_PAGE:
             break
     return jobs
 
 
-def _retries(conversation: Conversation, repository: str, job: str, *, asked: _outbound.Asked) -> list[str]:
+def _retries(
+    conversation: Conversation, repository: str, job: str, *, asked: _outbound.Asked
+) -> list[str]:
     """Ids of the later jobs of the same name in the job's pipeline, oldest first."""
     first = asked.fields(conversation.get(f"{_project(repository)}/jobs/{job}"))
     pipeline = first.child("pipeline").ident("id")
     jobs = _jobs(conversation, repository, pipeline=_number(pipeline), asked=asked, retried=True)
-    later = [int(_number(other.ident("id"))) for other in jobs if other.label("name") == first.label("name")]
+    later = [
+        int(_number(other.ident("id")))
+        for other in jobs
+        if other.label("name") == first.label("name")
+    ]
     return [str(number) for number in sorted(later) if number > int(job)]
 
 
 def _retry(conversation: Conversation, repository: str, job: str, *, asked: _outbound.Asked) -> str:
-    made = asked.fields(conversation.send("POST", f"{_project(repository)}/jobs/{job}/retry")).ident("id")
+    made = asked.fields(
+        conversation.send("POST", f"{_project(repository)}/jobs/{job}/retry")
+    ).ident("id")
     # Some versions answer with the job that was retried.
     again = [made] if made != job else _retries(conversation, repository, job, asked=asked)
     if not again:
@@ -253,7 +377,11 @@ def _listed(job: _wire.Fields, repository: str, *, base: str = "", fork: bool = 
         execution=ExecutionRef(provider=name, host=_wire.host_of(page), job_run_id=job.ident("id")),
         repository=repository,
         branch=_wire.plain_branch(job.branch("ref")),
-        commit=job.maybe("commit").commit("id") if "commit" in job else job.child("pipeline").commit("sha"),
+        commit=(
+            job.maybe("commit").commit("id")
+            if "commit" in job
+            else job.child("pipeline").commit("sha")
+        ),
         job=job.title("name"),
         pipeline_url=page,
         base_branch=base,
@@ -261,4 +389,9 @@ def _listed(job: _wire.Fields, repository: str, *, base: str = "", fork: bool = 
         parent_id=job.child("pipeline").ident("id"),
         finished_at=job.moment("finished_at"),
     )
-    return _result(facts, status=job.label("status"), allowed=job.flag("allow_failure"), reason=job.label("failure_reason"))
+    return _result(
+        facts,
+        status=job.label("status"),
+        allowed=job.flag("allow_failure"),
+        reason=job.label("failure_reason"),
+    )

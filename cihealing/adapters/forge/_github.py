@@ -1,6 +1,7 @@
 """Speaking to GitHub's REST API through PyGithub: who we are, and what its answers mean.
 
-Source: GitHub REST docs, 'Rate limits', 'Troubleshooting', 'Authenticating as a GitHub App installation'.
+Source: GitHub REST docs, 'Rate limits', 'Troubleshooting', 'Authenticating as a GitHub App
+installation'.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from urllib.parse import quote
 import github
 import requests
 
-from cihealing.adapters.github_app import API, APP, CA, DEFAULT_API, KEY, TIMEOUT, TOKEN, installation
+from cihealing.adapters.github_app import (
+    API,
+    APP,
+    CA,
+    DEFAULT_API,
+    KEY,
+    TIMEOUT,
+    TOKEN,
+    installation,
+)
 from cihealing.ports import PermanentError, TransientError
 
 ENABLED = "CI_HEALING_GITHUB_ENABLED"
@@ -21,8 +31,14 @@ MAX_PAGES = 20
 SECONDARY = ("secondary rate limit", "abuse detection", "rate limit exceeded", "too many requests")
 ADVICE = {
     401: f"GitHub does not know the token: set {TOKEN}, or {APP} with {KEY}",
-    403: "GitHub does not let the token do that: it needs contents, pull requests and checks (write) of this repository",
-    404: "GitHub has no such thing, or the token may not see it: give it the repository, or correct `match` in policy",
+    403: (
+        "GitHub does not let the token do that: it needs contents, pull requests and checks (write)"
+        " of this repository"
+    ),
+    404: (
+        "GitHub has no such thing, or the token may not see it: give it the repository, or correct"
+        " `match` in policy"
+    ),
     410: "GitHub says that this is switched off for the repository",
     451: "GitHub may not show the repository",
 }
@@ -54,26 +70,38 @@ def require_enabled(settings: Mapping[str, str]) -> None:
 
 
 class Api:
-    """Calls about one repository. Raises TransientError, PermanentError, and the three above; a token is in no message."""
+    """Calls about one repository. Raises TransientError, PermanentError, and the three above; a
+    token is in no message.
+    """
 
     def __init__(self, repository: str, settings: Mapping[str, str]) -> None:
         if repository.count("/") != 1 or not all(repository.split("/")):
-            raise PermanentError(f"{repository[:100]!r} is no repository at GitHub: it is owner/name")
+            raise PermanentError(
+                f"{repository[:100]!r} is no repository at GitHub: it is owner/name"
+            )
         self.repository, self.path = repository, "/repos/" + quote(repository, safe="/")
         self.requester = client(repository, settings)
 
     def get(self, path: str, **parameters: Any) -> Any:
         return self.call("GET", path, parameters=parameters or None)
 
-    def call(self, verb: str, path: str, *, body: Any = None, parameters: dict[str, Any] | None = None) -> Any:
-        """The answer's JSON. `path` is below the repository, or begins with `//` for the API's root."""
+    def call(
+        self, verb: str, path: str, *, body: Any = None, parameters: dict[str, Any] | None = None
+    ) -> Any:
+        """The answer's JSON. `path` is below the repository, or begins with `//` for the API's
+        root.
+        """
         return self.asked(verb, path, body=body, parameters=parameters)[1]
 
-    def asked(self, verb: str, path: str, *, body: Any = None, parameters: dict[str, Any] | None = None) -> tuple[dict[str, Any], Any]:
+    def asked(
+        self, verb: str, path: str, *, body: Any = None, parameters: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], Any]:
         """(headers, JSON) of the answer."""
         url = path[1:] if path.startswith("//") else self.path + path
         try:
-            headers, data = self.requester.requestJsonAndCheck(verb, url, parameters=parameters, input=body)
+            headers, data = self.requester.requestJsonAndCheck(
+                verb, url, parameters=parameters, input=body
+            )
             return headers, data
         except github.GithubException as error:
             raise told(error) from None
@@ -81,8 +109,17 @@ class Api:
             raise TransientError("GitHub did not answer in time") from None
         except (requests.RequestException, OSError) as error:
             raise TransientError(f"GitHub cannot be reached: {type(error).__name__}") from None
-        except (ValueError, TypeError, KeyError, AttributeError, AssertionError, RecursionError) as error:
-            raise TransientError(f"GitHub's answer cannot be read: {type(error).__name__}") from None
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            AssertionError,
+            RecursionError,
+        ) as error:
+            raise TransientError(
+                f"GitHub's answer cannot be read: {type(error).__name__}"
+            ) from None
 
     def listed(self, path: str, *, key: str = "", **parameters: Any) -> Iterator[dict[str, Any]]:
         """Every entry of a paged list; what is no object is left out."""
@@ -97,7 +134,9 @@ class Api:
 
 
 def text(value: Any, *path: str) -> str:
-    """A string at the path of an answer. Raises TransientError where there is none: half an answer is none."""
+    """A string at the path of an answer. Raises TransientError where there is none: half an answer
+    is none.
+    """
     found = maybe(value, *path)
     if not isinstance(found, str) or not found:
         raise TransientError(f"GitHub's answer has no {'.'.join(path)}")
@@ -117,11 +156,18 @@ def said(data: Any) -> str:
     errors = data.get("errors")
     more = [_one_of(error) for error in errors] if isinstance(errors, list) else []
     words = [str(data.get("message", "")), *more]
-    return "".join(c if c.isprintable() else " " for c in "; ".join(w for w in words if w))[:300] or "no reason was given"
+    return (
+        "".join(c if c.isprintable() else " " for c in "; ".join(w for w in words if w))[:300]
+        or "no reason was given"
+    )
 
 
 def _one_of(error: Any) -> str:
-    return str(error.get("message") or error.get("code") or "") if isinstance(error, dict) else str(error)
+    return (
+        str(error.get("message") or error.get("code") or "")
+        if isinstance(error, dict)
+        else str(error)
+    )
 
 
 def told(error: github.GithubException) -> Exception:
@@ -142,7 +188,11 @@ def told(error: github.GithubException) -> Exception:
 
 
 def _limited(words: str, headers: Mapping[str, str]) -> bool:
-    return headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers or any(sign in words.lower() for sign in SECONDARY)
+    return (
+        headers.get("x-ratelimit-remaining") == "0"
+        or "retry-after" in headers
+        or any(sign in words.lower() for sign in SECONDARY)
+    )
 
 
 def _pause(headers: Mapping[str, str]) -> float:
@@ -150,7 +200,10 @@ def _pause(headers: Mapping[str, str]) -> float:
     reset = headers.get("x-ratelimit-reset", "")
     left = (
         float(reset) - time.time()
-        if reset.isascii() and reset.isdecimal() and len(reset) < 15 and headers.get("x-ratelimit-remaining") == "0"
+        if reset.isascii()
+        and reset.isdecimal()
+        and len(reset) < 15
+        and headers.get("x-ratelimit-remaining") == "0"
         else None
     )
     return min(max(_named(headers) or left or 60.0, 1.0), 3_600.0)
@@ -161,11 +214,10 @@ def _named(headers: Mapping[str, str]) -> float | None:
     return float(value) if value.isascii() and value.isdecimal() and len(value) < 9 else None
 
 
-# ---------------------------------------------------------------- who we are
-
-
 def client(repository: str, settings: Mapping[str, str]) -> Any:
-    """A requester that acts as the App's installation in this repository, else as the token's owner."""
+    """A requester that acts as the App's installation in this repository, else as the token's
+    owner.
+    """
     if settings.get(APP) and settings.get(KEY):
         return _hub(settings, installation(repository, settings)).requester
     if not settings.get(TOKEN):
@@ -175,6 +227,12 @@ def client(repository: str, settings: Mapping[str, str]) -> Any:
 
 def _hub(settings: Mapping[str, str], auth: Any) -> github.Github:
     return github.Github(
-        auth=auth, base_url=settings.get(API) or DEFAULT_API, timeout=TIMEOUT, verify=settings.get(CA) or True, retry=None,
-        seconds_between_requests=0, seconds_between_writes=0, per_page=100,
-    )  # fmt: skip
+        auth=auth,
+        base_url=settings.get(API) or DEFAULT_API,
+        timeout=TIMEOUT,
+        verify=settings.get(CA) or True,
+        retry=None,
+        seconds_between_requests=0,
+        seconds_between_writes=0,
+        per_page=100,
+    )

@@ -1,9 +1,12 @@
-"""GitLab: an approved patch becomes a branch with one commit and a merge request of ours, once, whatever happens in between.
+"""GitLab: an approved patch becomes a branch with one commit and a merge request of ours, once,
+whatever happens in between.
 
-GitLab makes branch and commit in one call, so there is nothing between them that a crash could leave. What exists is adopted if its commit
-carries the run's trailer and stands on the proven commit.
+GitLab makes branch and commit in one call, so there is nothing between them that a crash could
+leave. What exists is adopted if its commit carries the run's trailer and stands on the proven
+commit.
 
-Source: GitLab docs, 'Commits API', 'Merge requests API', 'Notes API', 'Members API', 'Personal access tokens API'.
+Source: GitLab docs, 'Commits API', 'Merge requests API', 'Notes API', 'Members API', 'Personal
+access tokens API'.
 """
 
 from __future__ import annotations
@@ -19,23 +22,46 @@ import requests
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.failpoints import failpoint
-from cihealing.ports import Call, Change, FileEdit, HeadMoved, PermanentError, Proposal, Published, TransientError
+from cihealing.ports import (
+    Call,
+    Change,
+    FileEdit,
+    HeadMoved,
+    PermanentError,
+    Proposal,
+    Published,
+    TransientError,
+)
 
 name = "gitlab"
 opens_changes = True
 
-ENABLED, TOKEN, URL, CA = "CI_HEALING_GITLAB_ENABLED", "CI_HEALING_GITLAB_TOKEN", "CI_HEALING_GITLAB_URL", "CI_HEALING_CA_BUNDLE"
+ENABLED, TOKEN, URL, CA = (
+    "CI_HEALING_GITLAB_ENABLED",
+    "CI_HEALING_GITLAB_TOKEN",
+    "CI_HEALING_GITLAB_URL",
+    "CI_HEALING_CA_BUNDLE",
+)
 DEFAULT_URL = "https://gitlab.com"
 TRAILER, OFF, OURS = "Cihealing-Run", "cihealing:off", "cihealing/"
 MERGE_REQUEST = re.compile(r"/(.+?)/-/merge_requests/(\d{1,10})/?\Z")
 TIMEOUT = 20
 MAX_PAGES = 20
 DEVELOPER = 30
-GREEN, PENDING = ("success", "skipped"), ("created", "waiting_for_resource", "preparing", "pending", "running", "scheduled", "manual")
+GREEN, PENDING = (
+    ("success", "skipped"),
+    ("created", "waiting_for_resource", "preparing", "pending", "running", "scheduled", "manual"),
+)
 ADVICE = {
     401: f"GitLab does not know the token: set {TOKEN}",
-    403: "GitLab does not let the token do that: it needs the scope `api` and the role Developer in the project",
-    404: "GitLab has no such thing, or the token may not see it: give it the project, or correct `match` in policy",
+    403: (
+        "GitLab does not let the token do that: it needs the scope `api` and the role Developer in"
+        " the project"
+    ),
+    404: (
+        "GitLab has no such thing, or the token may not see it: give it the project, or correct"
+        " `match` in policy"
+    ),
 }
 
 
@@ -55,16 +81,29 @@ class Api:
             raise PermanentError(ADVICE[401])
         self.repository, self.path = repository, f"/projects/{quote(repository, safe='')}"
         self.lab = gitlab.Gitlab(
-            settings.get(URL) or DEFAULT_URL, private_token=settings[TOKEN], timeout=TIMEOUT, ssl_verify=settings.get(CA) or True,
-            retry_transient_errors=False, keep_base_url=True,
-        )  # fmt: skip
+            settings.get(URL) or DEFAULT_URL,
+            private_token=settings[TOKEN],
+            timeout=TIMEOUT,
+            ssl_verify=settings.get(CA) or True,
+            retry_transient_errors=False,
+            keep_base_url=True,
+        )
 
-    def call(self, verb: str, path: str, *, body: dict[str, Any] | None = None, **query: Any) -> Any:
-        """The answer's JSON. `path` is below the project, or begins with `//` for the API's root."""
+    def call(
+        self, verb: str, path: str, *, body: dict[str, Any] | None = None, **query: Any
+    ) -> Any:
+        """The answer's JSON. `path` is below the project, or begins with `//` for the API's
+        root.
+        """
         place = path[1:] if path.startswith("//") else self.path + path
         try:
             answer = self.lab.http_request(
-                verb, place, post_data=body, query_data=query, obey_rate_limit=False, retry_transient_errors=False
+                verb,
+                place,
+                post_data=body,
+                query_data=query,
+                obey_rate_limit=False,
+                retry_transient_errors=False,
             )
             return answer.json() if answer.content else {}
         except gitlab.GitlabHttpError as error:
@@ -76,7 +115,9 @@ class Api:
         except (requests.RequestException, OSError) as error:
             raise TransientError(f"GitLab cannot be reached: {type(error).__name__}") from None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise TransientError(f"GitLab's answer cannot be read: {type(error).__name__}") from None
+            raise TransientError(
+                f"GitLab's answer cannot be read: {type(error).__name__}"
+            ) from None
 
     def listed(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         for page in range(1, MAX_PAGES + 1):
@@ -89,14 +130,24 @@ class Api:
 
 
 def _said(error: gitlab.GitlabError) -> str:
-    """GitLab's own words, bounded and on one line; a page of whatever stands before it is none of them."""
-    words = "".join(c if c.isprintable() else " " for c in str(error.error_message or ""))[:300].strip()
-    return "it sent a page instead of an answer" if words.startswith(("<", "b'<")) else words or "no reason was given"
+    """GitLab's own words, bounded and on one line; a page of whatever stands before it is none of
+    them.
+    """
+    words = "".join(c if c.isprintable() else " " for c in str(error.error_message or ""))[
+        :300
+    ].strip()
+    return (
+        "it sent a page instead of an answer"
+        if words.startswith(("<", "b'<"))
+        else words or "no reason was given"
+    )
 
 
 def told(status: int, said: str) -> Exception:
     if status == 429 or status >= 500 or status in (0, 408):
-        return TransientError(f"GitLab answered {status}: {said}", retry_after=60.0 if status == 429 else None)
+        return TransientError(
+            f"GitLab answered {status}: {said}", retry_after=60.0 if status == 429 else None
+        )
     return Refused(status, said)
 
 
@@ -114,18 +165,21 @@ def require_enabled(settings: Mapping[str, str]) -> None:
         raise PermanentError(f"writing to GitLab is switched off: set {ENABLED}=true")
 
 
-# ---------------------------------------------------------------- opening
-
-
-def publish(proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Published:
-    """Open the merge request, or find the one that was opened. Raises HeadMoved, TransientError, PermanentError."""
+def publish(
+    proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+) -> Published:
+    """Open the merge request, or find the one that was opened. Raises HeadMoved, TransientError,
+    PermanentError.
+    """
     require_enabled(settings)
     api = Api(proposal.repository, settings)
     commit = _branch(api, proposal)
     failpoint("forge.after_ref")
     request = _opened_before(api, proposal) or _open(api, proposal)
     failpoint("forge.after_change")
-    return Published(url=text(request, "web_url"), commit=commit, merged=request.get("state") == "merged")
+    return Published(
+        url=text(request, "web_url"), commit=commit, merged=request.get("state") == "merged"
+    )
 
 
 def _branch(api: Api, proposal: Proposal) -> str:
@@ -133,7 +187,9 @@ def _branch(api: Api, proposal: Proposal) -> str:
     if ours is None:
         _require_head(api, proposal)
         try:
-            return text(api.call("post", "/repository/commits", body=_commit_body(api, proposal)), "id")
+            return text(
+                api.call("post", "/repository/commits", body=_commit_body(api, proposal)), "id"
+            )
         except Refused as error:
             # It is there: another try was faster, or an answer was lost.
             ours = _tip(api, proposal.source) if error.status == 400 else None
@@ -143,8 +199,13 @@ def _branch(api: Api, proposal: Proposal) -> str:
 
 
 def _adopted(proposal: Proposal, tip: dict[str, Any]) -> str:
-    if f"{TRAILER}: {proposal.run_id}" not in str(tip.get("message")).splitlines() or tip.get("parent_ids") != [proposal.head]:
-        raise PermanentError(f"the branch {proposal.source} exists and is not this run's: delete it, then approve again")
+    if f"{TRAILER}: {proposal.run_id}" not in str(tip.get("message")).splitlines() or tip.get(
+        "parent_ids"
+    ) != [proposal.head]:
+        raise PermanentError(
+            f"the branch {proposal.source} exists and is not this run's: delete it, then approve"
+            " again"
+        )
     return text(tip, "id")
 
 
@@ -170,15 +231,22 @@ def _require_head(api: Api, proposal: Proposal) -> None:
 
 
 def _commit_body(api: Api, proposal: Proposal) -> dict[str, Any]:
-    actions = [_action(edit, new=edit.content is not None and not _exists(api, edit.path, proposal.head)) for edit in proposal.files]
+    actions = [
+        _action(edit, new=edit.content is not None and not _exists(api, edit.path, proposal.head))
+        for edit in proposal.files
+    ]
     return _commit(proposal, actions)
 
 
 def _commit(proposal: Proposal, actions: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "branch": proposal.source, "start_sha": proposal.head, "commit_message": message_of(proposal), "actions": actions,
-        "author_name": "cihealing", "author_email": "cihealing@localhost",
-    }  # fmt: skip
+        "branch": proposal.source,
+        "start_sha": proposal.head,
+        "commit_message": message_of(proposal),
+        "actions": actions,
+        "author_name": "cihealing",
+        "author_email": "cihealing@localhost",
+    }
 
 
 def _action(edit: FileEdit, *, new: bool) -> dict[str, Any]:
@@ -200,13 +268,23 @@ def _exists(api: Api, path: str, commit: str) -> bool:
 
 
 def message_of(proposal: Proposal) -> str:
-    trailers = [f"{TRAILER}: {proposal.run_id}", *proposal.trailers, *([f"Approved-by: {proposal.actor}"] if proposal.actor else [])]
-    return "\n\n".join(part for part in (proposal.title, proposal.message, "\n".join(trailers)) if part)
+    trailers = [
+        f"{TRAILER}: {proposal.run_id}",
+        *proposal.trailers,
+        *([f"Approved-by: {proposal.actor}"] if proposal.actor else []),
+    ]
+    return "\n\n".join(
+        part for part in (proposal.title, proposal.message, "\n".join(trailers)) if part
+    )
 
 
 def _opened_before(api: Api, proposal: Proposal) -> dict[str, Any] | None:
-    found = api.listed("/merge_requests", source_branch=proposal.source, target_branch=proposal.branch, state="all")
-    return next((request for request in found if request.get("source_branch") == proposal.source), None)
+    found = api.listed(
+        "/merge_requests", source_branch=proposal.source, target_branch=proposal.branch, state="all"
+    )
+    return next(
+        (request for request in found if request.get("source_branch") == proposal.source), None
+    )
 
 
 def _open(api: Api, proposal: Proposal) -> dict[str, Any]:
@@ -226,13 +304,20 @@ def _open(api: Api, proposal: Proposal) -> dict[str, Any]:
 def _request_body(proposal: Proposal) -> dict[str, Any]:
     title = f"Draft: {proposal.title}" if proposal.draft else proposal.title
     return {
-        "source_branch": proposal.source, "target_branch": proposal.branch, "title": title, "description": proposal.body,
+        "source_branch": proposal.source,
+        "target_branch": proposal.branch,
+        "title": title,
+        "description": proposal.body,
         "remove_source_branch": True,
-    }  # fmt: skip
+    }
 
 
-def planned(proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> list[Call]:
-    base = f"{settings.get(URL) or DEFAULT_URL}/api/v4/projects/{quote(proposal.repository, safe='')}"
+def planned(
+    proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+) -> list[Call]:
+    base = (
+        f"{settings.get(URL) or DEFAULT_URL}/api/v4/projects/{quote(proposal.repository, safe='')}"
+    )
     actions = [
         {
             "action": "delete" if e.content is None else "create or update",
@@ -249,11 +334,12 @@ def planned(proposal: Proposal, *, policy: RepositoryPolicy, settings: Mapping[s
     ]
 
 
-# ---------------------------------------------------------------- merging and looking
-
-
-def merge(proposal: Proposal, *, url: str, sha: str, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Published:
-    """Bound to `sha`; a pipeline that must succeed, approvals and protected branches are GitLab's to insist on."""
+def merge(
+    proposal: Proposal, *, url: str, sha: str, policy: RepositoryPolicy, settings: Mapping[str, str]
+) -> Published:
+    """Bound to `sha`; a pipeline that must succeed, approvals and protected branches are GitLab's
+    to insist on.
+    """
     require_enabled(settings)
     api, number = _of(url, settings)
     request = _request(api, number)
@@ -262,7 +348,11 @@ def merge(proposal: Proposal, *, url: str, sha: str, policy: RepositoryPolicy, s
     if request.get("sha") != sha:
         raise HeadMoved(sha, str(request.get("sha") or "") or None)
     if request.get("draft"):
-        api.call("put", f"/merge_requests/{number}", body={"title": str(request.get("title", "")).removeprefix("Draft: ")})
+        api.call(
+            "put",
+            f"/merge_requests/{number}",
+            body={"title": str(request.get("title", "")).removeprefix("Draft: ")},
+        )
     try:
         done = api.call("put", f"/merge_requests/{number}/merge", body={"sha": sha})
     except Refused as error:
@@ -290,14 +380,26 @@ def _request(api: Api, number: int) -> dict[str, Any]:
 def look(url: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> Change:
     api, number = _of(url, settings)
     request = _request(api, number)
-    state = {"opened": "open", "locked": "open", "merged": "merged"}.get(str(request["state"]), "closed")
+    state = {"opened": "open", "locked": "open", "merged": "merged"}.get(
+        str(request["state"]), "closed"
+    )
     head = text(request, "sha")
     checks, failing = _checks(api, head, request) if state == "open" else ("none", ())
-    by = request.get("merged_by") or request.get("merge_user") if state == "merged" else request.get("closed_by")
+    by = (
+        request.get("merged_by") or request.get("merge_user")
+        if state == "merged"
+        else request.get("closed_by")
+    )
     return Change(
-        url=url, state=state, head=head, checks=checks, failing=failing, merged_commit=_merged_commit(request) if state == "merged" else "",
-        opted_out=OFF in (request.get("labels") or []), by=str(by.get("username", "")) if isinstance(by, dict) else "",
-    )  # fmt: skip
+        url=url,
+        state=state,
+        head=head,
+        checks=checks,
+        failing=failing,
+        merged_commit=_merged_commit(request) if state == "merged" else "",
+        opted_out=OFF in (request.get("labels") or []),
+        by=str(by.get("username", "")) if isinstance(by, dict) else "",
+    )
 
 
 def _checks(api: Api, head: str, request: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -314,10 +416,9 @@ def _checks(api: Api, head: str, request: dict[str, Any]) -> tuple[str, tuple[st
     return "red", tuple(str(job.get("name"))[:100] for job in jobs if not job.get("allow_failure"))
 
 
-# ---------------------------------------------------------------- ending, telling
-
-
-def close(url: str, *, run_id: str, reason: str, policy: RepositoryPolicy, settings: Mapping[str, str]) -> None:
+def close(
+    url: str, *, run_id: str, reason: str, policy: RepositoryPolicy, settings: Mapping[str, str]
+) -> None:
     require_enabled(settings)
     api, number = _of(url, settings)
     try:
@@ -358,12 +459,26 @@ def _note(api: Api, number: int, run_id: str, words: str) -> str:
 
 
 def say(
-    *, run_id: str, repository: str, commit: str, change: str, text: str, how: str, policy: RepositoryPolicy, settings: Mapping[str, str]
-) -> str:  # fmt: skip
-    """GitLab has no neutral checks: a diagnosis is a note on the merge request whose head the commit is."""
+    *,
+    run_id: str,
+    repository: str,
+    commit: str,
+    change: str,
+    text: str,
+    how: str,
+    policy: RepositoryPolicy,
+    settings: Mapping[str, str],
+) -> str:
+    """GitLab has no neutral checks: a diagnosis is a note on the merge request whose head the
+    commit is.
+    """
     require_enabled(settings)
     api = Api(repository, settings)
-    number = _of(change, settings)[1] if change else next((int(r["iid"]) for r in _requests_of(api, commit)), None)
+    number = (
+        _of(change, settings)[1]
+        if change
+        else next((int(r["iid"]) for r in _requests_of(api, commit)), None)
+    )
     return _note(api, number, run_id, text) if number else ""
 
 
@@ -373,20 +488,27 @@ def _requests_of(api: Api, commit: str) -> Iterator[dict[str, Any]]:
             yield request
 
 
-def opted_out(repository: str, commit: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> bool:
-    return any(OFF in (request.get("labels") or []) for request in _requests_of(Api(repository, settings), commit))
+def opted_out(
+    repository: str, commit: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+) -> bool:
+    return any(
+        OFF in (request.get("labels") or [])
+        for request in _requests_of(Api(repository, settings), commit)
+    )
 
 
-# ---------------------------------------------------------------- people and permissions
-
-
-def may(login: str, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> bool:
+def may(
+    login: str, repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]
+) -> bool:
     """Developer or more, inherited memberships included."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,255}", login):
         return False
     api = Api(repository, settings)
     for member in api.listed("/members/all", query=login):
-        if str(member.get("username")).lower() == login.lower() and member.get("state", "active") == "active":
+        if (
+            str(member.get("username")).lower() == login.lower()
+            and member.get("state", "active") == "active"
+        ):
             level = member.get("access_level")
             return isinstance(level, int) and level >= DEVELOPER
     return False
@@ -397,16 +519,26 @@ def excess(*, settings: Mapping[str, str]) -> list[str]:
         return []
     scopes = Api("any", settings).call("get", "//personal_access_tokens/self").get("scopes")
     wanted = ("api", "read_api", "read_repository", "write_repository", "read_user")
-    return [f"the GitLab token may do more than is needed: {s}" for s in scopes if s not in wanted] if isinstance(scopes, list) else []
+    return (
+        [f"the GitLab token may do more than is needed: {s}" for s in scopes if s not in wanted]
+        if isinstance(scopes, list)
+        else []
+    )
 
 
 def leave(repository: str, *, policy: RepositoryPolicy, settings: Mapping[str, str]) -> list[str]:
     require_enabled(settings)
     api, done = Api(repository, settings), list[str]()
-    for request in [r for r in api.listed("/merge_requests", state="opened") if str(r.get("source_branch")).startswith(OURS)]:
+    for request in [
+        r
+        for r in api.listed("/merge_requests", state="opened")
+        if str(r.get("source_branch")).startswith(OURS)
+    ]:
         api.call("put", f"/merge_requests/{request['iid']}", body={"state_event": "close"})
         done.append(f"closed !{request['iid']}")
-    for branch in [str(b.get("name")) for b in api.listed("/repository/branches", search=f"^{OURS}")]:
+    for branch in [
+        str(b.get("name")) for b in api.listed("/repository/branches", search=f"^{OURS}")
+    ]:
         if branch.startswith(OURS):
             _delete_branch(api, branch)
             done.append(f"deleted the branch {branch}")

@@ -1,9 +1,12 @@
-"""Logs that come packed (zip, tar, gzip), read in memory from archives whose writers may be hostile. Pure; nothing is ever written to disk.
+"""Logs that come packed (zip, tar, gzip), read in memory from archives whose writers may be
+hostile. Pure; nothing is ever written to disk.
 
-Only regular files that are plain text are given back. Whatever deceives ends the whole reading with a rule: who packed one lie may have
-packed more. The structures are read here and not by `zipfile` and `tarfile`, which forgive much of what tells an attack.
+Only regular files that are plain text are given back. Whatever deceives ends the whole reading with
+a rule: who packed one lie may have packed more. The structures are read here and not by `zipfile`
+and `tarfile`, which forgive much of what tells an attack.
 
-Sources: PKWARE APPNOTE 6.3.10; POSIX pax 'ustar Interchange Format'; RFC 1952; David Fifield, 'A better zip bomb' (2019); Snyk, 'Zip Slip'.
+Sources: PKWARE APPNOTE 6.3.10; POSIX pax 'ustar Interchange Format'; RFC 1952; David Fifield, 'A
+better zip bomb' (2019); Snyk, 'Zip Slip'.
 """
 
 from __future__ import annotations
@@ -24,17 +27,30 @@ MAX_UNPACKED = 256 * 1024 * 1024
 MAX_FILES = 10_000
 MAX_NAME = 400
 MAX_RATIO = 300
-"""Unpacked bytes for a packed one, beyond FREE bytes: repetitive logs reach 100, a bomb of zeros 1,030."""
+"""Unpacked bytes for a packed one, beyond FREE bytes: repetitive logs reach 100, a bomb of zeros
+1,030.
+"""
 FREE = 4 * 1024 * 1024
 CHUNK = 256 * 1024
 
 TEXT_NAMES = re.compile(r"(?:.*\.(?:txt|log|out|err)|[^.]+|.*/[^./]+)", re.I | re.S)
-_NESTED = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"\x28\xb5\x2f\xfd")
+_NESTED = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\x00",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"\x28\xb5\x2f\xfd",
+)
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def read(data: bytes) -> list[tuple[str, str]]:
-    """Name and text of each log file, in the order people count in (2 before 10). Raises Refused."""
+    """Name and text of each log file, in the order people count in (2 before 10). Raises
+    Refused.
+    """
     if len(data) > MAX_PACKED:
         _refuse("archive.too_large", f"the archive is larger than {MAX_PACKED} bytes")
     if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
@@ -53,7 +69,10 @@ def _refuse(rule: str, text: str) -> NoReturn:
 
 
 def _counted(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() and part.isascii() else (-1, part) for part in re.split(r"([0-9]{1,18})", name)]
+    return [
+        (int(part), "") if part.isdigit() and part.isascii() else (-1, part)
+        for part in re.split(r"([0-9]{1,18})", name)
+    ]
 
 
 def _checked(files: Iterator[tuple[str, bytes]]) -> list[tuple[str, str]]:
@@ -86,9 +105,22 @@ def _name(raw: bytes) -> str:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:
         _refuse("archive.name", "a name in the archive is not UTF-8")
-    if not name or len(raw) > MAX_NAME or any(unicodedata.category(char) in _HIDDEN for char in name):
-        _refuse("archive.name", f"a name in the archive is empty, longer than {MAX_NAME} bytes or holds characters nobody sees")
-    if "\\" in name or name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in unicodedata.normalize("NFKC", name).split("/"):
+    if (
+        not name
+        or len(raw) > MAX_NAME
+        or any(unicodedata.category(char) in _HIDDEN for char in name)
+    ):
+        _refuse(
+            "archive.name",
+            f"a name in the archive is empty, longer than {MAX_NAME} bytes or holds characters"
+            " nobody sees",
+        )
+    if (
+        "\\" in name
+        or name.startswith("/")
+        or re.match(r"[A-Za-z]:", name)
+        or ".." in unicodedata.normalize("NFKC", name).split("/")
+    ):
         _refuse("archive.traversal", "a name in the archive leads out of it")
     return name.removeprefix("./") or "./"
 
@@ -100,7 +132,9 @@ class _Room:
         self.left = MAX_UNPACKED
 
     def inflate(self, packed: bytes, *, bits: int, start: int = 0) -> tuple[bytes, int]:
-        """What `packed` stands for from `start` on, and where it ends. Stops at the first byte too many, whatever sizes were declared."""
+        """What `packed` stands for from `start` on, and where it ends. Stops at the first byte too
+        many, whatever sizes were declared.
+        """
         inflate, out, at = zlib.decompressobj(bits), bytearray(), start
         while not inflate.eof:
             rest = packed[at : at + CHUNK]
@@ -110,7 +144,10 @@ class _Room:
                 out += piece
                 self.take(len(piece))
                 if len(out) > FREE + MAX_RATIO * (at - start):
-                    _refuse("archive.bomb", f"a file of the archive unpacks to more than {MAX_RATIO} times its size")
+                    _refuse(
+                        "archive.bomb",
+                        f"a file of the archive unpacks to more than {MAX_RATIO} times its size",
+                    )
             if not rest and len(out) == before and not inflate.eof:
                 _refuse("archive.truncated", "the archive ends too early")
         return bytes(out), at - len(inflate.unused_data)
@@ -127,15 +164,23 @@ def _pieces(inflate: zlib._Decompress, rest: bytes) -> Iterator[bytes]:
         while inflate.unconsumed_tail and not inflate.eof:
             yield inflate.decompress(inflate.unconsumed_tail, CHUNK)
     except zlib.error as error:
-        _refuse("archive.crc" if "check" in str(error) else "archive.broken", "a file of the archive cannot be unpacked")
+        _refuse(
+            "archive.crc" if "check" in str(error) else "archive.broken",
+            "a file of the archive cannot be unpacked",
+        )
 
 
-# ---------------------------------------------------------------- zip
-
-_LOCAL, _CENTRAL, _END = struct.Struct("<4sHHHHHLLLHH"), struct.Struct("<4sHHHHHHLLLHHHHHLL"), struct.Struct("<4sHHHHLLH")
+_LOCAL, _CENTRAL, _END = (
+    struct.Struct("<4sHHHHHLLLHH"),
+    struct.Struct("<4sHHHHHHLLLHHHHHLL"),
+    struct.Struct("<4sHHHHLLH"),
+)
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _STREAMED = 0x0001 | 0x0040 | 0x2000, 0x0008
-_UNIX_KINDS = {0o120000: "archive.link", **dict.fromkeys((0o020000, 0o060000, 0o010000, 0o140000), "archive.device")}
+_UNIX_KINDS = {
+    0o120000: "archive.link",
+    **dict.fromkeys((0o020000, 0o060000, 0o010000, 0o140000), "archive.device"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,15 +227,26 @@ def _entries(data: bytes) -> list[_Entry]:
 
 
 def _directory(data: bytes) -> tuple[int, int, int]:
-    """Number of records, offset and size of the one directory, which must end where the file's last record begins."""
+    """Number of records, offset and size of the one directory, which must end where the file's last
+    record begins.
+    """
     at = data.rfind(b"PK\x05\x06", max(0, len(data) - _END.size - 0xFFFF))
     if at < 0 or at + _END.size > len(data):
         _refuse("archive.truncated", "the archive has no end")
     _, disk, first, here, count, size, start, comment = _END.unpack_from(data, at)
-    if 0xFFFF in (here, count) or 0xFFFFFFFF in (size, start) or data[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
-        _refuse("archive.zip64", "the archive says it is larger than four gigabytes or has more than 65,534 files")
+    if (
+        0xFFFF in (here, count)
+        or 0xFFFFFFFF in (size, start)
+        or data[max(0, at - 20) : at].startswith(b"PK\x06\x07")
+    ):
+        _refuse(
+            "archive.zip64",
+            "the archive says it is larger than four gigabytes or has more than 65,534 files",
+        )
     if at + _END.size + comment != len(data) or b"PK\x05\x06" in data[at + 4 :]:
-        _refuse("archive.ambiguous", "the archive ends more than once, or something follows its end")
+        _refuse(
+            "archive.ambiguous", "the archive ends more than once, or something follows its end"
+        )
     if count > MAX_FILES:
         _refuse("archive.too_many", f"the archive holds more than {MAX_FILES} files")
     if disk or first or here != count or start + size != at:
@@ -201,12 +257,23 @@ def _directory(data: bytes) -> tuple[int, int, int]:
 def _entry(data: bytes, at: int) -> tuple[_Entry, int]:
     if at + _CENTRAL.size > len(data) or data[at : at + 4] != b"PK\x01\x02":
         _refuse("archive.mismatch", "the archive's directory has fewer files than it says")
-    (_, _, _, flags, method, _, _, crc, packed, size, name, extra, comment, _, _, mode, offset) = _CENTRAL.unpack_from(data, at)
+    _, _, _, flags, method, _, _, crc, packed, size, name, extra, comment, _, _, mode, offset = (
+        _CENTRAL.unpack_from(data, at)
+    )
     if 0xFFFFFFFF in (packed, size, offset):
         _refuse("archive.zip64", "a file of the archive says it is larger than four gigabytes")
     begin = at + _CENTRAL.size
     raw = data[begin : begin + name]
-    entry = _Entry(flags=flags, method=method, crc=crc, packed=packed, size=size, name=raw, mode=mode >> 16, offset=offset)
+    entry = _Entry(
+        flags=flags,
+        method=method,
+        crc=crc,
+        packed=packed,
+        size=size,
+        name=raw,
+        mode=mode >> 16,
+        offset=offset,
+    )
     return entry, begin + name + extra + comment
 
 
@@ -214,15 +281,22 @@ def _local(data: bytes, entry: _Entry) -> int:
     """Where the file's bytes begin; what its own header says must be what the directory says."""
     if entry.flags & _ENCRYPTED:
         _refuse("archive.encrypted", "a file of the archive is encrypted")
-    if entry.offset + _LOCAL.size > len(data) or data[entry.offset : entry.offset + 4] != b"PK\x03\x04":
+    if (
+        entry.offset + _LOCAL.size > len(data)
+        or data[entry.offset : entry.offset + 4] != b"PK\x03\x04"
+    ):
         _refuse("archive.mismatch", "a file of the archive is not where its directory says")
-    _, _, flags, method, _, _, crc, packed, size, name, extra = _LOCAL.unpack_from(data, entry.offset)
+    _, _, flags, method, _, _, crc, packed, size, name, extra = _LOCAL.unpack_from(
+        data, entry.offset
+    )
     begin = entry.offset + _LOCAL.size
     if flags & _ENCRYPTED:
         _refuse("archive.encrypted", "a file of the archive is encrypted")
     same = (method, data[begin : begin + name]) == (entry.method, entry.name)
     if not same or not _same_sizes((crc, packed, size), entry, streamed=bool(flags & _STREAMED)):
-        _refuse("archive.mismatch", "a file's header and the archive's directory contradict each other")
+        _refuse(
+            "archive.mismatch", "a file's header and the archive's directory contradict each other"
+        )
     return int(begin + name + extra)
 
 
@@ -248,16 +322,18 @@ def _unpacked(entry: _Entry, packed: bytes, room: _Room) -> bytes:
         room.take(len(packed))
         return packed
     if entry.method != _DEFLATED:
-        _refuse("archive.method", f"a file of the archive is packed by method {entry.method}; only deflate is unpacked")
+        _refuse(
+            "archive.method",
+            f"a file of the archive is packed by method {entry.method}; only deflate is unpacked",
+        )
     if entry.size > FREE + MAX_RATIO * entry.packed:
-        _refuse("archive.bomb", f"a file of the archive unpacks to more than {MAX_RATIO} times its size")
+        _refuse(
+            "archive.bomb", f"a file of the archive unpacks to more than {MAX_RATIO} times its size"
+        )
     content, end = room.inflate(packed, bits=-zlib.MAX_WBITS)
     if end != len(packed):
         _refuse("archive.mismatch", "a file of the archive has bytes after its end")
     return content
-
-
-# ---------------------------------------------------------------- gzip and tar
 
 
 def _gzip_files(data: bytes) -> list[tuple[str, str]]:
@@ -282,11 +358,17 @@ def _gunzipped(data: bytes) -> bytes:
 
 
 _BLOCK = 512
-_TAR_KINDS = {**dict.fromkeys((b"1", b"2"), "archive.link"), **dict.fromkeys((b"3", b"4", b"6"), "archive.device"), b"S": "archive.bomb"}
+_TAR_KINDS = {
+    **dict.fromkeys((b"1", b"2"), "archive.link"),
+    **dict.fromkeys((b"3", b"4", b"6"), "archive.device"),
+    b"S": "archive.bomb",
+}
 
 
 def _tar_files(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Regular files and directories; a long name stands in a record (pax `x`, GNU `L`) before its file."""
+    """Regular files and directories; a long name stands in a record (pax `x`, GNU `L`) before its
+    file.
+    """
     at, long_name, count = 0, b"", 0
     while (header := data[at : at + _BLOCK]).strip(b"\x00"):
         count += 1
@@ -300,7 +382,9 @@ def _tar_files(data: bytes) -> Iterator[tuple[str, bytes]]:
         if kind in (b"x", b"g", b"L"):
             long_name = _long_name(kind, content) or long_name
             continue
-        if rule := _TAR_KINDS.get(kind, "" if kind in (b"0", b"\x00", b"5", b"7") else "archive.method"):
+        if rule := _TAR_KINDS.get(
+            kind, "" if kind in (b"0", b"\x00", b"5", b"7") else "archive.method"
+        ):
             _refuse(rule, "the archive holds something that is neither file nor directory")
         name, long_name = _name(long_name or _tar_name(header)), b""
         yield (f"{name.rstrip('/')}/" if kind == b"5" else name), content
@@ -311,7 +395,9 @@ def _tar_files(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _tar_size(header: bytes) -> int:
-    """Raises Refused for a wrong checksum and for a size that is no plain octal number (negative and binary ones are tricks)."""
+    """Raises Refused for a wrong checksum and for a size that is no plain octal number (negative
+    and binary ones are tricks).
+    """
     if len(header) != _BLOCK:
         _refuse("archive.truncated", "the archive ends too early")
     said, real = _octal(header[148:156]), sum(header[:148]) + 8 * 32 + sum(header[156:])
@@ -329,7 +415,10 @@ def _octal(field: bytes) -> int | None:
 
 
 def _tar_name(header: bytes) -> bytes:
-    name, prefix = (header[:100].rstrip(b"\x00"), header[345:500].rstrip(b"\x00") if header[257:263] == b"ustar\x00" else b"")
+    name, prefix = (
+        header[:100].rstrip(b"\x00"),
+        header[345:500].rstrip(b"\x00") if header[257:263] == b"ustar\x00" else b"",
+    )
     return prefix + b"/" + name if prefix else name
 
 
@@ -337,7 +426,11 @@ def _long_name(kind: bytes, content: bytes) -> bytes:
     if kind == b"L":
         return content.rstrip(b"\x00")
     records = dict(_pax(content))
-    if b"size" in records or b"linkpath" in records or any(key.startswith(b"GNU.sparse") for key in records):
+    if (
+        b"size" in records
+        or b"linkpath" in records
+        or any(key.startswith(b"GNU.sparse") for key in records)
+    ):
         _refuse("archive.mismatch", "a record of the archive changes the size or kind of a file")
     return records.get(b"path", b"") if kind == b"x" else b""
 

@@ -1,6 +1,8 @@
-"""Conversations with the other sides: one base URL, one credential that goes there alone, redirects by hand, bounded bodies and time.
+"""Conversations with the other sides: one base URL, one credential that goes there alone, redirects
+by hand, bounded bodies and time.
 
-Sources: GitHub REST 'Rate limits' and 'Best practices'; GitLab 'Rate limits'; RFC 9110 10.2.3 'Retry-After'; HTTPX 'Extensions' (trace).
+Sources: GitHub REST 'Rate limits' and 'Best practices'; GitLab 'Rate limits'; RFC 9110 10.2.3
+'Retry-After'; HTTPX 'Extensions' (trace).
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ AGENT = "cihealing"
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One other side as its settings say. `title` is its name for people, `credential` the headers that prove us to `base`."""
+    """One other side as its settings say. `title` is its name for people, `credential` the headers
+    that prove us to `base`.
+    """
 
     title: str
     base: Base
@@ -65,7 +69,9 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Streamed:
-    """An answer whose body is still on its way; `chunks` can be read once, within the `with` that gave it."""
+    """An answer whose body is still on its way; `chunks` can be read once, within the `with` that
+    gave it.
+    """
 
     status: int
     headers: httpx.Headers
@@ -74,57 +80,103 @@ class Streamed:
 
 
 class Conversation:
-    """Requests to one side, one after the other. Every method raises TransientError (unreachable, too slow, over the pace) and Refused."""
+    """Requests to one side, one after the other. Every method raises TransientError (unreachable,
+    too slow, over the pace) and Refused.
+    """
 
-    def __init__(self, side: Side, *, transport: httpx.BaseTransport, keep_to: pace.Pace, rate: int) -> None:
-        # No `httpx.Client`: it reads the Location of a redirect by rules of its own, keeps cookies and looks at the environment.
+    def __init__(
+        self, side: Side, *, transport: httpx.BaseTransport, keep_to: pace.Pace, rate: int
+    ) -> None:
+        # No `httpx.Client`: it reads the Location of a redirect by rules of its own, keeps cookies
+        # and looks at the environment.
         self.side, self._transport, self._pace, self._rate = side, transport, keep_to, rate
         self._end = time.monotonic() + MAX_SECONDS
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._transport.close()
 
-    def get(self, path: str, *, params: Mapping[str, str | int] | None = None, limit: int = MAX_ANSWER) -> Answer:
+    def get(
+        self, path: str, *, params: Mapping[str, str | int] | None = None, limit: int = MAX_ANSWER
+    ) -> Answer:
         """The answer at `path` below the base URL."""
         with self.stream(path, params=params) as streamed:
             return self._whole(streamed, limit=limit)
 
     def send(
-        self, method: str, path: str, *, content: object = None, form: Mapping[str, str] | None = None,
+        self,
+        method: str,
+        path: str,
+        *,
+        content: object = None,
+        form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:  # fmt: skip
-        """One request that may change something, with JSON or a form; its redirects are not followed."""
+    ) -> Answer:
+        """One request that may change something, with JSON or a form; its redirects are not
+        followed.
+        """
         body = _encoded(content, form)
         target = self._below(path)
         with self._answered(), _in_time(self.side.title, end=self._end) as watch:
             request = self._request(method, target, at_side=True, body=body, more=headers or {})
             with self._sent(request, watch) as response:
-                streamed = Streamed(status=response.status_code, headers=response.headers, chunks=watch.over(response), at_side=True)
+                streamed = Streamed(
+                    status=response.status_code,
+                    headers=response.headers,
+                    chunks=watch.over(response),
+                    at_side=True,
+                )
                 return self._whole(streamed, limit=MAX_ANSWER)
 
     @contextmanager
-    def stream(self, path: str, *, params: Mapping[str, str | int] | None = None, accept: str = "") -> Iterator[Streamed]:
-        """The answer at `path`, or at a whole URL that an answer of the side named, over at most MAX_HOPS redirects."""
-        target, more = self._judged(path) if "://" in path else self._below(path, params), {"Accept": accept} if accept else {}
+    def stream(
+        self, path: str, *, params: Mapping[str, str | int] | None = None, accept: str = ""
+    ) -> Iterator[Streamed]:
+        """The answer at `path`, or at a whole URL that an answer of the side named, over at most
+        MAX_HOPS redirects.
+        """
+        target, more = (
+            self._judged(path) if "://" in path else self._below(path, params),
+            {"Accept": accept} if accept else {},
+        )
         with self._answered(), _in_time(self.side.title, end=self._end) as watch:
             at_side = target.origin == self.side.base.target.origin
             for _ in range(MAX_HOPS + 1):
-                with self._sent(self._request("GET", target, at_side=at_side, more=more), watch) as response:
+                with self._sent(
+                    self._request("GET", target, at_side=at_side, more=more), watch
+                ) as response:
                     if not response.has_redirect_location:
-                        yield Streamed(status=response.status_code, headers=response.headers, chunks=watch.over(response), at_side=at_side)
+                        yield Streamed(
+                            status=response.status_code,
+                            headers=response.headers,
+                            chunks=watch.over(response),
+                            at_side=at_side,
+                        )
                         return
                     target = self._next(target, response.headers["location"])
-                # Once it has led elsewhere, a redirect never brings the credential back: who answers there chose where to.
+                # Once it has led elsewhere, a redirect never brings the credential back: who
+                # answers there chose where to.
                 at_side = at_side and target.origin == self.side.base.target.origin
-        raise Refused(Refusal("redirect.too_many", f"{self.side.title} redirects more than {MAX_HOPS} times"))
+        raise Refused(
+            Refusal("redirect.too_many", f"{self.side.title} redirects more than {MAX_HOPS} times")
+        )
 
     def _next(self, target: Target, location: str) -> Target:
         found = urls.follow(target, location, among=self.side.allowed)
         if isinstance(found, Refusal):
-            raise Refused(Refusal(found.rule, f"{self.side.title} redirects where nothing is fetched: {found.text}"))
+            raise Refused(
+                Refusal(
+                    found.rule,
+                    f"{self.side.title} redirects where nothing is fetched: {found.text}",
+                )
+            )
         return found
 
     def _judged(self, url: str) -> Target:
@@ -138,15 +190,34 @@ class Conversation:
         return self._judged(f"{self.side.base.url}/{path.lstrip('/')}{query}")
 
     def _request(
-        self, method: str, target: Target, *, at_side: bool, body: tuple[bytes, str] | None = None, more: Mapping[str, str] | None = None
-    ) -> httpx.Request:  # fmt: skip
-        headers = {"User-Agent": AGENT, "Accept-Encoding": "identity", **self.side.headers, **(more or {})}
+        self,
+        method: str,
+        target: Target,
+        *,
+        at_side: bool,
+        body: tuple[bytes, str] | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> httpx.Request:
+        headers = {
+            "User-Agent": AGENT,
+            "Accept-Encoding": "identity",
+            **self.side.headers,
+            **(more or {}),
+        }
         if body:
             headers["Content-Type"] = body[1]
         if at_side:
             headers |= self.side.credential
-        url = httpx.URL(scheme=target.scheme, host=target.host, port=target.port, raw_path=target.path.encode())
-        return httpx.Request(method, url, headers=headers, content=body[0] if body else None, extensions={"timeout": TIMEOUT.as_dict()})
+        url = httpx.URL(
+            scheme=target.scheme, host=target.host, port=target.port, raw_path=target.path.encode()
+        )
+        return httpx.Request(
+            method,
+            url,
+            headers=headers,
+            content=body[0] if body else None,
+            extensions={"timeout": TIMEOUT.as_dict()},
+        )
 
     @contextmanager
     def _sent(self, request: httpx.Request, watch: _Watch) -> Iterator[httpx.Response]:
@@ -164,30 +235,56 @@ class Conversation:
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, zlib.error) as error:
-            raise TransientError(f"{self.side.title} could not be reached: {type(error).__name__}") from error
+            raise TransientError(
+                f"{self.side.title} could not be reached: {type(error).__name__}"
+            ) from error
 
     def _whole(self, streamed: Streamed, *, limit: int) -> Answer:
         body = bytearray()
         for chunk in streamed.chunks:
             body += chunk
             if len(body) > limit:
-                raise PermanentError(f"{self.side.title} answered with more than {limit} bytes, which are not read")
-        return Answer(status=streamed.status, headers=streamed.headers, body=bytes(body), at_side=streamed.at_side)
+                raise PermanentError(
+                    f"{self.side.title} answered with more than {limit} bytes, which are not read"
+                )
+        return Answer(
+            status=streamed.status,
+            headers=streamed.headers,
+            body=bytes(body),
+            at_side=streamed.at_side,
+        )
 
 
 def converse(
-    side: Side, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None, resolve: network.Resolve | None = None,
+    side: Side,
+    *,
+    settings: Mapping[str, str],
+    transport: httpx.BaseTransport | None = None,
+    resolve: network.Resolve | None = None,
     keep_to: pace.Pace | None = None,
-) -> Conversation:  # fmt: skip
-    """A conversation over the real network, or over another `transport`, which then resolves names itself unless `resolve` is given.
+) -> Conversation:
+    """A conversation over the real network, or over another `transport`, which then resolves names
+    itself unless `resolve` is given.
 
     Raises PermanentError where the settings of proxy or certificates are of no use.
     """
     if transport is None:
-        chosen, shared = network.transport(settings, among=side.allowed, resolve=resolve or network.system), pace.SHARED
+        chosen, shared = (
+            network.transport(settings, among=side.allowed, resolve=resolve or network.system),
+            pace.SHARED,
+        )
     else:
-        chosen, shared = network.Pinned(transport, among=side.allowed, resolve=resolve) if resolve else transport, pace.Pace()
-    return Conversation(side, transport=chosen, keep_to=keep_to or shared, rate=pace.per_minute(settings))
+        chosen, shared = (
+            (
+                network.Pinned(transport, among=side.allowed, resolve=resolve)
+                if resolve
+                else transport
+            ),
+            pace.Pace(),
+        )
+    return Conversation(
+        side, transport=chosen, keep_to=keep_to or shared, rate=pace.per_minute(settings)
+    )
 
 
 def _encoded(content: object, form: Mapping[str, str] | None) -> tuple[bytes, str] | None:
@@ -196,11 +293,10 @@ def _encoded(content: object, form: Mapping[str, str] | None) -> tuple[bytes, st
     return None if content is None else (json.dumps(content).encode(), "application/json")
 
 
-# ---------------------------------------------------------------- time and size
-
-
 class _Watch:
-    """Ends what is not over at `end`, even a body or a header that drips: read time-outs bound the wait for one packet alone."""
+    """Ends what is not over at `end`, even a body or a header that drips: read time-outs bound the
+    wait for one packet alone.
+    """
 
     def __init__(self, title: str, *, end: float) -> None:
         self.title, self.over_time, self._stream, self._end = title, False, None, end
@@ -220,7 +316,9 @@ class _Watch:
     def over(self, response: httpx.Response) -> Generator[bytes, None, None]:
         """The unpacked chunks. Raises TransientError when the time or MAX_STREAM is up."""
         total = 0
-        for chunk in unpacked(_raw(response), encoding=response.headers.get("content-encoding", "")):
+        for chunk in unpacked(
+            _raw(response), encoding=response.headers.get("content-encoding", "")
+        ):
             total += len(chunk)
             if self.over_time or time.monotonic() > self._end:
                 raise self.late()
@@ -252,13 +350,19 @@ def _in_time(title: str, *, end: float) -> Iterator[_Watch]:
 
 def _raw(response: httpx.Response) -> Iterable[bytes]:
     """A response that a mock transport made whole holds its body already."""
-    return [response.content] if response.is_stream_consumed or response.is_closed else response.iter_raw(CHUNK)
+    return (
+        [response.content]
+        if response.is_stream_consumed or response.is_closed
+        else response.iter_raw(CHUNK)
+    )
 
 
 def unpacked(chunks: Iterable[bytes], *, encoding: str) -> Generator[bytes, None, None]:
-    """The bytes a content encoding stands for, in pieces of at most CHUNK, however much one packet swells.
+    """The bytes a content encoding stands for, in pieces of at most CHUNK, however much one packet
+    swells.
 
-    Raises TransientError for an encoding that was not asked for and is not gzip or deflate, zlib.error for a broken one.
+    Raises TransientError for an encoding that was not asked for and is not gzip or deflate,
+    zlib.error for a broken one.
     """
     match encoding.strip().lower():
         case "" | "identity":
@@ -266,7 +370,10 @@ def unpacked(chunks: Iterable[bytes], *, encoding: str) -> Generator[bytes, None
         case "gzip" | "x-gzip" | "deflate":
             yield from _inflated(chunks)
         case other:
-            raise TransientError(f"the answer is packed as {re.sub('[^a-z0-9, -]', '', other)[:40]}, which was not asked for")
+            raise TransientError(
+                f"the answer is packed as {re.sub('[^a-z0-9, -]', '', other)[:40]}, which was not"
+                " asked for"
+            )
 
 
 def _inflated(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
@@ -279,15 +386,20 @@ def _inflated(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
     yield inflate.flush()
 
 
-# ---------------------------------------------------------------- statuses
-
-
 def check_busy(answer: Answer | Streamed, *, title: str) -> None:
-    """Raises TransientError for what passes: 408, 425, 429, 5xx, and a 403 that is a rate limit. `retry_after` where it was named."""
+    """Raises TransientError for what passes: 408, 425, 429, 5xx, and a 403 that is a rate limit.
+    `retry_after` where it was named.
+    """
     status, headers = answer.status, answer.headers
-    limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0" or _secondary(answer)
+    limited = (
+        "retry-after" in headers
+        or headers.get("x-ratelimit-remaining") == "0"
+        or _secondary(answer)
+    )
     if status in (408, 425, 429) or status >= 500 or (status == 403 and limited):
-        raise TransientError(f"{title} answered {status}", retry_after=retry_after(headers, now=time.time()))
+        raise TransientError(
+            f"{title} answered {status}", retry_after=retry_after(headers, now=time.time())
+        )
 
 
 def _secondary(answer: Answer | Streamed) -> bool:
@@ -296,7 +408,9 @@ def _secondary(answer: Answer | Streamed) -> bool:
 
 
 def retry_after(headers: httpx.Headers, *, now: float) -> float | None:
-    """Seconds to wait, at most an hour: Retry-After (seconds or a date), else the moment the spent limit is new again."""
+    """Seconds to wait, at most an hour: Retry-After (seconds or a date), else the moment the spent
+    limit is new again.
+    """
     given = headers.get("retry-after", "")
     if re.fullmatch(r"[0-9]{1,6}", given):
         return min(float(given), MAX_WAIT)
@@ -313,5 +427,7 @@ def _date(text: str) -> float | None:
 
 def _reset(headers: httpx.Headers) -> float | None:
     given = headers.get("x-ratelimit-reset", "") or headers.get("ratelimit-reset", "")
-    spent = (headers.get("x-ratelimit-remaining", "") or headers.get("ratelimit-remaining", "0")) == "0"
+    spent = (
+        headers.get("x-ratelimit-remaining", "") or headers.get("ratelimit-remaining", "0")
+    ) == "0"
     return float(given) if spent and re.fullmatch(r"[0-9]{9,11}", given) else None

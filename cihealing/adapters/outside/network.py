@@ -1,4 +1,5 @@
-"""Transports that connect where the rules of `urls` allow: names are resolved once, every address is judged, one of them is connected to.
+"""Transports that connect where the rules of `urls` allow: names are resolved once, every address
+is judged, one of them is connected to.
 
 With a proxy the proxy resolves names: then only what the words of a URL tell is judged.
 """
@@ -23,7 +24,8 @@ PROXY, NO_PROXY, CA_BUNDLE = "CI_HEALING_HTTPS_PROXY", "CI_HEALING_NO_PROXY", "C
 MAX_ADDRESSES = 4
 """Of a name's addresses that are tried, one after the other."""
 
-# Who bounds the time of a request must see its connection being made; and a connection that is kept is one that was judged long ago.
+# Who bounds the time of a request must see its connection being made; and a connection that is kept
+# is one that was judged long ago.
 _ONE_REQUEST = httpx.Limits(max_keepalive_connections=0)
 
 Resolve = Callable[[str, int], list[str]]
@@ -36,15 +38,21 @@ def system(host: str, port: int) -> list[str]:
 
 
 class Pinned(httpx.BaseTransport):
-    """Sends over `inner` to an address that was judged; Host header and the certificate's name stay those of the URL."""
+    """Sends over `inner` to an address that was judged; Host header and the certificate's name stay
+    those of the URL.
+    """
 
-    def __init__(self, inner: httpx.BaseTransport, *, among: Allowed, resolve: Resolve = system) -> None:
+    def __init__(
+        self, inner: httpx.BaseTransport, *, among: Allowed, resolve: Resolve = system
+    ) -> None:
         self.inner, self.among, self.resolve = inner, among, resolve
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Raises Refused, TransientError (no such name now) and what `inner` raises."""
         host = request.url.host
-        tried = self.judged(host, request.url.port or (443 if request.url.scheme == "https" else 80))
+        tried = self.judged(
+            host, request.url.port or (443 if request.url.scheme == "https" else 80)
+        )
         for address in tried[:-1]:
             try:
                 return self.inner.handle_request(_at(request, address=address))
@@ -74,19 +82,26 @@ class Pinned(httpx.BaseTransport):
 
 
 def _at(request: httpx.Request, *, address: str) -> httpx.Request:
-    """The same request to one address: `sni_hostname` is also the name the certificate must be for."""
+    """The same request to one address: `sni_hostname` is also the name the certificate must be
+    for.
+    """
     host = request.url.host
     names = {} if addresses.parsed(host) else {"sni_hostname": host}
     return httpx.Request(
-        request.method, request.url.copy_with(host=address), headers=request.headers, stream=request.stream,
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
         extensions={**request.extensions, **names},
-    )  # fmt: skip
+    )
 
 
 class Routed(httpx.BaseTransport):
     """Through the proxy, but for the hosts of CI_HEALING_NO_PROXY."""
 
-    def __init__(self, *, direct: httpx.BaseTransport, proxy: httpx.BaseTransport, without: str) -> None:
+    def __init__(
+        self, *, direct: httpx.BaseTransport, proxy: httpx.BaseTransport, without: str
+    ) -> None:
         self.direct, self.proxy, self.without = direct, proxy, without
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -99,7 +114,9 @@ class Routed(httpx.BaseTransport):
 
 
 def bypasses(host: str, *, without: str) -> bool:
-    """Whether `host` is one of the comma-separated names, suffixes (`.corp.example`), addresses, networks or `*` in `without`."""
+    """Whether `host` is one of the comma-separated names, suffixes (`.corp.example`), addresses,
+    networks or `*` in `without`.
+    """
     return any(_named(host, entry.strip().lower()) for entry in without.split(",") if entry.strip())
 
 
@@ -114,16 +131,29 @@ def _named(host: str, entry: str) -> bool:
         return False
 
 
-def transport(settings: Mapping[str, str], *, among: Allowed, resolve: Resolve = system) -> httpx.BaseTransport:
-    """What really goes out. Raises PermanentError where the proxy's URL or the bundle of certificates is of no use."""
+def transport(
+    settings: Mapping[str, str], *, among: Allowed, resolve: Resolve = system
+) -> httpx.BaseTransport:
+    """What really goes out. Raises PermanentError where the proxy's URL or the bundle of
+    certificates is of no use.
+    """
     context = _context(settings.get(CA_BUNDLE, "").strip())
-    direct = Pinned(httpx.HTTPTransport(verify=context, trust_env=False, limits=_ONE_REQUEST), among=among, resolve=resolve)
+    direct = Pinned(
+        httpx.HTTPTransport(verify=context, trust_env=False, limits=_ONE_REQUEST),
+        among=among,
+        resolve=resolve,
+    )
     proxy = settings.get(PROXY, "").strip()
     if not proxy:
         return direct
     try:
         tls = context if proxy.lower().startswith("https:") else None
-        through = httpx.HTTPTransport(verify=context, trust_env=False, limits=_ONE_REQUEST, proxy=httpx.Proxy(proxy, ssl_context=tls))
+        through = httpx.HTTPTransport(
+            verify=context,
+            trust_env=False,
+            limits=_ONE_REQUEST,
+            proxy=httpx.Proxy(proxy, ssl_context=tls),
+        )
     except (ValueError, httpx.InvalidURL):
         raise PermanentError(f"{PROXY} is no URL of a proxy (http://proxy.example:3128)") from None
     return Routed(direct=direct, proxy=through, without=settings.get(NO_PROXY, ""))
@@ -133,7 +163,9 @@ def _context(bundle: str) -> ssl.SSLContext:
     try:
         return _trusting(bundle, Path(bundle).stat().st_mtime if bundle else 0.0)
     except OSError as error:  # ssl.SSLError is one
-        raise PermanentError(f"{CA_BUNDLE}: no certificates can be read from {bundle}: {type(error).__name__}") from None
+        raise PermanentError(
+            f"{CA_BUNDLE}: no certificates can be read from {bundle}: {type(error).__name__}"
+        ) from None
 
 
 @lru_cache(maxsize=4)

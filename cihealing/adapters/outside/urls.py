@@ -1,10 +1,12 @@
-"""Which URLs may be fetched, and which addresses may be connected to for them. Pure: nothing is resolved here.
+"""Which URLs may be fetched, and which addresses may be connected to for them. Pure: nothing is
+resolved here.
 
-A URL comes from a webhook, from an API's answer or from a redirect, so its writer may be hostile. It is split by one strict grammar,
-and what is asked for later is built from those parts: no second parser can see another host in it. Every refusal names a stable rule.
+A URL comes from a webhook, from an API's answer or from a redirect, so its writer may be hostile.
+It is split by one strict grammar, and what is asked for later is built from those parts: no second
+parser can see another host in it. Every refusal names a stable rule.
 
-Sources: RFC 3986; WHATWG URL, 'Host parsing'; OWASP 'Server-Side Request Forgery Prevention Cheat Sheet'; PortSwigger 'SSRF' and
-'URL validation bypass cheat sheet'.
+Sources: RFC 3986; WHATWG URL, 'Host parsing'; OWASP 'Server-Side Request Forgery Prevention Cheat
+Sheet'; PortSwigger 'SSRF' and 'URL validation bypass cheat sheet'.
 """
 
 from __future__ import annotations
@@ -33,7 +35,12 @@ FETCH_HOSTS = "CI_HEALING_FETCH_HOSTS"
 
 STORES: Mapping[str, tuple[str, ...]] = {
     "github": ("*.githubusercontent.com", "*.blob.core.windows.net"),
-    "gitlab": ("cdn.artifacts.gitlab-static.net", "storage.googleapis.com", "*.storage.googleapis.com", "*.blob.core.windows.net"),
+    "gitlab": (
+        "cdn.artifacts.gitlab-static.net",
+        "storage.googleapis.com",
+        "*.storage.googleapis.com",
+        "*.blob.core.windows.net",
+    ),
     "circleci": ("*.circle-artifacts.com", "dl.circleci.com"),
     "buildkite": ("*.buildkiteartifacts.com", "buildkiteartifacts.com"),
 }
@@ -49,14 +56,26 @@ PAGES: Mapping[str, tuple[str, ...]] = {
 PUBLIC = frozenset({"api.github.com", "gitlab.com", "circleci.com", "api.buildkite.com"})
 """Everybody's services: a private address for one of these is a lie, configured or not."""
 
-_METADATA_NAMES = frozenset({
-    "metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal", "metadata.azure.internal",
-    "metadata.azure.com", "metadata.tencentyun.com", "metadata.packet.net", "metadata.platformequinix.com", "metadata.oraclecloud.com",
-})  # fmt: skip
+_METADATA_NAMES = frozenset(
+    {
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata",
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata.azure.internal",
+        "metadata.azure.com",
+        "metadata.tencentyun.com",
+        "metadata.packet.net",
+        "metadata.platformequinix.com",
+        "metadata.oraclecloud.com",
+    }
+)
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/*)(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?"
 )
-# What CI pages mark places with (`#step:4:12`, `#L10`, a job's id). It is not sent; a stranger one is there to confuse who reads the host.
+# What CI pages mark places with (`#step:4:12`, `#L10`, a job's id). It is not sent; a stranger one
+# is there to confuse who reads the host.
 _FRAGMENT = re.compile(r"#[A-Za-z0-9:._-]*")
 _PORT = re.compile(r"[0-9]{1,5}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -68,7 +87,9 @@ _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp")
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A URL taken apart. `host` is lower-case ASCII, an IPv6 literal without brackets; `path` begins with a slash and holds the query."""
+    """A URL taken apart. `host` is lower-case ASCII, an IPv6 literal without brackets; `path`
+    begins with a slash and holds the query.
+    """
 
     scheme: str
     host: str
@@ -105,7 +126,9 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
-    """Where one side (or any) may be asked. `hosts` are names, `*.example.com` for all below, met over https at port 443 alone."""
+    """Where one side (or any) may be asked. `hosts` are names, `*.example.com` for all below, met
+    over https at port 443 alone.
+    """
 
     bases: tuple[Base, ...]
     hosts: tuple[str, ...] = ()
@@ -120,14 +143,13 @@ class Allowed:
         return host not in PUBLIC and any(host == base.target.host for base in self.bases)
 
     def listed(self, host: str) -> bool:
-        return any(_matches(host, pattern) for pattern in self.hosts) or (self.s3 and bool(_S3.fullmatch(host)))
+        return any(_matches(host, pattern) for pattern in self.hosts) or (
+            self.s3 and bool(_S3.fullmatch(host))
+        )
 
 
 def _matches(host: str, pattern: str) -> bool:
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
-
-
-# ---------------------------------------------------------------- settings
 
 
 def base_of(value: str, *, setting: str) -> Base | Refusal:
@@ -141,7 +163,9 @@ def base_of(value: str, *, setting: str) -> Base | Refusal:
 
 
 def bases_of(side: str, settings: Mapping[str, str]) -> list[Base | Refusal]:
-    """The base URLs of one side, several of them separated by commas; what is wrong with one stands in its place."""
+    """The base URLs of one side, several of them separated by commas; what is wrong with one stands
+    in its place.
+    """
     setting, default = DEFAULTS[side]
     named = settings.get(setting, "").strip() or default
     return [base_of(part, setting=setting) for part in named.split(",") if part.strip()]
@@ -150,29 +174,37 @@ def bases_of(side: str, settings: Mapping[str, str]) -> list[Base | Refusal]:
 def allowed(settings: Mapping[str, str], *, side: str = "") -> Allowed:
     """Where `side` may be asked and may send us to; every side's places without one.
 
-    A name in CI_HEALING_FETCH_HOSTS is met at https and a public address alone; a whole URL there (an own object store) at its own scheme,
-    port and address.
+    A name in CI_HEALING_FETCH_HOSTS is met at https and a public address alone; a whole URL there
+    (an own object store) at its own scheme, port and address.
     """
     sides = (side,) if side else tuple(DEFAULTS)
     further = [part.strip() for part in settings.get(FETCH_HOSTS, "").split(",") if part.strip()]
     stores = [base_of(part, setting=FETCH_HOSTS) for part in further if "://" in part]
     bases = [found for one in sides for found in bases_of(one, settings)] + stores
     good = tuple(base for base in bases if isinstance(base, Base))
-    names = (*(part.lower() for part in further if "://" not in part), *(host for one in sides for host in STORES.get(one, ())))
-    return Allowed(bases=good, hosts=(*names, *_pages(good)), s3=any(one in _S3_SIDES for one in sides))
+    names = (
+        *(part.lower() for part in further if "://" not in part),
+        *(host for one in sides for host in STORES.get(one, ())),
+    )
+    return Allowed(
+        bases=good, hosts=(*names, *_pages(good)), s3=any(one in _S3_SIDES for one in sides)
+    )
 
 
 def _pages(bases: Iterable[Base]) -> list[str]:
     hosts = [base.target.host for base in bases]
-    enterprise = [host.removeprefix("api.") for host in hosts if re.fullmatch(r"api\.[a-z0-9-]+\.ghe\.com", host)]
+    enterprise = [
+        host.removeprefix("api.")
+        for host in hosts
+        if re.fullmatch(r"api\.[a-z0-9-]+\.ghe\.com", host)
+    ]
     return [page for host in hosts for page in PAGES.get(host, ())] + enterprise
 
 
-# ---------------------------------------------------------------- form
-
-
 def split(url: str, *, names: bool = False) -> Target | Refusal:
-    """The parts of a URL whose form deceives nobody. `names`: it is a setting's own, where a host may be written in any alphabet."""
+    """The parts of a URL whose form deceives nobody. `names`: it is a setting's own, where a host
+    may be written in any alphabet.
+    """
     if refusal := _characters(url):
         return refusal
     found = _URL.fullmatch(url)
@@ -188,14 +220,21 @@ def split(url: str, *, names: bool = False) -> Target | Refusal:
         return place
     refusal = _rest(found["path"], found["query"] or "", found["fragment"])
     path = (found["path"] or "/") + (found["query"] or "")
-    return refusal or Target(scheme=scheme, host=place[0], port=place[1], path=_ALPHABETS.sub(lambda part: quote(part[0]), path))
+    return refusal or Target(
+        scheme=scheme,
+        host=place[0],
+        port=place[1],
+        path=_ALPHABETS.sub(lambda part: quote(part[0]), path),
+    )
 
 
 def _characters(url: str) -> Refusal | None:
     if len(url) > MAX_URL:
         return Refusal("url.too_long", f"a URL of at most {MAX_URL} characters is expected")
     if any(unicodedata.category(char) in _HIDDEN for char in url):
-        return Refusal("url.hidden", "the URL holds a blank, a control character or one nobody sees")
+        return Refusal(
+            "url.hidden", "the URL holds a blank, a control character or one nobody sees"
+        )
     if "\\" in url:
         return Refusal("url.backslash", "the URL holds a backslash, which some read as a slash")
     return None
@@ -224,7 +263,13 @@ def _host(host: str, *, names: bool) -> str | Refusal:
     if host.startswith("["):
         return _literal(host)
     if not host.isascii():
-        return _in_ascii(host) if names else Refusal("url.unicode_host", "the URL's host is not written in ASCII (its xn-- form)")
+        return (
+            _in_ascii(host)
+            if names
+            else Refusal(
+                "url.unicode_host", "the URL's host is not written in ASCII (its xn-- form)"
+            )
+        )
     host = host.lower()
     if host.endswith("."):
         return Refusal("url.trailing_dot", "the URL's host ends with a dot")
@@ -253,40 +298,62 @@ def _in_ascii(host: str) -> str | Refusal:
 def _rest(path: str, query: str, fragment: str | None) -> Refusal | None:
     if fragment and not (path and _FRAGMENT.fullmatch(fragment)):
         return Refusal("url.fragment", "the URL's fragment is no plain mark on its page")
-    if re.search(r"%(?:0[0-9a-f]|1[0-9a-f]|7f|5c)", path, re.I) or re.search(r"%(?:0[0ad])", query, re.I):
-        return Refusal("url.escaped_control", "the URL holds an escaped control character or backslash")
+    if re.search(r"%(?:0[0-9a-f]|1[0-9a-f]|7f|5c)", path, re.I) or re.search(
+        r"%(?:0[0ad])", query, re.I
+    ):
+        return Refusal(
+            "url.escaped_control", "the URL holds an escaped control character or backslash"
+        )
     # A slash may be escaped twice: Jenkins names the builds of a branch `feature/x` so.
     if re.search(r"%25(?:25)*(?:2e|5c|0[0-9a-f]|1[0-9a-f])", path, re.I):
         return Refusal("url.double_escape", "the path of the URL is escaped twice")
     # `..;` is `..` to servers that cut path parameters off.
-    if any(segment.partition(";")[0] in (".", "..") for segment in unquote(unquote(path)).split("/")):
+    if any(
+        segment.partition(";")[0] in (".", "..") for segment in unquote(unquote(path)).split("/")
+    ):
         return Refusal("url.dot_segments", "the path of the URL climbs with dots")
     return None
 
 
-# ---------------------------------------------------------------- places
-
-
 def judge(url: str, *, among: Allowed) -> Target | Refusal:
-    """The target of a URL that may be fetched, as far as its words tell; each address its name resolves to is judged by `judge_address`."""
+    """The target of a URL that may be fetched, as far as its words tell; each address its name
+    resolves to is judged by `judge_address`.
+    """
     found = split(url)
     return found if isinstance(found, Refusal) else refused(found, among=among) or found
 
 
 def refused(target: Target, *, among: Allowed) -> Refusal | None:
-    """What is wrong with the place itself: an address or a name that is never asked, a host nobody configured, its scheme or its port."""
+    """What is wrong with the place itself: an address or a name that is never asked, a host nobody
+    configured, its scheme or its port.
+    """
     if target.host in _METADATA_NAMES:
         return Refusal("host.metadata", f"{target.host} is a cloud's metadata service")
-    if addresses.parsed(target.host) and (wrong := judge_address(target.host, host=target.host, among=among)):
+    if addresses.parsed(target.host) and (
+        wrong := judge_address(target.host, host=target.host, among=among)
+    ):
         return wrong
     if among.base_of(target):
         return None
     if target.scheme == "http":
-        return Refusal("url.http", f"{target.host} is asked over https alone: a setting names no http URL of it")
-    known = among.listed(target.host) or any(target.host == base.target.host for base in among.bases)
+        return Refusal(
+            "url.http",
+            f"{target.host} is asked over https alone: a setting names no http URL of it",
+        )
+    known = among.listed(target.host) or any(
+        target.host == base.target.host for base in among.bases
+    )
     if not known:
-        return Refusal("host.not_allowed", f"{target.host} is no host to fetch from: where it should be one, name it in {FETCH_HOSTS}")
-    return Refusal("url.port", f"{target.host} is not asked at port {target.port}") if target.port != 443 else None
+        return Refusal(
+            "host.not_allowed",
+            f"{target.host} is no host to fetch from: where it should be one, name it in"
+            f" {FETCH_HOSTS}",
+        )
+    return (
+        Refusal("url.port", f"{target.host} is not asked at port {target.port}")
+        if target.port != 443
+        else None
+    )
 
 
 _ONLY_CONFIGURED = ("private", "loopback", "shared")
@@ -295,14 +362,18 @@ _ONLY_CONFIGURED = ("private", "loopback", "shared")
 def judge_address(address: str, *, host: str, among: Allowed) -> Refusal | None:
     """Whether `host` may be met at `address`, one of those its name resolved to.
 
-    Private, loopback and carrier-grade addresses only where a setting names the host; link-local and reserved ones only where it names
-    the address itself; metadata services, multicast and 0.0.0.0 never.
+    Private, loopback and carrier-grade addresses only where a setting names the host; link-local
+    and reserved ones only where it names the address itself; metadata services, multicast and
+    0.0.0.0 never.
     """
     found = addresses.parsed(address)
     if found is None:
         return Refusal("address.form", f"{host} has an address that is none")
     inner = addresses.embedded(found)
-    if inner is not None and not (any(host == base.target.host for base in among.bases) and not _kind_refused(inner, host, among)):
+    if inner is not None and not (
+        any(host == base.target.host for base in among.bases)
+        and not _kind_refused(inner, host, among)
+    ):
         return Refusal("address.embedded", f"{host} leads to {inner} through the address {found}")
     kind = _kind_refused(inner or found, host, among)
     return Refusal(f"address.{kind}", _told(kind, host=host, address=found)) if kind else None
@@ -317,16 +388,29 @@ def _kind_refused(address: addresses.Address, host: str, among: Allowed) -> str:
 
 def _told(kind: str, *, host: str, address: addresses.Address) -> str:
     where = f"{host} leads to {address}," if str(address) != host else f"{host} is"
-    more = ": name its base URL in the setting of its side, if it is one" if kind in _ONLY_CONFIGURED else ""
+    more = (
+        ": name its base URL in the setting of its side, if it is one"
+        if kind in _ONLY_CONFIGURED
+        else ""
+    )
     return f"{where} a {kind.replace('_', '-')} address{more}"
 
 
 def follow(current: Target, location: str, *, among: Allowed) -> Target | Refusal:
-    """Where a redirect leads, judged like any other URL. What has no scheme is read against `current`."""
+    """Where a redirect leads, judged like any other URL. What has no scheme is read against
+    `current`.
+    """
     if refusal := _characters(location):
         return refusal
     absolute = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location)
-    found = judge(location if absolute else urljoin(f"{current.scheme}://{current.authority}{current.path}", location), among=among)
+    found = judge(
+        (
+            location
+            if absolute
+            else urljoin(f"{current.scheme}://{current.authority}{current.path}", location)
+        ),
+        among=among,
+    )
     if isinstance(found, Target) and (current.scheme, found.scheme) == ("https", "http"):
         return Refusal("redirect.downgrade", f"{current.host} redirects from https down to http")
     return found

@@ -1,4 +1,6 @@
-"""Runs a project's command in the sandbox: which one (`projects`), over what, and what came of it (`runner`)."""
+"""Runs a project's command in the sandbox: which one (`projects`), over what, and what came of it
+(`runner`).
+"""
 
 from cihealing.adapters.runner.runner import ProjectRunner
 

@@ -1,6 +1,8 @@
-"""Which project a CI job stands for: policy, else `.cihealing.yml` on the base branch, else what its files say it is.
+"""Which project a CI job stands for: policy, else `.cihealing.yml` on the base branch, else what
+its files say it is.
 
-A job name and a command from a webhook or a log only select among these; no word of them is ever run.
+A job name and a command from a webhook or a log only select among these; no word of them is ever
+run.
 """
 
 from __future__ import annotations
@@ -47,15 +49,23 @@ def parse(text: str, *, where: str) -> tuple[Project, ...]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:5])
+        return "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:5]
+        )
     return " ".join(str(error).split())[:300] or "nested too deeply"
 
 
 def select(projects: Sequence[Project], *, job: str, hint: str) -> Project | None:
-    """The project whose job glob fits; of several the one that runs what CI says it ran, then the one that names the job best."""
+    """The project whose job glob fits; of several the one that runs what CI says it ran, then the
+    one that names the job best.
+    """
     fitting = [p for p in projects if any(fnmatchcase(job, glob) for glob in p.jobs)]
     said = " ".join(hint[:MAX_HINT].split())
-    return max(fitting, key=lambda p: (_same(p.command, said), _precision(p, job), _shared(p.command, said)), default=None)
+    return max(
+        fitting,
+        key=lambda p: (_same(p.command, said), _precision(p, job), _shared(p.command, said)),
+        default=None,
+    )
 
 
 def _same(command: str, said: str) -> bool:
@@ -75,9 +85,6 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"[a-z0-9]+", text[:MAX_HINT].lower()))
 
 
-# ---------------------------------------------------------------- project types
-
-
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """A usual command; `says` are the words in a job name or command that mean it."""
@@ -88,11 +95,15 @@ class Kind:
 
 
 TEST_WORDS = frozenset({"test", "tests", "unit", "ci", "build", "check"})
-LINT_WORDS = frozenset({"lint", "linter", "style", "static", "quality", "format", "fmt", "typecheck", "types"})
+LINT_WORDS = frozenset(
+    {"lint", "linter", "style", "static", "quality", "format", "fmt", "typecheck", "types"}
+)
 
 
 def usual(files: Sequence[str], read: Read, *, job: str, hint: str) -> Project | None:
-    """The usual command of the project type; a lint job of a project without a known linter stands for nothing."""
+    """The usual command of the project type; a lint job of a project without a known linter stands
+    for nothing.
+    """
     kinds = list(kinds_of(frozenset(files), read))
     said = words(f"{job[:MAX_HINT]} {hint}")
     fitting = [k for k in kinds if k.tests or k.says & said]
@@ -116,7 +127,9 @@ def _python(files: frozenset[str], read: Read) -> list[Kind]:
     tests = [f for f in sorted(files) if re.search(r"(?:\A|/)(?:test_[^/]*|[^/]*_test)\.py\Z", f)]
     if not tests:
         return []
-    by_pytest = files & {"pytest.ini", "conftest.py", "tests/conftest.py"} or any("pytest" in (read(f) or "") for f in _declaring(files))
+    by_pytest = files & {"pytest.ini", "conftest.py", "tests/conftest.py"} or any(
+        "pytest" in (read(f) or "") for f in _declaring(files)
+    )
     if by_pytest or not all("unittest" in (read(f) or "") for f in tests[:20]):
         return [Kind(command="python -m pytest -q", says=TEST_WORDS | {"pytest", "python", "py"})]
     return [Kind(command=_discover(files, tests), says=TEST_WORDS | {"unittest", "python", "py"})]
@@ -129,15 +142,37 @@ def _discover(files: frozenset[str], tests: Sequence[str]) -> str:
 
 
 def _declaring(files: frozenset[str]) -> list[str]:
-    return [f for f in ("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "requirements.txt", "requirements-dev.txt") if f in files]
+    return [
+        f
+        for f in (
+            "pyproject.toml",
+            "setup.cfg",
+            "setup.py",
+            "tox.ini",
+            "requirements.txt",
+            "requirements-dev.txt",
+        )
+        if f in files
+    ]
 
 
 def _ruff(files: frozenset[str], read: Read) -> list[Kind]:
-    configured = files & {"ruff.toml", ".ruff.toml"} or "ruff" in _tool_table(read("pyproject.toml") or "")
+    configured = files & {"ruff.toml", ".ruff.toml"} or "ruff" in _tool_table(
+        read("pyproject.toml") or ""
+    )
     if not configured:
         return []
-    check = Kind(command="ruff check .", says=LINT_WORDS - {"format", "fmt"} | {"ruff"}, tests=False)
-    return [check, Kind(command="ruff format --check .", says=frozenset({"format", "fmt", "formatting"}), tests=False)]
+    check = Kind(
+        command="ruff check .", says=LINT_WORDS - {"format", "fmt"} | {"ruff"}, tests=False
+    )
+    return [
+        check,
+        Kind(
+            command="ruff format --check .",
+            says=frozenset({"format", "fmt", "formatting"}),
+            tests=False,
+        ),
+    ]
 
 
 def _tool_table(text: str) -> dict[str, object]:
@@ -150,7 +185,11 @@ def _tool_table(text: str) -> dict[str, object]:
 
 def _node(files: frozenset[str], read: Read) -> list[Kind]:
     scripts = _scripts(read("package.json") or "") if "package.json" in files else {}
-    kinds = [Kind(command="npm test", says=TEST_WORDS | {"npm", "node", "jest", "vitest", "js"})] if "test" in scripts else []
+    kinds = (
+        [Kind(command="npm test", says=TEST_WORDS | {"npm", "node", "jest", "vitest", "js"})]
+        if "test" in scripts
+        else []
+    )
     lint = Kind(command="npm run lint", says=LINT_WORDS | {"eslint"}, tests=False)
     return [*kinds, lint] if "lint" in scripts else kinds
 
@@ -164,23 +203,43 @@ def _scripts(text: str) -> dict[str, object]:
 
 
 def _go(files: frozenset[str], _read: Read) -> list[Kind]:
-    return [Kind(command="go test ./...", says=TEST_WORDS | {"go", "golang"})] if "go.mod" in files else []
+    return (
+        [Kind(command="go test ./...", says=TEST_WORDS | {"go", "golang"})]
+        if "go.mod" in files
+        else []
+    )
 
 
 def _cargo(files: frozenset[str], _read: Read) -> list[Kind]:
-    return [Kind(command="cargo test", says=TEST_WORDS | {"cargo", "rust"})] if "Cargo.toml" in files else []
+    return (
+        [Kind(command="cargo test", says=TEST_WORDS | {"cargo", "rust"})]
+        if "Cargo.toml" in files
+        else []
+    )
 
 
 def _jvm(files: frozenset[str], _read: Read) -> list[Kind]:
     says = TEST_WORDS | {"java", "jvm", "kotlin"}
     maven = "./mvnw" if "mvnw" in files else "mvn"
     gradle = "sh ./gradlew" if "gradlew" in files else "gradle"
-    kinds = [Kind(command=f"{maven} -B -o test", says=says | {"mvn", "maven"})] if "pom.xml" in files else []
+    kinds = (
+        [Kind(command=f"{maven} -B -o test", says=says | {"mvn", "maven"})]
+        if "pom.xml" in files
+        else []
+    )
     built = files & {"build.gradle", "build.gradle.kts"}
-    return [*kinds, Kind(command=f"{gradle} --offline test", says=says | {"gradle", "gradlew"})] if built else kinds
+    return (
+        [*kinds, Kind(command=f"{gradle} --offline test", says=says | {"gradle", "gradlew"})]
+        if built
+        else kinds
+    )
 
 
 def _make(files: frozenset[str], read: Read) -> list[Kind]:
     """The least telling of all: any other finding goes before it."""
     makefile = read("Makefile") or "" if "Makefile" in files else ""
-    return [Kind(command="make test", says=frozenset({"make"}))] if re.search(r"^test\s*:", makefile, re.MULTILINE) else []
+    return (
+        [Kind(command="make test", says=frozenset({"make"}))]
+        if re.search(r"^test\s*:", makefile, re.MULTILINE)
+        else []
+    )

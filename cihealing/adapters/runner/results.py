@@ -1,4 +1,5 @@
-"""Per-test results as values, and JUnit files read as what they are: written by code that may be hostile.
+"""Per-test results as values, and JUnit files read as what they are: written by code that may be
+hostile.
 
 A file is bounded and holds no DOCTYPE.
 """
@@ -37,11 +38,17 @@ class Tests:
         return len(self.passed) + len(self.failed) + len(self.skipped)
 
     def renamed(self, to: Callable[[Sequence[str]], Sequence[str]]) -> Tests:
-        return Tests(passed=tuple(to(self.passed)), failed=tuple(to(self.failed)), skipped=tuple(to(self.skipped)))
+        return Tests(
+            passed=tuple(to(self.passed)),
+            failed=tuple(to(self.failed)),
+            skipped=tuple(to(self.skipped)),
+        )
 
 
 def told(outcomes: Iterable[tuple[str, str]]) -> Tests:
-    """From (id, `passed` | `failed` | `skipped`). One failure of a test outweighs whatever else was said about it."""
+    """From (id, `passed` | `failed` | `skipped`). One failure of a test outweighs whatever else was
+    said about it.
+    """
     weight = {"passed": 0, "skipped": 1, "failed": 2}
     worst: dict[str, str] = {}
     for full, outcome in outcomes:
@@ -54,7 +61,9 @@ def told(outcomes: Iterable[tuple[str, str]]) -> Tests:
 
 def junit_files(tree: Tree, pattern: str, *, place: str = ".") -> list[str]:
     """Files below `place` that a glob names; an absolute or climbing one names none."""
-    return sorted(path for _, path in zip(range(MAX_FILES), tree.glob(pattern, place=place), strict=False))
+    return sorted(
+        path for _, path in zip(range(MAX_FILES), tree.glob(pattern, place=place), strict=False)
+    )
 
 
 def remove_stale(tree: Tree, pattern: str, *, place: str) -> None:
@@ -64,7 +73,9 @@ def remove_stale(tree: Tree, pattern: str, *, place: str) -> None:
 
 
 def read_junit(files: Iterable[str], *, tree: Tree, name: Callable[[Element], str]) -> Tests | None:
-    """The tests of all `files` of the tree; None where there is no file, or one of them is not to be trusted, or all are too large."""
+    """The tests of all `files` of the tree; None where there is no file, or one of them is not to
+    be trusted, or all are too large.
+    """
     outcomes: list[tuple[str, str]] = []
     read, left = 0, MAX_READ
     for path in files:
@@ -74,7 +85,9 @@ def read_junit(files: Iterable[str], *, tree: Tree, name: Callable[[Element], st
         if content is None or case is None:
             return None
         read, left = read + 1, left - len(content)
-        outcomes += ((name(element), outcome(element)) for element in islice(case, MAX_TESTS - len(outcomes)))
+        outcomes += (
+            (name(element), outcome(element)) for element in islice(case, MAX_TESTS - len(outcomes))
+        )
     return told(outcomes) if read else None
 
 
@@ -101,8 +114,14 @@ def plain_name(case: Element) -> str:
 
 
 def pytest_name(case: Element, *, exists: Callable[[str], bool]) -> str:
-    """The node id. JUnit's class name has dots for slashes: the file is the longest front of it that exists."""
-    file, classname, name = case.get("file") or "", case.get("classname") or "", case.get("name") or ""
+    """The node id. JUnit's class name has dots for slashes: the file is the longest front of it
+    that exists.
+    """
+    file, classname, name = (
+        case.get("file") or "",
+        case.get("classname") or "",
+        case.get("name") or "",
+    )
     module = file.removesuffix(".py").replace("/", ".")
     if not classname:
         return file if name in (module, "") else "::".join(filter(None, (file, name)))

@@ -1,4 +1,6 @@
-"""Runs a project's command over an exact tree in the sandbox and tells what was seen, test by test."""
+"""Runs a project's command over an exact tree in the sandbox and tells what was seen, test by
+test.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ from typing import Protocol
 
 from cihealing.adapters.runner import projects
 from cihealing.adapters.runner.canary import Ground, Planted, mark_of
-from cihealing.adapters.runner.results import Tests, junit_files, plain_name, pytest_name, read_junit, remove_stale
+from cihealing.adapters.runner.results import (
+    Tests,
+    junit_files,
+    plain_name,
+    pytest_name,
+    read_junit,
+    remove_stale,
+)
 from cihealing.adapters.runner.tools import Plan, Tool, lint, pytest, tool_for
 from cihealing.adapters.runner.tools.plan import quoted
 from cihealing.adapters.sandbox import Room, choose
@@ -26,7 +35,11 @@ from cihealing.tree import TooLarge, scratch, shown
 
 TAIL = 2000
 MISSING = (
-    re.compile(r"^(?:/bin/)?(?:sh|bash|dash)(?:: (?:line )?\d{1,6})?: (?:exec: )?([^\s:]{1,200}): (?:command )?not found", re.MULTILINE),
+    re.compile(
+        r"^(?:/bin/)?(?:sh|bash|dash)(?:: (?:line )?\d{1,6})?: (?:exec: )?([^\s:]{1,200}):"
+        r" (?:command )?not found",
+        re.MULTILINE,
+    ),
     re.compile(r"^make(?:\[\d{1,3}\])?: ([^\s:]{1,200}): No such file or directory", re.MULTILINE),
     re.compile(r"^\S{0,200}python[\d.]{0,6}: (No module named [\w.]{1,200})$", re.MULTILINE),
 )
@@ -35,7 +48,9 @@ GUARDED = re.compile(
     r"|pytest\.ini|\.?pytest\.toml|tox\.ini|setup\.cfg|pyproject\.toml|noxfile\.py|package\.json|(?:jest|vitest)\.config\.[^/]*|Makefile|\.?ruff\.toml"
     r"|\.cihealing\.yml)\Z|(?:\A|/)tests?/[^/]+\.py\Z"
 )
-"""Files that decide what a test run says: a command that changes them while it runs proves nothing."""
+"""Files that decide what a test run says: a command that changes them while it runs proves
+nothing.
+"""
 
 
 class Reading(Protocol):
@@ -47,7 +62,9 @@ class Reading(Protocol):
 
 
 class Read(Protocol):
-    def __call__(self, log: str, *, green: Sequence[str] = (), known_secrets: Sequence[str] = ()) -> Reading: ...
+    def __call__(
+        self, log: str, *, green: Sequence[str] = (), known_secrets: Sequence[str] = ()
+    ) -> Reading: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +78,13 @@ class Visit:
 
     def run(self, command: str, *, environment: Mapping[str, str]) -> Ran:
         return self.sandbox.run(
-            command, tree=self.tree.root, workdir=self.project.path, environment=environment, timeout=self.project.timeout,
+            command,
+            tree=self.tree.root,
+            workdir=self.project.path,
+            environment=environment,
+            timeout=self.project.timeout,
             results=self.results.root,
-        )  # fmt: skip
+        )
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """PYTHONHASHSEED stays random: a flake must stay one."""
@@ -73,8 +94,15 @@ class Visit:
             **self.project.environment,
             **{k: v for k, v in more.items() if k != ADDOPTS},
         }
-        own = " ".join(filter(None, (self.project.environment.get(ADDOPTS, ""), more.get(ADDOPTS, ""))))
-        return {**given, ADDOPTS: pytest.options(self.sandbox.inside(self.results.root), environment={ADDOPTS: own})}
+        own = " ".join(
+            filter(None, (self.project.environment.get(ADDOPTS, ""), more.get(ADDOPTS, "")))
+        )
+        return {
+            **given,
+            ADDOPTS: pytest.options(
+                self.sandbox.inside(self.results.root), environment={ADDOPTS: own}
+            ),
+        }
 
 
 ADDOPTS = "PYTEST_ADDOPTS"
@@ -93,7 +121,9 @@ class Seen:
 
     @property
     def canary_red(self) -> bool:
-        return self.planted is not None and self.planted.reported(tests=self.tests, output=self.output, exit_code=self.ran.exit_code)
+        return self.planted is not None and self.planted.reported(
+            tests=self.tests, output=self.output, exit_code=self.ran.exit_code
+        )
 
     @property
     def colour(self) -> Colour:
@@ -107,7 +137,9 @@ class Seen:
 
 
 class ProjectRunner:
-    """`settings`: CI_HEALING_* by name. `sandbox_for` says where a repository's code runs, and within which limits."""
+    """`settings`: CI_HEALING_* by name. `sandbox_for` says where a repository's code runs, and
+    within which limits.
+    """
 
     def __init__(
         self,
@@ -122,31 +154,74 @@ class ProjectRunner:
         self.sandbox_for = sandbox_for or (lambda policy: choose(self.settings, policy=policy))
         self._read = read
 
-    # ------------------------------------------------------------ which command
-
-    def project(self, repository: str, commit: str, *, base: str, job: str, command_hint: str, policy: RepositoryPolicy) -> Project | None:
-        """`base` is a commit id or a branch of the origin. Raises PermanentError for a `.cihealing.yml` that is not valid."""
+    def project(
+        self,
+        repository: str,
+        commit: str,
+        *,
+        base: str,
+        job: str,
+        command_hint: str,
+        policy: RepositoryPolicy,
+    ) -> Project | None:
+        """`base` is a commit id or a branch of the origin. Raises PermanentError for a
+        `.cihealing.yml` that is not valid.
+        """
         at = base or policy.target_branch or commit
         found = projects.select(policy.projects, job=job, hint=command_hint)
-        if found is None and (text := self.trees.read_file(repository, at, projects.FILE, policy=policy)) is not None:
-            found = projects.select(projects.parse(text, where=f"{projects.FILE} at {at[:100]}"), job=job, hint=command_hint)
+        if (
+            found is None
+            and (text := self.trees.read_file(repository, at, projects.FILE, policy=policy))
+            is not None
+        ):
+            found = projects.select(
+                projects.parse(text, where=f"{projects.FILE} at {at[:100]}"),
+                job=job,
+                hint=command_hint,
+            )
         if found is not None and found.command:
             return found
-        return self._usual(repository, at, found or Project(), job=job, hint=command_hint, policy=policy)
+        return self._usual(
+            repository, at, found or Project(), job=job, hint=command_hint, policy=policy
+        )
 
-    def _usual(self, repository: str, at: str, project: Project, *, job: str, hint: str, policy: RepositoryPolicy) -> Project | None:
+    def _usual(
+        self,
+        repository: str,
+        at: str,
+        project: Project,
+        *,
+        job: str,
+        hint: str,
+        policy: RepositoryPolicy,
+    ) -> Project | None:
         """The project with the usual command of what lies at its path."""
         prefix = "" if project.path in (".", "") else project.path.rstrip("/") + "/"
-        files = [f.removeprefix(prefix) for f in self.trees.files(repository, at, policy=policy) if f.startswith(prefix)]
-        found = projects.usual(files, lambda p: self.trees.read_file(repository, at, prefix + p, policy=policy), job=job, hint=hint)
+        files = [
+            f.removeprefix(prefix)
+            for f in self.trees.files(repository, at, policy=policy)
+            if f.startswith(prefix)
+        ]
+        found = projects.usual(
+            files,
+            lambda p: self.trees.read_file(repository, at, prefix + p, policy=policy),
+            job=job,
+            hint=hint,
+        )
         return None if found is None else project.model_copy(update={"command": found.command})
 
-    # ------------------------------------------------------------ one run
-
     def observe(
-        self, repository: str, commit: str, *, project: Project, policy: RepositoryPolicy,
-        patch: str = "", canary: bool = False, variant: str = "", tests: Sequence[str] = (),
-    ) -> tuple[Observation, str]:  # fmt: skip
+        self,
+        repository: str,
+        commit: str,
+        *,
+        project: Project,
+        policy: RepositoryPolicy,
+        patch: str = "",
+        canary: bool = False,
+        variant: str = "",
+        tests: Sequence[str] = (),
+    ) -> tuple[Observation, str]:
         sandbox = self.sandbox_for(policy)
         with (
             self.trees.at(repository, commit, policy=policy, patch=patch) as tree,
@@ -157,7 +232,9 @@ class ProjectRunner:
             try:
                 seen = self._set_up(visit) or self._run(visit, plan, canary=canary, tests=tests)
             except TooLarge as error:
-                raise PermanentError(f"what the command left in the tree cannot be looked at: {error}") from error
+                raise PermanentError(
+                    f"what the command left in the tree cannot be looked at: {error}"
+                ) from error
             return self._observation(visit, plan, seen)
 
     def _set_up(self, visit: Visit) -> Seen | None:
@@ -168,31 +245,52 @@ class ProjectRunner:
         if ran.exit_code == 0:
             return None
         why = limit_in(ran) or (
-            "it did not end in time" if ran.timed_out else f"it failed with exit code {ran.exit_code}{_hint(ran.output)}"
+            "it did not end in time"
+            if ran.timed_out
+            else f"it failed with exit code {ran.exit_code}{_hint(ran.output)}"
         )
-        missing = f"the setup `{visit.project.setup[:200]}` did not go well: {why}; it runs without network"
-        return Seen(ran=Ran(exit_code=ran.exit_code or 1, output=ran.output, seconds=ran.seconds), output=ran.output, missing=missing)
+        missing = (
+            f"the setup `{visit.project.setup[:200]}` did not go well: {why}; it runs without"
+            " network"
+        )
+        return Seen(
+            ran=Ran(exit_code=ran.exit_code or 1, output=ran.output, seconds=ran.seconds),
+            output=ran.output,
+            missing=missing,
+        )
 
     def _run(self, visit: Visit, plan: Plan, *, canary: bool, tests: Sequence[str]) -> Seen:
         tool = tool_for(visit.project.command)
         planted = plant(visit, tool, tests=tests) if canary else None
         remove_stale(visit.tree, visit.project.junit, place=visit.project.path)
-        command = pytest.also(plan.command, planted.select) if planted and planted.select else plan.command
+        command = (
+            pytest.also(plan.command, planted.select)
+            if planted and planted.select
+            else plan.command
+        )
         ran = visit.run(command, environment=visit.environment(plan.environment))
         output = pytest.without_note(ran.output)
         found = results_of(visit, tool, output)
         missing = "" if ran.exit_code == 0 else limit_in(ran) or missing_in(output, ran.exit_code)
         if canary and planted is None:
-            missing = f"no place for a canary: `{visit.project.command[:100]}` has no test file of a kind that is known ({tool.name})"
+            missing = (
+                f"no place for a canary: `{visit.project.command[:100]}` has no test file of a kind"
+                f" that is known ({tool.name})"
+            )
         violations = violations_of(ran, found, changed=self._meddled(visit, planted))
-        return Seen(ran=ran, output=output, tests=found, missing=missing, planted=planted, violations=violations)
+        return Seen(
+            ran=ran,
+            output=output,
+            tests=found,
+            missing=missing,
+            planted=planted,
+            violations=violations,
+        )
 
     def _meddled(self, visit: Visit, planted: Planted | None) -> list[str]:
         changed = self.trees.changed(visit.tree)
         expected = {planted.file} if planted else set()
         return [path for path in changed if GUARDED.search(path) and path not in expected]
-
-    # ------------------------------------------------------------ what it says
 
     def _observation(self, visit: Visit, plan: Plan, seen: Seen) -> tuple[Observation, str]:
         reading = self._reading(seen.output)
@@ -200,15 +298,26 @@ class ProjectRunner:
         failure = reading.failure if seen.colour is not Colour.GREEN else None
         tests, log = (seen.tests or Tests()).renamed(hidden), reading.redacted_log
         observation = Observation(
-            colour=seen.colour, exit_code=seen.ran.exit_code, command=plan.command, commit=visit.tree.commit, tree=visit.tree.tree,
-            environment=environment_name(visit), seconds=round(seen.ran.seconds, 3),
-            error_hash=failure.error_hash if failure else "", error_type=failure.error_type if failure else "",
+            colour=seen.colour,
+            exit_code=seen.ran.exit_code,
+            command=plan.command,
+            commit=visit.tree.commit,
+            tree=visit.tree.tree,
+            environment=environment_name(visit),
+            seconds=round(seen.ran.seconds, 3),
+            error_hash=failure.error_hash if failure else "",
+            error_type=failure.error_type if failure else "",
             rule=rule_of(visit.project.command, failure) if failure and not tests.failed else "",
-            counts_tests=seen.tests is not None, passed_tests=tests.passed, failed_tests=tests.failed, skipped_tests=tests.skipped,
-            collected=tests.collected, log_tail=log[-TAIL:], missing=hidden([seen.missing])[0],
+            counts_tests=seen.tests is not None,
+            passed_tests=tests.passed,
+            failed_tests=tests.failed,
+            skipped_tests=tests.skipped,
+            collected=tests.collected,
+            log_tail=log[-TAIL:],
+            missing=hidden([seen.missing])[0],
             canary_red=seen.canary_red,
             violations=tuple(hidden(seen.violations)),
-        )  # fmt: skip
+        )
         return observation, log
 
     def _reading(self, output: str) -> Reading:
@@ -223,7 +332,10 @@ class ProjectRunner:
 def plan_of(project: Project, *, variant: str, tests: Sequence[str]) -> Plan:
     tool = tool_for(project.command)
     if variant == "isolated" and tests:
-        return tool.plan(isolated(project, tests) or tool.alone(project.command, tests) or project.command, variant=variant)
+        return tool.plan(
+            isolated(project, tests) or tool.alone(project.command, tests) or project.command,
+            variant=variant,
+        )
     if variant == "verbose" and project.verbose:
         return tool.plan(project.verbose, variant=variant)
     return tool.plan(project.command, variant=variant)
@@ -233,17 +345,31 @@ def isolated(project: Project, tests: Sequence[str]) -> str:
     """The policy's own command, once for each test; red if one of them is."""
     if "{test}" not in project.isolated:
         return project.isolated
-    each = (project.isolated.replace("{test}", name) for name in shlex.split(quoted(tests)) for name in [shlex.quote(name)])
+    each = (
+        project.isolated.replace("{test}", name)
+        for name in shlex.split(quoted(tests))
+        for name in [shlex.quote(name)]
+    )
     return "rc=0; " + " ".join(f"( {command} ) || rc=$?;" for command in each) + " exit $rc"
 
 
 def plant(visit: Visit, tool: Tool, *, tests: Sequence[str]) -> Planted | None:
     mark = mark_of(tree=visit.tree.tree, commit=visit.tree.commit, purpose="canary")
-    return tool.plant(Ground(tree=visit.tree, workdir=visit.project.path, command=visit.project.command, mark=mark, tests=tests))
+    return tool.plant(
+        Ground(
+            tree=visit.tree,
+            workdir=visit.project.path,
+            command=visit.project.command,
+            mark=mark,
+            tests=tests,
+        )
+    )
 
 
 def results_of(visit: Visit, tool: Tool, output: str) -> Tests | None:
-    """Per-test results: pytest's file outside the tree, else the policy's JUnit files, else what the tool says."""
+    """Per-test results: pytest's file outside the tree, else the policy's JUnit files, else what
+    the tool says.
+    """
 
     modules = python_files(visit.tree)
 
@@ -253,13 +379,27 @@ def results_of(visit: Visit, tool: Tool, output: str) -> Tests | None:
     found = pytest.read_results(visit.results, exists=exists)
     if found is None and visit.project.junit:
         files = junit_files(visit.tree, visit.project.junit, place=visit.project.path)
-        found = read_junit(files, tree=visit.tree, name=lambda c: pytest_name(c, exists=exists) if tool is pytest else plain_name(c))
-    return found if found is not None else tool.read(output, tree=visit.tree, place=visit.project.path)
+        found = read_junit(
+            files,
+            tree=visit.tree,
+            name=lambda c: pytest_name(c, exists=exists) if tool is pytest else plain_name(c),
+        )
+    return (
+        found if found is not None else tool.read(output, tree=visit.tree, place=visit.project.path)
+    )
 
 
 def python_files(tree: Tree) -> Callable[[], frozenset[str]]:
-    """The tree's Python files, looked for once, when they are asked for: names of tests ask for them very often."""
-    return cache(lambda: frozenset(e.path for e in tree.walk(leave_out=".git".__eq__) if e.is_file and e.path.endswith(".py")))
+    """The tree's Python files, looked for once, when they are asked for: names of tests ask for
+    them very often.
+    """
+    return cache(
+        lambda: frozenset(
+            e.path
+            for e in tree.walk(leave_out=".git".__eq__)
+            if e.is_file and e.path.endswith(".py")
+        )
+    )
 
 
 def below(place: str, path: str) -> str:
@@ -274,7 +414,12 @@ def _hint(output: str) -> str:
 
 def limit_in(ran: Ran) -> str:
     """Which limit the command was ended for, in words; empty where it was not."""
-    return f"the command was ended: it took {ran.exceeded}, beyond this repository's `limits` in the policy" if ran.exceeded else ""
+    return (
+        f"the command was ended: it took {ran.exceeded}, beyond this repository's `limits` in the"
+        " policy"
+        if ran.exceeded
+        else ""
+    )
 
 
 def missing_in(output: str, exit_code: int | None) -> str:
@@ -282,7 +427,11 @@ def missing_in(output: str, exit_code: int | None) -> str:
     not_found, make, module = (pattern.search(output) for pattern in MISSING)
     advice = "add it to CI_HEALING_TOOLCHAIN or to the project's `setup`"
     if exit_code == 127:
-        return f"the command `{not_found[1]}` is not in the sandbox: {advice}" if not_found else f"a command was not found: {advice}"
+        return (
+            f"the command `{not_found[1]}` is not in the sandbox: {advice}"
+            if not_found
+            else f"a command was not found: {advice}"
+        )
     if make or module:
         return f"the sandbox lacks it: {(make or module or [''])[0].strip()}; {advice}"
     return "the command cannot be executed" if exit_code == 126 else ""
@@ -313,6 +462,10 @@ def masker(secrets: Sequence[str]) -> Callable[[Sequence[str]], Sequence[str]]:
     from cihealing.reading import redact
 
     def hidden(texts: Sequence[str]) -> Sequence[str]:
-        return [redact(text, secrets).text for text in texts] if redact("\n".join(texts), secrets).count else texts
+        return (
+            [redact(text, secrets).text for text in texts]
+            if redact("\n".join(texts), secrets).count
+            else texts
+        )
 
     return hidden

@@ -1,7 +1,9 @@
-"""A control group for each sandbox, where this machine hands the service one of its own (cgroup v2, delegated).
+"""A control group for each sandbox, where this machine hands the service one of its own (cgroup v2,
+delegated).
 
-The kernel then counts exactly and ends everything at once; the watch only puts it into words. Nothing here is needed: where there is
-no such group the watch and the limits of single processes hold alone. Source: Documentation/admin-guide/cgroup-v2.rst (6.18).
+The kernel then counts exactly and ends everything at once; the watch only puts it into words.
+Nothing here is needed: where there is no such group the watch and the limits of single processes
+hold alone. Source: Documentation/admin-guide/cgroup-v2.rst (6.18).
 """
 
 from __future__ import annotations
@@ -33,7 +35,11 @@ class Group:
         # A little above what the watch ends at, so that it comes to see it.
         self._write("pids.max", str(limits.processes + 32))
         self._write("memory.max", str(limits.memory_mb * MB))
-        for name, value in (("memory.swap.max", "0"), ("memory.oom.group", "1"), ("cpu.weight", "50")):
+        for name, value in (
+            ("memory.swap.max", "0"),
+            ("memory.oom.group", "1"),
+            ("cpu.weight", "50"),
+        ):
             with contextlib.suppress(OSError):
                 self._write(name, value)
 
@@ -41,7 +47,11 @@ class Group:
         """What the kernel refused, in words."""
         if self._count("memory.events", "oom_kill"):
             return f"more than {limits.memory_mb} MB of memory in total"
-        return f"more than {limits.processes} processes and threads" if self._count("pids.events", "max") else ""
+        return (
+            f"more than {limits.processes} processes and threads"
+            if self._count("pids.events", "max")
+            else ""
+        )
 
     def end(self) -> None:
         """Kill all that is in it and take it away."""
@@ -88,12 +98,17 @@ def _made(parent: Path, limits: Limits) -> Group | None:
 
 
 def delegated(mounts: Path = MOUNTS, *, membership: str | None = None) -> Path | None:
-    """The service's own part of the hierarchy, its controllers handed on to what is made in it; None where it has none.
+    """The service's own part of the hierarchy, its controllers handed on to what is made in it;
+    None where it has none.
 
     Members of the group are moved down first, if they are all the service's own process.
     """
     own = _own(mounts, membership)
-    if own is None or not os.access(own, os.W_OK) or not set(WANTED) <= _words(own / "cgroup.controllers"):
+    if (
+        own is None
+        or not os.access(own, os.W_OK)
+        or not set(WANTED) <= _words(own / "cgroup.controllers")
+    ):
         return None
     if set(WANTED) <= _words(own / "cgroup.subtree_control") or _handed_on(own):
         return own
@@ -103,7 +118,15 @@ def delegated(mounts: Path = MOUNTS, *, membership: str | None = None) -> Path |
 def end_leftovers() -> int:
     """End the groups of services that are gone; how many there were. To be called at start."""
     parent = delegated()
-    found = [] if parent is None else [p for p in parent.glob(f"{PREFIX}*") if not lives(p.name[len(PREFIX) :].rpartition(":")[0])]
+    found = (
+        []
+        if parent is None
+        else [
+            p
+            for p in parent.glob(f"{PREFIX}*")
+            if not lives(p.name[len(PREFIX) :].rpartition(":")[0])
+        ]
+    )
     for path in found:
         Group(path=path).end()
     return len(found)
@@ -122,7 +145,9 @@ def _own(mounts: Path, membership: str | None) -> Path | None:
 
 
 def _handed_on(own: Path) -> bool:
-    """Only where nobody else lives there: a login session's group is not the service's to rearrange."""
+    """Only where nobody else lives there: a login session's group is not the service's to
+    rearrange.
+    """
     try:
         if {int(pid) for pid in (own / "cgroup.procs").read_text().split()} - {os.getpid()}:
             return False

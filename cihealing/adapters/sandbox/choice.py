@@ -21,8 +21,15 @@ class Room(Sandbox, Protocol):
     """A sandbox with a second writable directory, for results that must not lie in the tree."""
 
     def run(
-        self, command: str, *, tree: Path, workdir: str, environment: Mapping[str, str], timeout: float, results: Path | None = None
-    ) -> Ran: ...  # fmt: skip
+        self,
+        command: str,
+        *,
+        tree: Path,
+        workdir: str,
+        environment: Mapping[str, str],
+        timeout: float,
+        results: Path | None = None,
+    ) -> Ran: ...
 
     def inside(self, results: Path) -> str:
         """The path by which the command knows `results`."""
@@ -50,7 +57,9 @@ def trouble_with(paths: tuple[Path, ...]) -> str | None:
 
 
 def lacking(settings: Mapping[str, str]) -> dict[str, str]:
-    """Walls this machine cannot have and the operator did not accept to be without, each with the reason."""
+    """Walls this machine cannot have and the operator did not accept to be without, each with the
+    reason.
+    """
     given_up = accepted(settings.get(ACCEPT, ""))
     return {name: why for name, why in Bubblewrap().lacking().items() if name not in given_up}
 
@@ -60,12 +69,21 @@ def trouble(settings: Mapping[str, str]) -> str | None:
     found = trouble_with(toolchain(settings))
     if found is not None:
         return found
-    walls = "; ".join(f"{name}: {why}, so {ACCEPTABLE[name]}" for name, why in lacking(settings).items())
-    return f"the sandbox would lack a wall ({walls}); accept that by name in {ACCEPT}, or run the service otherwise" if walls else None
+    walls = "; ".join(
+        f"{name}: {why}, so {ACCEPTABLE[name]}" for name, why in lacking(settings).items()
+    )
+    return (
+        f"the sandbox would lack a wall ({walls}); accept that by name in {ACCEPT}, or run the"
+        " service otherwise"
+        if walls
+        else None
+    )
 
 
 def choose(settings: Mapping[str, str], *, policy: RepositoryPolicy) -> Room:
-    """bubblewrap where it works; the plain runner only where `CI_HEALING_SANDBOX=plain` and the repository is trusted."""
+    """bubblewrap where it works; the plain runner only where `CI_HEALING_SANDBOX=plain` and the
+    repository is trusted.
+    """
     paths = toolchain(settings)
     why_not = trouble(settings)
     if why_not is None:
@@ -74,6 +92,6 @@ def choose(settings: Mapping[str, str], *, policy: RepositoryPolicy) -> Room:
     if settings.get(SETTING) == "plain" and policy.trusted:
         return Plain(trusted=True, toolchain=paths, limits=policy.limits)
     return Refusing(
-        "no sandbox: repository code is not run; install bubblewrap or set CI_HEALING_SANDBOX=plain and mark the repository trusted"
-        f" ({why_not})"
+        "no sandbox: repository code is not run; install bubblewrap or set"
+        f" CI_HEALING_SANDBOX=plain and mark the repository trusted ({why_not})"
     )

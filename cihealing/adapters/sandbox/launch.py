@@ -1,11 +1,14 @@
-"""Stand-alone: `python -I -S launch.py NAME=VALUE … -- ARGV…` becomes ARGV, as the user and within the bounds that are named.
+"""Stand-alone: `python -I -S launch.py NAME=VALUE … -- ARGV…` becomes ARGV, as the user and within
+the bounds that are named.
 
-It dies with the service from its first line on. Where the service is root it becomes a user of its own first; what that user
-could not reach by path (a tree in a private directory, a toolchain in a home) is bound to a place where it can, in a mount
-namespace that nobody else sees. One thread, and few imports: its start is part of every command.
+It dies with the service from its first line on. Where the service is root it becomes a user of its
+own first; what that user could not reach by path (a tree in a private directory, a toolchain in a
+home) is bound to a place where it can, in a mount namespace that nobody else sees. One thread, and
+few imports: its start is part of every command.
 
-`parent` (pid), `mark` (value of the environment variable by which leftovers are known), `limit:RLIMIT_…` (a number), `cgroup` (a
-directory to join), `uid`, `stage` (where to bind), `bind` (a source; the first is bound to `stage/0`, the next to `stage/1` …).
+`parent` (pid), `mark` (value of the environment variable by which leftovers are known),
+`limit:RLIMIT_…` (a number), `cgroup` (a directory to join), `uid`, `stage` (where to bind), `bind`
+(a source; the first is bound to `stage/0`, the next to `stage/1` …).
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ class Failed(Exception):
 
 
 def bind_to(parent: int) -> None:
-    """Die with `parent`. The check closes the gap in which it died before the signal was asked for."""
+    """Die with `parent`. The check closes the gap in which it died before the signal was asked
+    for.
+    """
     libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         raise Failed("the service is gone")
@@ -50,7 +55,9 @@ def join(cgroup: str) -> None:
 
 
 def prefer_to_be_killed() -> None:
-    """Short of memory the kernel ends the sandbox first; what root has set nobody inside can take back."""
+    """Short of memory the kernel ends the sandbox first; what root has set nobody inside can take
+    back.
+    """
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write("900")
 
@@ -82,8 +89,9 @@ def become(uid: int) -> None:
 
 
 def sealed(program: str) -> str:
-    """A copy in memory that nobody can write to, to be run in place of the file: what runs can be found and changed from inside
-    (`/proc/1/exe`) where the file belongs to the same user. A set-uid program would lose its power, and belongs to root anyway.
+    """A copy in memory that nobody can write to, to be run in place of the file: what runs can be
+    found and changed from inside (`/proc/1/exe`) where the file belongs to the same user. A set-uid
+    program would lose its power, and belongs to root anyway.
     """
     if os.stat(program).st_mode & S_ISUID:
         return program
@@ -92,7 +100,11 @@ def sealed(program: str) -> str:
         content = file.read()
     if os.write(copy, content) != len(content):
         raise Failed(f"{program} could not be copied")
-    fcntl.fcntl(copy, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+    fcntl.fcntl(
+        copy,
+        fcntl.F_ADD_SEALS,
+        fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE,
+    )
     return f"/proc/self/fd/{copy}"
 
 

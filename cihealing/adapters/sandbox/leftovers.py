@@ -1,6 +1,8 @@
-"""Sandboxes that outlived their service: each carries a mark that names its owner, and without a living owner it is ended.
+"""Sandboxes that outlived their service: each carries a mark that names its owner, and without a
+living owner it is ended.
 
-The kernel ends a sandbox with its service (parent death signal); one that is killed while it starts may slip through.
+The kernel ends a sandbox with its service (parent death signal); one that is killed while it starts
+may slip through.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from cihealing.marks import lives
 
 
 def end_leftovers() -> int:
-    """Kill every sandbox of this user (root: of all) whose owner is gone; how many processes that were. To be called at start."""
+    """Kill every sandbox of this user (root: of all) whose owner is gone; how many processes that
+    were. To be called at start.
+    """
     found = [pid for pid, owner in marked() if not lives(owner) and is_ours(pid)]
     for pid in found:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -25,8 +29,9 @@ def end_leftovers() -> int:
 
 
 def is_ours(pid: int) -> bool:
-    """Whether a marked process is of a service of this process namespace, where its mark means something: it is here itself
-    (bubblewrap outside), or the first one of a namespace directly below (bubblewrap inside). Others are of services in containers.
+    """Whether a marked process is of a service of this process namespace, where its mark means
+    something: it is here itself (bubblewrap outside), or the first one of a namespace directly
+    below (bubblewrap inside). Others are of services in containers.
     """
     try:
         rows = (Path("/proc") / str(pid) / "status").read_text(errors="replace").splitlines()
@@ -43,4 +48,8 @@ def marked() -> Iterator[tuple[int, str]]:
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 words = (entry / "environ").read_bytes().split(b"\0")
-                yield from ((int(entry.name), w[len(prefix) :].decode("ascii", "replace")) for w in words if w.startswith(prefix))
+                yield from (
+                    (int(entry.name), w[len(prefix) :].decode("ascii", "replace"))
+                    for w in words
+                    if w.startswith(prefix)
+                )

@@ -1,8 +1,9 @@
 """Which programs a command finds: the paths, besides /usr, that are shown to it read-only.
 
-`CI_HEALING_TOOLCHAIN` (paths, colon-separated) names them, e.g. `/opt/ci-tools:/opt/node22`. By default they are a virtual
-environment with nothing but the test tools in `<the service's environment>/toolchain`, where someone made one; else the service's
-own environment, so that `python`, `pytest` and `ruff` are there. The interpreter these stand on comes with them.
+`CI_HEALING_TOOLCHAIN` (paths, colon-separated) names them, e.g. `/opt/ci-tools:/opt/node22`. By
+default they are a virtual environment with nothing but the test tools in `<the service's
+environment>/toolchain`, where someone made one; else the service's own environment, so that
+`python`, `pytest` and `ruff` are there. The interpreter these stand on comes with them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def too_wide(path: Path) -> bool:
 
 def allowed(path: Path) -> Path:
     if not path.is_absolute() or too_wide(path) or too_wide(Path(os.path.realpath(path))):
-        raise PermanentError(f"{SETTING}: {path} cannot be shown to repository code; name the tool's own absolute directory")
+        raise PermanentError(
+            f"{SETTING}: {path} cannot be shown to repository code; name the tool's own absolute"
+            " directory"
+        )
     return path
 
 
@@ -56,5 +60,6 @@ def search_path(paths: Sequence[Path]) -> str:
 def variables(paths: Sequence[Path]) -> dict[str, str]:
     """What a command's environment has by default. A project's own `environment` goes before it."""
     common = {"PATH": search_path(paths), "LANG": "C.UTF-8", "USER": "build"}
-    # The service's own pytest plugins are no part of the project under test, and loading them takes seconds.
+    # The service's own pytest plugins are no part of the project under test, and loading them takes
+    # seconds.
     return common | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if OWN in paths else common

@@ -1,4 +1,6 @@
-"""Users for sandboxes where the service is root: unprivileged, in no password file, each held by one tree at a time."""
+"""Users for sandboxes where the service is root: unprivileged, in no password file, each held by
+one tree at a time.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,17 @@ from pathlib import Path
 from cihealing.ports import TransientError
 
 FIRST = (70_000, 61_000)
-"""Where the users begin: between those for people and those for containers, else (only 65,536 exist here) below systemd's own."""
+"""Where the users begin: between those for people and those for containers, else (only 65,536 exist
+here) below systemd's own.
+"""
 COUNT = 128
 CLONE_NEWNS = 0x00020000
 
 
 def trouble() -> str | None:
-    """Why the sandbox cannot be a user of its own; None where it can, or need not because the service is none to speak of."""
+    """Why the sandbox cannot be a user of its own; None where it can, or need not because the
+    service is none to speak of.
+    """
     return None if os.getuid() != 0 else _trouble_as_root()
 
 
@@ -54,11 +60,21 @@ def _may_stage() -> bool:
 
 @cache
 def first() -> int | None:
-    return next((n for n in FIRST if all(_mapped(n, kind=kind) for kind in ("uid", "gid")) and not _known(n)), None)
+    return next(
+        (
+            n
+            for n in FIRST
+            if all(_mapped(n, kind=kind) for kind in ("uid", "gid")) and not _known(n)
+        ),
+        None,
+    )
 
 
 def _mapped(number: int, *, kind: str) -> bool:
-    rows = [tuple(map(int, line.split())) for line in Path(f"/proc/self/{kind}_map").read_text().splitlines()]
+    rows = [
+        tuple(map(int, line.split()))
+        for line in Path(f"/proc/self/{kind}_map").read_text().splitlines()
+    ]
     return any(inside <= number and number + COUNT <= inside + length for inside, _, length in rows)
 
 
@@ -73,7 +89,8 @@ def is_ours(uid: int) -> bool:
 
 @contextlib.contextmanager
 def lease() -> Iterator[int]:
-    """A user nobody else has until the end; the service's own where it is not root or cannot have others.
+    """A user nobody else has until the end; the service's own where it is not root or cannot have
+    others.
 
     Raises TransientError where all are taken.
     """
@@ -95,9 +112,15 @@ def lease() -> Iterator[int]:
 
 
 def end_all_of(uid: int) -> None:
-    """Kill whatever runs as this user, wherever it came from: the next tree is nobody's but its own."""
+    """Kill whatever runs as this user, wherever it came from: the next tree is nobody's but its
+    own.
+    """
     for _ in range(50):
-        found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if uid in _users_of(pid)]  # noqa: PTH208
+        found = [
+            pid
+            for pid in map(int, filter(str.isdigit, os.listdir("/proc")))  # noqa: PTH208
+            if uid in _users_of(pid)
+        ]
         if not found:
             return
         for pid in found:
@@ -110,7 +133,11 @@ def end_all_of(uid: int) -> None:
 def _users_of(pid: int) -> set[int]:
     """Real, effective, saved and file system user; none where it is gone or dead already."""
     try:
-        rows = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines() if ":" in line)
+        rows = dict(
+            line.split(":", 1)
+            for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+            if ":" in line
+        )
         return set() if rows["State"].split()[0] in "ZX" else set(map(int, rows["Uid"].split()))
     except (OSError, KeyError, ValueError):
         return set()
@@ -124,7 +151,10 @@ def _locks() -> Path:
             status = place.lstat()
             if stat.S_ISDIR(status.st_mode) and status.st_uid == 0:
                 return place
-    raise TransientError("no directory for the locks of sandbox users: /run and the temporary directory are not root's to write")
+    raise TransientError(
+        "no directory for the locks of sandbox users: /run and the temporary directory are not"
+        " root's to write"
+    )
 
 
 def _taken(descriptor: int) -> bool:

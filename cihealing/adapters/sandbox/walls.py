@@ -1,7 +1,9 @@
-"""What stands between repository code and this machine, each part by its name, and how much of everything it may take.
+"""What stands between repository code and this machine, each part by its name, and how much of
+everything it may take.
 
-A wall is left out where the machine cannot have it and the operator accepts that by name (`CI_HEALING_SANDBOX_ACCEPT`), and by
-tests that show what it holds back. Without every wall the mode falls to `diagnose`.
+A wall is left out where the machine cannot have it and the operator accepts that by name
+(`CI_HEALING_SANDBOX_ACCEPT`), and by tests that show what it holds back. Without every wall the
+mode falls to `diagnose`.
 """
 
 from __future__ import annotations
@@ -43,15 +45,20 @@ ACCEPTABLE: Mapping[str, str] = {
     "own_uid": "repository code runs as the service's own user, root",
     "syscalls": "system calls are not filtered",
 }
-"""Walls some machines cannot have, and what it means to go without; the others come with bubblewrap or not at all."""
+"""Walls some machines cannot have, and what it means to go without; the others come with bubblewrap
+or not at all.
+"""
 
 
 def accepted(text: str) -> frozenset[str]:
-    """The walls an operator does without, from the comma-separated setting. Raises PermanentError for an unknown name."""
+    """The walls an operator does without, from the comma-separated setting. Raises PermanentError
+    for an unknown name.
+    """
     names = frozenset(name.strip() for name in text.split(",") if name.strip())
     if unknown := names - ACCEPTABLE.keys():
         raise PermanentError(
-            f"CI_HEALING_SANDBOX_ACCEPT: {', '.join(sorted(unknown))[:100]} cannot be done without; these can: {', '.join(ACCEPTABLE)}"
+            f"CI_HEALING_SANDBOX_ACCEPT: {', '.join(sorted(unknown))[:100]} cannot be done without;"
+            f" these can: {', '.join(ACCEPTABLE)}"
         )
     return names
 

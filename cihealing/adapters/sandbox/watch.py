@@ -1,9 +1,12 @@
-"""Totals of one sandbox, watched from outside: what limits for single processes and files cannot bound.
+"""Totals of one sandbox, watched from outside: what limits for single processes and files cannot
+bound.
 
-Processes and memory are looked at twenty times a second. What was written is found by the file system's free space, which costs
-nothing to ask; only when it has shrunk, and every few seconds besides, the files themselves are counted. What cannot be counted (memory in
-socket buffers, files on their way between processes) still is missing from the machine: far more missing than was found, or a machine
-whose memory or disk comes to an end, ends the sandbox too, but blames nobody. Where the kernel counts (cgroup v2) this only confirms it.
+Processes and memory are looked at twenty times a second. What was written is found by the file
+system's free space, which costs nothing to ask; only when it has shrunk, and every few seconds
+besides, the files themselves are counted. What cannot be counted (memory in socket buffers, files
+on their way between processes) still is missing from the machine: far more missing than was found,
+or a machine whose memory or disk comes to an end, ends the sandbox too, but blames nobody. Where
+the kernel counts (cgroup v2) this only confirms it.
 """
 
 from __future__ import annotations
@@ -27,9 +30,13 @@ BLOCK = 512
 INODE = 1024
 """Bytes of memory a file takes on a tmpfs besides what it holds."""
 RECOUNT, RESTED = 5.0, 5
-"""Seconds between counts of the files, where free space gives no reason; and how many times what a count took it rests at least."""
+"""Seconds between counts of the files, where free space gives no reason; and how many times what a
+count took it rests at least.
+"""
 LONGEST_COUNT = 2.0
-"""Seconds of one count; what was found by then is counted. Nothing else is looked at meanwhile, the time-out neither."""
+"""Seconds of one count; what was found by then is counted. Nothing else is looked at meanwhile, the
+time-out neither.
+"""
 FLOOR_MEMORY, FLOOR_DISK = 0.04, 0.02
 """Shares of the machine that stay free whatever takes them."""
 SCRATCH = ("tmp", "dev/shm")
@@ -37,9 +44,11 @@ SCRATCH = ("tmp", "dev/shm")
 
 @dataclass(kw_only=True)
 class Watch:
-    """`first` is the sandbox's first process as this machine numbers it; `places` are the directories it writes to.
+    """`first` is the sandbox's first process as this machine numbers it; `places` are the
+    directories it writes to.
 
-    `began` (seconds since the epoch) lies before its start and after the last write of the service to these places.
+    `began` (seconds since the epoch) lies before its start and after the last write of the service
+    to these places.
     """
 
     limits: Limits
@@ -67,14 +76,17 @@ class Watch:
         return f"more than {most} processes and threads" if sum(map(threads, pids)) > most else ""
 
     def _memory(self, pids: Sequence[int]) -> str:
-        """Resident pages first, which count what is shared too often; only where they or the machine say so the exact shares."""
+        """Resident pages first, which count what is shared too often; only where they or the
+        machine say so the exact shares.
+        """
         most = self.limits.memory_mb * MB
         scratch = self._scratch()
         taken = self.available - available()
         if scratch + sum(map(resident, pids)) <= most and taken <= most // 4:
             return ""
         own, shared = map(sum, zip(*map(proportional, pids), (0, 0), strict=True))
-        # What is shared may lie in the scratch directories or in files without a name, mapped or not: it counts once.
+        # What is shared may lie in the scratch directories or in files without a name, mapped or
+        # not: it counts once.
         if own + max(shared, scratch + nameless_memory(pids)) > most:
             return f"more than {self.limits.memory_mb} MB of memory in total"
         return self._missing("memory") if taken > most * others() else ""
@@ -113,11 +125,15 @@ class Watch:
 
     def _shrunk(self, place: Path) -> bool:
         """Whether a file system lost an eighth of what may be written since the last count."""
-        size, files = (before - now for before, now in zip(self.free[place], free(place), strict=True))
+        size, files = (
+            before - now for before, now in zip(self.free[place], free(place), strict=True)
+        )
         return size > self.limits.growth_mb * MB // 8 or files > self.limits.files // 8
 
     def _count(self, pids: Sequence[int]) -> tuple[int, int]:
-        """(bytes, files) written since the sandbox began, with those that are open or mapped and have no name any more."""
+        """(bytes, files) written since the sandbox began, with those that are open or mapped and
+        have no name any more.
+        """
         self.free = {place: free(place) for place in self.places}
         found: dict[tuple[int, int], int] = {}
         end = self.now() + LONGEST_COUNT
@@ -130,7 +146,10 @@ class Watch:
         except TooLarge:
             return 0, self.limits.files + 1
         devices = {place.lstat().st_dev for place in self.places}
-        nameless = {**mapped(pids), **{(s.st_dev, s.st_ino): s.st_blocks * BLOCK for s in opened(pids)}}
+        nameless = {
+            **mapped(pids),
+            **{(s.st_dev, s.st_ino): s.st_blocks * BLOCK for s in opened(pids)},
+        }
         found |= {key: size for key, size in nameless.items() if key[0] in devices}
         return sum(found.values()), len(found)
 
@@ -145,15 +164,14 @@ class Watch:
 
 
 def others() -> int:
-    """How many times one sandbox's bound may be missing before it is no longer explained: two for each sandbox of this machine.
+    """How many times one sandbox's bound may be missing before it is no longer explained: two for
+    each sandbox of this machine.
 
-    Those are told by bubblewrap's process outside: one that a command starts, under whatever name, lives in another namespace.
+    Those are told by bubblewrap's process outside: one that a command starts, under whatever name,
+    lives in another namespace.
     """
     here = namespace(os.getpid())
     return 2 * max(1, sum(1 for pid, owner in marked() if lives(owner) and namespace(pid) == here))
-
-
-# ---------------------------------------------------------------- what the kernel tells
 
 
 def namespace(pid: int) -> str:
@@ -183,15 +201,21 @@ def resident(pid: int) -> int:
 
 
 def proportional(pid: int) -> tuple[int, int]:
-    """Bytes of memory (its own, shared), each page by its share; files of the disk aside, which the kernel can drop."""
+    """Bytes of memory (its own, shared), each page by its share; files of the disk aside, which the
+    kernel can drop.
+    """
     with contextlib.suppress(OSError, IndexError, ValueError, KeyError):
-        rows = dict(line.split()[:2] for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()[1:])
+        rows = dict(
+            line.split()[:2] for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()[1:]
+        )
         return int(rows["Pss_Anon:"]) * 1024, int(rows["Pss_Shmem:"]) * 1024
     return resident(pid), 0
 
 
 def opened(pids: Sequence[int]) -> Iterator[os.stat_result]:
-    """Regular files that are open and have no name: deleted ones, and memory that poses as a file (memfd_create)."""
+    """Regular files that are open and have no name: deleted ones, and memory that poses as a file
+    (memfd_create).
+    """
     for pid in pids:
         try:
             names = os.listdir(f"/proc/{pid}/fd")
@@ -205,7 +229,9 @@ def opened(pids: Sequence[int]) -> Iterator[os.stat_result]:
 
 
 def mapped(pids: Sequence[int]) -> dict[tuple[int, int], int]:
-    """(device, inode) of deleted files that are mapped -> bytes, as far as the mapping reaches into the file."""
+    """(device, inode) of deleted files that are mapped -> bytes, as far as the mapping reaches into
+    the file.
+    """
     found: dict[tuple[int, int], int] = {}
     for pid in pids:
         with contextlib.suppress(OSError, ValueError):
@@ -221,7 +247,9 @@ def mapped(pids: Sequence[int]) -> dict[tuple[int, int], int]:
 
 def nameless_memory(pids: Sequence[int]) -> int:
     """Bytes that files without a name hold in memory (memfd_create)."""
-    return sum({(s.st_dev, s.st_ino): s.st_blocks * BLOCK for s in opened(pids) if in_memory(s)}.values())
+    return sum(
+        {(s.st_dev, s.st_ino): s.st_blocks * BLOCK for s in opened(pids) if in_memory(s)}.values()
+    )
 
 
 def in_memory(status: os.stat_result) -> bool:
@@ -259,7 +287,9 @@ def available() -> int:
 
 def meminfo(name: str) -> int:
     """Bytes; 0 where the kernel does not tell."""
-    found = next((line for line in _read("/proc/meminfo").splitlines() if line.startswith(f"{name}:")), "0 0")
+    found = next(
+        (line for line in _read("/proc/meminfo").splitlines() if line.startswith(f"{name}:")), "0 0"
+    )
     return int(found.split()[1]) * 1024
 
 

@@ -1,1 +1,3 @@
-"""What fixers share: the files of a tree, the modules in them, and where an import belongs. Nothing here runs repository code."""
+"""What fixers share: the files of a tree, the modules in them, and where an import belongs. Nothing
+here runs repository code.
+"""

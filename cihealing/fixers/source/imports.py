@@ -1,4 +1,6 @@
-"""Writing import statements into a source text: where a person (and isort) would put them, nothing else touched."""
+"""Writing import statements into a source text: where a person (and isort) would put them, nothing
+else touched.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from cihealing.fixers.source.names import MODULES
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """`import module`, `import module as alias`, `from module import name` or with `level` dots before."""
+    """`import module`, `import module as alias`, `from module import name` or with `level` dots
+    before.
+    """
 
     module: str
     name: str = ""
@@ -20,20 +24,28 @@ class Import:
 
     def __str__(self) -> str:
         source, alias = "." * self.level + self.module, f" as {self.alias}" if self.alias else ""
-        return f"from {source} import {self.name}{alias}" if self.name else f"import {source}{alias}"
+        return (
+            f"from {source} import {self.name}{alias}" if self.name else f"import {source}{alias}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Insert before line `line` (from 1), with a blank line above or below where a new group begins."""
+    """Insert before line `line` (from 1), with a blank line above or below where a new group
+    begins.
+    """
 
     line: int
     above: bool = False
     below: bool = False
 
 
-def add(text: str, module: ast.Module, wanted: Import, *, first_party: frozenset[str] = frozenset()) -> str | None:
-    """The text with the import; None where its lines cannot be counted the way Python counts them."""
+def add(
+    text: str, module: ast.Module, wanted: Import, *, first_party: frozenset[str] = frozenset()
+) -> str | None:
+    """The text with the import; None where its lines cannot be counted the way Python counts
+    them.
+    """
     newline = newline_of(text)
     if newline is None:
         return None
@@ -54,20 +66,26 @@ def newline_of(text: str) -> str | None:
     return "\r\n" if crlf else "\n"
 
 
-# ---------------------------------------------------------------- joining an import that is there
-
-
 def merge(lines: list[str], module: ast.Module, wanted: Import) -> list[str] | None:
-    """`from a import c` becomes `from a import b, c`, where it stands on one line of its own and without a remark."""
+    """`from a import c` becomes `from a import b, c`, where it stands on one line of its own and
+    without a remark.
+    """
     for node in module.body:
         if not isinstance(node, ast.ImportFrom) or wanted.alias or not wanted.name:
             continue
-        if (node.module or "", node.level) == (wanted.module, wanted.level) and node.lineno == node.end_lineno:
+        if (node.module or "", node.level) == (
+            wanted.module,
+            wanted.level,
+        ) and node.lineno == node.end_lineno:
             line = lines[node.lineno - 1]
             match = re.fullmatch(r"(from [\w.]+ import )([\w, ]+?)(\s*)", line)
             if match and len(line) + len(wanted.name) < 87 and " as " not in match[2]:
                 names = sorted({*re.split(r"\s*,\s*", match[2]), wanted.name}, key=member_key)
-                return [*lines[: node.lineno - 1], f"{match[1]}{', '.join(names)}{match[3]}", *lines[node.lineno :]]
+                return [
+                    *lines[: node.lineno - 1],
+                    f"{match[1]}{', '.join(names)}{match[3]}",
+                    *lines[node.lineno :],
+                ]
     return None
 
 
@@ -76,14 +94,15 @@ def member_key(name: str) -> tuple[int, str]:
     return (0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name)
 
 
-# ---------------------------------------------------------------- finding the place
-
-
-def place_of(lines: list[str], module: ast.Module, wanted: Import, *, first_party: frozenset[str]) -> Place:
+def place_of(
+    lines: list[str], module: ast.Module, wanted: Import, *, first_party: frozenset[str]
+) -> Place:
     block = import_block(module)
     if not block:
         return place_without_imports(lines, module)
-    key = sort_key(wanted.module, level=wanted.level, is_from=bool(wanted.name), first_party=first_party)
+    key = sort_key(
+        wanted.module, level=wanted.level, is_from=bool(wanted.name), first_party=first_party
+    )
     keys = [node_key(n, first_party) for n in block]
     before = max((n for n, k in enumerate(keys) if k <= key), default=None)
     if before is not None and keys[before][0] == key[0]:

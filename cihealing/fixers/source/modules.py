@@ -1,4 +1,6 @@
-"""The Python modules of a tree, read with `ast`: what they define, what they import, and under which name they are imported."""
+"""The Python modules of a tree, read with `ast`: what they define, what they import, and under
+which name they are imported.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def parse(text: str) -> ast.Module | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """A tree's modules. Texts are read once; a file is parsed only when its text holds what is asked for."""
+    """A tree's modules. Texts are read once; a file is parsed only when its text holds what is
+    asked for.
+    """
 
     tree: Tree
     workdir: str = "."
@@ -58,14 +62,23 @@ class Index:
     def defining(self, name: str) -> Iterator[str]:
         """Files that define `name` at their top level, tests left out."""
         for path, text in self.texts.items():
-            if name in text and not is_test(path) and (module := self.module(path)) is not None and name in defined(module):
+            if (
+                name in text
+                and not is_test(path)
+                and (module := self.module(path)) is not None
+                and name in defined(module)
+            ):
                 yield path
 
     def importing(self, word: str) -> Iterator[tuple[str, ast.Import | ast.ImportFrom]]:
         """Every import statement of the files that hold `word`, nested ones too."""
         for path, text in self.texts.items():
             if word in text and (module := self.module(path)) is not None:
-                yield from ((path, n) for n in ast.walk(module) if isinstance(n, ast.Import | ast.ImportFrom))
+                yield from (
+                    (path, n)
+                    for n in ast.walk(module)
+                    if isinstance(n, ast.Import | ast.ImportFrom)
+                )
 
     def named(self, leaf: str) -> Iterator[str]:
         """Files that are the module or package `leaf`, tests left out."""
@@ -75,7 +88,9 @@ class Index:
         return (directory / "__init__.py").as_posix() in self.texts
 
     def dotted(self, path: str, *, seen_from: str) -> str | None:
-        """The name other code imports the file by: as it is imported elsewhere, else as its packages say."""
+        """The name other code imports the file by: as it is imported elsewhere, else as its
+        packages say.
+        """
         parts = parts_of(path)
         known = [n for n in (".".join(parts[i:]) for i in range(len(parts))) if n in self.imported]
         if len(known) == 1:
@@ -104,7 +119,11 @@ class Index:
             return parts[len(top.parts) :]
         if PurePosixPath(seen_from).parent == directory and not self.is_package(directory):
             return parts[len(directory.parts) :]
-        for root in (PurePosixPath(self.workdir) / "src", PurePosixPath("src"), PurePosixPath(self.workdir)):
+        for root in (
+            PurePosixPath(self.workdir) / "src",
+            PurePosixPath("src"),
+            PurePosixPath(self.workdir),
+        ):
             if root.parts and directory.is_relative_to(root):
                 return parts[len(root.parts) :]
         return parts
@@ -135,7 +154,11 @@ def defined(module: ast.Module) -> set[str]:
     found: set[str] = set()
     for node in module.body:
         match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
                 found.add(name)
             case ast.Assign(targets=targets):
                 found.update(n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
@@ -145,17 +168,27 @@ def defined(module: ast.Module) -> set[str]:
 
 
 def bound(module: ast.Module) -> set[str]:
-    """Every name that is given a value anywhere in the module, however deep: adding an import for one of these would be a guess."""
+    """Every name that is given a value anywhere in the module, however deep: adding an import for
+    one of these would be a guess.
+    """
     found: set[str] = set()
     for node in ast.walk(module):
         match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
                 found.add(name)
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                 found.add(name)
             case ast.alias(name=name, asname=asname):
                 found.add(asname or name.partition(".")[0])
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            case (
+                ast.ExceptHandler(name=str(name))
+                | ast.MatchAs(name=str(name))
+                | ast.MatchStar(name=str(name))
+            ):
                 found.add(name)
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 found.update(names)
@@ -163,9 +196,17 @@ def bound(module: ast.Module) -> set[str]:
 
 
 def uses(module: ast.Module, name: str) -> list[ast.Name]:
-    return [n for n in ast.walk(module) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)]
+    return [
+        n
+        for n in ast.walk(module)
+        if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load)
+    ]
 
 
 def attributes(module: ast.Module, name: str) -> set[str]:
     """What is asked of `name` as `name.attribute`."""
-    return {n.attr for n in ast.walk(module) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == name}
+    return {
+        n.attr
+        for n in ast.walk(module)
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == name
+    }

@@ -1,4 +1,6 @@
-"""Following what moved within the repository: a module that has another path now, or a name that lives in another module."""
+"""Following what moved within the repository: a module that has another path now, or a name that
+lives in another module.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Statement:
 
 
 def follow(index: Index, moved: list[Moved]) -> str | None:
-    """Rewrite every statement that names what moved, in one sentence; None (and nothing written) unless each has exactly one new home."""
+    """Rewrite every statement that names what moved, in one sentence; None (and nothing written)
+    unless each has exactly one new home.
+    """
     edits: dict[str, list[tuple[Statement, str]]] = {}
     told: list[str] = []
     for one in moved:
@@ -63,7 +67,9 @@ def statements_of(index: Index, moved: Moved) -> Iterator[Statement]:
         if not isinstance(node, ast.ImportFrom) or any(a.name == "*" for a in node.names):
             continue
         module = absolute(index, path, node)
-        if module == moved.module and (not moved.name or any(a.name == moved.name for a in node.names)):
+        if module == moved.module and (
+            not moved.name or any(a.name == moved.name for a in node.names)
+        ):
             yield Statement(file=path, node=node, module=module)
 
 
@@ -76,9 +82,13 @@ def absolute(index: Index, path: str, node: ast.ImportFrom) -> str:
 
 
 def new_home(index: Index, statement: Statement, moved: Moved) -> str | None:
-    """The one module that now defines all that is asked for; one of the old leaf name is preferred."""
+    """The one module that now defines all that is asked for; one of the old leaf name is
+    preferred.
+    """
     names = {moved.name} if moved.name else {a.name for a in statement.node.names}
-    homes = {p for p in index.defining(min(names)) if p != statement.file and defines(index, p, names)}
+    homes = {
+        p for p in index.defining(min(names)) if p != statement.file and defines(index, p, names)
+    }
     same_leaf = homes & set(index.named(moved.module.rpartition(".")[2]))
     chosen = same_leaf if not moved.name and same_leaf else homes
     if len(chosen) != 1:
@@ -93,12 +103,18 @@ def defines(index: Index, path: str, names: set[str]) -> bool:
 
 
 def rewritten(statement: Statement, moved: Moved, home: str) -> str | None:
-    """The statement with its new home; names that stay where they were keep a statement of their own."""
+    """The statement with its new home; names that stay where they were keep a statement of their
+    own.
+    """
     goes = [a for a in statement.node.names if not moved.name or a.name == moved.name]
     stays = [a for a in statement.node.names if a not in goes]
     indent = " " * statement.node.col_offset
     old = "." * statement.node.level + (statement.node.module or "")
-    code = [f"{indent}from {source} import {', '.join(map(spelled, names))}" for source, names in ((old, stays), (home, goes)) if names]
+    code = [
+        f"{indent}from {source} import {', '.join(map(spelled, names))}"
+        for source, names in ((old, stays), (home, goes))
+        if names
+    ]
     return "\n".join(code) if all(len(line) < 120 for line in code) else None
 
 

@@ -1,4 +1,6 @@
-"""Running a repository's own tool over its tree: which tool its configuration names, over which files, and what it changed."""
+"""Running a repository's own tool over its tree: which tool its configuration names, over which
+files, and what it changed.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,18 @@ MAX_TEXT = 2_000
 MAX_NAMED = 50
 TIMEOUT = 120.0
 QUIET = {"NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-STARTERS = (("python", "-m"), ("python3", "-m"), ("uv", "run"), ("poetry", "run"), ("pdm", "run"), ("hatch", "run"), ("pipenv", "run"))
-NAMED = re.compile(r"(?<![^\s:'\"()\[\]])(?P<file>[^\s:'\"()\[\]]{1,300}\.(?:pyi?|ipynb))(?=[:\s]|$)")
+STARTERS = (
+    ("python", "-m"),
+    ("python3", "-m"),
+    ("uv", "run"),
+    ("poetry", "run"),
+    ("pdm", "run"),
+    ("hatch", "run"),
+    ("pipenv", "run"),
+)
+NAMED = re.compile(
+    r"(?<![^\s:'\"()\[\]])(?P<file>[^\s:'\"()\[\]]{1,300}\.(?:pyi?|ipynb))(?=[:\s]|$)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +81,15 @@ def named_files(context: FixContext) -> list[str]:
     """Python files of the tree the failure names, as paths below the project."""
     said = [f.file for f in context.failure.frames]
     said += [m["file"] for text in texts_of(context.failure) for m in NAMED.finditer(text)]
-    found = (files.named_in_tree(context.tree, s, workdir=context.project.path) for s in dict.fromkeys(said))
-    below = [p for path in found if path is not None and (p := below_project(path, context.project.path)) is not None]
+    found = (
+        files.named_in_tree(context.tree, s, workdir=context.project.path)
+        for s in dict.fromkeys(said)
+    )
+    below = [
+        p
+        for path in found
+        if path is not None and (p := below_project(path, context.project.path)) is not None
+    ]
     return list(dict.fromkeys(below))[:MAX_NAMED]
 
 
@@ -80,10 +99,16 @@ def below_project(path: str, project: str) -> str | None:
 
 
 def run(context: FixContext, words: Sequence[str]) -> Ran:
-    """One call in the sandbox, each word quoted. Raises TransientError where the sandbox could not start."""
+    """One call in the sandbox, each word quoted. Raises TransientError where the sandbox could not
+    start.
+    """
     environment = {**context.project.environment, **QUIET}
     return context.sandbox.run(
-        shlex.join(words), tree=context.tree.root, workdir=context.project.path, environment=environment, timeout=TIMEOUT
+        shlex.join(words),
+        tree=context.tree.root,
+        workdir=context.project.path,
+        environment=environment,
+        timeout=TIMEOUT,
     )
 
 

@@ -1,4 +1,6 @@
-"""`cihealing audit verify | export | purge`: is the record what was written, the record itself, and forgetting content on purpose."""
+"""`cihealing audit verify | export | purge`: is the record what was written, the record itself, and
+forgetting content on purpose.
+"""
 
 from __future__ import annotations
 
@@ -26,19 +28,35 @@ KEPT = ("policy",)
 
 
 class Command(DatabaseCommand):
-    help = "Check the event store (verify), write it out (export), or forget the content of an artifact (purge)."
+    help = (
+        "Check the event store (verify), write it out (export), or forget the content of an"
+        " artifact (purge)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True, metavar="{verify,export,purge}")
-        verify = acts.add_parser("verify", help="name every fault of the hash chains and every damaged artifact; exit 1 where there is one")
+        verify = acts.add_parser(
+            "verify",
+            help=(
+                "name every fault of the hash chains and every damaged artifact; exit 1 where there"
+                " is one"
+            ),
+        )
         verify.add_argument("--json", action="store_true", help="one JSON object")
         export = acts.add_parser(
             "export",
-            help="one JSON object a stored event, in order; hash is SHA-256 over previous, stream, version, tag and data, parted by \\n",
+            help=(
+                "one JSON object a stored event, in order; hash is SHA-256 over previous, stream,"
+                " version, tag and data, parted by \\n"
+            ),
         )
         for act in (verify, export):
-            act.add_argument("--run", default="", help="only the stream of this run (id, or how it begins)")
-        purge = acts.add_parser("purge", help="empty an artifact for good; that it was purged is kept as an event")
+            act.add_argument(
+                "--run", default="", help="only the stream of this run (id, or how it begins)"
+            )
+        purge = acts.add_parser(
+            "purge", help="empty an artifact for good; that it was purged is kept as an event"
+        )
         purge.add_argument("digest", help="SHA-256 of the content, 64 hex digits")
         purge.add_argument("--reason", required=True, help="why; kept for ever")
 
@@ -46,7 +64,9 @@ class Command(DatabaseCommand):
         if act == "purge":
             return self.purge(options["digest"], reason=options["reason"])
         stream = run_named(options["run"]) if options["run"] else None
-        return self.export(stream) if act == "export" else self.verify(stream, as_json=options["json"])
+        return (
+            self.export(stream) if act == "export" else self.verify(stream, as_json=options["json"])
+        )
 
     def verify(self, stream: UUID | None, *, as_json: bool) -> None:
         faults, damaged = list(faults_of(stream)), list(damaged_of(stream))
@@ -63,7 +83,10 @@ class Command(DatabaseCommand):
         for digest in damaged:
             self.stdout.write(f"artifact {digest}: its content is not what was stored")
         total = len(faults) + len(damaged)
-        self.stdout.write(f"{events} events checked: " + (f"{total} {'fault' if total == 1 else 'faults'}" if total else "clean"))
+        self.stdout.write(
+            f"{events} events checked: "
+            + (f"{total} {'fault' if total == 1 else 'faults'}" if total else "clean")
+        )
 
     def export(self, stream: UUID | None) -> None:
         for row in events_of(stream).order_by("id").iterator(chunk_size=1000):
@@ -71,13 +94,20 @@ class Command(DatabaseCommand):
 
     def purge(self, digest: str, *, reason: str) -> None:
         if not DIGEST.match(digest):
-            raise CommandError(f"{digest[:80]!r} is no digest: that is 64 hex digits", returncode=MISUSED)
+            raise CommandError(
+                f"{digest[:80]!r} is no digest: that is 64 hex digits", returncode=MISUSED
+            )
         if not reason.strip():
             raise CommandError("--reason must say why: it is all that is left", returncode=MISUSED)
         if Artifact.objects.filter(digest=digest, kind__in=KEPT).exists():
-            raise CommandError(f"{digest} is a policy that runs pin: rows are rebuilt from it, so it is never purged")
+            raise CommandError(
+                f"{digest} is a policy that runs pin: rows are rebuilt from it, so it is never"
+                " purged"
+            )
         with transaction.atomic():
-            purged = store.purge(digest, reason=secrecy.masked(reason), actor=person(), now=datetime.now(UTC))
+            purged = store.purge(
+                digest, reason=secrecy.masked(reason), actor=person(), now=datetime.now(UTC)
+            )
         if not purged:
             raise CommandError(f"there is no artifact {digest}, or it was purged before")
         self.stdout.write(f"{digest} is purged")
@@ -92,7 +122,9 @@ def faults_of(stream: UUID | None) -> Iterator[store.Fault]:
     try:
         yield from store.verify(stream)
     except store.UnknownEvent as error:
-        raise CommandError(f"a newer release wrote part of this: check it with that one ({error})") from None
+        raise CommandError(
+            f"a newer release wrote part of this: check it with that one ({error})"
+        ) from None
 
 
 def damaged_of(stream: UUID | None) -> Iterator[str]:
@@ -100,7 +132,11 @@ def damaged_of(stream: UUID | None) -> Iterator[str]:
     if stream is None:
         yield from store.damaged_artifacts()
         return
-    named = {digest for data in events_of(stream).values_list("data", flat=True) for digest in NAMED.findall(data)}
+    named = {
+        digest
+        for data in events_of(stream).values_list("data", flat=True)
+        for digest in NAMED.findall(data)
+    }
     for digest in sorted(named):
         try:
             store.artifact_bytes(digest)
@@ -112,15 +148,19 @@ def told(faults: Sequence[store.Fault], damaged: Sequence[str], *, events: int) 
     return {
         "clean": not faults and not damaged,
         "events": events,
-        "faults": [{"stream": str(f.stream), "version": f.version, "problem": f.problem} for f in faults],
+        "faults": [
+            {"stream": str(f.stream), "version": f.version, "problem": f.problem} for f in faults
+        ],
         "damagedArtifacts": list(damaged),
     }
 
 
 def exported(row: StoredEvent) -> dict[str, Any]:
-    """`data` is the exact text that was hashed, so that a reader can check the chain without this program.
+    """`data` is the exact text that was hashed, so that a reader can check the chain without this
+    program.
 
-    Where it holds what became a secret after it was written, that is masked and `masked` is true: such a line's hash cannot be checked.
+    Where it holds what became a secret after it was written, that is masked and `masked` is true:
+    such a line's hash cannot be checked.
     """
     data = secrecy.masked_in(row.data)
     return {

@@ -26,7 +26,11 @@ from cihealing.secrecy import masked
 
 def python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return ok("python", version) if sys.version_info >= (3, 11) else bad("python", f"{version}; 3.11 or newer is needed")
+    return (
+        ok("python", version)
+        if sys.version_info >= (3, 11)
+        else bad("python", f"{version}; 3.11 or newer is needed")
+    )
 
 
 def git() -> Finding:
@@ -37,13 +41,25 @@ def git() -> Finding:
 def sandbox() -> Finding:
     if settings.CI_HEALING["SANDBOX"] == "plain":
         return note(
-            "sandbox", "CI_HEALING_SANDBOX=plain: code of repositories marked trusted runs unprotected, that of others does not run"
+            "sandbox",
+            "CI_HEALING_SANDBOX=plain: code of repositories marked trusted runs unprotected, that"
+            " of others does not run",
         )
     if problem := registry.sandbox_trouble():
-        return note("sandbox", f"{problem}; repository code is not run, failures are diagnosed only. On Debian: apt-get install bubblewrap")
+        return note(
+            "sandbox",
+            f"{problem}; repository code is not run, failures are diagnosed only. On Debian:"
+            " apt-get install bubblewrap",
+        )
     if given_up := registry.sandbox_given_up():
-        return note("sandbox", f"bubblewrap works, without what was accepted to be without: {'; '.join(given_up)}")
-    return ok("sandbox", f"bubblewrap works, with every wall; totals are counted by {registry.sandbox_counts()}")
+        return note(
+            "sandbox",
+            f"bubblewrap works, without what was accepted to be without: {'; '.join(given_up)}",
+        )
+    return ok(
+        "sandbox",
+        f"bubblewrap works, with every wall; totals are counted by {registry.sandbox_counts()}",
+    )
 
 
 def data_directory() -> Finding:
@@ -56,7 +72,9 @@ def data_directory() -> Finding:
         return bad("data directory", str(SecretsGone(path, lost)))
     exposed = [name for name in SECRETS if readable_by_others(path / name)]
     if exposed:
-        return bad("data directory", f"{', '.join(exposed)} in {path} can be read by others: chmod 600")
+        return bad(
+            "data directory", f"{', '.join(exposed)} in {path} can be read by others: chmod 600"
+        )
     return ok("data directory", str(path))
 
 
@@ -71,7 +89,11 @@ def database() -> Finding:
     except DatabaseError as error:
         return bad("database", f"{connection.vendor}: {str(error).splitlines()[0]}")
     if waiting:
-        return note("database", f"{connection.vendor}: {len(waiting)} migrations wait; `cihealing up` or `cihealing migrate` applies them")
+        return note(
+            "database",
+            f"{connection.vendor}: {len(waiting)} migrations wait; `cihealing up` or `cihealing"
+            " migrate` applies them",
+        )
     return ok("database", connection.vendor)
 
 
@@ -93,8 +115,14 @@ def policy() -> Finding:
         return bad("policy", problem)
     path = Path(settings.CI_HEALING["POLICY_FILE"])
     if not path.exists():
-        return note("policy", f"{path} does not exist: defaults hold, and no repository can be checked out")
-    return ok("policy", f"{path}: {len(read.repositories)} repository entries, safe mode {'on' if read.safe_mode else 'off'}")
+        return note(
+            "policy", f"{path} does not exist: defaults hold, and no repository can be checked out"
+        )
+    return ok(
+        "policy",
+        f"{path}: {len(read.repositories)} repository entries, safe mode"
+        f" {'on' if read.safe_mode else 'off'}",
+    )
 
 
 def switch() -> Finding:
@@ -106,7 +134,11 @@ def switch() -> Finding:
 def webhook_secret() -> Finding:
     if any(settings.CI_HEALING["WEBHOOK_SECRETS"].values()):
         return ok("webhook secret", "set")
-    return note("webhook secret", "none: every webhook is refused; `cihealing up` makes one, or set CI_HEALING_WEBHOOK_SECRET")
+    return note(
+        "webhook secret",
+        "none: every webhook is refused; `cihealing up` makes one, or set"
+        " CI_HEALING_WEBHOOK_SECRET",
+    )
 
 
 def proxies() -> Finding:
@@ -114,25 +146,50 @@ def proxies() -> Finding:
     if named:
         return ok("proxies", f"forwarded headers are believed of {', '.join(map(str, named))}")
     if settings.CI_HEALING["URL"].startswith("https://"):
-        return note("proxies", "none: everybody counts as the proxy in front of this; name it in CI_HEALING_TRUSTED_PROXIES")
+        return note(
+            "proxies",
+            "none: everybody counts as the proxy in front of this; name it in"
+            " CI_HEALING_TRUSTED_PROXIES",
+        )
     return ok("proxies", "none: forwarded headers are not believed")
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    python, git, sandbox, data_directory, database, broker, policy, switch, webhook_secret, signing.strength, signing.signatures,
-    signing.jenkins, proxies,
+    python,
+    git,
+    sandbox,
+    data_directory,
+    database,
+    broker,
+    policy,
+    switch,
+    webhook_secret,
+    signing.strength,
+    signing.signatures,
+    signing.jenkins,
+    proxies,
     *outside.LOCAL,
-)  # fmt: skip
+)
 
 
 class Command(BaseCommand):
-    help = "Say what works on this machine, what does not, and what to do about it. Exit 1 where something does not work."
+    help = (
+        "Say what works on this machine, what does not, and what to do about it. Exit 1 where"
+        " something does not work."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object")
-        parser.add_argument("--online", action="store_true", help="also ask the forge, and one tiny question of the model")
-        parser.add_argument("--data", help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)")
+        parser.add_argument(
+            "--online",
+            action="store_true",
+            help="also ask the forge, and one tiny question of the model",
+        )
+        parser.add_argument(
+            "--data",
+            help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = [check() for check in (*CHECKS, *(outside.ONLINE if options["online"] else ()))]

@@ -1,4 +1,6 @@
-"""`cihealing explain [--green PASS.log] [--json] FILE…`: what a CI log says, without a service or a database."""
+"""`cihealing explain [--green PASS.log] [--json] FILE…`: what a CI log says, without a service or a
+database.
+"""
 
 from __future__ import annotations
 
@@ -49,15 +51,32 @@ def as_json(told: Explained) -> dict[str, Any]:
         "errorHash": failure.error_hash if failure else None,
         "failureClass": failure.failure_class.value if failure else None,
         "confidence": failure.confidence if failure else None,
-        "signs": [{"rule": s.rule, "line": s.line, "text": s.text} for s in failure.signs] if failure else [],
+        "signs": (
+            [{"rule": s.rule, "line": s.line, "text": s.text} for s in failure.signs]
+            if failure
+            else []
+        ),
         "rootLine": failure.root_line if failure else None,
         "excerpt": [{"line": e.line, "text": e.text} for e in failure.excerpt] if failure else [],
         "failedTests": list(reading.failed_tests),
-        "frames": [{"file": f.file, "line": f.line, "function": f.function} for f in failure.frames] if failure else [],
+        "frames": (
+            [{"file": f.file, "line": f.line, "function": f.function} for f in failure.frames]
+            if failure
+            else []
+        ),
         "step": failure.step or None if failure else None,
         "command": failure.command or None if failure else None,
         "steps": [step_as_json(step) for step in reading.steps],
-        "junit": [{"test": r.name, "type": r.error_type, "message": r.message, "file": r.file, "line": r.line} for r in told.reports],
+        "junit": [
+            {
+                "test": r.name,
+                "type": r.error_type,
+                "message": r.message,
+                "file": r.file,
+                "line": r.line,
+            }
+            for r in told.reports
+        ],
         "secretsMasked": failure.secrets_masked if failure else 0,
         "cut": told.cut or None,
     }
@@ -65,30 +84,67 @@ def as_json(told: Explained) -> dict[str, Any]:
 
 def step_as_json(step: Step) -> dict[str, Any]:
     return {
-        "name": step.name, "command": step.command, "firstLine": step.first, "lastLine": step.last,
-        "exitCode": step.exit_code, "seconds": step.seconds,
-    }  # fmt: skip
+        "name": step.name,
+        "command": step.command,
+        "firstLine": step.first,
+        "lastLine": step.last,
+        "exitCode": step.exit_code,
+        "seconds": step.seconds,
+    }
 
 
 class Command(BaseCommand):
-    help = "Say what broke in a CI log: class, root line, failed tests, excerpt, frames, the command to run again, fingerprint."
+    help = (
+        "Say what broke in a CI log: class, root line, failed tests, excerpt, frames, the command"
+        " to run again, fingerprint."
+    )
     requires_system_checks = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("files", nargs="+", metavar="FILE", help="a log, .gz, GitHub's log archive or JUnit XML; - is standard input")
-        parser.add_argument("--green", action="append", default=[], metavar="PASS.log", help="log of a passing run of the job (repeatable)")
-        parser.add_argument("--junit", action="append", default=[], metavar="REPORT.xml", help="JUnit XML of the job (may be repeated)")
-        parser.add_argument("--rules", default=os.environ.get("CI_HEALING_RULES_DIR", ""), metavar="DIR", help="a directory of local rules")
-        for name, kind, most, what in (("bytes", int, MAX_SIZE, "read, unpacked"), ("seconds", float, MAX_SECONDS, "worked on a file")):
+        parser.add_argument(
+            "files",
+            nargs="+",
+            metavar="FILE",
+            help="a log, .gz, GitHub's log archive or JUnit XML; - is standard input",
+        )
+        parser.add_argument(
+            "--green",
+            action="append",
+            default=[],
+            metavar="PASS.log",
+            help="log of a passing run of the job (repeatable)",
+        )
+        parser.add_argument(
+            "--junit",
+            action="append",
+            default=[],
+            metavar="REPORT.xml",
+            help="JUnit XML of the job (may be repeated)",
+        )
+        parser.add_argument(
+            "--rules",
+            default=os.environ.get("CI_HEALING_RULES_DIR", ""),
+            metavar="DIR",
+            help="a directory of local rules",
+        )
+        for name, kind, most, what in (
+            ("bytes", int, MAX_SIZE, "read, unpacked"),
+            ("seconds", float, MAX_SECONDS, "worked on a file"),
+        ):
             text = f"{name} {what} at most (%(default)s; 0: no bound)"
             parser.add_argument(f"--max-{name}", type=kind, default=most, metavar="N", help=text)
         parser.add_argument("--json", action="store_true", help="one JSON object a file")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.unreadable: list[str] = []
-        self.bounds = {"size": max(0, options["max_bytes"]), "seconds": max(0.0, options["max_seconds"])}
-        for refused in put_in_force(Path(options["rules"]).expanduser()) if options["rules"] else ():
+        self.bounds = {
+            "size": max(0, options["max_bytes"]),
+            "seconds": max(0.0, options["max_seconds"]),
+        }
+        for refused in (
+            put_in_force(Path(options["rules"]).expanduser()) if options["rules"] else ()
+        ):
             self.stderr.write(str(refused))
         reports = tuple(test for path in options["junit"] for test in report_of(path))
         greens = [path for path in options["green"] if opened(path)]
@@ -101,7 +157,9 @@ class Command(BaseCommand):
         if self.unreadable:
             raise CommandError("\n".join(self.unreadable))
 
-    def explained(self, paths: Sequence[str], *, greens: Sequence[str], reports: tuple[FailedTest, ...]) -> Iterator[Explained]:
+    def explained(
+        self, paths: Sequence[str], *, greens: Sequence[str], reports: tuple[FailedTest, ...]
+    ) -> Iterator[Explained]:
         """What cannot be read is told at the end; the others are read all the same."""
         found = [source for path in paths for source in self.found(path)]
         with progress(found) as bar:
@@ -146,7 +204,9 @@ def report_of(path: str) -> tuple[FailedTest, ...]:
         raise CommandError(f"Cannot read {path} as a JUnit report: {error}") from error
 
 
-def explain(source: Source, *, greens: Sequence[str], reports: tuple[FailedTest, ...], bar: Progress | None) -> Explained:
+def explain(
+    source: Source, *, greens: Sequence[str], reports: tuple[FailedTest, ...], bar: Progress | None
+) -> Explained:
     if source.name.endswith(".xml"):
         return of_report(source)
     passing = [green.pieces() for path in greens for green in sources(path)]
@@ -164,7 +224,11 @@ def of_report(source: Source) -> Explained:
     except NoReport as error:
         raise NoReport(f"Cannot read {source.name} as a JUnit report: {error}") from error
     status = "failed" if found else "passed"
-    return Explained(source.name, Reading(status=status, failure=None, redacted_log="", failed_tests=merged((), found)), found)
+    return Explained(
+        source.name,
+        Reading(status=status, failure=None, redacted_log="", failed_tests=merged((), found)),
+        found,
+    )
 
 
 class progress:  # noqa: N801 - a context manager that reads like a function
@@ -178,9 +242,20 @@ class progress:  # noqa: N801 - a context manager that reads like a function
         size = sum(source.size for source in self.found)
         if sys.stderr.isatty() and (len(self.found) > 1 or size > LARGE):
             from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import (
+                BarColumn,
+                DownloadColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
 
-            columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                DownloadColumn(),
+                TimeRemainingColumn(),
+            )
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self.bar.start()
             self.bar.add_task(f"{len(self.found)} logs", total=size or None)
@@ -192,7 +267,9 @@ class progress:  # noqa: N801 - a context manager that reads like a function
 
 
 def counted(source: Source, bar: Progress | None) -> Iterator[bytes]:
-    """The bar counts files' sizes as stored, so that it ends at its end for compressed ones, too."""
+    """The bar counts files' sizes as stored, so that it ends at its end for compressed ones,
+    too.
+    """
     left = source.size
     for piece in source.pieces():
         yield piece
@@ -204,7 +281,9 @@ def counted(source: Source, bar: Progress | None) -> Iterator[bytes]:
 
 
 class Printed:
-    """The explanation for people. Text from logs is data: it must not be able to paint the screen, so markup is off."""
+    """The explanation for people. Text from logs is data: it must not be able to paint the screen,
+    so markup is off.
+    """
 
     MAX_LINES = 40
     MAX_TESTS = 20
@@ -225,9 +304,16 @@ class Printed:
 
     def show(self, told: Explained) -> None:
         reading, failure = told.reading, told.reading.failure
-        self.line(f"{self.SIGNS.get(reading.status, '?')} {told.name}: {reading.status}", style=self.COLOURS.get(reading.status, "bold"))
+        self.line(
+            f"{self.SIGNS.get(reading.status, '?')} {told.name}: {reading.status}",
+            style=self.COLOURS.get(reading.status, "bold"),
+        )
         if told.cut:
-            self.fact("cut", f"{told.cut}: what failed may stand behind it (--max-bytes, --max-seconds)", style="yellow")
+            self.fact(
+                "cut",
+                f"{told.cut}: what failed may stand behind it (--max-bytes, --max-seconds)",
+                style="yellow",
+            )
         if failure:
             self.line(f"  {failure.summary}", style="bold")
             self.verdict(failure)
@@ -239,12 +325,22 @@ class Printed:
         self.line()
 
     def verdict(self, failure: Failure) -> None:
-        self.fact("class", f"{failure.failure_class.value} ({failure.confidence:.0%}), {failure.error_type}")
+        self.fact(
+            "class",
+            f"{failure.failure_class.value} ({failure.confidence:.0%}), {failure.error_type}",
+        )
         for sign in failure.signs:
             self.fact("", f"{sign.rule}, line {sign.line}: {sign.text}", style="dim")
 
     def step(self, steps: Sequence[Step], failure: Failure) -> None:
-        step = next((s for s in reversed(steps) if failure.root_line and s.name == failure.step and s.first <= failure.root_line), None)
+        step = next(
+            (
+                s
+                for s in reversed(steps)
+                if failure.root_line and s.name == failure.step and s.first <= failure.root_line
+            ),
+            None,
+        )
         if step is None:
             return
         code = f"exit code {step.exit_code}" if step.exit_code is not None else ""
@@ -255,7 +351,10 @@ class Printed:
     def tests(self, tests: Sequence[str], reports: Sequence[FailedTest]) -> None:
         messages = {report.name: report.message for report in reports}
         for position, name in enumerate(tests[: self.MAX_TESTS]):
-            self.fact("" if position else "tests", name + (f": {messages[name]}" if messages.get(name) else ""))
+            self.fact(
+                "" if position else "tests",
+                name + (f": {messages[name]}" if messages.get(name) else ""),
+            )
         if len(tests) > self.MAX_TESTS:
             self.fact("", f"and {len(tests) - self.MAX_TESTS} more", style="dim")
 
@@ -267,14 +366,23 @@ class Printed:
             if before and each.line > before + 1:
                 self.line("  " + "⋮".rjust(width + 2), style="dim")
             root = each.line == failure.root_line
-            self.line(f"{'→' if root else ' '} {each.line:>{width + 2}} │ {each.text}", style="bold red" if root else "")
+            self.line(
+                f"{'→' if root else ' '} {each.line:>{width + 2}} │ {each.text}",
+                style="bold red" if root else "",
+            )
             before = each.line
         if len(lines) < len(failure.excerpt):
-            self.line(f"  and {len(failure.excerpt) - len(lines)} more lines (--json has them)", style="dim")
+            self.line(
+                f"  and {len(failure.excerpt) - len(lines)} more lines (--json has them)",
+                style="dim",
+            )
 
     def rest(self, failure: Failure) -> None:
         for position, frame in enumerate(failure.frames[:8]):
-            self.fact("" if position else "frames", f"{frame.file}:{frame.line}" + (f" in {frame.function}" if frame.function else ""))
+            self.fact(
+                "" if position else "frames",
+                f"{frame.file}:{frame.line}" + (f" in {frame.function}" if frame.function else ""),
+            )
         for position, line in enumerate(failure.command.split("\n") if failure.command else ()):
             self.fact("" if position else "again", line)
         if failure.secrets_masked:

@@ -14,7 +14,9 @@ from cihealing.reading.fingerprint import line_hash
 
 
 def content_of(path: str) -> bytes:
-    """All of a file, for a part has another hash. Raises CommandError, also for one that unpacks to more than may be read."""
+    """All of a file, for a part has another hash. Raises CommandError, also for one that unpacks to
+    more than may be read.
+    """
     within = bound()
     try:
         content = b"".join(piece for source in sources(path, within) for piece in source.pieces())
@@ -32,13 +34,22 @@ def lines_in(text: str) -> list[str]:
 
 
 class Command(BaseCommand):
-    help = "Print the fingerprint of a failed log, or with --each-line one hash for every line of a file."
+    help = (
+        "Print the fingerprint of a failed log, or with --each-line one hash for every line of a"
+        " file."
+    )
     requires_system_checks = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("files", nargs="+", metavar="FILE", help="a file; - reads standard input")
-        parser.add_argument("--each-line", action="store_true", help="one hash a line: equal for lines that differ only in what varies")
+        parser.add_argument(
+            "files", nargs="+", metavar="FILE", help="a file; - reads standard input"
+        )
+        parser.add_argument(
+            "--each-line",
+            action="store_true",
+            help="one hash a line: equal for lines that differ only in what varies",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         for path in options["files"]:

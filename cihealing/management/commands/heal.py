@@ -22,7 +22,10 @@ MAX_REASON = 500
 
 
 class Command(DatabaseCommand):
-    help = "Silence a known failure (ignore), listen to it again (hear), or list what is silenced (ignored)."
+    help = (
+        "Silence a known failure (ignore), listen to it again (hear), or list what is silenced"
+        " (ignored)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True, metavar="{ignore,hear,ignored}")
@@ -31,7 +34,10 @@ class Command(DatabaseCommand):
         hear = acts.add_parser("hear", help="this failure begins runs again")
         ignored = acts.add_parser("ignored", help="list what is silenced")
         for act in (ignore, hear):
-            act.add_argument("fingerprint", help=f"v1:…, or the first {SHORTEST} characters or more of a known one")
+            act.add_argument(
+                "fingerprint",
+                help=f"v1:…, or the first {SHORTEST} characters or more of a known one",
+            )
         for act in (ignore, hear, ignored):
             act.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -47,7 +53,11 @@ class Command(DatabaseCommand):
             told = "is heard again: it begins runs"
         else:
             told = "was not ignored: nothing was changed"
-        return self.stdout.write(json.dumps({"errorHash": chosen, "ignored": act == "ignore"}) if options["json"] else f"{chosen} {told}")
+        return self.stdout.write(
+            json.dumps({"errorHash": chosen, "ignored": act == "ignore"})
+            if options["json"]
+            else f"{chosen} {told}"
+        )
 
     def show(self, *, as_json: bool, no_color: bool) -> None:
         from rich.table import Table
@@ -63,7 +73,12 @@ class Command(DatabaseCommand):
         for name in ("fingerprint", "since", "by", "reason"):
             table.add_column(name, overflow="fold")
         for row in rows:
-            table.add_row(row.error_hash, terminal.clock(row.at), terminal.plain(row.actor), terminal.plain(row.reason))
+            table.add_row(
+                row.error_hash,
+                terminal.clock(row.at),
+                terminal.plain(row.actor),
+                terminal.plain(row.reason),
+            )
         return terminal.console(self.stdout, no_color=no_color).print(table)
 
 
@@ -75,7 +90,9 @@ def fingerprint_of(text: str) -> str:
     if not BEGINNING.match(given) or len(given) < SHORTEST:
         shape = f"v1: and 64 hex digits, or the first {SHORTEST} characters or more of a known one"
         raise CommandError(
-            f"{text[:80]!r} is no fingerprint: that is {shape} (`cihealing runs --json` has it as errorHash)", returncode=MISUSED
+            f"{text[:80]!r} is no fingerprint: that is {shape} (`cihealing runs --json` has it as"
+            " errorHash)",
+            returncode=MISUSED,
         )
     return only(known(given), beginning=given)
 
@@ -96,5 +113,8 @@ def only(found: list[str], *, beginning: str) -> str:
     if not found:
         raise CommandError(f"no known failure's fingerprint begins with {beginning}: give it whole")
     if len(found) > 1:
-        raise CommandError(f"several fingerprints begin with {beginning}: {', '.join(h[:24] + '…' for h in found)}; give more of it")
+        raise CommandError(
+            f"several fingerprints begin with {beginning}:"
+            f" {', '.join(h[:24] + '…' for h in found)}; give more of it"
+        )
     return found[0]

@@ -1,4 +1,6 @@
-"""`cihealing leave REPO`: take everything of the service out of a repository, and keep the record of what it did there."""
+"""`cihealing leave REPO`: take everything of the service out of a repository, and keep the record
+of what it did there.
+"""
 
 from __future__ import annotations
 
@@ -22,37 +24,77 @@ from cihealing.service import policies
 
 ENDED = ("resolved", "aborted")
 CLI = Actor(kind="person", name="cli")
-AFTER = "Now take {name} out of the policy (or set its mode to `off`), and its webhook or the App's installation out of the forge."
+AFTER = (
+    "Now take {name} out of the policy (or set its mode to `off`), and its webhook or the App's"
+    " installation out of the forge."
+)
 
 
 class Command(BaseCommand):
-    help = "Leave a repository: end its runs, close the service's changes, delete branches and comments, remove hooks, export the audit."
+    help = (
+        "Leave a repository: end its runs, close the service's changes, delete branches and"
+        " comments, remove hooks, export the audit."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("repository", help="owner/name, as in the runs")
-        parser.add_argument("--yes", action="store_true", help="do it; without it nothing is changed and it says what would be done")
-        parser.add_argument("--export", type=Path, help="where the audit goes; default: in the data directory")
+        parser.add_argument(
+            "--yes",
+            action="store_true",
+            help="do it; without it nothing is changed and it says what would be done",
+        )
+        parser.add_argument(
+            "--export", type=Path, help="where the audit goes; default: in the data directory"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["repository"]
-        open_runs = list(Run.objects.filter(repository=name).exclude(status__in=ENDED).values_list("id", flat=True))
+        open_runs = list(
+            Run.objects.filter(repository=name)
+            .exclude(status__in=ENDED)
+            .values_list("id", flat=True)
+        )
         if not options["yes"]:
             forge = policies.current().repository(name).forge
-            self.stdout.write(f"would abort {len(open_runs)} open runs of {name}, close its changes, delete branches, comments and hooks")
-            self.stdout.write(f"at {forge}, and export the audit. Nothing was changed: --yes does it.")
+            self.stdout.write(
+                f"would abort {len(open_runs)} open runs of {name}, close its changes, delete"
+                " branches, comments and hooks"
+            )
+            self.stdout.write(
+                f"at {forge}, and export the audit. Nothing was changed: --yes does it."
+            )
             return
         exported = self.exported(name, options["export"])
         aborted = sum(self.aborted(run_id) for run_id in open_runs)
         done = self.left(name)
         if options["json"]:
-            self.stdout.write(json.dumps({"repository": name, "aborted": aborted, "done": done, "audit": str(exported)}))
+            self.stdout.write(
+                json.dumps(
+                    {"repository": name, "aborted": aborted, "done": done, "audit": str(exported)}
+                )
+            )
             return
-        self.stdout.write("\n".join([f"aborted {aborted} runs", *done, f"the audit is in {exported}", AFTER.format(name=name)]))
+        self.stdout.write(
+            "\n".join(
+                [
+                    f"aborted {aborted} runs",
+                    *done,
+                    f"the audit is in {exported}",
+                    AFTER.format(name=name),
+                ]
+            )
+        )
 
     def aborted(self, run_id: UUID) -> bool:
         try:
-            service.perform(run_id, "abort", note="the service leaves the repository", by=CLI, tools=registry.tools())
+            service.perform(
+                run_id,
+                "abort",
+                note="the service leaves the repository",
+                by=CLI,
+                tools=registry.tools(),
+            )
         except Refused:
             return False
         return True
@@ -65,13 +107,19 @@ class Command(BaseCommand):
         try:
             return forge.leave(name, policy=repository, settings=tools.settings)
         except (PermanentError, TransientError) as error:
-            raise CommandError(f"the forge could not be cleaned up: {error}. Run it again when that is mended.") from None
+            raise CommandError(
+                f"the forge could not be cleaned up: {error}. Run it again when that is mended."
+            ) from None
 
     def exported(self, name: str, place: Path | None) -> Path:
         """Every fact of every run of the repository, before anything is changed."""
-        path = place or Path(settings.CI_HEALING["DATA_DIR"]) / f"left-{name.replace('/', '-')}.jsonl"
+        path = (
+            place or Path(settings.CI_HEALING["DATA_DIR"]) / f"left-{name.replace('/', '-')}.jsonl"
+        )
         lines = StringIO()
-        for run_id in Run.objects.filter(repository=name).order_by("created_at").values_list("id", flat=True):
+        for run_id in (
+            Run.objects.filter(repository=name).order_by("created_at").values_list("id", flat=True)
+        ):
             call_command("audit", "export", run=str(run_id), stdout=lines)
         path.write_text(lines.getvalue(), encoding="utf-8")
         return path

@@ -1,7 +1,9 @@
-"""`cihealing notify`: a step of any CI tells the service how a job ended, with its log. Signed after Standard Webhooks.
+"""`cihealing notify`: a step of any CI tells the service how a job ended, with its log. Signed
+after Standard Webhooks.
 
-It needs no database and no settings but CI_HEALING_URL and CI_HEALING_WEBHOOK_SECRET, and knows the variables of the usual CIs.
-Exit codes: 0 taken, 1 refused by the service, 2 used wrongly, 3 not reached.
+It needs no database and no settings but CI_HEALING_URL and CI_HEALING_WEBHOOK_SECRET, and knows the
+variables of the usual CIs. Exit codes: 0 taken, 1 refused by the service, 2 used wrongly, 3 not
+reached.
 """
 
 from __future__ import annotations
@@ -58,22 +60,51 @@ class Command(BaseCommand):
     sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--repo", help="owner/name (default: the CI's own variables, also for what follows)")
-        parser.add_argument("--commit", help="full hash of the commit that was built; of a pull request its head")
+        parser.add_argument(
+            "--repo", help="owner/name (default: the CI's own variables, also for what follows)"
+        )
+        parser.add_argument(
+            "--commit", help="full hash of the commit that was built; of a pull request its head"
+        )
         parser.add_argument("--branch")
         parser.add_argument("--base-branch", help="the branch a pull request would be merged into")
         parser.add_argument("--job", help="name of the CI job")
         parser.add_argument("--step", help="name of the failing step")
-        parser.add_argument("--command", dest="ci_command", help="what was run; it selects among configured commands and is never executed")
-        parser.add_argument("--status", choices=["failed", "passed"], help="default: what the CI says, else failed")
-        parser.add_argument("--log", help="file with the log, - for standard input; at most 10 MB of it are sent, its beginning and end")
+        parser.add_argument(
+            "--command",
+            dest="ci_command",
+            help="what was run; it selects among configured commands and is never executed",
+        )
+        parser.add_argument(
+            "--status", choices=["failed", "passed"], help="default: what the CI says, else failed"
+        )
+        parser.add_argument(
+            "--log",
+            help=(
+                "file with the log, - for standard input; at most 10 MB of it are sent, its"
+                " beginning and end"
+            ),
+        )
         parser.add_argument("--error-type", help="e.g. AssertionError, where it is known")
-        parser.add_argument("--execution-id", help="the CI's own id of the job run, so that its other messages are seen to be the same")
+        parser.add_argument(
+            "--execution-id",
+            help=(
+                "the CI's own id of the job run, so that its other messages are seen to be the same"
+            ),
+        )
         parser.add_argument("--pipeline-url", help="page of the job or pipeline")
         parser.add_argument("--provider", help="name of the CI, e.g. github")
         parser.add_argument("--url", help="base URL of the service (default: CI_HEALING_URL)")
-        parser.add_argument("--secret", help="webhook secret (default, and better: CI_HEALING_WEBHOOK_SECRET, which no process list shows)")
-        parser.add_argument("--json", action="store_true", help="print the service's answer as it is")
+        parser.add_argument(
+            "--secret",
+            help=(
+                "webhook secret (default, and better: CI_HEALING_WEBHOOK_SECRET, which no process"
+                " list shows)"
+            ),
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print the service's answer as it is"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         url = _endpoint(options["url"] or os.environ.get("CI_HEALING_URL", ""))
@@ -85,14 +116,13 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(answer) if options["json"] else _told(answer))
 
 
-# ---------------------------------------------------------------- what is sent
-
-
 def _endpoint(url: str) -> str:
     """The webhook of the service at a base URL; a full webhook URL is taken as it is."""
     if not _wire.web(url):
         raise CommandError(
-            "set CI_HEALING_URL (or --url) to the base URL of the service, e.g. https://heal.example.com", returncode=MISUSED
+            "set CI_HEALING_URL (or --url) to the base URL of the service, e.g."
+            " https://heal.example.com",
+            returncode=MISUSED,
         )
     base = url.rstrip("/")
     return base if base.endswith("/webhook") else base + PATH
@@ -101,7 +131,10 @@ def _endpoint(url: str) -> str:
 def _secrets(given: str) -> list[str]:
     found = [secret.strip() for secret in given.split(",") if _signing.standard_key(secret.strip())]
     if not found:
-        raise CommandError("set CI_HEALING_WEBHOOK_SECRET (or --secret) to the secret of the service's webhook", returncode=MISUSED)
+        raise CommandError(
+            "set CI_HEALING_WEBHOOK_SECRET (or --secret) to the secret of the service's webhook",
+            returncode=MISUSED,
+        )
     return found
 
 
@@ -111,21 +144,27 @@ def _fields(options: Mapping[str, Any], *, environment: Mapping[str, str]) -> di
     found = {field: options[option] or known.get(option, "") for option, field in FIELDS.items()}
     for option, field in (("--repo", "repository"), ("--commit", "commitSha")):
         if not found[field]:
-            raise CommandError(f"{option} is needed: this CI's variables do not tell it", returncode=MISUSED)
+            raise CommandError(
+                f"{option} is needed: this CI's variables do not tell it", returncode=MISUSED
+            )
     return {"conclusion": "failed"} | {field: value for field, value in found.items() if value}
 
 
 def _encoded(fields: Mapping[str, str], *, log: str | None) -> bytes:
-    """The body; the log is cut once more where escaping makes it too long (a log of control characters grows sixfold).
+    """The body; the log is cut once more where escaping makes it too long (a log of control
+    characters grows sixfold).
 
-    It holds no secrets: the service masks them too, but what never leaves the CI cannot be lost on the way.
+    It holds no secrets: the service masks them too, but what never leaves the CI cannot be lost on
+    the way.
     """
     raw = masked(clean.plain(_read(log).decode("utf-8", "replace"))).encode() if log else b""
     told = {name: masked(text) for name, text in fields.items()}
     limit = MAX_LOG
     while True:
         text = _wire.head_and_tail([raw], limit=limit).decode("utf-8", "replace")
-        body = json.dumps({**told, **({"errorLog": text} if text else {})}, ensure_ascii=False).encode()
+        body = json.dumps(
+            {**told, **({"errorLog": text} if text else {})}, ensure_ascii=False
+        ).encode()
         if len(body) <= MAX_BODY:
             return body
         limit //= 2
@@ -146,9 +185,6 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-# ---------------------------------------------------------------- what the CI says of itself
-
-
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What the variables of a known CI say, by option; empty elsewhere."""
     for mark, read in _KNOWN.items():
@@ -158,11 +194,17 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _github(env: Mapping[str, str]) -> dict[str, str]:
-    """Source: GitHub docs, 'Variables reference'. GITHUB_SHA of a pull request is a merge commit; the event holds its head.
+    """Source: GitHub docs, 'Variables reference'. GITHUB_SHA of a pull request is a merge commit;
+    the event holds its head.
 
-    No execution id: GITHUB_JOB is one name for all jobs of a matrix. Pass `--execution-id` with `job.check_run_id` for that.
+    No execution id: GITHUB_JOB is one name for all jobs of a matrix. Pass `--execution-id` with
+    `job.check_run_id` for that.
     """
-    server, repo, run = env.get("GITHUB_SERVER_URL", ""), env.get("GITHUB_REPOSITORY", ""), env.get("GITHUB_RUN_ID", "")
+    server, repo, run = (
+        env.get("GITHUB_SERVER_URL", ""),
+        env.get("GITHUB_REPOSITORY", ""),
+        env.get("GITHUB_RUN_ID", ""),
+    )
     return {
         "provider": "github",
         "repo": repo,
@@ -176,19 +218,25 @@ def _github(env: Mapping[str, str]) -> dict[str, str]:
 
 def _head_of_event(path: str) -> str:
     try:
-        event = _wire.Fields(_wire.json_object(Path(path).read_bytes())) if path else _wire.Fields({})
+        event = (
+            _wire.Fields(_wire.json_object(Path(path).read_bytes())) if path else _wire.Fields({})
+        )
         return event.maybe("pull_request").maybe("head").label("sha")
     except (OSError, BadPayload):
         return ""
 
 
 def _gitlab(env: Mapping[str, str]) -> dict[str, str]:
-    """Source: GitLab docs, 'Predefined CI/CD variables reference'. In a merged-results pipeline CI_COMMIT_SHA is a merge commit."""
+    """Source: GitLab docs, 'Predefined CI/CD variables reference'. In a merged-results pipeline
+    CI_COMMIT_SHA is a merge commit.
+    """
     return {
         "provider": "gitlab",
         "repo": env.get("CI_PROJECT_PATH", ""),
         "commit": env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or env.get("CI_COMMIT_SHA", ""),
-        "branch": env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or env.get("CI_COMMIT_REF_NAME", ""),
+        "branch": (
+            env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or env.get("CI_COMMIT_REF_NAME", "")
+        ),
         "base_branch": env.get("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", ""),
         "job": env.get("CI_JOB_NAME", ""),
         "execution_id": env.get("CI_JOB_ID", ""),
@@ -199,7 +247,9 @@ def _gitlab(env: Mapping[str, str]) -> dict[str, str]:
 
 def _jenkins(env: Mapping[str, str]) -> dict[str, str]:
     """Source: Jenkins docs, 'Using environment variables'; the Git and Branch API plugins."""
-    branch = _wire.plain_branch(env.get("CHANGE_BRANCH") or env.get("BRANCH_NAME") or env.get("GIT_BRANCH", ""))
+    branch = _wire.plain_branch(
+        env.get("CHANGE_BRANCH") or env.get("BRANCH_NAME") or env.get("GIT_BRANCH", "")
+    )
     return {
         "provider": "jenkins",
         "repo": _wire.repository_of(env.get("GIT_URL", "")),
@@ -226,7 +276,9 @@ def _circleci(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def _buildkite(env: Mapping[str, str]) -> dict[str, str]:
-    """Source: Buildkite docs, 'Environment variables'. BUILDKITE_PULL_REQUEST_BASE_BRANCH is empty outside pull requests."""
+    """Source: Buildkite docs, 'Environment variables'. BUILDKITE_PULL_REQUEST_BASE_BRANCH is empty
+    outside pull requests.
+    """
     return {
         "provider": "buildkite",
         "repo": _wire.repository_of(env.get("BUILDKITE_REPO", "")),
@@ -247,33 +299,51 @@ _KNOWN: Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
     "BUILDKITE": _buildkite,
 }
 
-# ---------------------------------------------------------------- over the wire
-
 
 def _deliver(
-    url: str, body: bytes, *, secrets: list[str], transport: httpx.BaseTransport | None, sleep: Callable[[float], None]
+    url: str,
+    body: bytes,
+    *,
+    secrets: list[str],
+    transport: httpx.BaseTransport | None,
+    sleep: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Post until it is taken or refused; every try has the same id, so that the service takes it once."""
+    """Post until it is taken or refused; every try has the same id, so that the service takes it
+    once.
+    """
     message_id, problem = f"msg_{uuid4().hex}", ""
     with httpx.Client(timeout=httpx.Timeout(60.0, connect=10.0), transport=transport) as client:
         for number in range(TRIES):
             try:
-                response = client.post(url, content=body, headers=_signed(body, message_id=message_id, secrets=secrets))
+                response = client.post(
+                    url, content=body, headers=_signed(body, message_id=message_id, secrets=secrets)
+                )
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 problem, pause = f"{type(error).__name__}: {error}", 2.0**number
             else:
                 if response.status_code < 500 and response.status_code != 429:
                     return _answer(response)
-                problem, pause = f"it answered {response.status_code}", _pause(response, number=number)
+                problem, pause = (
+                    f"it answered {response.status_code}",
+                    _pause(response, number=number),
+                )
             if number < TRIES - 1:
                 sleep(pause)
-    raise CommandError(masked(f"{url} was not reached in {TRIES} tries ({problem}): the result was not delivered"), returncode=UNREACHED)
+    raise CommandError(
+        masked(f"{url} was not reached in {TRIES} tries ({problem}): the result was not delivered"),
+        returncode=UNREACHED,
+    )
 
 
 def _signed(body: bytes, *, message_id: str, secrets: list[str]) -> dict[str, str]:
-    """Signed anew at each try, because the timestamp ages; under every secret there is, for the time of a rotation."""
+    """Signed anew at each try, because the timestamp ages; under every secret there is, for the
+    time of a rotation.
+    """
     timestamp = str(int(time.time()))
-    signatures = [_signing.standard_signature(s, message_id=message_id, timestamp=timestamp, body=body) for s in secrets]
+    signatures = [
+        _signing.standard_signature(s, message_id=message_id, timestamp=timestamp, body=body)
+        for s in secrets
+    ]
     return {
         "Content-Type": "application/json",
         "webhook-id": message_id,
@@ -294,8 +364,14 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
         answer = {}
     if response.is_success:
         return answer
-    said = " ".join(str(answer.get(part, "")) for part in ("title", "detail")).strip() or "is CI_HEALING_URL the service's base URL?"
-    raise CommandError(masked(f"the service refused the result ({response.status_code}): {said}"), returncode=REFUSED)
+    said = (
+        " ".join(str(answer.get(part, "")) for part in ("title", "detail")).strip()
+        or "is CI_HEALING_URL the service's base URL?"
+    )
+    raise CommandError(
+        masked(f"the service refused the result ({response.status_code}): {said}"),
+        returncode=REFUSED,
+    )
 
 
 def _told(answer: Mapping[str, Any]) -> str:

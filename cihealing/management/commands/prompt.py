@@ -27,17 +27,28 @@ class Command(BaseCommand):
             raise CommandError(f"there is no run {options['run']}")
         calls = [call for call in run.asked if options["attempt"] in (None, call.number)]
         if not calls:
-            raise CommandError("no model was asked for this run" + (" and attempt" if options["attempt"] is not None else ""))
+            raise CommandError(
+                "no model was asked for this run"
+                + (" and attempt" if options["attempt"] is not None else "")
+            )
         for call in calls:
             self._show(call, as_json=options["json"], run=run.id)
 
     def _show(self, call: AskedRow, *, as_json: bool, run: UUID) -> None:
         sent = json.loads(queries.run_artifact(SERVICE_VIEWER, run, call.prompt) or "{}")
-        facts = {"attempt": call.number, "provider": call.provider, "model": call.model, "outcome": call.outcome, "at": call.at.isoformat()}
+        facts = {
+            "attempt": call.number,
+            "provider": call.provider,
+            "model": call.model,
+            "outcome": call.outcome,
+            "at": call.at.isoformat(),
+        }
         if as_json:
             self.stdout.write(json.dumps({**facts, **sent}, ensure_ascii=False))
             return
         self.stdout.write("=== " + ", ".join(f"{name} {value}" for name, value in facts.items()))
         if not sent:
             self.stdout.write("(it was purged)")
-        self.stdout.write(f"--- system\n{sent.get('system', '')}\n--- prompt\n{sent.get('prompt', '')}")
+        self.stdout.write(
+            f"--- system\n{sent.get('system', '')}\n--- prompt\n{sent.get('prompt', '')}"
+        )

@@ -1,4 +1,6 @@
-"""`cihealing rebuild [--check]`: the derived rows afresh from the events, or a word on whether that would change any."""
+"""`cihealing rebuild [--check]`: the derived rows afresh from the events, or a word on whether that
+would change any.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,29 @@ from django.db import models, transaction
 
 from cihealing import projections, store
 from cihealing.management.database import DatabaseCommand
-from cihealing.models import Attempt, BaseClaim, ChatMessage, ClusterClaim, Delivery, Execution, IgnoredFingerprint, Run, Spend
+from cihealing.models import (
+    Attempt,
+    BaseClaim,
+    ChatMessage,
+    ClusterClaim,
+    Delivery,
+    Execution,
+    IgnoredFingerprint,
+    Run,
+    Spend,
+)
 
 DERIVED: tuple[type[models.Model], ...] = (
-    Run, Attempt, Delivery, Execution, BaseClaim, ClusterClaim, IgnoredFingerprint, Spend, ChatMessage,
-)  # fmt: skip
+    Run,
+    Attempt,
+    Delivery,
+    Execution,
+    BaseClaim,
+    ClusterClaim,
+    IgnoredFingerprint,
+    Spend,
+    ChatMessage,
+)
 MOST = 200
 """Differing rows that are named."""
 
@@ -25,19 +45,30 @@ Rows = dict[Key, tuple[int, ...]]
 
 
 class Command(DatabaseCommand):
-    help = "Write every derived row afresh from the events; the outbox is not touched. --check changes nothing; exit 1 where a row differs."
+    help = (
+        "Write every derived row afresh from the events; the outbox is not touched. --check changes"
+        " nothing; exit 1 where a row differs."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="change nothing, name the rows that a rebuild would change")
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="change nothing, name the rows that a rebuild would change",
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
         try:
             counts, differing = checked() if check else (projections.rebuild(), [])
         except store.UnknownEvent as error:
-            raise CommandError(f"a newer release wrote part of this: rebuild with that one ({error})") from None
+            raise CommandError(
+                f"a newer release wrote part of this: rebuild with that one ({error})"
+            ) from None
         if options["json"]:
-            self.stdout.write(json.dumps({"streams": counts, **({"differing": differing} if check else {})}))
+            self.stdout.write(
+                json.dumps({"streams": counts, **({"differing": differing} if check else {})})
+            )
         else:
             self.show(counts, differing, check=check)
         if differing:
@@ -49,7 +80,11 @@ class Command(DatabaseCommand):
         if len(differing) > MOST:
             self.stdout.write(f"and {len(differing) - MOST} more")
         counted = ", ".join(f"{number} {name}" for name, number in counts.items())
-        verdict = f"{len(differing)} rows differ from the events" if differing else "every row is what the events say"
+        verdict = (
+            f"{len(differing)} rows differ from the events"
+            if differing
+            else "every row is what the events say"
+        )
         self.stdout.write(f"{counted}: {verdict}" if check else f"rebuilt {counted}")
 
 
@@ -58,7 +93,9 @@ def checked() -> tuple[dict[str, int], list[str]]:
     with transaction.atomic():
         before = {model: rows_of(model) for model in DERIVED}
         counts = projections.rebuild()
-        differing = [told for model in DERIVED for told in differences(model, before[model], rows_of(model))]
+        differing = [
+            told for model in DERIVED for told in differences(model, before[model], rows_of(model))
+        ]
         transaction.set_rollback(True)
     return counts, differing
 
@@ -73,14 +110,21 @@ def key_of(model: type[models.Model]) -> list[str]:
     if not isinstance(model._meta.pk, models.AutoField):
         return [model._meta.pk.attname]
     unique = next(c for c in model._meta.constraints if isinstance(c, models.UniqueConstraint))
-    return [f.attname for name in unique.fields for f in model._meta.concrete_fields if f.name == name]
+    return [
+        f.attname for name in unique.fields for f in model._meta.concrete_fields if f.name == name
+    ]
 
 
 def rows_of(model: type[models.Model]) -> Rows:
-    """Key -> a hash of each column: whole rows of a large database would not fit into memory twice."""
+    """Key -> a hash of each column: whole rows of a large database would not fit into memory
+    twice.
+    """
     key, columns = key_of(model), columns_of(model)
     found = model._default_manager.order_by().values_list(*key, *columns)
-    return {row[: len(key)]: tuple(map(hash, row[len(key) :])) for row in found.iterator(chunk_size=1000)}
+    return {
+        row[: len(key)]: tuple(map(hash, row[len(key) :]))
+        for row in found.iterator(chunk_size=1000)
+    }
 
 
 def differences(model: type[models.Model], before: Rows, after: Rows) -> Iterator[str]:

@@ -1,4 +1,6 @@
-"""`cihealing rehash [--dry-run]`: after an upgrade that changed the rules of fingerprints, those of the stored runs by the new rules."""
+"""`cihealing rehash [--dry-run]`: after an upgrade that changed the rules of fingerprints, those of
+the stored runs by the new rules.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,17 @@ from cihealing.reading.fingerprint import VERSION
 
 class Command(DatabaseCommand):
     help = (
-        f"Read the stored logs of runs with older fingerprints again and record their {VERSION} ones, so that the same failure is known as"
-        " such and what was silenced stays so. Where a log is purged, the old one stays. Doing it twice changes nothing."
+        f"Read the stored logs of runs with older fingerprints again and record their {VERSION}"
+        " ones, so that the same failure is known as such and what was silenced stays so. Where a"
+        " log is purged, the old one stays. Doing it twice changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="change nothing, say old -> new")
         parser.add_argument(
-            "--json", action="store_true", help="one JSON object a run: {runId,old,new,kept}; kept says why the old one stays"
+            "--json",
+            action="store_true",
+            help="one JSON object a run: {runId,old,new,kept}; kept says why the old one stays",
         )
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
@@ -34,12 +39,18 @@ class Command(DatabaseCommand):
         if not options["json"]:
             verb = "would get" if dry_run else "got"
             self.stdout.write(
-                f"{len(ids) - kept} runs {verb} {VERSION} fingerprints, {kept} kept their old ones" if ids else f"every run's is {VERSION}"
+                f"{len(ids) - kept} runs {verb} {VERSION} fingerprints, {kept} kept their old ones"
+                if ids
+                else f"every run's is {VERSION}"
             )
 
     def tell(self, told: service.Rehashed, position: str, *, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(json.dumps({"runId": str(told.run_id), "old": told.old, "new": told.new, "kept": told.kept}))
+            self.stdout.write(
+                json.dumps(
+                    {"runId": str(told.run_id), "old": told.old, "new": told.new, "kept": told.kept}
+                )
+            )
         else:
             became = f"stays: {told.kept}" if told.kept else f"-> {told.new}"
             self.stdout.write(f"{position} {told.run_id} {told.old} {became}")

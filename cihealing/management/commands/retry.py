@@ -14,12 +14,17 @@ from cihealing.queries import SERVICE_VIEWER
 
 
 class Command(DatabaseCommand):
-    help = "Try a run that escalated or ended once more, with a fresh budget. The running service carries it out."
+    help = (
+        "Try a run that escalated or ended once more, with a fresh budget. The running service"
+        " carries it out."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("run", metavar="RUN", help="id of the run, or how it begins")
         parser.add_argument("--note", default="", help="why; kept with the run")
-        parser.add_argument("--json", action="store_true", help="print the run as the runs API would")
+        parser.add_argument(
+            "--json", action="store_true", help="print the run as the runs API would"
+        )
 
     def handle(self, *args: Any, run: str, note: str, **options: Any) -> None:
         run_id = run_named(run)
@@ -32,5 +37,6 @@ class Command(DatabaseCommand):
             self.stdout.write(json.dumps(contract.run_row(row)))
         else:
             self.stdout.write(
-                f"run {run_id} is {state.status}, generation {state.generation}: `cihealing watch {str(run_id)[:8]}` follows it"
+                f"run {run_id} is {state.status}, generation {state.generation}: `cihealing watch"
+                f" {str(run_id)[:8]}` follows it"
             )

@@ -21,13 +21,27 @@ class Command(DatabaseCommand):
     help = "List runs, newest first; runs attached to another one are left out."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--status", default="", help="queued, running, fixed, escalated, resolved, aborted; several by commas")
+        parser.add_argument(
+            "--status",
+            default="",
+            help="queued, running, fixed, escalated, resolved, aborted; several by commas",
+        )
         parser.add_argument("--repository", default="", help="owner/name")
-        parser.add_argument("-q", "--search", default="", help="text in names, hashes and summaries")
-        parser.add_argument("--limit", type=int, default=25, help="how many (default: %(default)s; 0 for all)")
-        parser.add_argument("--json", action="store_true", help="one JSON object a line, with the fields of the runs API")
+        parser.add_argument(
+            "-q", "--search", default="", help="text in names, hashes and summaries"
+        )
+        parser.add_argument(
+            "--limit", type=int, default=25, help="how many (default: %(default)s; 0 for all)"
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="one JSON object a line, with the fields of the runs API",
+        )
 
-    def handle(self, *args: Any, status: str, repository: str, search: str, limit: int, **options: Any) -> None:
+    def handle(
+        self, *args: Any, status: str, repository: str, search: str, limit: int, **options: Any
+    ) -> None:
         if limit < 0:
             raise CommandError("--limit is a number of runs, or 0 for all", returncode=MISUSED)
         rows = listed(status=status, repository=repository, q=search, limit=limit)
@@ -48,7 +62,19 @@ class Command(DatabaseCommand):
         if not rows:
             return self.stdout.write("no runs")
         table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-        for name in ("run", "updated", "status", "repository", "branch", "job", "class", "blame", "evidence", "tries", "failure"):
+        for name in (
+            "run",
+            "updated",
+            "status",
+            "repository",
+            "branch",
+            "job",
+            "class",
+            "blame",
+            "evidence",
+            "tries",
+            "failure",
+        ):
             table.add_column(name, no_wrap=True, overflow="ellipsis")
         for row in rows:
             table.add_row(*cells(row))
@@ -60,7 +86,9 @@ def listed(*, status: str, repository: str, q: str, limit: int) -> Iterator[RunR
     left, cursor = limit, ""
     while True:
         size = min(left, PAGE) if limit else PAGE
-        page = queries.runs(SERVICE_VIEWER, page_size=size, status=status, repository=repository, q=q, cursor=cursor)
+        page = queries.runs(
+            SERVICE_VIEWER, page_size=size, status=status, repository=repository, q=q, cursor=cursor
+        )
         yield from page.rows
         left, cursor = left - len(page.rows), page.next_cursor or ""
         if not cursor or (limit and left <= 0):
@@ -69,5 +97,19 @@ def listed(*, status: str, repository: str, q: str, limit: int) -> Iterator[RunR
 
 def cells(row: RunRow) -> list[Any]:
     tried = f"{row.attempt_count}/{row.max_attempts}"
-    named = (row.repository, row.branch, row.job, row.failure_class, row.blame or "-", row.evidence, tried, row.error_summary)
-    return [str(row.id)[:8], terminal.clock(row.updated_at), terminal.coloured(row.status), *(terminal.plain(text) for text in named)]
+    named = (
+        row.repository,
+        row.branch,
+        row.job,
+        row.failure_class,
+        row.blame or "-",
+        row.evidence,
+        tried,
+        row.error_summary,
+    )
+    return [
+        str(row.id)[:8],
+        terminal.clock(row.updated_at),
+        terminal.coloured(row.status),
+        *(terminal.plain(text) for text in named),
+    ]

@@ -1,4 +1,6 @@
-"""`cihealing try PATH`: heal a repository one already has, in a copy. No webhook, no page; nothing is written into PATH unless applied."""
+"""`cihealing try PATH`: heal a repository one already has, in a copy. No webhook, no page; nothing
+is written into PATH unless applied.
+"""
 
 # ruff: noqa: N999 - the command's name; Django imports it by string
 from __future__ import annotations
@@ -32,25 +34,61 @@ DIFF = 20_000
 
 class Command(BaseCommand):
     help = (
-        "Run a command over a copy of a repository and, where it fails, heal it there: blame, diagnosis, proof and diff. "
-        "Exit 0: green, or a proven fix or flake; 1: not healed; 2: used wrongly."
+        "Run a command over a copy of a repository and, where it fails, heal it there: blame,"
+        " diagnosis, proof and diff. Exit 0: green, or a proven fix or flake; 1: not healed; 2:"
+        " used wrongly."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("path", metavar="PATH", help="a repository, or a directory in one; what is not committed is tried too")
-        parser.add_argument("--command", dest="ci_command", metavar="CMD", default="", help="default: .cihealing.yml, else the usual")
-        parser.add_argument("--setup", metavar="CMD", default="", help="what is run before it, each time, without network")
-        parser.add_argument("--json", action="store_true", help="one JSON object: the fields of the runs API, verdict, commands and patch")
-        parser.add_argument("--report", metavar="FILE", help="write the incident report of what was not healed there, as Markdown")
+        parser.add_argument(
+            "path",
+            metavar="PATH",
+            help="a repository, or a directory in one; what is not committed is tried too",
+        )
+        parser.add_argument(
+            "--command",
+            dest="ci_command",
+            metavar="CMD",
+            default="",
+            help="default: .cihealing.yml, else the usual",
+        )
+        parser.add_argument(
+            "--setup",
+            metavar="CMD",
+            default="",
+            help="what is run before it, each time, without network",
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="one JSON object: the fields of the runs API, verdict, commands and patch",
+        )
+        parser.add_argument(
+            "--report",
+            metavar="FILE",
+            help="write the incident report of what was not healed there, as Markdown",
+        )
         apply = parser.add_mutually_exclusive_group()
-        apply.add_argument("--apply", action="store_true", default=None, help="apply a proven patch to the working tree without asking")
-        apply.add_argument("--no-apply", action="store_false", dest="apply", help="do not ask, do not apply")
+        apply.add_argument(
+            "--apply",
+            action="store_true",
+            default=None,
+            help="apply a proven patch to the working tree without asking",
+        )
+        apply.add_argument(
+            "--no-apply", action="store_false", dest="apply", help="do not ask, do not apply"
+        )
 
     def handle(self, *args: Any, path: str, **options: Any) -> None:
         if not Path(settings.CI_HEALING["DATA_DIR"]).name.startswith(OWN_DIRECTORY):
-            raise CommandError("`cihealing try` is a command of its own: started in another way it would use the service's database")
-        shown = Shown(terminal.console(self.stdout, no_color=options["no_color"]), silent=options["json"])
+            raise CommandError(
+                "`cihealing try` is a command of its own: started in another way it would use the"
+                " service's database"
+            )
+        shown = Shown(
+            terminal.console(self.stdout, no_color=options["no_color"]), silent=options["json"]
+        )
         try:
             repository = trial.find(Path(path))
             outcome = self.tried(repository, options, shown=shown)
@@ -65,9 +103,13 @@ class Command(BaseCommand):
         if not outcome.well:
             sys.exit(1)
 
-    def tried(self, repository: trial.Repository, options: dict[str, Any], *, shown: Shown) -> trial.Outcome:
+    def tried(
+        self, repository: trial.Repository, options: dict[str, Any], *, shown: Shown
+    ) -> trial.Outcome:
         shown.doing("copying")
-        copy = trial.Copying(repository=repository, into=Path(settings.CI_HEALING["DATA_DIR"]) / "copy")()
+        copy = trial.Copying(
+            repository=repository, into=Path(settings.CI_HEALING["DATA_DIR"]) / "copy"
+        )()
         call_command("migrate", "cihealing", verbosity=0, interactive=False)
         one = trial.Trial(repository=repository, copy=copy, tools=registry.tools(), teller=shown)
         shown.begun(copy, sandbox=one.tools.sandbox(one.policy()).name)
@@ -80,10 +122,21 @@ class Command(BaseCommand):
         try:
             Path(place).write_text(outcome.run.report_markdown, encoding="utf-8")
         except OSError as error:
-            raise CommandError(f"the report cannot be written to {place}: {error.strerror}") from None
+            raise CommandError(
+                f"the report cannot be written to {place}: {error.strerror}"
+            ) from None
 
-    def end(self, repository: trial.Repository, outcome: trial.Outcome, options: dict[str, Any], *, shown: Shown) -> bool:
-        """Show what came of it; whether the patch was applied. Raises CommandError where it does not fit."""
+    def end(
+        self,
+        repository: trial.Repository,
+        outcome: trial.Outcome,
+        options: dict[str, Any],
+        *,
+        shown: Shown,
+    ) -> bool:
+        """Show what came of it; whether the patch was applied. Raises CommandError where it does
+        not fit.
+        """
         if not options["json"]:
             shown.outcome(outcome)
         if not outcome.patch or not self.wanted(repository, options):
@@ -99,8 +152,13 @@ class Command(BaseCommand):
         if options["apply"] is not None or options["json"] or repository.bare:
             return bool(options["apply"])
         if sys.stdin.isatty() and self.stdout.isatty():
-            return input("Apply the proven patch to the working tree? [y/N] ").strip().lower() in ("y", "yes")
-        self.stdout.write("not applied: --apply applies it; --json has it as `patch`, for `git apply`")
+            return input("Apply the proven patch to the working tree? [y/N] ").strip().lower() in (
+                "y",
+                "yes",
+            )
+        self.stdout.write(
+            "not applied: --apply applies it; --json has it as `patch`, for `git apply`"
+        )
         return False
 
 
@@ -108,7 +166,14 @@ def as_json(outcome: trial.Outcome, *, applied: bool) -> dict[str, Any]:
     detail = contract.run_detail(outcome.run) if outcome.run else {}
     commands = [command(one) for one in outcome.ran]
     report = outcome.run.report_markdown if outcome.run else ""
-    return {**detail, "verdict": outcome.verdict, "commands": commands, "patch": outcome.patch, "applied": applied, "report": report}
+    return {
+        **detail,
+        "verdict": outcome.verdict,
+        "commands": commands,
+        "patch": outcome.patch,
+        "applied": applied,
+        "report": report,
+    }
 
 
 def command(one: trial.Ran) -> dict[str, Any]:
@@ -134,8 +199,6 @@ class Shown:
         if not self.silent:
             self.console.print(terminal.plain(text, style=style), soft_wrap=True)
 
-    # ------------------------------------------------------------ while it runs
-
     def doing(self, what: str) -> None:
         if self.silent or not self.console.is_terminal:
             return
@@ -153,14 +216,27 @@ class Shown:
             self.status = None
 
     def begun(self, copy: trial.Copy, *, sandbox: str) -> None:
-        more = f" and {len(copy.changed)} uncommitted {'file' if len(copy.changed) == 1 else 'files'}" if copy.changed else ""
-        self.told("Copy", f"{copy.branch} at {copy.commit[:10]}{more}" + (f", for {copy.base}" if copy.base != copy.branch else ""))
+        more = (
+            f" and {len(copy.changed)} uncommitted {'file' if len(copy.changed) == 1 else 'files'}"
+            if copy.changed
+            else ""
+        )
+        self.told(
+            "Copy",
+            f"{copy.branch} at {copy.commit[:10]}{more}"
+            + (f", for {copy.base}" if copy.base != copy.branch else ""),
+        )
         for path in copy.left_out:
-            self.told("Copy", f"left out: {path} is not committed and larger than {trial.MAX_FILE // 1024**2} MB")
+            self.told(
+                "Copy",
+                f"left out: {path} is not committed and larger than {trial.MAX_FILE // 1024**2} MB",
+            )
         if sandbox == "plain":
-            self.told("Sandbox", "bubblewrap does not work here: commands run with the plain runner, not shut off from this machine")
-
-    # ------------------------------------------------------------ what came of it
+            self.told(
+                "Sandbox",
+                "bubblewrap does not work here: commands run with the plain runner, not shut off"
+                " from this machine",
+            )
 
     def outcome(self, outcome: trial.Outcome) -> None:
         self.line()
@@ -187,10 +263,20 @@ class Shown:
         attempt = run.attempts[-1] if run.attempts else None
         words = {
             "proven": ("A proven patch", attempt.proposed_fix if attempt else "", "bold green"),
-            "flake": ("A proven flake, no patch needed", run.blame_reason.removeprefix("flake: "), "bold green"),
-            "escalated": (f"Not healed, for {run.owner or 'a person'}", run.escalation_reason, "bold red"),
+            "flake": (
+                "A proven flake, no patch needed",
+                run.blame_reason.removeprefix("flake: "),
+                "bold green",
+            ),
+            "escalated": (
+                f"Not healed, for {run.owner or 'a person'}",
+                run.escalation_reason,
+                "bold red",
+            ),
         }
-        told, why, style = words.get(verdict, (f"Not healed: {verdict}", run.resolution or run.abort_reason, "bold red"))
+        told, why, style = words.get(
+            verdict, (f"Not healed: {verdict}", run.resolution or run.abort_reason, "bold red")
+        )
         self.line(f"{told}: {why}" if why else told, style=style)
         for reason in attempt.needs_person if attempt and verdict == "proven" else ():
             self.line(f"look at it: {reason}", style="yellow")
@@ -205,7 +291,10 @@ class Shown:
         self.fact("owner", f"{run.owner} ({run.owner_source})" if run.owner_source else run.owner)
         if run.diagnosis:
             self.fact("cause", run.diagnosis.root_cause)
-            self.facts("perhaps", [h.text for h in run.diagnosis.hypotheses if h.text != run.diagnosis.root_cause])
+            self.facts(
+                "perhaps",
+                [h.text for h in run.diagnosis.hypotheses if h.text != run.diagnosis.root_cause],
+            )
             self.fact("may help", run.diagnosis.proposed_fix)
             self.facts("look at", run.diagnosis.look_at)
         self.facts("test", run.failed_tests[:20])
@@ -226,7 +315,10 @@ class Shown:
         start = max(0, min(at - EXCERPT // 3, len(run.excerpt) - EXCERPT))
         self.line()
         for each in run.excerpt[start : start + EXCERPT]:
-            self.line(f"{'→' if each.root else ' '} {each.line:>6} │ {each.text}", style="bold" if each.root else "")
+            self.line(
+                f"{'→' if each.root else ' '} {each.line:>6} │ {each.text}",
+                style="bold" if each.root else "",
+            )
 
     def observations(self, run: RunDetail) -> None:
         proof = run.attempts[-1].observations if run.attempts else ()
@@ -244,7 +336,14 @@ class Shown:
         self.line()
         if run.target and run.target != run.branch:
             self.line(f"for {run.target}, at {run.head[:10]}", style="dim")
-        self.console.print(Syntax(terminal.printable(patch[:DIFF]).rstrip(), "diff", theme="ansi_dark", background_color="default"))
+        self.console.print(
+            Syntax(
+                terminal.printable(patch[:DIFF]).rstrip(),
+                "diff",
+                theme="ansi_dark",
+                background_color="default",
+            )
+        )
         if len(patch) > DIFF:
             self.line(f"and {len(patch) - DIFF} more characters (--json has them)", style="dim")
 
@@ -260,5 +359,12 @@ def observed(title: str, items: Sequence[Seen]) -> Table:
         code = "time-out" if seen.exit_code is None else str(seen.exit_code)
         tests = f"{seen.passed} passed, {seen.failed} failed" if seen.counts_tests else "-"
         purpose = item.purpose.replace("_", " ") + (" (patched)" if item.patched else "")
-        table.add_row(purpose, code, terminal.coloured(seen.colour), tests, f"{seen.seconds:.1f}", terminal.plain(seen.command))
+        table.add_row(
+            purpose,
+            code,
+            terminal.coloured(seen.colour),
+            tests,
+            f"{seen.seconds:.1f}",
+            terminal.plain(seen.command),
+        )
     return table

@@ -20,10 +20,19 @@ PACE = 0.5
 
 
 class Command(DatabaseCommand):
-    help = "Follow one run from its first fact to its end, or what happens to all runs from now on. Ctrl-C ends it."
+    help = (
+        "Follow one run from its first fact to its end, or what happens to all runs from now on."
+        " Ctrl-C ends it."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("run", nargs="?", default="", metavar="RUN", help="id of a run, or how it begins (default: all runs)")
+        parser.add_argument(
+            "run",
+            nargs="?",
+            default="",
+            metavar="RUN",
+            help="id of a run, or how it begins (default: all runs)",
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
     def handle(self, *args: Any, run: str, **options: Any) -> None:
@@ -43,8 +52,15 @@ class Command(DatabaseCommand):
         while True:
             for found in queries.global_events_after(SERVICE_VIEWER, cursor):
                 cursor = found.cursor
-                told = f"{str(found.run_id)[:8]}  {found.repository}  {found.entry.text}  [{found.status}]"
-                self.tell(json.dumps(contract.told(found)) if self.as_json else f"{terminal.clock(found.entry.at)}  {told}")
+                told = (
+                    f"{str(found.run_id)[:8]}  {found.repository}  {found.entry.text} "
+                    f" [{found.status}]"
+                )
+                self.tell(
+                    json.dumps(contract.told(found))
+                    if self.as_json
+                    else f"{terminal.clock(found.entry.at)}  {told}"
+                )
             time.sleep(PACE)
 
     def tell(self, line: str) -> None:

@@ -1,7 +1,8 @@
 """One small file per tool; every module of this package is a parser, found by being here.
 
-A parser has `MARKS`, all substrings it searches a log for (without one of them it is not asked), and `parse(log)`, which gives findings in
-any order. Where its tool says in one line that all passed or that something failed, it may also have `PASSED` and `FAILED` (each a
+A parser has `MARKS`, all substrings it searches a log for (without one of them it is not asked),
+and `parse(log)`, which gives findings in any order. Where its tool says in one line that all passed
+or that something failed, it may also have `PASSED` and `FAILED` (each a
 `Saying`). Its samples, outputs of the real tool, are `tests/reading/samples/NAME.yaml`.
 """
 
@@ -39,10 +40,17 @@ def parsers() -> Sequence[Parser]:
 @cache
 def sayings(verdict: str) -> Sequence[Saying]:
     """What the tools say of a whole run; `verdict` is PASSED or FAILED."""
-    return tuple(said for parser in parsers() if isinstance(said := getattr(parser, verdict, None), Saying))
+    return tuple(
+        said for parser in parsers() if isinstance(said := getattr(parser, verdict, None), Saying)
+    )
 
 
 def findings(log: Log) -> list[Finding]:
     """What all parsers find, without the lines on which CI only repeats a script."""
     asked = (parser for parser in parsers() if any(log.has(mark) for mark in parser.MARKS))
-    return [finding for parser in asked for finding in islice(parser.parse(log), MAX_FINDINGS) if finding.line not in log.echoed]
+    return [
+        finding
+        for parser in asked
+        for finding in islice(parser.parse(log), MAX_FINDINGS)
+        if finding.line not in log.echoed
+    ]

@@ -12,7 +12,9 @@ from cihealing.reading.traces import bare, failed
 MARKS = ("Testcase: ", "Testsuite: ", "[junit] Running ", "[junit] Test ", "BUILD FAILED")
 SUITE = re.compile(r"(?:Testsuite: |Running )(?P<suite>[\w.$]+)$")
 PLAIN = re.compile(r"Testcase: (?P<test>\S.*?) took [\d.,]{1,12} sec$")
-BRIEF = re.compile(r"Testcase: (?P<test>\S.*?)(?:\((?P<owner>[\w.$]+)\))?:\s{1,4}(?:FAILED|Caused an ERROR)$")
+BRIEF = re.compile(
+    r"Testcase: (?P<test>\S.*?)(?:\((?P<owner>[\w.$]+)\))?:\s{1,4}(?:FAILED|Caused an ERROR)$"
+)
 VERDICT = re.compile(r"\s*(?:FAILED|Caused an ERROR)$")
 CLASS = re.compile(r"Test (?P<suite>[\w.$]+) FAILED(?: \((?P<why>crashed|timeout)\))?$")
 BUILD_FILE = re.compile(r"\S.{0,400}?\.xml:\d{1,6}: (?P<message>.+)$")
@@ -33,9 +35,23 @@ def tests(log: Log) -> Iterator[Finding]:
         if about := SUITE.match(text):
             suite = about["suite"]
         elif brief := BRIEF.match(text):
-            yield failed(log, tool="ant", at=number, below=number + 1, test=full_name(brief["owner"] or suite, brief["test"]), within=8)
+            yield failed(
+                log,
+                tool="ant",
+                at=number,
+                below=number + 1,
+                test=full_name(brief["owner"] or suite, brief["test"]),
+                within=8,
+            )
         elif (plain := PLAIN.match(text)) and VERDICT.match(bare(log.line(number + 1))):
-            yield failed(log, tool="ant", at=number, below=number + 2, test=full_name(suite, plain["test"]), within=8)
+            yield failed(
+                log,
+                tool="ant",
+                at=number,
+                below=number + 2,
+                test=full_name(suite, plain["test"]),
+                within=8,
+            )
 
 
 def full_name(suite: str, test: str) -> str:
@@ -43,11 +59,19 @@ def full_name(suite: str, test: str) -> str:
 
 
 def classes(log: Log, known: list[str]) -> Iterator[Finding]:
-    """`Test CLASS FAILED`: the one word there is where the formatter writes to a file or the JVM died."""
+    """`Test CLASS FAILED`: the one word there is where the formatter writes to a file or the JVM
+    died.
+    """
     for number in log.having("[junit] Test "):
         match = CLASS.match(bare(log.line(number)).strip())
         if match and not any(test.startswith(f"{match['suite']}.") for test in known):
-            yield Finding(kind=Kind.TEST, tool="ant", line=number, error_type=match["why"] or "TestFailed", test=match["suite"])
+            yield Finding(
+                kind=Kind.TEST,
+                tool="ant",
+                line=number,
+                error_type=match["why"] or "TestFailed",
+                test=match["suite"],
+            )
 
 
 def build_failed(log: Log) -> Iterator[Finding]:
@@ -55,7 +79,18 @@ def build_failed(log: Log) -> Iterator[Finding]:
         if log.line(number) != "BUILD FAILED":
             continue
         lines = log.block(number + 1, until=re.compile(r"\s*$"), limit=12)
-        told = [n for n in lines if (match := BUILD_FILE.match(log.line(n))) and match["message"] != OUTER]
+        told = [
+            n
+            for n in lines
+            if (match := BUILD_FILE.match(log.line(n))) and match["message"] != OUTER
+        ]
         if told:
             message = log.line(told[-1]).partition(": ")[2]
-            yield Finding(kind=Kind.ERROR, tool="ant", line=told[-1], error_type="BuildFailure", message=message, cites=tuple(lines))
+            yield Finding(
+                kind=Kind.ERROR,
+                tool="ant",
+                line=told[-1],
+                error_type="BuildFailure",
+                message=message,
+                cites=tuple(lines),
+            )

@@ -1,4 +1,6 @@
-"""webpack (and Next.js, Create React App), Vite, Rollup, esbuild, Parcel: modules that cannot be resolved or parsed. Source: webpack 4 and 5, Vite 2 to 7, Rollup 2 to 4, esbuild 0.x."""
+"""webpack (and Next.js, Create React App), Vite, Rollup, esbuild, Parcel: modules that cannot be
+resolved or parsed. Source: webpack 4 and 5, Vite 2 to 7, Rollup 2 to 4, esbuild 0.x.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -12,7 +14,15 @@ from cihealing.reading.frames import relative
 from cihealing.reading.log import Log
 from cihealing.reading.thrown import thrown, written
 
-MARKS = ("ERROR in ", "Failed to compile", "error during build:", "✘ [ERROR] ", "[!] ", "🚨 Build failed", "compiled with ")
+MARKS = (
+    "ERROR in ",
+    "Failed to compile",
+    "error during build:",
+    "✘ [ERROR] ",
+    "[!] ",
+    "🚨 Build failed",
+    "compiled with ",
+)
 IN_FILE = re.compile(
     r"ERROR in (?P<file>(?:\./|\.\./|[\w@])[^\s:()]{0,400}\.\w{1,6})(?:[:( ](?P<line>\d{1,9})[:,\d-]{0,20}\)?)?(?P<rest>.*)$"
 )
@@ -20,7 +30,9 @@ FAILED_TO = re.compile(r"(?:> )?(?:Build error occurred|Failed to compile\.?)$")
 NAMED = re.compile(r"(?:\./|\.\./)?(?P<file>[\w@./()\[\]-]{1,400}\.\w{1,6})(?::\d{1,9}:\d{1,9})?$")
 ESBUILD = re.compile(r"✘ \[ERROR\] (?P<message>\S.*)$")
 ROLLUP = re.compile(r"\[!\] (?:\([^)]{1,100}\) )?(?P<message>(?=[A-Z])\w{0,60}Error: .*)$")
-PLACE = re.compile(r"\s{0,8}(?:file: )?(?P<file>[^\s:()]{1,400}\.\w{1,6}):(?P<line>\d{1,9}):\d{1,9}(?::|$)")
+PLACE = re.compile(
+    r"\s{0,8}(?:file: )?(?P<file>[^\s:()]{1,400}\.\w{1,6}):(?P<line>\d{1,9}):\d{1,9}(?::|$)"
+)
 IMPORTED = re.compile(r".{0,500} from \"(?P<file>[^\"]{1,400})\"")
 NEXT = re.compile(
     r"ERROR in |WARNING in |✘ \[ERROR\] |▲ \[WARNING\] |\[!\] |webpack [\d.]+ compiled|\d+ errors? ?$|\s{4}at |🚨|.*error during build:$|Failed to compile"
@@ -28,7 +40,10 @@ NEXT = re.compile(
 LINTED = re.compile(r"\d{1,9}:\d{1,9}\s{1,4}(?:Error|Warning): ")
 MAX_BLOCK = 20
 
-FAILED = Saying(("compiled with ",), re.compile(r"webpack [\d.]+ compiled with [1-9]\d* errors?|\s?compiled with [1-9]\d* errors?"))
+FAILED = Saying(
+    ("compiled with ",),
+    re.compile(r"webpack [\d.]+ compiled with [1-9]\d* errors?|\s?compiled with [1-9]\d* errors?"),
+)
 PASSED = Saying((" compiled successfully",), re.compile(r"webpack [\d.]+ compiled successfully"))
 
 
@@ -54,22 +69,42 @@ def told(log: Log, number: int, tool: str, file: str = "") -> Finding:
     lines = written(log, log.block(number + 1, until=NEXT, limit=MAX_BLOCK))
     root = lines[0] if lines else number
     text = log.line(root)
-    found = next((match["file"] for n in lines if (match := PLACE.match(log.line(n)) or IMPORTED.match(log.line(n)))), "")
+    found = next(
+        (
+            match["file"]
+            for n in lines
+            if (match := PLACE.match(log.line(n)) or IMPORTED.match(log.line(n)))
+        ),
+        "",
+    )
     return Finding(
-        kind=Kind.COMPILE, tool=tool, line=root, error_type="compile", message=text.strip(), file=file or found, cites=tuple(sorted({number, *lines[:10]})),
+        kind=Kind.COMPILE,
+        tool=tool,
+        line=root,
+        error_type="compile",
+        message=text.strip(),
+        file=file or found,
+        cites=tuple(sorted({number, *lines[:10]})),
         weight=78 if lines else 60,
-    )  # fmt: skip
+    )
 
 
 def compiled(log: Log, number: int) -> Iterator[Finding]:
-    """`Failed to compile.`, a file, and what is wrong in it; tsc's and eslint's own lines are read by their parsers."""
+    """`Failed to compile.`, a file, and what is wrong in it; tsc's and eslint's own lines are read
+    by their parsers.
+    """
     lines = written(log, log.block(number + 1, until=NEXT, limit=MAX_BLOCK))
     file = NAMED.match(log.line(lines[0])) if lines else None
     if file and len(lines) > 1 and not LINTED.match(log.line(lines[1])):
         yield Finding(
-            kind=Kind.COMPILE, tool="webpack", line=lines[1], error_type="compile", message=log.line(lines[1]).strip(), file=file["file"],
+            kind=Kind.COMPILE,
+            tool="webpack",
+            line=lines[1],
+            error_type="compile",
+            message=log.line(lines[1]).strip(),
+            file=file["file"],
             cites=(number, *lines[:10]),
-        )  # fmt: skip
+        )
 
 
 def one_line(log: Log, tool: str, mark: str, form: re.Pattern[str]) -> Iterator[Finding]:
@@ -80,7 +115,14 @@ def one_line(log: Log, tool: str, mark: str, form: re.Pattern[str]) -> Iterator[
             named = IMPORTED.match(match["message"])
             error_type, message = thrown(match["message"])
             yield Finding(
-                kind=Kind.COMPILE, tool=tool, line=number, error_type="compile", message=message if error_type.startswith("Rollup") else match["message"],
-                file=place["file"] if place else named["file"] if named else "", cites=(number, *lines),
-                frames=(Frame(file=relative(place["file"]), line=int(place["line"]), function=""),) if place and tool == "esbuild" else (),
-            )  # fmt: skip
+                kind=Kind.COMPILE,
+                tool=tool,
+                line=number,
+                error_type="compile",
+                message=message if error_type.startswith("Rollup") else match["message"],
+                file=place["file"] if place else named["file"] if named else "",
+                cites=(number, *lines),
+                frames=(Frame(file=relative(place["file"]), line=int(place["line"]), function=""),)
+                if place and tool == "esbuild"
+                else (),
+            )

@@ -1,4 +1,6 @@
-"""Catch2, doctest and Boost.Test. Sources: Catch2's console reporter (versions 2 and 3), doctest's ConsoleReporter, Boost's compiler-log formatter."""
+"""Catch2, doctest and Boost.Test. Sources: Catch2's console reporter (versions 2 and 3), doctest's
+ConsoleReporter, Boost's compiler-log formatter.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -24,11 +26,15 @@ RULE = re.compile(r"-{60,}$")
 BLANK = re.compile(r"\s*$")
 PASSED = Saying(
     ("All tests passed (", "Status: SUCCESS!", "No errors detected"),
-    re.compile(r"All tests passed \(\d+ assertions?|\[doctest\] Status: SUCCESS!|\*\*\* No errors detected"),
+    re.compile(
+        r"All tests passed \(\d+ assertions?|\[doctest\] Status: SUCCESS!|\*\*\* No errors detected"
+    ),
 )
 FAILED = Saying(
     ("test cases: ", "Status: FAILURE!", " detected in the test module"),
-    re.compile(r"test cases:.* [1-9]\d* failed|\[doctest\] Status: FAILURE!|\*\*\* \d+ failures? (?:is|are) detected"),
+    re.compile(
+        r"test cases:.* [1-9]\d* failed|\[doctest\] Status: FAILURE!|\*\*\* \d+ failures? (?:is|are) detected"
+    ),
 )
 
 
@@ -39,11 +45,20 @@ def parse(log: Log) -> Iterator[Finding]:
     yield from (found for n in log.having(" ERROR: ") if (found := doctest(log, n, cases)))
     for number in log.having('error: in "'):
         if match := BOOST.match(log.line(number)):
-            yield finding("boost", number, match, test=match["test"], message=match["message"], cites=(number,))
+            yield finding(
+                "boost",
+                number,
+                match,
+                test=match["test"],
+                message=match["message"],
+                cites=(number,),
+            )
 
 
 def catch2(log: Log, number: int, rules: list[int]) -> Finding | None:
-    """The test case's name stands between two rules, its sections indented below it, then its place and a dotted rule."""
+    """The test case's name stands between two rules, its sections indented below it, then its place
+    and a dotted rule.
+    """
     if not (match := CATCH.match(log.line(number))):
         return None
     above = rules[max(0, bisect_left(rules, number) - 2) :][:2]
@@ -59,11 +74,22 @@ def doctest(log: Log, number: int, cases: list[int]) -> Finding | None:
     if not match or not case:
         return None
     cites = log.block(number, until=BLANK, limit=8)
-    return finding("doctest", number, match, test=case["test"], message=match["message"], cites=tuple(cites))
+    return finding(
+        "doctest", number, match, test=case["test"], message=match["message"], cites=tuple(cites)
+    )
 
 
-def finding(tool: str, number: int, match: re.Match[str], *, test: str, message: str, cites: tuple[int, ...]) -> Finding:
+def finding(
+    tool: str, number: int, match: re.Match[str], *, test: str, message: str, cites: tuple[int, ...]
+) -> Finding:
     frame = Frame(file=relative(match["file"]), line=int(match["line"]))
     return Finding(
-        kind=Kind.TEST, tool=tool, line=number, error_type="TestFailed", message=message, test=test, cites=cites, frames=(frame,)
+        kind=Kind.TEST,
+        tool=tool,
+        line=number,
+        error_type="TestFailed",
+        message=message,
+        test=test,
+        cites=cites,
+        frames=(frame,),
     )

@@ -1,6 +1,8 @@
-"""Compilers that write as GNU's do, `file:line:column: error: message`: gcc, g++, clang, gfortran, nvcc, zig; and GHC, whose message may stand below.
+"""Compilers that write as GNU's do, `file:line:column: error: message`: gcc, g++, clang, gfortran,
+nvcc, zig; and GHC, whose message may stand below.
 
-Cited with an error: the chain of includes and the instantiations above it, the code below it. Sources: GCC's diagnostics, Clang's text printer.
+Cited with an error: the chain of includes and the instantiations above it, the code below it.
+Sources: GCC's diagnostics, Clang's text printer.
 """
 
 # ruff: noqa: E501 - a pattern is read on one line
@@ -20,11 +22,36 @@ MARKS = (*ERRORS, *FORTRAN)
 DRIVER = r"(?:\S{0,200}/)?(?:[\w-]{0,40}-)?(?:gcc|g\+\+|cc|c\+\+|cc1|cc1plus|cc1obj|f951|gfortran|clang(?:\+\+)?|clang-cl|nvcc|lto1|as)(?:-[\d.]+)?(?:\.exe)?"
 OTHERS = r"(?!\S{1,300}\.(?:pyi?|java|kts?|scala|groovy|go|rb|ya?ml|swift|rs)\b)"
 FORMS = (
-    Form("cc", re.compile(OTHERS + rf"(?P<file>{PATH}\.\w{{1,6}}):\d{{1,9}}:(?:\d{{1,9}}:)? (?:fatal |internal compiler )?error:(?: \[GHC-\d{{1,6}}\])?(?P<message> .+|)$"), "compile", Kind.COMPILE),
-    Form("cc", re.compile(rf"(?P<file>{PATH}\.\w{{1,6}})\(\d{{1,9}}\): (?:catastrophic )?error: (?!in \"|Expected|Failed|Value of|The difference)(?P<message>.+)$"), "compile", Kind.COMPILE),
-    Form("cc", re.compile(rf"(?P<file>){DRIVER}: (?:fatal |internal compiler )?error: (?!linker command failed|ld returned)(?P<message>.+)$"), "compile", Kind.ERROR, 76),
-    Form("nvcc", re.compile(r"(?P<file>)nvcc fatal\s+: (?P<message>.+)$"), "compile", Kind.ERROR, 76),
-)  # fmt: skip
+    Form(
+        "cc",
+        re.compile(
+            OTHERS
+            + rf"(?P<file>{PATH}\.\w{{1,6}}):\d{{1,9}}:(?:\d{{1,9}}:)? (?:fatal |internal compiler )?error:(?: \[GHC-\d{{1,6}}\])?(?P<message> .+|)$"
+        ),
+        "compile",
+        Kind.COMPILE,
+    ),
+    Form(
+        "cc",
+        re.compile(
+            rf"(?P<file>{PATH}\.\w{{1,6}})\(\d{{1,9}}\): (?:catastrophic )?error: (?!in \"|Expected|Failed|Value of|The difference)(?P<message>.+)$"
+        ),
+        "compile",
+        Kind.COMPILE,
+    ),
+    Form(
+        "cc",
+        re.compile(
+            rf"(?P<file>){DRIVER}: (?:fatal |internal compiler )?error: (?!linker command failed|ld returned)(?P<message>.+)$"
+        ),
+        "compile",
+        Kind.ERROR,
+        76,
+    ),
+    Form(
+        "nvcc", re.compile(r"(?P<file>)nvcc fatal\s+: (?P<message>.+)$"), "compile", Kind.ERROR, 76
+    ),
+)
 ABOVE = re.compile(
     r"In file included from |\s{10,40}from \S+:\d+|\S{1,300}: (?:In |At )(?:\w+ ){0,3}(?:function|instantiation|constructor|destructor|substitution|level|scope|program)\b|\S{1,300}:\d+:\d+:\s{3}(?:recursively )?required "
 )
@@ -47,12 +74,21 @@ def compile_error(log: Log, number: int) -> Finding | None:
     lines = range(above(log, number), below(log, number))
     message = found.message or log.line(number + 1).strip(" •")
     return Finding(
-        kind=found.kind, tool=found.tool, line=number, error_type=found.error_type, message=message, file=found.file, weight=found.weight, cites=tuple(lines)
-    )  # fmt: skip
+        kind=found.kind,
+        tool=found.tool,
+        line=number,
+        error_type=found.error_type,
+        message=message,
+        file=found.file,
+        weight=found.weight,
+        cites=tuple(lines),
+    )
 
 
 def above(log: Log, number: int) -> int:
-    """The first of the lines that lead to an error: who includes the file, which function or template it is in."""
+    """The first of the lines that lead to an error: who includes the file, which function or
+    template it is in.
+    """
     start = number
     while start > max(1, number - MOST_ABOVE) and ABOVE.match(log.line(start - 1)):
         start -= 1
@@ -70,10 +106,21 @@ def below(log: Log, number: int) -> int:
 def fortran(log: Log, number: int) -> Finding | None:
     """gfortran: the place, the code, a pointer, then the message."""
     at = F_PLACE.match(log.line(number))
-    said = next((n for n in range(number + 1, number + 8) if F_ERROR.match(log.line(n))), 0) if at else 0
+    said = (
+        next((n for n in range(number + 1, number + 8) if F_ERROR.match(log.line(n))), 0)
+        if at
+        else 0
+    )
     error = F_ERROR.match(log.line(said))
     if not at or not error:
         return None
     return Finding(
-        kind=Kind.COMPILE, tool="cc", line=said, error_type="compile", message=error["message"], file=at["file"], cites=tuple(range(number, said + 1)), frames=place(at, at["file"])
-    )  # fmt: skip
+        kind=Kind.COMPILE,
+        tool="cc",
+        line=said,
+        error_type="compile",
+        message=error["message"],
+        file=at["file"],
+        cites=tuple(range(number, said + 1)),
+        frames=place(at, at["file"]),
+    )

@@ -1,4 +1,6 @@
-"""CMake: `CMake Error at FILE:LINE (COMMAND):`, the message below it, then who called. Source: cmMessenger."""
+"""CMake: `CMake Error at FILE:LINE (COMMAND):`, the message below it, then who called. Source:
+cmMessenger.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from cihealing.reading.log import Log
 
 MARKS = ("CMake Error",)
 ERROR = re.compile(
-    r"CMake Error(?: \(dev\))?(?: (?:at|in) (?P<file>[^\n:]{1,300}?)(?::(?P<line>\d{1,9}))?(?: \((?P<command>\w+)\))?)?:(?P<message>.*)$"
+    r"CMake Error(?: \(dev\))?(?: (?:at|in) (?P<file>[^\n:]{1,300}?)(?::(?P<line>\d{1,9}))?(?:"
+    r" \((?P<command>\w+)\))?)?:(?P<message>.*)$"
 )
 CALLED = re.compile(r"\s{2}(?P<file>[^\n:]{1,300}):(?P<line>\d{1,9}) \((?P<command>\w+)\)$")
 MODULES = re.compile(r".*/share/cmake[^/]*/|.*/CMake\.app/")
@@ -31,7 +34,11 @@ def error(log: Log, number: int) -> Finding | None:
         return None
     body = [n for n in paragraph(log, number + 1) if log.line(n).strip()]
     said = " ".join(log.line(n).strip() for n in body[:4])
-    frames = tuple(frame for frame in (frame_of(match), *calls(log, number)) if frame and not MODULES.match(frame.file))
+    frames = tuple(
+        frame
+        for frame in (frame_of(match), *calls(log, number))
+        if frame and not MODULES.match(frame.file)
+    )
     return Finding(
         kind=Kind.ERROR,
         tool="cmake",
@@ -49,13 +56,24 @@ def error(log: Log, number: int) -> Finding | None:
 def paragraph(log: Log, first: int) -> range:
     """The indented lines of a message and the empty ones between them."""
     stop = first
-    while stop < first + MOST and (not log.line(stop).strip() or log.line(stop).startswith(" ")) and stop <= len(log):
+    while (
+        stop < first + MOST
+        and (not log.line(stop).strip() or log.line(stop).startswith(" "))
+        and stop <= len(log)
+    ):
         stop += 1
     return range(first, stop)
 
 
 def calls(log: Log, number: int) -> Iterator[Frame | None]:
-    head = next((n for n in range(number, number + MOST) if log.line(n).startswith("Call Stack (most recent call first)")), 0)
+    head = next(
+        (
+            n
+            for n in range(number, number + MOST)
+            if log.line(n).startswith("Call Stack (most recent call first)")
+        ),
+        0,
+    )
     for n in range(head + 1, head + 12) if head else ():
         if not (match := CALLED.match(log.line(n))):
             return
@@ -65,4 +83,6 @@ def calls(log: Log, number: int) -> Iterator[Frame | None]:
 def frame_of(match: re.Match[str]) -> Frame | None:
     if not match["line"]:
         return None
-    return Frame(file=relative(match["file"]), line=int(match["line"]), function=match["command"] or "")
+    return Frame(
+        file=relative(match["file"]), line=int(match["line"]), function=match["command"] or ""
+    )

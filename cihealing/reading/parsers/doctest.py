@@ -1,6 +1,7 @@
-"""Python's doctest by itself and Sphinx's: `Failed example:` below the name of what documents it."""
+"""Python's doctest by itself and Sphinx's: `Failed example:` below the name of what documents
+it.
+"""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -19,9 +20,18 @@ def parse(log: Log) -> Iterator[Finding]:
         match = PLACE.match(log.line(number - 1))
         if match and log.line(number) == "Failed example:":
             lines = log.block(number + 1, until=END, limit=60)
-            root = next((n for n in lines if log.line(n).startswith(("Expected", "Exception raised"))), number)
+            root = next(
+                (n for n in lines if log.line(n).startswith(("Expected", "Exception raised"))),
+                number,
+            )
             message = " ".join(log.line(n).strip() for n in lines if n >= root)[:300]
             yield Finding(
-                kind=Kind.TEST, tool="doctest", line=root, error_type="DocTestFailure", message=message, test=match["name"], file=match["file"],
+                kind=Kind.TEST,
+                tool="doctest",
+                line=root,
+                error_type="DocTestFailure",
+                message=message,
+                test=match["name"],
+                file=match["file"],
                 cites=(number - 1, number, *lines),
-            )  # fmt: skip
+            )

@@ -1,4 +1,6 @@
-"""`dotnet build`, MSBuild and NuGet: errors of C#, F#, Visual Basic, analysers, projects and packages. C and C++ are not of it."""
+"""`dotnet build`, MSBuild and NuGet: errors of C#, F#, Visual Basic, analysers, projects and
+packages. C and C++ are not of it.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -38,12 +40,42 @@ def finding(number: int, match: re.Match[str]) -> Finding:
     source = file.strip() if re.search(r"\.\w{1,8}$", file.strip()) else ""
     if rule in ECHOES:
         return Finding(
-            kind=Kind.ERROR, tool="msbuild", line=number, error_type="msbuild", message=message, file=source, rule=rule, weight=45
+            kind=Kind.ERROR,
+            tool="msbuild",
+            line=number,
+            error_type="msbuild",
+            message=message,
+            file=source,
+            rule=rule,
+            weight=45,
         )
     if BUILD.match(rule):
         return Finding(
-            kind=Kind.ERROR, tool="msbuild", line=number, error_type="msbuild", message=message, file=source, rule=rule, weight=74
+            kind=Kind.ERROR,
+            tool="msbuild",
+            line=number,
+            error_type="msbuild",
+            message=message,
+            file=source,
+            rule=rule,
+            weight=74,
         )
     if COMPILER.match(rule):
-        return Finding(kind=Kind.COMPILE, tool="csc", line=number, error_type="compile", message=message, file=source, rule=rule)
-    return Finding(kind=Kind.LINT, tool="analyzer", line=number, error_type="lint", message=message, file=source, rule=rule)
+        return Finding(
+            kind=Kind.COMPILE,
+            tool="csc",
+            line=number,
+            error_type="compile",
+            message=message,
+            file=source,
+            rule=rule,
+        )
+    return Finding(
+        kind=Kind.LINT,
+        tool="analyzer",
+        line=number,
+        error_type="lint",
+        message=message,
+        file=source,
+        rule=rule,
+    )

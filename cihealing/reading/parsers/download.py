@@ -1,4 +1,6 @@
-"""curl, wget and the archive that was none: the download's own error, before what stumbles over its result. Sources: curl's and GNU wget's messages."""
+"""curl, wget and the archive that was none: the download's own error, before what stumbles over its
+result. Sources: curl's and GNU wget's messages.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -37,16 +39,38 @@ def parse(log: Log) -> Iterator[Finding]:
 def failed(log: Log, number: int) -> Finding | None:
     text = log.line(number)
     if match := CURL.match(text):
-        return finding("curl", number, f"curl-{match['code']}", match["message"], CURL_WEIGHT, number)
-    if match := WGET.match(text):
-        request = next((n for n in range(number - 1, max(0, number - 10), -1) if REQUEST.match(log.line(n))), number)
         return finding(
-            "wget", number, f"http-{match['code']}" if match["code"] else "wget", match["message"] or match["said"], CURL_WEIGHT, request
+            "curl", number, f"curl-{match['code']}", match["message"], CURL_WEIGHT, number
         )
-    return finding("archive", number, "archive", text.strip(), ARCHIVE_WEIGHT, number) if ARCHIVE.match(text) else None
+    if match := WGET.match(text):
+        request = next(
+            (n for n in range(number - 1, max(0, number - 10), -1) if REQUEST.match(log.line(n))),
+            number,
+        )
+        return finding(
+            "wget",
+            number,
+            f"http-{match['code']}" if match["code"] else "wget",
+            match["message"] or match["said"],
+            CURL_WEIGHT,
+            request,
+        )
+    return (
+        finding("archive", number, "archive", text.strip(), ARCHIVE_WEIGHT, number)
+        if ARCHIVE.match(text)
+        else None
+    )
 
 
-def finding(tool: str, number: int, error_type: str, message: str, weight: int, first: int) -> Finding:
+def finding(
+    tool: str, number: int, error_type: str, message: str, weight: int, first: int
+) -> Finding:
     return Finding(
-        kind=Kind.ERROR, tool=tool, line=number, error_type=error_type, message=message, cites=tuple(sorted({first, number})), weight=weight
+        kind=Kind.ERROR,
+        tool=tool,
+        line=number,
+        error_type=error_type,
+        message=message,
+        cites=tuple(sorted({first, number})),
+        weight=weight,
     )

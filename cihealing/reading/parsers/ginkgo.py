@@ -1,6 +1,7 @@
-"""Ginkgo: `[FAIL] container [It] spec`, told once with its message and once in the summary. Source: ginkgo 1 and 2, its default reporter."""
+"""Ginkgo: `[FAIL] container [It] spec`, told once with its message and once in the summary. Source:
+ginkgo 1 and 2, its default reporter.
+"""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -21,17 +22,25 @@ PASSED = Saying(("SUCCESS! -- ",), re.compile(r"SUCCESS! -- \d+ Passed"))
 
 
 def parse(log: Log) -> Iterator[Finding]:
-    """The summary names each failed spec above its place; what it said stands further up, above the same place."""
+    """The summary names each failed spec above its place; what it said stands further up, above the
+    same place.
+    """
     said = dict(messages(log))
     for number in log.having(*MARKS[1:]):
         match, place = SUMMED.match(log.line(number)), PLACE.match(log.line(number + 1))
         if match and place:
             lines = said.get(log.line(number + 1).strip(), range(number, number))
             yield Finding(
-                kind=Kind.TEST, tool="ginkgo", line=lines.start, error_type="panic" if match["how"].startswith("P") else "TestFailed",
-                message=" ".join(log.line(n).replace("[FAILED] ", "").strip() for n in lines)[:300], test=match["name"].strip(), file=place["file"],
-                cites=(*lines, number, number + 1), frames=(Frame(file=relative(place["file"]), line=int(place["line"]), function=""),),
-            )  # fmt: skip
+                kind=Kind.TEST,
+                tool="ginkgo",
+                line=lines.start,
+                error_type="panic" if match["how"].startswith("P") else "TestFailed",
+                message=" ".join(log.line(n).replace("[FAILED] ", "").strip() for n in lines)[:300],
+                test=match["name"].strip(),
+                file=place["file"],
+                cites=(*lines, number, number + 1),
+                frames=(Frame(file=relative(place["file"]), line=int(place["line"]), function=""),),
+            )
 
 
 def messages(log: Log) -> Iterator[tuple[str, range]]:

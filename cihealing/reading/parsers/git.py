@@ -1,5 +1,7 @@
-"""git: the cause of a command that failed, where its last word (`fatal: …`, `error: failed to push …`) only echoes it; conflicts with their files.
-Sources: git's and ssh's messages, receive-pack's `remote:` lines, git-lfs."""
+"""git: the cause of a command that failed, where its last word (`fatal: …`, `error: failed to push
+…`) only echoes it; conflicts with their files. Sources: git's and ssh's messages, receive-pack's
+`remote:` lines, git-lfs.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -20,11 +22,15 @@ MARKS = (
     "error: external filter ",
 )
 ENDS = (
-    re.compile(r"fatal: (?!\[)(?:[Cc]ould not read|[Uu]nable to|[Rr]emote error|couldn't find remote|reference is not a tree|repository '|[Aa]uthentication|clone of|No url found|index-pack|early EOF|the remote end|Fetched in submodule|Unable to (?:find|fetch) |ambiguous argument|refusing to|bad (?:object|revision|config)|pathspec|detected dubious|unsafe repository|invalid reference|No names found|not something we can merge|[Nn]eed a single revision|.{1,200}: smudge filter|destination path|loose object|shallow file|protocol error|expected '|needed a single|.{1,80} is not a commit|a branch named|tag '|could not open|[Nn]ot possible to fast-forward|error (?:when closing|processing))(?P<message>.*)$"),
+    re.compile(
+        r"fatal: (?!\[)(?:[Cc]ould not read|[Uu]nable to|[Rr]emote error|couldn't find remote|reference is not a tree|repository '|[Aa]uthentication|clone of|No url found|index-pack|early EOF|the remote end|Fetched in submodule|Unable to (?:find|fetch) |ambiguous argument|refusing to|bad (?:object|revision|config)|pathspec|detected dubious|unsafe repository|invalid reference|No names found|not something we can merge|[Nn]eed a single revision|.{1,200}: smudge filter|destination path|loose object|shallow file|protocol error|expected '|needed a single|.{1,80} is not a commit|a branch named|tag '|could not open|[Nn]ot possible to fast-forward|error (?:when closing|processing))(?P<message>.*)$"
+    ),
     re.compile(r"error: failed to push some refs (?P<message>.*)$"),
     re.compile(r"CONFLICT \([^)]{1,60}\): (?P<message>.+)$"),
-    re.compile(r"error: (?:pathspec |could not apply |external filter |Your local changes |The following untracked )(?P<message>.*)$"),
-)  # fmt: skip
+    re.compile(
+        r"error: (?:pathspec |could not apply |external filter |Your local changes |The following untracked )(?P<message>.*)$"
+    ),
+)
 TALK = re.compile(
     r"(?:remote:|error:|fatal:|hint:|warning:| ! \[|To |CONFLICT \(|Auto-merging|Automatic merge|git@|ssh:|Host key|kex_|\S+@\S+: Permission denied|Permission denied|ERROR: |Connection |Error downloading object|batch response|Errors logged|Use `git |Please make sure|and the repository exists|\s*$|send-pack|fetch-pack|index-pack|Cloning into|Smudge error|Downloading )"
 )
@@ -32,7 +38,9 @@ CAUSE = re.compile(
     r"remote: (?:error|ERROR|fatal|GitLab|Repository not found|Invalid|Permission|Write access|HTTP)|error: (?!failed to push|could not apply|external filter)| ! \[|CONFLICT \(|Host key|(?:\S+@\S+: )?Permission denied \(|ssh: |kex_|ERROR: (?:Repository not found|Permission|The project)|Error downloading object|batch response|fatal: (?:remote error|the remote end|early EOF)"
 )
 CAUSE_WEIGHT, WEIGHT, QUIET_WEIGHT = 72, 68, 58
-QUIET = re.compile(r"fatal: (?:No names found|[Nn]eed(?:ed)? a single revision|ambiguous argument|bad revision)")
+QUIET = re.compile(
+    r"fatal: (?:No names found|[Nn]eed(?:ed)? a single revision|ambiguous argument|bad revision)"
+)
 """What scripts that ask for a version often ignore."""
 MOST = 14
 
@@ -48,11 +56,21 @@ def failed(log: Log, number: int) -> Finding | None:
     start = above(log, number)
     causes = [n for n in range(start, number) if CAUSE.match(log.line(n))]
     root = next(iter(causes), number)
-    conflict = [n for n in range(start, number + 3) if log.line(n).startswith(("CONFLICT (", "Automatic merge failed"))]
+    conflict = [
+        n
+        for n in range(start, number + 3)
+        if log.line(n).startswith(("CONFLICT (", "Automatic merge failed"))
+    ]
     weight = QUIET_WEIGHT if QUIET.match(text) else CAUSE_WEIGHT if causes else WEIGHT
     return Finding(
-        kind=Kind.ERROR, tool="git", line=root, error_type="git", message=log.line(root).strip(), cites=tuple(sorted({*causes, *conflict, *listed(log, number), number})), weight=weight
-    )  # fmt: skip
+        kind=Kind.ERROR,
+        tool="git",
+        line=root,
+        error_type="git",
+        message=log.line(root).strip(),
+        cites=tuple(sorted({*causes, *conflict, *listed(log, number), number})),
+        weight=weight,
+    )
 
 
 def above(log: Log, number: int) -> int:

@@ -1,6 +1,7 @@
-"""`go test -json`: one event a line, so that a test's verdict and what it said stand apart. Source: cmd/test2json."""
+"""`go test -json`: one event a line, so that a test's verdict and what it said stand apart. Source:
+cmd/test2json.
+"""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import json
@@ -17,7 +18,10 @@ from cihealing.reading.parsers.go import COMPILE, FAILURE, OF_TEST, PANIC, SAID
 MARKS = ('"Action":"fail"', '"Action":"output"', '"Action":"build-output"')
 MAX_SAID = 40
 
-PASSED = Saying(('"Action":"pass"',), re.compile(r'\{[^{}]{0,200}"Action":"pass","Package":"[^"]{1,400}","Elapsed"'))
+PASSED = Saying(
+    ('"Action":"pass"',),
+    re.compile(r'\{[^{}]{0,200}"Action":"pass","Package":"[^"]{1,400}","Elapsed"'),
+)
 FAILED = Saying(('"Action":"fail"',), re.compile(r'\{.{0,2000}"Action":"fail"'))
 
 
@@ -41,7 +45,11 @@ def parse(log: Log) -> Iterator[Finding]:
         if test:
             yield test_failed(number, package, test, said[package, test])
         elif package not in named:
-            yield package_failed(number, package, {other: each for (of, other), each in said.items() if of == package})
+            yield package_failed(
+                number,
+                package,
+                {other: each for (of, other), each in said.items() if of == package},
+            )
     yield from compiled(said)
 
 
@@ -64,32 +72,62 @@ def key(event: dict[str, object]) -> tuple[str, str]:
 def test_failed(number: int, package: str, test: str, said: Said) -> Finding:
     panic = said.first(PANIC)
     told = [(n, match) for n, text in said.lines if (match := SAID.match(text))]
-    likely = next((each for each in told if FAILURE.search(each[1]["message"])), told[-1] if told else None)
+    likely = next(
+        (each for each in told if FAILURE.search(each[1]["message"])), told[-1] if told else None
+    )
     root, match = panic or likely or (number, None)
     return Finding(
-        kind=Kind.TEST, tool="go", line=root, error_type="panic" if panic else "TestFailed", message=match["message"] if match else "",
-        test=f"{package}.{test}", cites=tuple(sorted({number, root, *(n for n, _ in said.lines[:MAX_SAID])})),
+        kind=Kind.TEST,
+        tool="go",
+        line=root,
+        error_type="panic" if panic else "TestFailed",
+        message=match["message"] if match else "",
+        test=f"{package}.{test}",
+        cites=tuple(sorted({number, root, *(n for n, _ in said.lines[:MAX_SAID])})),
         frames=frames_of(text for _, text in said.lines),
-    )  # fmt: skip
+    )
 
 
 def package_failed(number: int, package: str, said: dict[str, Said]) -> Finding:
-    """No test has a verdict: a panic ended the package (an event's own test may be one that only ran beside it)."""
+    """No test has a verdict: a panic ended the package (an event's own test may be one that only
+    ran beside it).
+    """
     lines = [line for each in said.values() for line in each.lines]
     all_of_it = Said(sorted(lines))
     panic = all_of_it.first(PANIC)
     root, match = panic or all_of_it.first(SAID) or (number, None)
     text = match["message"] if match else package
-    test = next((found["test"] for n, said_ in all_of_it.lines if panic and n > root and (found := OF_TEST.match(said_))), "")
+    test = next(
+        (
+            found["test"]
+            for n, said_ in all_of_it.lines
+            if panic and n > root and (found := OF_TEST.match(said_))
+        ),
+        "",
+    )
     return Finding(
-        kind=Kind.ERROR, tool="go", line=root, error_type="panic" if panic else "TestFailed", message=f"{text} (in {test})" if test else text, weight=79,
-        cites=tuple(sorted({number, root, *(n for n, _ in all_of_it.lines if n >= root)}))[:MAX_SAID],
+        kind=Kind.ERROR,
+        tool="go",
+        line=root,
+        error_type="panic" if panic else "TestFailed",
+        message=f"{text} (in {test})" if test else text,
+        weight=79,
+        cites=tuple(sorted({number, root, *(n for n, _ in all_of_it.lines if n >= root)}))[
+            :MAX_SAID
+        ],
         frames=frames_of(text for n, text in all_of_it.lines if n >= root),
-    )  # fmt: skip
+    )
 
 
 def compiled(said: dict[tuple[str, str], Said]) -> Iterator[Finding]:
     for each in said.values():
         for number, text in each.lines:
             if match := COMPILE.match(text):
-                yield Finding(kind=Kind.COMPILE, tool="go", line=number, error_type="compile", message=match["message"], file=match["file"])
+                yield Finding(
+                    kind=Kind.COMPILE,
+                    tool="go",
+                    line=number,
+                    error_type="compile",
+                    message=match["message"],
+                    file=match["file"],
+                )

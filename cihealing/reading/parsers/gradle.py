@@ -1,4 +1,6 @@
-"""Gradle 2 to 9: tests as its console and the test-logger plug-in print them, and "What went wrong"."""
+"""Gradle 2 to 9: tests as its console and the test-logger plug-in print them, and "What went
+wrong".
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -14,9 +16,15 @@ from cihealing.reading.traces import TRACE, failed, trace
 MARKS = (" FAILED", " PASSED", "> Task ", "* What went wrong:")
 PASSED = Saying(("BUILD SUCCESSFUL",), re.compile(r"BUILD SUCCESSFUL(?: in |$)"))
 FAILED = Saying(("BUILD FAILED in ",), re.compile(r"BUILD FAILED in \d"))
-VERDICT = re.compile(r"(?!> )(?P<path>\S.* > \S.*?)(?P<device>\[[^\[\]]{1,100}\])? (?P<said>FAILED|PASSED)$")
-DOTTED = re.compile(r"(?P<path>[a-z]\w*(?:\.[\w$]+){2,20})(?P<device>\[[\w, -]{1,60}\])? (?P<said>FAILED|PASSED)$")
-LOGGER = re.compile(r"\s{2,20}Test (?P<test>\S.*?) (?P<said>FAILED|PASSED)(?: \([\d.m ]{1,20}s\))?(?: \(retried\))?$")
+VERDICT = re.compile(
+    r"(?!> )(?P<path>\S.* > \S.*?)(?P<device>\[[^\[\]]{1,100}\])? (?P<said>FAILED|PASSED)$"
+)
+DOTTED = re.compile(
+    r"(?P<path>[a-z]\w*(?:\.[\w$]+){2,20})(?P<device>\[[\w, -]{1,60}\])? (?P<said>FAILED|PASSED)$"
+)
+LOGGER = re.compile(
+    r"\s{2,20}Test (?P<test>\S.*?) (?P<said>FAILED|PASSED)(?: \([\d.m ]{1,20}s\))?(?: \(retried\))?$"
+)
 OWNER = re.compile(r"(?:[a-z_]\w*\.){1,15}[A-Z][\w$]*$")
 WORKER = re.compile(r"Gradle (?:suite|test|Test Run|Test Executor)\b")
 INDEX = re.compile(r"\[(\d{1,6})\]")
@@ -28,7 +36,12 @@ MAX_OWNER = 400
 
 
 def parse(log: Log) -> Iterator[Finding]:
-    verdicts = [(n, name, said) for n in log.having(" FAILED", " PASSED") if (read := verdict(log, n)) for name, said in [read]]
+    verdicts = [
+        (n, name, said)
+        for n in log.having(" FAILED", " PASSED")
+        if (read := verdict(log, n))
+        for name, said in [read]
+    ]
     passed = {(name, task(log, n)): n for n, name, said in verdicts if said == "PASSED"}
     for number, name, said in verdicts:
         if said == "FAILED" and passed.get((name, task(log, number)), 0) < number:
@@ -58,7 +71,9 @@ def full_name(path: Sequence[str]) -> str:
 
 
 def task(log: Log, number: int) -> int:
-    """The line that began the task at work; a test that fails and then passes within one task was run again."""
+    """The line that began the task at work; a test that fails and then passes within one task was
+    run again.
+    """
     tasks = log.having("> Task ")
     at = bisect_right(tasks, number)
     return tasks[at - 1] if at else 0
@@ -68,11 +83,18 @@ def test_failed(log: Log, number: int, name: str) -> Finding:
     below = number + 1 if log.line(number + 1).strip() else number + 2
     if log.line(below).strip() != SPOCK:
         return failed(log, tool="gradle", at=number, below=below, test=name)
-    stop = next((n for n in range(below, min(below + 40, len(log) + 1)) if TRACE.match(log.line(n))), below)
+    stop = next(
+        (n for n in range(below, min(below + 40, len(log) + 1)) if TRACE.match(log.line(n))), below
+    )
     return Finding(
-        kind=Kind.TEST, tool="gradle", line=below, error_type="ConditionNotSatisfied", test=name,
-        message=next((text for n in range(below + 1, stop) if (text := log.line(n).strip())), ""), cites=(number, *range(below, trace(log, stop).stop)),
-    )  # fmt: skip
+        kind=Kind.TEST,
+        tool="gradle",
+        line=below,
+        error_type="ConditionNotSatisfied",
+        test=name,
+        message=next((text for n in range(below + 1, stop) if (text := log.line(n).strip())), ""),
+        cites=(number, *range(below, trace(log, stop).stop)),
+    )
 
 
 def went_wrong(log: Log) -> Iterator[Finding]:

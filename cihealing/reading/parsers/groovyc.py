@@ -20,5 +20,9 @@ def parse(log: Log) -> Iterator[Finding]:
     for number in log.having(*MARKS):
         if match := FORM.match(bare(log.line(number))):
             yield compile_error(
-                log, number, tool="groovyc", file=match["file"].removeprefix("build file ").strip("'"), message=match["message"]
+                log,
+                number,
+                tool="groovyc",
+                file=match["file"].removeprefix("build file ").strip("'"),
+                message=match["message"],
             )

@@ -1,4 +1,6 @@
-"""jest: `● suite › test` blocks, files that could not be loaded. Source: jest's default reporter, versions 20 to 30."""
+"""jest: `● suite › test` blocks, files that could not be loaded. Source: jest's default reporter,
+versions 20 to 30.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -17,11 +19,17 @@ NO_TEST = re.compile(
     r"(?:Console|Test suite failed to run|process\.exit called with .*|Cannot log after tests are done.*|Multiple configurations found|.*(?:Validation|Deprecation) (?:Warning|Error)s?:?|.*:)$"
 )
 SUITE = "Test suite failed to run"
-END = re.compile(rf"{PREFIX}(?:\s{{0,6}}● |\s?(?:PASS|FAIL) |Test Suites: |Summary of all failing tests|Ran all test suites)")
-FILE = re.compile(rf"{PREFIX}\s?FAIL (?:.{{1,60}} )?(?P<file>\S+\.[cm]?[jt]sx?|\S+\.vue)(?: \([\d.]+ ?m?s\))?$")
+END = re.compile(
+    rf"{PREFIX}(?:\s{{0,6}}● |\s?(?:PASS|FAIL) |Test Suites: |Summary of all failing tests|Ran all test suites)"
+)
+FILE = re.compile(
+    rf"{PREFIX}\s?FAIL (?:.{{1,60}} )?(?P<file>\S+\.[cm]?[jt]sx?|\S+\.vue)(?: \([\d.]+ ?m?s\))?$"
+)
 THRESHOLD = re.compile(r"Jest: (?P<message>.{1,300} coverage threshold for .+ not met.*)$")
 
-PASSED = Saying(("Tests: ",), re.compile(r"Tests: +(?:\d+ (?:skipped|todo), ){0,2}[1-9]\d* passed, \d+ total$"))
+PASSED = Saying(
+    ("Tests: ",), re.compile(r"Tests: +(?:\d+ (?:skipped|todo), ){0,2}[1-9]\d* passed, \d+ total$")
+)
 FAILED = Saying(("Tests: ", "Test Suites: "), re.compile(r"Test(?:s| Suites): +[1-9]\d* failed, "))
 
 
@@ -46,7 +54,13 @@ def told(log: Log, number: int, prefix: str, test: str) -> Finding:
     root = below[0] if below else number
     error_type, message = thrown(log.line(root).removeprefix(prefix))
     return Finding(
-        kind=Kind.TEST, tool="jest", line=root, error_type=error_type, message=message, test=test, cites=cited(number, below=below)
+        kind=Kind.TEST,
+        tool="jest",
+        line=root,
+        error_type=error_type,
+        message=message,
+        test=test,
+        cites=cited(number, below=below),
     )
 
 
@@ -57,19 +71,47 @@ def said_below(log: Log, number: int, prefix: str) -> list[int]:
 
 def not_loaded(log: Log, number: int, prefix: str, *, after: int) -> Finding:
     """jest could not load a test file: no test has a name, the file stands for them."""
-    file = next((m["file"] for n in range(number, max(after, number - 200), -1) if (m := FILE.match(log.line(n)))), "")
+    file = next(
+        (
+            m["file"]
+            for n in range(number, max(after, number - 200), -1)
+            if (m := FILE.match(log.line(n)))
+        ),
+        "",
+    )
     below = said_below(log, number, prefix)
     root = below[0] if below else number
     error_type, message = thrown(log.line(root).removeprefix(prefix))
     return Finding(
-        kind=Kind.ERROR, tool="jest", line=root, error_type=error_type, message=message, file=file, cites=cited(number, below=below), weight=79
-    )  # fmt: skip
+        kind=Kind.ERROR,
+        tool="jest",
+        line=root,
+        error_type=error_type,
+        message=message,
+        file=file,
+        cites=cited(number, below=below),
+        weight=79,
+    )
 
 
 def policies(log: Log) -> Iterator[Finding]:
     """All tests may be green and jest still fail."""
     for number in log.having("coverage threshold for "):
         if match := THRESHOLD.match(log.line(number)):
-            yield Finding(kind=Kind.ERROR, tool="jest", line=number, error_type="coverage", message=match["message"], weight=69)
+            yield Finding(
+                kind=Kind.ERROR,
+                tool="jest",
+                line=number,
+                error_type="coverage",
+                message=match["message"],
+                weight=69,
+            )
     for number in log.having("No tests found, exiting with code 1"):
-        yield Finding(kind=Kind.ERROR, tool="jest", line=number, error_type="NoTests", message="No tests found", weight=66)
+        yield Finding(
+            kind=Kind.ERROR,
+            tool="jest",
+            line=number,
+            error_type="NoTests",
+            message="No tests found",
+            weight=66,
+        )

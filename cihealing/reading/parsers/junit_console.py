@@ -11,7 +11,10 @@ from cihealing.reading.log import Log
 from cihealing.reading.traces import RAISED, bare, simple, trace
 
 MARKS = ("MethodSource [className", "ClassSource [className")
-FAILED = Saying((" tests failed ", " containers failed "), re.compile(r"\[\s+[1-9]\d* (?:tests|containers) failed\s+\]$"))
+FAILED = Saying(
+    (" tests failed ", " containers failed "),
+    re.compile(r"\[\s+[1-9]\d* (?:tests|containers) failed\s+\]$"),
+)
 PASSED = Saying((" 0 tests failed ",), re.compile(r"\[\s+0 tests failed\s+\]$"))
 SOURCE = re.compile(
     r"\s*(?:Method|Class)Source \[className = '(?P<owner>[\w.$]+)'(?:, methodName = '(?P<test>[^']{1,300})', methodParameterTypes = '(?P<parameters>[^']{0,600})')?"
@@ -28,9 +31,14 @@ def parse(log: Log) -> Iterator[Finding]:
         match, said = SOURCE.match(bare(log.line(number))), CAUGHT.match(bare(log.line(number + 1)))
         if match and said:
             yield Finding(
-                kind=Kind.TEST, tool="junit", line=number + 1, error_type=simple(said["type"]), message=said["message"] or "",
-                test=full_name(match, log.line(number - 1)), cites=tuple(range(max(1, number - 1), stop_of(log, number + 2))),
-            )  # fmt: skip
+                kind=Kind.TEST,
+                tool="junit",
+                line=number + 1,
+                error_type=simple(said["type"]),
+                message=said["message"] or "",
+                test=full_name(match, log.line(number - 1)),
+                cites=tuple(range(max(1, number - 1), stop_of(log, number + 2))),
+            )
 
 
 def full_name(source: re.Match[str], title: str) -> str:
@@ -38,11 +46,15 @@ def full_name(source: re.Match[str], title: str) -> str:
     if not source["test"]:
         return source["owner"]
     run = RUN.match(title)
-    return f"{source['owner']}.{source['test']}" + (f"({source['parameters']})[{run['index']}]" if run else "")
+    return f"{source['owner']}.{source['test']}" + (
+        f"({source['parameters']})[{run['index']}]" if run else ""
+    )
 
 
 def stop_of(log: Log, number: int) -> int:
-    """The end of the trace that begins at `number` or, below a message of several lines, a little later."""
+    """The end of the trace that begins at `number` or, below a message of several lines, a little
+    later.
+    """
     first = next((n for n in range(number, number + 8) if FRAME.match(log.line(n))), number)
     while FRAME.match(log.line(first)):
         first += 1

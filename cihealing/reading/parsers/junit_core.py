@@ -1,4 +1,6 @@
-"""JUnit 3 and 4's own text runner (JUnitCore), which Bazel's and Android's test runners print too."""
+"""JUnit 3 and 4's own text runner (JUnitCore), which Bazel's and Android's test runners print
+too.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ MARKS = ("There was 1 failure:", "There were ", "There was 1 error:")
 FAILED = Saying(("FAILURES!!!",), re.compile(r"FAILURES!!!$"))
 PASSED = Saying(("OK (",), re.compile(r"OK \(\d+ tests?\)$"))
 HEADER = re.compile(r"There (?:was 1|were \d+) (?:failure|error)s?:$")
-ITEM = re.compile(r"\d{1,6}\) (?P<test>[A-Za-z_$][\w$]*(?:\[.*\])?)\((?P<owner>[A-Za-z_$][\w.$]*)\)(?P<raised>\S.*)?$")
+ITEM = re.compile(
+    r"\d{1,6}\)"
+    r" (?P<test>[A-Za-z_$][\w$]*(?:\[.*\])?)\((?P<owner>[A-Za-z_$][\w.$]*)\)(?P<raised>\S.*)?$"
+)
 CLASS_ITEM = re.compile(r"\d{1,6}\) (?P<owner>(?:[a-z]\w*\.)+[A-Z][\w$]*)$")
 END = re.compile(r"FAILURES!!!|There were \d|There was 1 |Tests run: ")
 MAX_LIST = 20_000

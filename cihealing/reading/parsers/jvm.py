@@ -1,4 +1,6 @@
-"""Exceptions with a JVM stack trace outside of tests: Jenkins itself, plug-ins, a program that died."""
+"""Exceptions with a JVM stack trace outside of tests: Jenkins itself, plug-ins, a program that
+died.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -25,11 +27,19 @@ def parse(log: Log) -> Iterator[Finding]:
     for number in log.having(*MARKS)[-MAX_TRACES:]:
         if number < done or not AT.match(log.line(number)) or AT.match(log.line(number - 1)):
             continue
-        root = next((n for n in range(number - 1, max(0, number - ABOVE), -1) if RAISED.match(log.line(n))), 0)
+        root = next(
+            (n for n in range(number - 1, max(0, number - ABOVE), -1) if RAISED.match(log.line(n))),
+            0,
+        )
         if match := RAISED.match(log.line(root)):
             lines = trace(log, number)
             done = lines.stop
             yield Finding(
-                kind=Kind.ERROR, tool="jvm", line=root, error_type=simple(match["type"]), message=match["message"] or "",
-                cites=tuple(range(root, lines.stop)), weight=58,
-            )  # fmt: skip
+                kind=Kind.ERROR,
+                tool="jvm",
+                line=root,
+                error_type=simple(match["type"]),
+                message=match["message"] or "",
+                cites=tuple(range(root, lines.stop)),
+                weight=58,
+            )

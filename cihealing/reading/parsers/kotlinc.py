@@ -14,7 +14,9 @@ MARKS = (".kt:", ".kts:", "e: java.lang.", "e: org.jetbrains.")
 FORM = re.compile(
     r"\s{0,4}(?:(?P<gradle>e: )|(?P<maven>\[ERROR\] ))?(?:file://)?(?P<file>(?:[A-Za-z]:)?[^\s:()]{1,400}\.kts?):(?P<place>\d{1,9}:\d{1,9}:?| ?\[?\(?\d{1,9}, ?\d{1,9}\)?\]?:?) (?P<error>error: )?(?P<message>.+)$"
 )
-CRASH = re.compile(r"e: (?P<message>(?:java\.lang|org\.jetbrains)\.[\w.$]{1,200}(?:Error|Exception)\b.*)$")
+CRASH = re.compile(
+    r"e: (?P<message>(?:java\.lang|org\.jetbrains)\.[\w.$]{1,200}(?:Error|Exception)\b.*)$"
+)
 
 
 def parse(log: Log) -> Iterator[Finding]:
@@ -22,6 +24,8 @@ def parse(log: Log) -> Iterator[Finding]:
         text = log.line(number)
         match = FORM.match(text)
         if match and (match["gradle"] or match["maven"] or match["error"]):
-            yield compile_error(log, number, tool="kotlinc", file=match["file"], message=match["message"])
+            yield compile_error(
+                log, number, tool="kotlinc", file=match["file"], message=match["message"]
+            )
         elif crash := CRASH.match(text):
             yield compile_error(log, number, tool="kotlinc", file="", message=crash["message"])

@@ -1,4 +1,6 @@
-"""GNU make: what it cannot do itself. `*** [target] Error 2` only echoes a command that failed and is no finding, unless a signal ended it."""
+"""GNU make: what it cannot do itself. `*** [target] Error 2` only echoes a command that failed and
+is no finding, unless a signal ended it.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -17,7 +19,9 @@ RULE = re.compile(
     MAKE
     + r"\*\*\* (?P<message>No rule to make target .+|No targets(?: specified and no makefile found|\.)?.*|Couldn't find .+|virtual memory exhausted.*|empty variable name.*|multiple target patterns.*)$"
 )
-SYNTAX = re.compile(r"(?P<file>[^\s:]{1,300}):(?P<line>\d{1,9}): \*\*\* (?P<message>.+?)(?:\.  Stop\.)?$")
+SYNTAX = re.compile(
+    r"(?P<file>[^\s:]{1,300}):(?P<line>\d{1,9}): \*\*\* (?P<message>.+?)(?:\.  Stop\.)?$"
+)
 SIGNAL = re.compile(
     MAKE
     + r"\*\*\* \[(?:(?P<file>[^\s:\]]{1,300}):(?P<line>\d{1,9}): )?(?P<target>[^\]]{1,300})\] (?P<message>(?:Segmentation fault|Killed|Aborted|Terminated|Bus error|Illegal instruction|Floating point exception|Hangup|Interrupt|Trace/breakpoint trap)(?: \(core dumped\))?)$"
@@ -27,22 +31,37 @@ MISSING = re.compile(
     + r"(?P<message>(?!\*\*\*|Entering|Leaving|Nothing|Circular|warning)[^\s:]{1,200}: (?:No such file or directory|Command not found|Permission denied))$"
 )
 RULE_WEIGHT, SIGNAL_WEIGHT = 70, 62
-STOP = "  Stop."  # fmt: skip
+STOP = "  Stop."
 
 
 def parse(log: Log) -> Iterator[Finding]:
-    return (found for number in log.having(*MARKS) if (found := own_error(log.line(number), number)))
+    return (
+        found for number in log.having(*MARKS) if (found := own_error(log.line(number), number))
+    )
 
 
 def own_error(text: str, number: int) -> Finding | None:
-    for form, weight in ((RULE, RULE_WEIGHT), (MISSING, RULE_WEIGHT), (SYNTAX, RULE_WEIGHT), (SIGNAL, SIGNAL_WEIGHT)):
+    for form, weight in (
+        (RULE, RULE_WEIGHT),
+        (MISSING, RULE_WEIGHT),
+        (SYNTAX, RULE_WEIGHT),
+        (SIGNAL, SIGNAL_WEIGHT),
+    ):
         if match := form.match(text):
             return Finding(
-                kind=Kind.ERROR, tool="make", line=number, error_type="make", message=match["message"].removesuffix(STOP), frames=frames(match), weight=weight
-            )  # fmt: skip
+                kind=Kind.ERROR,
+                tool="make",
+                line=number,
+                error_type="make",
+                message=match["message"].removesuffix(STOP),
+                frames=frames(match),
+                weight=weight,
+            )
     return None
 
 
 def frames(match: re.Match[str]) -> tuple[Frame, ...]:
     named = match.groupdict()
-    return (Frame(file=relative(named["file"]), line=int(named["line"])),) if named.get("line") else ()
+    return (
+        (Frame(file=relative(named["file"]), line=int(named["line"])),) if named.get("line") else ()
+    )

@@ -1,4 +1,6 @@
-"""Maven 2 to 4: the goal that failed and why, POMs that cannot be read, rules of the Enforcer, its verdict."""
+"""Maven 2 to 4: the goal that failed and why, POMs that cannot be read, rules of the Enforcer, its
+verdict.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -11,10 +13,24 @@ from cihealing.reading.log import Log
 from cihealing.reading.traces import MAX_TRACE, RAISED, TRACE
 
 LAST_WORDS = (
-    "[ERROR] Failed to execute goal", "[ERROR] Plugin ", "[ERROR] Some problems were encountered", "[ERROR] [ERROR] Some problems were", "[ERROR] The build could not read",
-    "[ERROR] Could not", "[ERROR] Unknown lifecycle phase", "[ERROR] No plugin found for prefix", "[ERROR] Child module ", "[ERROR] Error executing Maven", "[ERROR] The goal you specified",
-    "[ERROR] Internal error: ", "[ERROR] BUILD ERROR", "[ERROR] BUILD FAILURE", "[ERROR] The project ", "[ERROR] Unresolveable build extension", "[ERROR] No goals have been specified",
-)  # fmt: skip
+    "[ERROR] Failed to execute goal",
+    "[ERROR] Plugin ",
+    "[ERROR] Some problems were encountered",
+    "[ERROR] [ERROR] Some problems were",
+    "[ERROR] The build could not read",
+    "[ERROR] Could not",
+    "[ERROR] Unknown lifecycle phase",
+    "[ERROR] No plugin found for prefix",
+    "[ERROR] Child module ",
+    "[ERROR] Error executing Maven",
+    "[ERROR] The goal you specified",
+    "[ERROR] Internal error: ",
+    "[ERROR] BUILD ERROR",
+    "[ERROR] BUILD FAILURE",
+    "[ERROR] The project ",
+    "[ERROR] Unresolveable build extension",
+    "[ERROR] No goals have been specified",
+)
 RULE_FAILED = " failed with message:"
 MARKS = (*LAST_WORDS, RULE_FAILED)
 PASSED = Saying(("BUILD SUCCESS",), re.compile(r"\[INFO\] BUILD SUCCESS"))
@@ -42,8 +58,14 @@ def goals(log: Log) -> Iterator[Finding]:
         root = number + 1 if "Some problems were encountered" in text else number
         message = LABEL.sub("", log.line(root)).partition(" -> [Help")[0]
         yield Finding(
-            kind=Kind.ERROR, tool="maven", line=root, error_type="BuildFailure", message=message, cites=tuple(range(number, stop)), weight=0 if root == number else 66
-        )  # fmt: skip
+            kind=Kind.ERROR,
+            tool="maven",
+            line=root,
+            error_type="BuildFailure",
+            message=message,
+            cites=tuple(range(number, stop)),
+            weight=0 if root == number else 66,
+        )
 
 
 def end_of_block(log: Log, number: int) -> int:
@@ -64,6 +86,12 @@ def rules(log: Log) -> Iterator[Finding]:
             lines = log.block(number + 1, until=RULE_END, limit=12)
             root = number if match["message"] or not lines else lines.start
             yield Finding(
-                kind=Kind.ERROR, tool="enforcer", line=root, error_type="EnforcerRule", rule=match["rule"], message=match["message"] or log.line(root),
-                cites=(number, *lines), weight=66,
-            )  # fmt: skip
+                kind=Kind.ERROR,
+                tool="enforcer",
+                line=root,
+                error_type="EnforcerRule",
+                rule=match["rule"],
+                message=match["message"] or log.line(root),
+                cites=(number, *lines),
+                weight=66,
+            )

@@ -1,4 +1,6 @@
-"""mocha's list of failures below `N failing`, which Cypress and others print too. Source: mocha's base reporter, versions 1 to 11."""
+"""mocha's list of failures below `N failing`, which Cypress and others print too. Source: mocha's
+base reporter, versions 1 to 11.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from cihealing.reading.log import Log
 from cihealing.reading.thrown import SHOWN, thrown
 
 MARKS = (" failing", " failed:")
-FAILING = re.compile(r"(?P<indent>\s{0,8})(?:(?P<count>\d{1,6}) failing|✖ (?P<old>\d{1,6}) of \d{1,6} tests? failed:)$")
+FAILING = re.compile(
+    r"(?P<indent>\s{0,8})(?:(?P<count>\d{1,6}) failing|✖ (?P<old>\d{1,6}) of \d{1,6} tests?"
+    r" failed:)$"
+)
 ITEM = re.compile(r"(?P<indent>\s{1,8})(?P<number>\d{1,6})\) (?P<title>\S.*)$")
 MAX_REPORT = 60_000
 MAX_ITEM = 1000
@@ -25,7 +30,9 @@ def parse(log: Log) -> Iterator[Finding]:
 
 
 def report(log: Log, lines: range) -> Iterator[Finding]:
-    """The failures, numbered from 1. A message may hold anything, also lines that are not indented, so the numbers lead."""
+    """The failures, numbered from 1. A message may hold anything, also lines that are not indented,
+    so the numbers lead.
+    """
     said = FAILING.match(log.line(lines.start - 1))
     count, last, wanted = int(said["count"] or said["old"]) if said else 0, lines.start, 1
     for number in lines:
@@ -43,9 +50,14 @@ def item(log: Log, start: int, match: re.Match[str]) -> Finding:
     root = below[0] if below else last
     error_type, message = thrown(log.line(root))
     return Finding(
-        kind=Kind.TEST, tool="mocha", line=root, error_type=error_type, message=message,
-        test=" ".join(titles).removesuffix(":"), cites=(*range(start, last + 1), *below[:SHOWN]),
-    )  # fmt: skip
+        kind=Kind.TEST,
+        tool="mocha",
+        line=root,
+        error_type=error_type,
+        message=message,
+        test=" ".join(titles).removesuffix(":"),
+        cites=(*range(start, last + 1), *below[:SHOWN]),
+    )
 
 
 def titles_of(log: Log, start: int, match: re.Match[str]) -> tuple[list[str], int]:

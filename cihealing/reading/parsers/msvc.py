@@ -1,4 +1,6 @@
-"""MSVC, its linker, csc and MSBuild, NMAKE: `file(line,column): error CODE: message`. Source: the canonical error format of MSBuild."""
+"""MSVC, its linker, csc and MSBuild, NMAKE: `file(line,column): error CODE: message`. Source: the
+canonical error format of MSBuild.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -15,14 +17,60 @@ PLACE = r"\s{0,8}(?:\d{1,4}>)?(?P<file>[^\s()]{1,300}|[A-Za-z]:[^()]{1,300})\(\d
 ECHO = r"(?!MSB3073|MSB6006|MSB3721|LNK1120|U1077|MSB8066|TS\d)"
 FORMS = (
     # what is not there is no fault of the code alone
-    Form("link", re.compile(r"\s{0,8}(?:\d{1,4}>)?(?P<file>)[^\s:]{1,300} : fatal error (?P<rule>LNK1104|LNK1181): (?P<message>.+?)(?: \[[^\[\]]{1,300}\.\w*proj\])?$"), "link", Kind.ERROR, 77),
-    Form("msbuild", re.compile(rf"{PLACE} error {ECHO}(?P<rule>MSB\d{{4}}): (?P<message>.+?)(?: \[[^\[\]]{{1,300}}\.\w*proj\])?$"), "build", Kind.ERROR, 76),
-    Form("msvc", re.compile(rf"{PLACE} (?:fatal )?error {ECHO}(?P<rule>[A-Z]{{1,7}}\d{{3,6}}): (?P<message>.+?)(?: \[[^\[\]]{{1,300}}\.\w*proj(?:::\S+)?\])?$"), "compile", Kind.COMPILE),
-    Form("link", re.compile(rf"\s{{0,8}}(?:\d{{1,4}}>)?(?P<file>[^\s:]{{1,300}}) : (?:fatal )?error {ECHO}(?P<rule>LNK\d{{4}}|U\d{{4}}|RC\d{{4}}|D\d{{4}}): (?P<message>.+?)(?: \[[^\[\]]{{1,300}}\.\w*proj\])?$"), "link", Kind.COMPILE),
-    Form("msbuild", re.compile(rf"\s{{0,8}}(?:\d{{1,4}}>)?(?P<file>(?:[A-Za-z]:)?[^:]{{1,300}}?) ?: error {ECHO}(?P<rule>(?:MSB|NU|NETSDK|CS)\d{{3,5}}): (?P<message>.+?)(?: \[[^\[\]]{{1,300}}\.\w*proj\])?$"), "build", Kind.COMPILE, 76),
+    Form(
+        "link",
+        re.compile(
+            r"\s{0,8}(?:\d{1,4}>)?(?P<file>)[^\s:]{1,300} : fatal error (?P<rule>LNK1104|LNK1181): (?P<message>.+?)(?: \[[^\[\]]{1,300}\.\w*proj\])?$"
+        ),
+        "link",
+        Kind.ERROR,
+        77,
+    ),
+    Form(
+        "msbuild",
+        re.compile(
+            rf"{PLACE} error {ECHO}(?P<rule>MSB\d{{4}}): (?P<message>.+?)(?: \[[^\[\]]{{1,300}}\.\w*proj\])?$"
+        ),
+        "build",
+        Kind.ERROR,
+        76,
+    ),
+    Form(
+        "msvc",
+        re.compile(
+            rf"{PLACE} (?:fatal )?error {ECHO}(?P<rule>[A-Z]{{1,7}}\d{{3,6}}): (?P<message>.+?)(?: \[[^\[\]]{{1,300}}\.\w*proj(?:::\S+)?\])?$"
+        ),
+        "compile",
+        Kind.COMPILE,
+    ),
+    Form(
+        "link",
+        re.compile(
+            rf"\s{{0,8}}(?:\d{{1,4}}>)?(?P<file>[^\s:]{{1,300}}) : (?:fatal )?error {ECHO}(?P<rule>LNK\d{{4}}|U\d{{4}}|RC\d{{4}}|D\d{{4}}): (?P<message>.+?)(?: \[[^\[\]]{{1,300}}\.\w*proj\])?$"
+        ),
+        "link",
+        Kind.COMPILE,
+    ),
+    Form(
+        "msbuild",
+        re.compile(
+            rf"\s{{0,8}}(?:\d{{1,4}}>)?(?P<file>(?:[A-Za-z]:)?[^:]{{1,300}}?) ?: error {ECHO}(?P<rule>(?:MSB|NU|NETSDK|CS)\d{{3,5}}): (?P<message>.+?)(?: \[[^\[\]]{{1,300}}\.\w*proj\])?$"
+        ),
+        "build",
+        Kind.COMPILE,
+        76,
+    ),
     # what only says that a command or the link as a whole failed
-    Form("msvc", re.compile(r"\s{0,8}(?:\d{1,4}>)?(?P<file>(?:[A-Za-z]:)?[^:]{1,300}?) ?: (?:fatal )?error (?P<rule>MSB3073|MSB6006|MSB3721|MSB8066|LNK1120|U1077): (?P<message>.+)$"), "build", Kind.COMPILE, 56),
-)  # fmt: skip
+    Form(
+        "msvc",
+        re.compile(
+            r"\s{0,8}(?:\d{1,4}>)?(?P<file>(?:[A-Za-z]:)?[^:]{1,300}?) ?: (?:fatal )?error (?P<rule>MSB3073|MSB6006|MSB3721|MSB8066|LNK1120|U1077): (?P<message>.+)$"
+        ),
+        "build",
+        Kind.COMPILE,
+        56,
+    ),
+)
 
 
 def parse(log: Log) -> Iterator[Finding]:

@@ -1,4 +1,6 @@
-"""Linters of C, C++, Swift and Haskell: clang-tidy, clang-format, cppcheck, cpplint, SwiftLint, HLint. Sources: their text output, which borrows the compilers' form."""
+"""Linters of C, C++, Swift and Haskell: clang-tidy, clang-format, cppcheck, cpplint, SwiftLint,
+HLint. Sources: their text output, which borrows the compilers' form.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -23,15 +25,52 @@ MARKS = (
 AT = r":\d{1,9}(?::\d{1,6})?: "
 CHECK = r"[a-z][\w-]*(?:[.-][\w.+-]+)+"
 FORMS = (
-    Form("clang-format", re.compile(rf"(?P<file>{PATH}){AT}(?:error|warning): (?P<message>code should be clang-formatted) \[-?W?(?P<rule>clang-format-violations)\]$")),
-    Form("clang-tidy", re.compile(rf"(?P<file>{PATH}){AT}(?:error|warning): (?P<message>.+) \[(?P<rule>{CHECK}),-warnings-as-errors\]$")),
-    Form("clang-tidy", re.compile(rf"(?P<file>{PATH}){AT}error: (?P<message>.+) \[(?P<rule>(?:bugprone|cert|clang-analyzer|cppcoreguidelines|google|hicpp|llvm|misc|modernize|performance|portability|readability)-[\w.-]+)\]$")),
-    Form("cppcheck", re.compile(rf"(?P<file>{PATH}){AT}(?:error|style|performance|portability): (?P<message>.+) \[(?P<rule>[a-z][A-Za-z]+[A-Z]\w*|syntaxError|uninitvar|nullPointer)\]$")),
-    Form("cppcheck", re.compile(r"\[(?P<file>[^\s:\]]{1,300}):\d{1,9}\]: \(error\) (?P<message>.+)$")),
-    Form("cpplint", re.compile(rf"(?P<file>{PATH}):\d{{1,9}}:  (?P<message>.+?)  \[(?P<rule>\w+/\w+)\] \[[1-5]\]$")),
-    Form("hlint", re.compile(rf"(?P<file>{PATH}\.hs):\d{{1,9}}:\d{{1,6}}(?:-\d{{1,6}})?: (?:Suggestion|Warning|Error): (?P<message>.+)$")),
-    Form("swiftlint", re.compile(rf"(?P<file>{PATH}\.swift){AT}error: (?P<message>[A-Z].+ Violation: .+) \((?P<rule>\w+)\)$")),
-)  # fmt: skip
+    Form(
+        "clang-format",
+        re.compile(
+            rf"(?P<file>{PATH}){AT}(?:error|warning): (?P<message>code should be clang-formatted) \[-?W?(?P<rule>clang-format-violations)\]$"
+        ),
+    ),
+    Form(
+        "clang-tidy",
+        re.compile(
+            rf"(?P<file>{PATH}){AT}(?:error|warning): (?P<message>.+) \[(?P<rule>{CHECK}),-warnings-as-errors\]$"
+        ),
+    ),
+    Form(
+        "clang-tidy",
+        re.compile(
+            rf"(?P<file>{PATH}){AT}error: (?P<message>.+) \[(?P<rule>(?:bugprone|cert|clang-analyzer|cppcoreguidelines|google|hicpp|llvm|misc|modernize|performance|portability|readability)-[\w.-]+)\]$"
+        ),
+    ),
+    Form(
+        "cppcheck",
+        re.compile(
+            rf"(?P<file>{PATH}){AT}(?:error|style|performance|portability): (?P<message>.+) \[(?P<rule>[a-z][A-Za-z]+[A-Z]\w*|syntaxError|uninitvar|nullPointer)\]$"
+        ),
+    ),
+    Form(
+        "cppcheck", re.compile(r"\[(?P<file>[^\s:\]]{1,300}):\d{1,9}\]: \(error\) (?P<message>.+)$")
+    ),
+    Form(
+        "cpplint",
+        re.compile(
+            rf"(?P<file>{PATH}):\d{{1,9}}:  (?P<message>.+?)  \[(?P<rule>\w+/\w+)\] \[[1-5]\]$"
+        ),
+    ),
+    Form(
+        "hlint",
+        re.compile(
+            rf"(?P<file>{PATH}\.hs):\d{{1,9}}:\d{{1,6}}(?:-\d{{1,6}})?: (?:Suggestion|Warning|Error): (?P<message>.+)$"
+        ),
+    ),
+    Form(
+        "swiftlint",
+        re.compile(
+            rf"(?P<file>{PATH}\.swift){AT}error: (?P<message>[A-Z].+ Violation: .+) \((?P<rule>\w+)\)$"
+        ),
+    ),
+)
 
 
 def parse(log: Log) -> Iterator[Finding]:

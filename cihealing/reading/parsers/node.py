@@ -1,4 +1,6 @@
-"""An error that nothing caught in a program of Node.js (or Deno, Bun): its line, the source with a caret above it, V8's stack below. Source: Node.js 8 to 24."""
+"""An error that nothing caught in a program of Node.js (or Deno, Bun): its line, the source with a
+caret above it, V8's stack below. Source: Node.js 8 to 24.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -30,19 +32,45 @@ def parse(log: Log) -> Iterator[Finding]:
             yield found
     for number in log.having("JavaScript heap out of memory"):
         if match := HEAP.match(log.line(number)):
-            yield Finding(kind=Kind.ERROR, tool="node", line=number, error_type="OutOfMemory", message=match["message"], weight=66)
+            yield Finding(
+                kind=Kind.ERROR,
+                tool="node",
+                line=number,
+                error_type="OutOfMemory",
+                message=match["message"],
+                weight=66,
+            )
 
 
 def uncaught(log: Log, stack: range) -> Finding | None:
     """The error stands at most a few lines of message above its stack, at the line's start."""
-    root = next((n for n in range(stack.start - 1, max(0, stack.start - 8), -1) if RAISED.match(log.line(n))), 0)
+    root = next(
+        (
+            n
+            for n in range(stack.start - 1, max(0, stack.start - 8), -1)
+            if RAISED.match(log.line(n))
+        ),
+        0,
+    )
     match = RAISED.match(log.line(root))
     if match is None:
         return None
-    caret = next((n for n in range(root - 1, max(0, root - 4), -1) if log.line(n).strip(" ^~") == "" and "^" in log.line(n)), 0)
+    caret = next(
+        (
+            n
+            for n in range(root - 1, max(0, root - 4), -1)
+            if log.line(n).strip(" ^~") == "" and "^" in log.line(n)
+        ),
+        0,
+    )
     said = any(log.line(n).startswith("Node.js v") for n in range(stack.stop, stack.stop + 12))
     first = max(1, caret - 2) if caret else root
     return Finding(
-        kind=Kind.ERROR, tool="node", line=root, error_type=match["type"], message=match["message"] or "",
-        cites=tuple(range(first, min(stack.stop, stack.start + 20))), weight=66 if caret or said else 58,
-    )  # fmt: skip
+        kind=Kind.ERROR,
+        tool="node",
+        line=root,
+        error_type=match["type"],
+        message=match["message"] or "",
+        cites=tuple(range(first, min(stack.stop, stack.start + 20))),
+        weight=66 if caret or said else 58,
+    )

@@ -1,6 +1,7 @@
-"""node:test's spec reporter, its list `✖ failing tests:` of leaves with their places. Source: Node.js 18 to 24, lib/internal/test_runner."""
+"""node:test's spec reporter, its list `✖ failing tests:` of leaves with their places. Source:
+Node.js 18 to 24, lib/internal/test_runner.
+"""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -34,13 +35,29 @@ def parse(log: Log) -> Iterator[Finding]:
 
 def failed(log: Log, number: int, name: str) -> Finding:
     """A file that could not be loaded is listed like a test; it is none."""
-    below = [n for n in written(log, log.block(number + 1, until=END, limit=30)) if log.line(n).strip() not in UNNAMED]
+    below = [
+        n
+        for n in written(log, log.block(number + 1, until=END, limit=30))
+        if log.line(n).strip() not in UNNAMED
+    ]
     root = below[0] if below else number
     error_type, message = thrown(log.line(root)) if below else ("Error", "")
     loaded = bool(LOADED.match(name))
     place = PLACE.match(log.line(number - 1))
-    frames = tuple(frame for n in [number - 1, *below] if (frame := frame_of(log.line(n).replace("test at ", "at "))))
+    frames = tuple(
+        frame
+        for n in [number - 1, *below]
+        if (frame := frame_of(log.line(n).replace("test at ", "at ")))
+    )
     return Finding(
-        kind=Kind.ERROR if loaded else Kind.TEST, tool="node", line=root, error_type=error_type, message=message, test="" if loaded else name,
-        file=name if loaded else place["file"] if place else "", cites=cited(number - 1, number, below=below), frames=frames[:5], weight=79 if loaded else 0,
-    )  # fmt: skip
+        kind=Kind.ERROR if loaded else Kind.TEST,
+        tool="node",
+        line=root,
+        error_type=error_type,
+        message=message,
+        test="" if loaded else name,
+        file=name if loaded else place["file"] if place else "",
+        cites=cited(number - 1, number, below=below),
+        frames=frames[:5],
+        weight=79 if loaded else 0,
+    )

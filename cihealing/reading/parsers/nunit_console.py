@@ -20,10 +20,17 @@ MAX_ITEM = 60
 def parse(log: Log) -> Iterator[Finding]:
     for number in log.having(*MARKS):
         if match := ITEM.match(log.line(number)):
-            lines = [n for n in log.block(number + 1, until=END, limit=MAX_ITEM) if log.line(n).strip()]
+            lines = [
+                n for n in log.block(number + 1, until=END, limit=MAX_ITEM) if log.line(n).strip()
+            ]
             root = lines[0] if lines else number
             raised = RAISED.match(log.line(root).strip())
             yield Finding(
-                kind=Kind.TEST, tool="nunit", line=root, error_type=raised["type"].rpartition(".")[2] if raised else "AssertionException",
-                message=raised["message"] if raised else log.line(root).strip(), test=match["test"], cites=(number, *lines),
-            )  # fmt: skip
+                kind=Kind.TEST,
+                tool="nunit",
+                line=root,
+                error_type=raised["type"].rpartition(".")[2] if raised else "AssertionException",
+                message=raised["message"] if raised else log.line(root).strip(),
+                test=match["test"],
+                cites=(number, *lines),
+            )

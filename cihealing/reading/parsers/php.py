@@ -25,9 +25,21 @@ def parse(log: Log) -> Iterator[Finding]:
 
 def finding(log: Log, number: int, match: re.Match[str]) -> Finding:
     uncaught = UNCAUGHT.match(match["message"])
-    stop = next((n for n in range(number + 1, number + 60) if not STACK.match(log.line(n))), number + 60)
+    stop = next(
+        (n for n in range(number + 1, number + 60) if not STACK.match(log.line(n))), number + 60
+    )
     is_syntax = match["kind"] == "Parse"
     return Finding(
-        kind=Kind.COMPILE if is_syntax else Kind.ERROR, tool="php", line=number, error_type="syntax" if is_syntax else uncaught["type"].rpartition("\\")[2] if uncaught else "FatalError",
-        message=match["message"], file=match["file"] or "", cites=tuple(range(number, stop)), weight=0 if is_syntax else 70,
-    )  # fmt: skip
+        kind=Kind.COMPILE if is_syntax else Kind.ERROR,
+        tool="php",
+        line=number,
+        error_type="syntax"
+        if is_syntax
+        else uncaught["type"].rpartition("\\")[2]
+        if uncaught
+        else "FatalError",
+        message=match["message"],
+        file=match["file"] or "",
+        cites=tuple(range(number, stop)),
+        weight=0 if is_syntax else 70,
+    )

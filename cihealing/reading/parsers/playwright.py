@@ -1,4 +1,6 @@
-"""Playwright Test: numbered failures, and the list below `N failed` that tells failed tests from flaky ones. Source: its base reporter, 1.10 to 1.50."""
+"""Playwright Test: numbered failures, and the list below `N failed` that tells failed tests from
+flaky ones. Source: its base reporter, 1.10 to 1.50.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -11,11 +13,17 @@ from cihealing.reading.log import Log
 from cihealing.reading.thrown import cited, thrown, written
 
 MARKS = (" › ", " failed", " flaky", " interrupted", " timed out")
-ITEM = re.compile(r"\s{2,4}(?P<number>\d{1,5})\) (?P<name>(?:\[[^\]\n]{1,80}\] › )?\S+\.\w{1,5}:\d+:\d+ › \S.*?)[ ─=]*$")
+ITEM = re.compile(
+    r"\s{2,4}(?P<number>\d{1,5})\) (?P<name>(?:\[[^\]\n]{1,80}\] › )?\S+\.\w{1,5}:\d+:\d+ › \S.*?)[ ─=]*$"
+)
 LISTED = re.compile(r"\s{4}(?P<name>(?:\[[^\]\n]{1,80}\] › )?\S+\.\w{1,5}:\d+:\d+ › \S.*?)[ ─=]*$")
-COUNT = re.compile(r"\s{2}\d+ (?P<what>failed|flaky|interrupted|timed out|did not run|skipped|passed)\b")
+COUNT = re.compile(
+    r"\s{2}\d+ (?P<what>failed|flaky|interrupted|timed out|did not run|skipped|passed)\b"
+)
 POSITION = re.compile(r"(?<=\.\w\w):\d+:\d+(?= › )|(?<=\w):\d+:\d+(?= › )")
-END = re.compile(r"\s{2,4}\d{1,5}\) |\s{2}\d+ (?:failed|flaky|passed|interrupted|skipped|did not run)|\s{4}(?:Retry #\d|attachment #\d)")
+END = re.compile(
+    r"\s{2,4}\d{1,5}\) |\s{2}\d+ (?:failed|flaky|passed|interrupted|skipped|did not run)|\s{4}(?:Retry #\d|attachment #\d)"
+)
 RED = ("failed", "interrupted", "timed out")
 
 FAILED = Saying((" failed",), re.compile(r"\s{2}[1-9]\d* failed$"))
@@ -32,7 +40,9 @@ def parse(log: Log) -> Iterator[Finding]:
 
 
 def titled(form: re.Pattern[str], text: str) -> str:
-    """A test's title without line and column, which move with every edit; empty where the line is none."""
+    """A test's title without line and column, which move with every edit; empty where the line is
+    none.
+    """
     match = form.match(text)
     return POSITION.sub("", match["name"]) if match else ""
 
@@ -56,10 +66,21 @@ def listed(log: Log) -> tuple[dict[str, int], set[str]]:
 
 
 def failed(log: Log, number: int, name: str) -> Finding:
-    below = written(log, log.block(number + 1, until=END, limit=40)) if ITEM.match(log.line(number)) else []
+    below = (
+        written(log, log.block(number + 1, until=END, limit=40))
+        if ITEM.match(log.line(number))
+        else []
+    )
     root = below[0] if below else number
     error_type, message = thrown(log.line(root)) if below else ("Error", "")
     file = name.removeprefix(name.partition("] › ")[0] + "] › ").partition(" › ")[0]
     return Finding(
-        kind=Kind.TEST, tool="playwright", line=root, error_type=error_type, message=message, test=name, file=file, cites=cited(number, below=below)
-    )  # fmt: skip
+        kind=Kind.TEST,
+        tool="playwright",
+        line=root,
+        error_type=error_type,
+        message=message,
+        test=name,
+        file=file,
+        cites=cited(number, below=below),
+    )

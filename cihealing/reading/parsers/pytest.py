@@ -1,4 +1,6 @@
-"""pytest: short summary, failure sections (all --tb styles), collection errors, verbose lines. Sources: pytest's terminal reporter, versions 2 to 9."""
+"""pytest: short summary, failure sections (all --tb styles), collection errors, verbose lines.
+Sources: pytest's terminal reporter, versions 2 to 9.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -9,20 +11,46 @@ from dataclasses import dataclass, replace
 
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
-from cihealing.reading.raised import DIRECT, LAST, Trace, chains, origin, parts, raised, repeats, within
+from cihealing.reading.raised import (
+    DIRECT,
+    LAST,
+    Trace,
+    chains,
+    origin,
+    parts,
+    raised,
+    repeats,
+    within,
+)
 
 MARKS = (
-    " FAILURES =", " ERRORS =", "FAILED ", "FAIL ", "ERROR ", " FAILED", " ERROR", "! KeyboardInterrupt !", "! _pytest.outcomes.Exit: ", "INTERNALERROR> ",
-    "ImportError while loading conftest ", "Required test coverage of ", "no tests ran in ", "ERROR: file or directory not found", "ERROR: not found: ",
-    ": error: unrecognized arguments", "+ Timeout +",
-)  # fmt: skip
+    " FAILURES =",
+    " ERRORS =",
+    "FAILED ",
+    "FAIL ",
+    "ERROR ",
+    " FAILED",
+    " ERROR",
+    "! KeyboardInterrupt !",
+    "! _pytest.outcomes.Exit: ",
+    "INTERNALERROR> ",
+    "ImportError while loading conftest ",
+    "Required test coverage of ",
+    "no tests ran in ",
+    "ERROR: file or directory not found",
+    "ERROR: not found: ",
+    ": error: unrecognized arguments",
+    "+ Timeout +",
+)
 SECTION = re.compile(r"=+ (?:FAILURES|ERRORS) =+$")
 RULE = re.compile(r"=+(?: .*)? =+$|=+$")
 VERBOSE = re.compile(
     r"(?:\[gw\d+\] \[ *\d+%\] )?(?P<first>\S.{0,900}?)(?: <- \S+)? (?P<second>FAILED|ERROR|\S+\.py::.+?)(?: +\[ *\d+%\])?$"
 )
 PLACE = re.compile(r"(?P<file>[^\s:()]{1,300}\.py[x]?):\d{1,9}: ?(?P<rest>.*)$")
-SUMMARY = re.compile(r"(?:FAILED|ERROR|FAIL|SUBFAIL(?:ED)?(?:\(.{1,200}\)|\[.{1,200}\]){0,2}) (?P<rest>\S.*)$")
+SUMMARY = re.compile(
+    r"(?:FAILED|ERROR|FAIL|SUBFAIL(?:ED)?(?:\(.{1,200}\)|\[.{1,200}\]){0,2}) (?P<rest>\S.*)$"
+)
 WIDE = re.compile(r" (?P<name>[A-Za-z_][\w.]{0,300}(?:\[.{1,2000}\])?)$")
 """A header as wide as the terminal has no rule left around its name."""
 WORKER = re.compile(r"worker '\w+' crashed while running '(?P<test>.+)'$")
@@ -44,7 +72,10 @@ class Summary:
 
 def parse(log: Log) -> Iterator[Finding]:
     blocks = [
-        finding for start in log.having(" FAILURES =", " ERRORS =") if SECTION.match(log.line(start)) for finding in section(log, start)
+        finding
+        for start in log.having(" FAILURES =", " ERRORS =")
+        if SECTION.match(log.line(start))
+        for finding in section(log, start)
     ]
     summaries = list(short_summary(log))
     yield from named(blocks, summaries)
@@ -72,45 +103,104 @@ def stopped(log: Log) -> Iterator[Finding]:
 
 
 WORDS = (
-    ("coverage", 69, ("Required test coverage of ",), re.compile(r"(?:FAIL |ERROR: )?(?P<message>Required test coverage of .+ not reached.*)$")),
-    ("UsageError", 69, (": error: unrecognized arguments",), re.compile(r"(?P<message>(?:ERROR: )?\S{1,100}: error: unrecognized arguments.*)$")),
-    ("UsageError", 69, ("ERROR: file or directory not found", "ERROR: not found: "), re.compile(r"ERROR: (?P<message>(?:file or directory )?not found: .+)$")),
-    ("NoTests", 60, ("no tests ran in ",), re.compile(r"(?:=+ )?(?P<message>no tests ran) in [\d.]+")),
-)  # fmt: skip
+    (
+        "coverage",
+        69,
+        ("Required test coverage of ",),
+        re.compile(r"(?:FAIL |ERROR: )?(?P<message>Required test coverage of .+ not reached.*)$"),
+    ),
+    (
+        "UsageError",
+        69,
+        (": error: unrecognized arguments",),
+        re.compile(r"(?P<message>(?:ERROR: )?\S{1,100}: error: unrecognized arguments.*)$"),
+    ),
+    (
+        "UsageError",
+        69,
+        ("ERROR: file or directory not found", "ERROR: not found: "),
+        re.compile(r"ERROR: (?P<message>(?:file or directory )?not found: .+)$"),
+    ),
+    (
+        "NoTests",
+        60,
+        ("no tests ran in ",),
+        re.compile(r"(?:=+ )?(?P<message>no tests ran) in [\d.]+"),
+    ),
+)
 
 
-def ended(number: int, error_type: str, message: str, *, weight: int = 64, cites: tuple[int, ...] = ()) -> Finding:
-    return Finding(kind=Kind.ERROR, tool="pytest", line=number, error_type=error_type, message=message, cites=cites, weight=weight)
+def ended(
+    number: int, error_type: str, message: str, *, weight: int = 64, cites: tuple[int, ...] = ()
+) -> Finding:
+    return Finding(
+        kind=Kind.ERROR,
+        tool="pytest",
+        line=number,
+        error_type=error_type,
+        message=message,
+        cites=cites,
+        weight=weight,
+    )
 
 
 def internal_error(log: Log) -> Iterator[Finding]:
-    """pytest itself, or a plug-in, died; its traceback is prefixed, and python.py reads tracebacks without knowing whose they are."""
+    """pytest itself, or a plug-in, died; its traceback is prefixed, and python.py reads tracebacks
+    without knowing whose they are.
+    """
     lines = log.having("INTERNALERROR> ")
-    last = next((n for n in reversed(lines) if parts(LAST.match(log.line(n).removeprefix("INTERNALERROR> ")))), 0)
+    last = next(
+        (
+            n
+            for n in reversed(lines)
+            if parts(LAST.match(log.line(n).removeprefix("INTERNALERROR> ")))
+        ),
+        0,
+    )
     if error := parts(LAST.match(log.line(last).removeprefix("INTERNALERROR> "))):
-        yield ended(last, *error, weight=79, cites=tuple(n for n in lines if last - 12 <= n <= last))
+        yield ended(
+            last, *error, weight=79, cites=tuple(n for n in lines if last - 12 <= n <= last)
+        )
 
 
 def conftest(log: Log) -> Iterator[Finding]:
     for start in log.having("ImportError while loading conftest "):
-        lines = log.block(start + 1, until=re.compile(r"(?!\s|E |[^\s:]{1,300}:\d{1,9}: )|$"), limit=60)
+        lines = log.block(
+            start + 1, until=re.compile(r"(?!\s|E |[^\s:]{1,300}:\d{1,9}: )|$"), limit=60
+        )
         said = next((n for n in lines if log.line(n).startswith("E  ")), 0)
         if error := raised(log.line(said)[1:].strip()):
-            yield ended(said, *error, weight=79, cites=tuple(n for n in (start, *lines) if n == start or said - 8 <= n <= said))
+            yield ended(
+                said,
+                *error,
+                weight=79,
+                cites=tuple(n for n in (start, *lines) if n == start or said - 8 <= n <= said),
+            )
 
 
 def timed_out(log: Log) -> Iterator[Finding]:
-    """pytest-timeout's thread method ends the process with a dump of all stacks: the test stands in the main thread's."""
+    """pytest-timeout's thread method ends the process with a dump of all stacks: the test stands in
+    the main thread's.
+    """
     starts = [n for n in log.having("+ Timeout +") if log.line(n).endswith("++")]
     for start in starts[:1]:
         stop = starts[1] if len(starts) > 1 else start + MAX_BLOCK
-        frames = [n for n in range(start + 1, stop) if (match := RUNNING.match(log.line(n))) and "site-packages" not in match["file"]]
+        frames = [
+            n
+            for n in range(start + 1, stop)
+            if (match := RUNNING.match(log.line(n))) and "site-packages" not in match["file"]
+        ]
         test = next((match["test"] for n in frames if (match := RUNNING.match(log.line(n)))), "")
         before = VERBOSE_TEST.match(log.line(start))
         yield Finding(
-            kind=Kind.TEST if test or before else Kind.ERROR, tool="pytest", line=start, error_type="Timeout", message="Timeout",
-            test=before["test"] if before else test, cites=(start, *(n for frame in frames[:6] for n in (frame, frame + 1))),
-        )  # fmt: skip
+            kind=Kind.TEST if test or before else Kind.ERROR,
+            tool="pytest",
+            line=start,
+            error_type="Timeout",
+            message="Timeout",
+            test=before["test"] if before else test,
+            cites=(start, *(n for frame in frames[:6] for n in (frame, frame + 1))),
+        )
 
 
 RUNNING = re.compile(r'\s+File "(?P<file>[^"]{1,500})", line \d+, in (?P<test>test\w*)$')
@@ -174,9 +264,15 @@ def section(log: Log, start: int) -> Iterator[Finding]:
         if text.startswith("=") and RULE.match(text):
             end = number
             break
-        if text.startswith(("_", " ")) and (name := header(text)) and (text[0] == "_" or wide(log, number)):
+        if (
+            text.startswith(("_", " "))
+            and (name := header(text))
+            and (text[0] == "_" or wide(log, number))
+        ):
             headers.append((number, name))
-    for (at, name), following in zip(headers[:MAX_FAILURES], [*(n for n, _ in headers[1:]), end], strict=False):
+    for (at, name), following in zip(
+        headers[:MAX_FAILURES], [*(n for n, _ in headers[1:]), end], strict=False
+    ):
         yield block(log, name, range(at, min(following, at + MAX_BLOCK)))
     if not headers:
         yield from tb_line(log, range(start + 1, end))
@@ -191,13 +287,21 @@ def header(text: str) -> str:
 
 
 def wide(log: Log, number: int) -> bool:
-    """Whether a line without rules may be a header: it fills the terminal, and an empty line, a place or the section's title stands above."""
+    """Whether a line without rules may be a header: it fills the terminal, and an empty line, a
+    place or the section's title stands above.
+    """
     above = log.line(number - 1)
-    return len(log.line(number)) > 76 and not log.line(number + 1) and (not above or bool(PLACE.match(above) or SECTION.match(above)))
+    return (
+        len(log.line(number)) > 76
+        and not log.line(number + 1)
+        and (not above or bool(PLACE.match(above) or SECTION.match(above)))
+    )
 
 
 def block(log: Log, name: str, lines: range) -> Finding:
-    """One failure: exceptions in pytest's own style (`E` lines), native tracebacks, or the few words of a test that raised nothing."""
+    """One failure: exceptions in pytest's own style (`E` lines), native tracebacks, or the few
+    words of a test that raised nothing.
+    """
     places = [n for n in lines if PLACE.match(log.line(n))]
     file = next((m["file"] for n in places if (m := PLACE.match(log.line(n)))), "")
     root, error_type, message, group = said(log, lines, places)
@@ -236,10 +340,22 @@ def in_words(log: Log, lines: range, places: list[int]) -> tuple[int, str, str, 
             return number, "XPASS(strict)", match["reason"], [number]
         if WORKER.match(text):
             return number, "WorkerCrashed", "worker crashed", [number]
-        if text == "Expected:" or (text.startswith("Expected nothing") and "DocTest" in log.line(places[-1] if places else 0)):
+        if text == "Expected:" or (
+            text.startswith("Expected nothing")
+            and "DocTest" in log.line(places[-1] if places else 0)
+        ):
             got = [n for n in range(number, lines.stop) if log.line(n)]
-            return number, "DocTestFailure", " ".join(log.line(n).strip() for n in got[:4] if n not in places), got[:10]
-    root = places[-1] if places else next((n for n in reversed(lines) if raised(log.line(n))), lines.start)
+            return (
+                number,
+                "DocTestFailure",
+                " ".join(log.line(n).strip() for n in got[:4] if n not in places),
+                got[:10],
+            )
+    root = (
+        places[-1]
+        if places
+        else next((n for n in reversed(lines) if raised(log.line(n))), lines.start)
+    )
     return (root, *cause(log, [], places), [])
 
 
@@ -254,20 +370,27 @@ def test_name(header_name: str, file: str) -> str:
     name = head.replace(".", "::") + bracket + parameters
     return (
         f"{file}::{name}"
-        if file and not file.startswith(("/", "..")) and not name.startswith("::") and "site-packages" not in file
+        if file
+        and not file.startswith(("/", ".."))
+        and not name.startswith("::")
+        and "site-packages" not in file
         else name
     )
 
 
 def first_group(log: Log, numbers: list[int]) -> list[int]:
-    """The E lines of the exception that was raised last, or of what it was raised from: an exception that was only being handled is another matter."""
+    """The E lines of the exception that was raised last, or of what it was raised from: an
+    exception that was only being handled is another matter.
+    """
     groups = [[numbers[0]]]
     for number in numbers[1:]:
         if number - groups[-1][-1] > 1:
             groups.append([])
         groups[-1].append(number)
     at = len(groups) - 1
-    while at > 0 and any(log.line(n).startswith(DIRECT) for n in range(groups[at - 1][-1], groups[at][0])):
+    while at > 0 and any(
+        log.line(n).startswith(DIRECT) for n in range(groups[at - 1][-1], groups[at][0])
+    ):
         cause = log.line(groups[at - 1][0]).partition(": ")[2]
         if repeats(log.line(groups[at][0]), cause):
             break
@@ -278,7 +401,9 @@ def first_group(log: Log, numbers: list[int]) -> list[int]:
 def cause(log: Log, group: list[int], places: list[int]) -> tuple[str, str]:
     for number in group[:1]:
         text = log.line(number)[1:].strip()
-        if error := raised(text) or (parts(LAST.match(text)) if "." in text.partition(":")[0] else None):
+        if error := raised(text) or (
+            parts(LAST.match(text)) if "." in text.partition(":")[0] else None
+        ):
             return error
     message = log.line(group[0])[1:].strip() if group else ""
     for number in places if group else reversed(places):
@@ -293,13 +418,25 @@ def tb_line(log: Log, lines: range) -> Iterator[Finding]:
     for number in lines:
         match = PLACE.match(log.line(number))
         if match and (error := raised(match["rest"])):
-            yield Finding(kind=Kind.ERROR, tool="pytest", line=number, error_type=error[0], message=error[1], file=match["file"], weight=76)
+            yield Finding(
+                kind=Kind.ERROR,
+                tool="pytest",
+                line=number,
+                error_type=error[0],
+                message=error[1],
+                file=match["file"],
+                weight=76,
+            )
 
 
 def of_summary(summary: Summary) -> Finding:
     error = raised(summary.message)
     error_type, message = error or (
-        "AssertionError" if summary.message.startswith("assert") else "Failed" if not summary.message else "Error",
+        "AssertionError"
+        if summary.message.startswith("assert")
+        else "Failed"
+        if not summary.message
+        else "Error",
         summary.message,
     )
     if message.endswith(ELLIPSIS):  # cut at the terminal's width, which is not part of the failure
@@ -323,4 +460,6 @@ def verbose(log: Log) -> Iterator[Finding]:
         first, second = match["first"], match["second"]
         test = first if second in ("FAILED", "ERROR") else second
         if ".py::" in test and {first, second} & {"FAILED", "ERROR"} and "RERUN" not in test:
-            yield Finding(kind=Kind.TEST, tool="pytest", line=number, error_type="Failed", test=test.strip())
+            yield Finding(
+                kind=Kind.TEST, tool="pytest", line=number, error_type="Failed", test=test.strip()
+            )

@@ -1,5 +1,7 @@
-"""Linters, formatters and type checkers of Python: ruff, flake8, pycodestyle, pylint, black, isort, mypy, pyright, pytype, bandit, pydocstyle.
-Sources: their default, concise and parseable reporters."""
+"""Linters, formatters and type checkers of Python: ruff, flake8, pycodestyle, pylint, black, isort,
+mypy, pyright, pytype, bandit, pydocstyle. Sources: their default, concise and parseable
+reporters.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -26,15 +28,51 @@ LINES = (
 MARKS = (*LINES, "--> ", ">> Issue: [", "--exit-zero", " - error: ", "        D")
 FILE = rf"(?P<file>{PATH}\.(?:pyi?|ipynb))"
 FORMS = (
-    Form("pylint", re.compile(FILE + r":\d{1,9}:(?:\d{1,6}:)? \[?(?P<rule>[CRWEF]\d{4})(?:\([\w-]+\), \S{0,200}\])?:? (?P<message>.+)$")),
-    Form("flake8", re.compile(FILE + r":(?:cell \d+:)?\d{1,9}:(?:\d{1,6}:)? (?P<rule>[A-Z]{1,4}\d{2,4}|invalid-syntax):? (?:\[\*\] )?(?P<message>.+)$")),
-    Form("mypy", re.compile(r"(?!__main__\.py: )" + FILE + r":(?:\d{1,9}:){0,4} error: (?P<message>.+?)(?:\s{2}\[(?P<rule>[\w-]+)\])?$"), "types"),
-    Form("pyright", re.compile(r"\s*" + FILE + r":\d{1,9}:\d{1,6} - error: (?P<message>.+?)(?: \((?P<rule>report\w+)\))?$"), "types"),
-    Form("isort", re.compile(r"ERROR: (?P<file>\S{1,400}) (?P<message>Imports are incorrectly sorted.*)$")),
-    Form("black", re.compile(r"error: cannot (?:format|parse:?) (?P<file>[^\s:]{1,400}):(?P<message>.+)$")),
+    Form(
+        "pylint",
+        re.compile(
+            FILE
+            + r":\d{1,9}:(?:\d{1,6}:)? \[?(?P<rule>[CRWEF]\d{4})(?:\([\w-]+\), \S{0,200}\])?:? (?P<message>.+)$"
+        ),
+    ),
+    Form(
+        "flake8",
+        re.compile(
+            FILE
+            + r":(?:cell \d+:)?\d{1,9}:(?:\d{1,6}:)? (?P<rule>[A-Z]{1,4}\d{2,4}|invalid-syntax):? (?:\[\*\] )?(?P<message>.+)$"
+        ),
+    ),
+    Form(
+        "mypy",
+        re.compile(
+            r"(?!__main__\.py: )"
+            + FILE
+            + r":(?:\d{1,9}:){0,4} error: (?P<message>.+?)(?:\s{2}\[(?P<rule>[\w-]+)\])?$"
+        ),
+        "types",
+    ),
+    Form(
+        "pyright",
+        re.compile(
+            r"\s*"
+            + FILE
+            + r":\d{1,9}:\d{1,6} - error: (?P<message>.+?)(?: \((?P<rule>report\w+)\))?$"
+        ),
+        "types",
+    ),
+    Form(
+        "isort",
+        re.compile(r"ERROR: (?P<file>\S{1,400}) (?P<message>Imports are incorrectly sorted.*)$"),
+    ),
+    Form(
+        "black",
+        re.compile(r"error: cannot (?:format|parse:?) (?P<file>[^\s:]{1,400}):(?P<message>.+)$"),
+    ),
     Form("black", re.compile(r"(?P<message>would reformat|Would reformat:) (?P<file>\S{1,400})$")),
-)  # fmt: skip
-RUFF = re.compile(r"(?P<rule>[A-Z]{1,4}\d{3,4}|invalid-syntax|unformatted|[a-z]+(?:-[a-z]+){1,6})(?::| \[\*\]|(?= )) ?(?P<message>.*)$")
+)
+RUFF = re.compile(
+    r"(?P<rule>[A-Z]{1,4}\d{3,4}|invalid-syntax|unformatted|[a-z]+(?:-[a-z]+){1,6})(?::| \[\*\]|(?= )) ?(?P<message>.*)$"
+)
 ARROW = re.compile(r"\s*--> (?P<file>[^\s:]{1,400})(?::(?:cell \d+:)?\d+:\d+)?$")
 BANDIT = re.compile(r">> Issue: \[(?P<rule>B\d{3})\S{0,80}\] (?P<message>.+)$")
 LOCATION = re.compile(r"\s+Location: (?P<file>\S{1,400}?):(?P<line>\d{1,9})")
@@ -45,24 +83,34 @@ FATAL_RULES = ("E9", "F63", "F7", "F82")
 COUNTED = 10
 """The weight of a fault under --exit-zero."""
 PASSED = Saying(
-    ("no issues found in", "0 errors, "), re.compile(r"Success: no issues found in|0 errors, \d+ warnings?, \d+ (?:informations?|notes?)")
+    ("no issues found in", "0 errors, "),
+    re.compile(
+        r"Success: no issues found in|0 errors, \d+ warnings?, \d+ (?:informations?|notes?)"
+    ),
 )
 FAILED = Saying(
     ("checked ", " warnings"),
-    re.compile(r"Found [1-9]\d* errors? in \d+ files?|[1-9]\d* errors?, \d+ warnings?, \d+ (?:informations?|notes?)"),
+    re.compile(
+        r"Found [1-9]\d* errors? in \d+ files?|[1-9]\d* errors?, \d+ warnings?, \d+ (?:informations?|notes?)"
+    ),
 )
 
 
 def parse(log: Log) -> Iterator[Finding]:
     counted = bool(log.having("--exit-zero"))
-    yield from (replace(found, weight=COUNTED) if counted and is_counted(found) else found for found in stated(log, FORMS, LINES))
+    yield from (
+        replace(found, weight=COUNTED) if counted and is_counted(found) else found
+        for found in stated(log, FORMS, LINES)
+    )
     yield from ruff(log)
     yield from (found for n in log.having(">> Issue: [") if (found := bandit(log, n)))
     yield from (found for n in log.having("        D") if (found := pydocstyle(log, n)))
 
 
 def is_counted(found: Finding) -> bool:
-    """Whether flake8 told a fault only to count it: GitHub's template runs it twice, first with the rules that fail a build."""
+    """Whether flake8 told a fault only to count it: GitHub's template runs it twice, first with the
+    rules that fail a build.
+    """
     return found.tool == "flake8" and not found.rule.startswith(FATAL_RULES)
 
 
@@ -76,17 +124,30 @@ def ruff(log: Log) -> Iterator[Finding]:
 
 
 def bandit(log: Log, number: int) -> Finding | None:
-    issue, places = BANDIT.match(log.line(number)), [n for n in range(number, number + 5) if LOCATION.match(log.line(n))]
+    issue, places = (
+        BANDIT.match(log.line(number)),
+        [n for n in range(number, number + 5) if LOCATION.match(log.line(n))],
+    )
     where = LOCATION.match(log.line(places[0])) if places else None
-    return of_rule("bandit", number, issue, at=where, cites=range(number, places[0] + 1)) if issue and where else None
+    return (
+        of_rule("bandit", number, issue, at=where, cites=range(number, places[0] + 1))
+        if issue and where
+        else None
+    )
 
 
 def pydocstyle(log: Log, number: int) -> Finding | None:
     rule, where = DOCSTYLE.match(log.line(number)), PLACE.match(log.line(number - 1))
-    return of_rule("pydocstyle", number, rule, at=where, cites=range(number - 1, number + 1)) if rule and where else None
+    return (
+        of_rule("pydocstyle", number, rule, at=where, cites=range(number - 1, number + 1))
+        if rule and where
+        else None
+    )
 
 
-def of_rule(tool: str, number: int, match: re.Match[str], *, at: re.Match[str], cites: range) -> Finding:
+def of_rule(
+    tool: str, number: int, match: re.Match[str], *, at: re.Match[str], cites: range
+) -> Finding:
     return Finding(
         kind=Kind.LINT,
         tool=tool,

@@ -1,4 +1,6 @@
-"""Rake: why it aborted. The command of a task that only failed says less than what the command itself wrote."""
+"""Rake: why it aborted. The command of a task that only failed says less than what the command
+itself wrote.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,17 @@ def parse(log: Log) -> Iterator[Finding]:
         raised = RAISED.match(log.line(root))
         stop = log.block(root, until=END, limit=12).stop
         weight = ONLY_ECHO if ECHO.match(log.line(root)) else 0
-        error_type, message = (raised["type"].rpartition("::")[2], raised["message"]) if raised else ("RakeAborted", log.line(root))
+        error_type, message = (
+            (raised["type"].rpartition("::")[2], raised["message"])
+            if raised
+            else ("RakeAborted", log.line(root))
+        )
         yield Finding(
-            kind=Kind.ERROR, tool="rake", line=root, error_type=error_type, message=message, cites=tuple(range(number, stop + 1)), weight=weight  # noqa: E501
-        )  # fmt: skip
+            kind=Kind.ERROR,
+            tool="rake",
+            line=root,
+            error_type=error_type,
+            message=message,
+            cites=tuple(range(number, stop + 1)),
+            weight=weight,
+        )

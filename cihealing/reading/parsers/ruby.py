@@ -13,7 +13,9 @@ MARKS = (".rb:", ">:", "-e:")
 UNCAUGHT = re.compile(
     r"(?P<file>\S{1,400}\.rb|<internal:\S{1,300}>|-e):(?P<line>\d{1,9}):in ['`][^'`]{1,300}': (?P<message>.*) \((?P<type>[A-Z]\w*(?:::[A-Z]\w*)*)\)$"
 )
-SYNTAX = re.compile(r"(?:\S+: )?(?P<file>\S{1,400}\.rb):\d{1,9}: (?P<message>syntax errors? .*|.{0,100}syntax error, .*)$")
+SYNTAX = re.compile(
+    r"(?:\S+: )?(?P<file>\S{1,400}\.rb):\d{1,9}: (?P<message>syntax errors? .*|.{0,100}syntax error, .*)$"
+)
 FROM = re.compile(r"\s+from \S|\s+\d+: from \S")
 
 
@@ -21,9 +23,25 @@ def parse(log: Log) -> Iterator[Finding]:
     for number in log.having(*MARKS):
         text = log.line(number)
         if match := UNCAUGHT.match(text):
-            stop = next((n for n in range(number + 1, number + 100) if not FROM.match(log.line(n))), number + 100)
+            stop = next(
+                (n for n in range(number + 1, number + 100) if not FROM.match(log.line(n))),
+                number + 100,
+            )
             yield Finding(
-                kind=Kind.ERROR, tool="ruby", line=number, error_type=match["type"].rpartition("::")[2], message=match["message"], file=match["file"], cites=tuple(range(number, stop))
-            )  # fmt: skip
+                kind=Kind.ERROR,
+                tool="ruby",
+                line=number,
+                error_type=match["type"].rpartition("::")[2],
+                message=match["message"],
+                file=match["file"],
+                cites=tuple(range(number, stop)),
+            )
         elif match := SYNTAX.match(text):
-            yield Finding(kind=Kind.COMPILE, tool="ruby", line=number, error_type="syntax", message=match["message"], file=match["file"])
+            yield Finding(
+                kind=Kind.COMPILE,
+                tool="ruby",
+                line=number,
+                error_type="syntax",
+                message=match["message"],
+                file=match["file"],
+            )

@@ -1,4 +1,6 @@
-"""rustc, clippy and rustfmt; linking and build scripts under cargo. Sources: rustc's human emitter, cargo's machine of jobs, `rustfmt --check`."""
+"""rustc, clippy and rustfmt; linking and build scripts under cargo. Sources: rustc's human emitter,
+cargo's machine of jobs, `rustfmt --check`.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -14,8 +16,17 @@ from cihealing.reading.log import Log
 MARKS = ("error: ", "error[E", "Diff in ")
 ERROR = re.compile(r"error(?:\[(?P<rule>E\d{4})\])?: (?P<message>.+)$")
 ARROW = re.compile(r"\s*(?:-->|╭▸) (?P<file>[^\s:]{1,400}\.(?:rs|toml)|<[^<>]{1,200}>):\d+:\d+$")
-SHORT = re.compile(r"(?P<file>[^\s:]{1,400}\.rs):\d+:\d+: error(?:\[(?P<rule>E\d{4})\])?: (?P<message>.+)$")
-ECHO = ("could not compile", "aborting due to", "test failed", "process didn't exit", "build failed", "cannot format")
+SHORT = re.compile(
+    r"(?P<file>[^\s:]{1,400}\.rs):\d+:\d+: error(?:\[(?P<rule>E\d{4})\])?: (?P<message>.+)$"
+)
+ECHO = (
+    "could not compile",
+    "aborting due to",
+    "test failed",
+    "process didn't exit",
+    "build failed",
+    "cannot format",
+)
 SCRIPT = re.compile(r"failed to run custom build (?:command|script) for `(?P<crate>[^`]{1,200})`")
 LINKING = re.compile(r"linking with `\S{1,200}` failed")
 DIFF = re.compile(r"Diff in (?P<file>\S{1,400}?)(?: at line |:)\d+:?$")
@@ -51,12 +62,22 @@ def error(log: Log, number: int) -> Finding | None:
 
 
 def diagnosed(log: Log, number: int, match: re.Match[str], *, file: str) -> Finding:
-    lines = [n for n in log.block(number, until=BLANK, limit=20) if n == number or not log.line(n).startswith(("error", "warning: "))]
+    lines = [
+        n
+        for n in log.block(number, until=BLANK, limit=20)
+        if n == number or not log.line(n).startswith(("error", "warning: "))
+    ]
     is_lint = any(sign in log.line(n) for n in lines for sign in CLIPPY)
     return Finding(
-        kind=Kind.LINT if is_lint else Kind.COMPILE, tool="clippy" if is_lint else "rustc", line=number, error_type="lint" if is_lint else "compile",
-        message=match["message"], file=file, rule=match["rule"] or "", cites=tuple(lines),
-    )  # fmt: skip
+        kind=Kind.LINT if is_lint else Kind.COMPILE,
+        tool="clippy" if is_lint else "rustc",
+        line=number,
+        error_type="lint" if is_lint else "compile",
+        message=match["message"],
+        file=file,
+        rule=match["rule"] or "",
+        cites=tuple(lines),
+    )
 
 
 def short(log: Log, number: int) -> Finding | None:
@@ -65,8 +86,14 @@ def short(log: Log, number: int) -> Finding | None:
     if not match:
         return None
     return Finding(
-        kind=Kind.COMPILE, tool="rustc", line=number, error_type="compile", message=match["message"], file=match["file"], rule=match["rule"] or ""
-    )  # fmt: skip
+        kind=Kind.COMPILE,
+        tool="rustc",
+        line=number,
+        error_type="compile",
+        message=match["message"],
+        file=match["file"],
+        rule=match["rule"] or "",
+    )
 
 
 def build_script(log: Log, number: int, message: str) -> Finding:
@@ -76,20 +103,43 @@ def build_script(log: Log, number: int, message: str) -> Finding:
     said = next((n for n in range(head + 1, lines.stop) if LOUD.match(log.line(n))), number)
     panic = PANIC.match(log.line(said))
     root = said + 1 if panic else said
-    cites = {number, *[n for n in range(said, min(said + 5, lines.stop)) if log.line(n).strip() and not TRACE.match(log.line(n))]}
+    cites = {
+        number,
+        *[
+            n
+            for n in range(said, min(said + 5, lines.stop))
+            if log.line(n).strip() and not TRACE.match(log.line(n))
+        ],
+    }
     return Finding(
-        kind=Kind.ERROR, tool="cargo", line=root, error_type="build-script", message=log.line(root).strip() if root != number else message, cites=tuple(sorted({*cites, root})),
-        frames=(Frame(file=relative(panic["file"]), line=int(panic["line"])),) if panic else (), weight=76,
-    )  # fmt: skip
+        kind=Kind.ERROR,
+        tool="cargo",
+        line=root,
+        error_type="build-script",
+        message=log.line(root).strip() if root != number else message,
+        cites=tuple(sorted({*cites, root})),
+        frames=(Frame(file=relative(panic["file"]), line=int(panic["line"])),) if panic else (),
+        weight=76,
+    )
 
 
 def linking(log: Log, number: int, message: str) -> Finding:
     """The linker's words stand in a note below the command, which is long."""
-    notes = [n for n in log.block(number + 1, until=re.compile(r"error"), limit=60) if NOTE.match(log.line(n))]
+    notes = [
+        n
+        for n in log.block(number + 1, until=re.compile(r"error"), limit=60)
+        if NOTE.match(log.line(n))
+    ]
     said = NOTE.match(log.line(notes[-1])) if notes else None
     return Finding(
-        kind=Kind.ERROR, tool="rustc", line=notes[-1] if said else number, error_type="link", message=said["message"] if said else message, cites=(number, *notes[-1:]), weight=76
-    )  # fmt: skip
+        kind=Kind.ERROR,
+        tool="rustc",
+        line=notes[-1] if said else number,
+        error_type="link",
+        message=said["message"] if said else message,
+        cites=(number, *notes[-1:]),
+        weight=76,
+    )
 
 
 def rustfmt(log: Log, number: int) -> Finding | None:

@@ -11,10 +11,13 @@ from cihealing.reading.traces import bare, compile_error
 
 MARKS = (".scala:", ".sc:")
 SCALA_2 = re.compile(
-    r"(?:\[Error\] )?(?P<file>(?:[A-Za-z]:)?[^\s:()\[\]]{1,400}\.(?:scala|sc)):\d{1,9}(?::\d{1,9})?: (?P<error>error: )?(?P<message>\S.*)$"
+    r"(?:\[Error\]"
+    r" )?(?P<file>(?:[A-Za-z]:)?[^\s:()\[\]]{1,400}\.(?:scala|sc)):\d{1,9}(?::\d{1,9})?:"
+    r" (?P<error>error: )?(?P<message>\S.*)$"
 )
 SCALA_3 = re.compile(
-    r"-- (?:\[(?P<rule>E\d{1,4})\] )?(?P<message>[A-Z][\w ]{1,60}Error|Error): (?P<file>\S{1,400}\.(?:scala|sc)):\d{1,9}:\d{1,9} -*$"
+    r"-- (?:\[(?P<rule>E\d{1,4})\] )?(?P<message>[A-Z][\w ]{1,60}Error|Error):"
+    r" (?P<file>\S{1,400}\.(?:scala|sc)):\d{1,9}:\d{1,9} -*$"
 )
 LOUD = ("[error] ", "[ERROR] ", "[Error] ")
 
@@ -24,6 +27,19 @@ def parse(log: Log) -> Iterator[Finding]:
         text = log.line(number)
         said = bare(text).strip()
         if match := SCALA_3.match(said):
-            yield compile_error(log, number, tool="scalac", file=match["file"], message=match["message"], rule=match["rule"] or "")
-        elif (match := SCALA_2.match(said)) and (match["error"] or text.startswith(LOUD)) and not match["message"].startswith("warning: "):
-            yield compile_error(log, number, tool="scalac", file=match["file"], message=match["message"])
+            yield compile_error(
+                log,
+                number,
+                tool="scalac",
+                file=match["file"],
+                message=match["message"],
+                rule=match["rule"] or "",
+            )
+        elif (
+            (match := SCALA_2.match(said))
+            and (match["error"] or text.startswith(LOUD))
+            and not match["message"].startswith("warning: ")
+        ):
+            yield compile_error(
+                log, number, tool="scalac", file=match["file"], message=match["message"]
+            )

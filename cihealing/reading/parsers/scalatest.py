@@ -1,4 +1,6 @@
-"""Tests of Scala: ScalaTest, specs2, MUnit and JUnit as sbt, Maven's plug-in and the runner print them."""
+"""Tests of Scala: ScalaTest, specs2, MUnit and JUnit as sbt, Maven's plug-in and the runner print
+them.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -11,12 +13,21 @@ from cihealing.reading.log import Log
 from cihealing.reading.traces import TRACE, bare, simple
 
 MARKS = (" *** FAILED ***", "==> X ", "[error] Test ", "[error]  ", "Specification ")
-FAILED = Saying(("*** ",), re.compile(r"(?:\[\w+\] )?\*\*\* (?:[1-9]\d* (?:TESTS?|SUITES?) (?:FAILED|ABORTED)|\d+ SUITES? ABORTED)"))
+FAILED = Saying(
+    ("*** ",),
+    re.compile(
+        r"(?:\[\w+\] )?\*\*\* (?:[1-9]\d* (?:TESTS?|SUITES?) (?:FAILED|ABORTED)|\d+ SUITES? ABORTED)"
+    ),
+)
 PASSED = Saying(("All tests passed.",), re.compile(r"(?:\[info\] )?All tests passed\.$"))
-SCALATEST = re.compile(r"(?P<indent>\s*)(?:- )?(?P<test>\S.*?) \*\*\* FAILED \*\*\*(?: \(.{1,60}\))?$")
+SCALATEST = re.compile(
+    r"(?P<indent>\s*)(?:- )?(?P<test>\S.*?) \*\*\* FAILED \*\*\*(?: \(.{1,60}\))?$"
+)
 ABOVE = re.compile(r"(?P<indent>\s*)(?!- )(?P<title>\S.*)$")
 MUNIT = re.compile(r"==> X (?P<test>\S.*?)\s{2}\d[\d.]*m?s\b ?(?P<rest>.*)$")
-JUNIT = re.compile(r"Test (?P<test>(?:[\w$]+\.)+[\w$]+(?:\[.*?\]|\(.*?\))?) failed: (?P<rest>.+?)(?:, took [\d.]+ s(?:ec)?)?$")
+JUNIT = re.compile(
+    r"Test (?P<test>(?:[\w$]+\.)+[\w$]+(?:\[.*?\]|\(.*?\))?) failed: (?P<rest>.+?)(?:, took [\d.]+ s(?:ec)?)?$"
+)
 SPECS2 = re.compile(r"\s+[x!] (?P<test>\S.*)$")
 SUITE = re.compile(r"(?P<suite>[\w.$]+)$")
 RAISED = re.compile(r"(?P<type>(?:[\w$]+\.)+[A-Z][\w$]*)(?:: ?(?P<message>.*))?$")
@@ -35,7 +46,9 @@ def parse(log: Log) -> Iterator[Finding]:
 
 
 def scalatest_name(log: Log, number: int, match: re.Match[str]) -> str:
-    """The titles above, less indented one after the other, down to the suite's: `CartSpec: a cart is empty`."""
+    """The titles above, less indented one after the other, down to the suite's: `CartSpec: a cart
+    is empty`.
+    """
     path, depth = [match["test"]], len(match["indent"])
     is_leaf = bare(log.line(number)).lstrip().startswith("- ")
     for n in range(number - 1, max(0, number - MAX_ABOVE), -1):
@@ -49,7 +62,9 @@ def scalatest_name(log: Log, number: int, match: re.Match[str]) -> str:
 
 
 def is_title(title: str, indent: int, depth: int, is_leaf: bool) -> bool:
-    """Whether a line is a title over what stands `depth` deep; the first level of titles stands as deep as its tests."""
+    """Whether a line is a title over what stands `depth` deep; the first level of titles stands as
+    deep as its tests.
+    """
     if "***" in title or title.startswith(("+ ", "Run ", "at ")):
         return False
     return indent < depth or (indent == depth and (is_leaf or title.endswith(":")))
@@ -67,8 +82,20 @@ def specs2(log: Log) -> Iterator[Finding]:
 def finding(log: Log, number: int, *, test: str, below: int = 0, said: str = "") -> Finding:
     said = said or bare(log.line(below)).strip()
     raised = RAISED.match(said)
-    stop = next((n for n in range(max(below, number + 1), number + 12) if not TRACE.match(log.line(n)) and n != below), number + 12)
+    stop = next(
+        (
+            n
+            for n in range(max(below, number + 1), number + 12)
+            if not TRACE.match(log.line(n)) and n != below
+        ),
+        number + 12,
+    )
     return Finding(
-        kind=Kind.TEST, tool="scalatest", line=below or number, error_type=simple(raised["type"]) if raised else "TestFailed", message=(raised["message"] or "") if raised else said,
-        test=test, cites=tuple(range(number, stop)),
-    )  # fmt: skip
+        kind=Kind.TEST,
+        tool="scalatest",
+        line=below or number,
+        error_type=simple(raised["type"]) if raised else "TestFailed",
+        message=(raised["message"] or "") if raised else said,
+        test=test,
+        cites=tuple(range(number, stop)),
+    )

@@ -13,7 +13,8 @@ HEADERS = ("Failed tests:", "Tests in error:", "[ERROR] Failures:", "[ERROR] Err
 FLAKES = ("Flakes:", "Flaked tests:")
 MARKS = ("<<< FAILURE!", "<<< ERROR!", "T E S T S", *HEADERS, *FLAKES)
 VERDICT = re.compile(
-    r"(?P<name>\S.*?)\s{1,3}(?:-- )?(?:Time elapsed: [\d.,]{1,12} ?s(?:ec)?|\([\d.,]{1,12} ?s(?:ec)?\))\s{0,3}<<< (?:FAILURE|ERROR)!"
+    r"(?P<name>\S.*?)\s{1,3}(?:-- )?(?:Time elapsed: [\d.,]{1,12} ?s(?:ec)?|\([\d.,]{1,12}"
+    r" ?s(?:ec)?\))\s{0,3}<<< (?:FAILURE|ERROR)!"
 )
 SUITE = re.compile(r"Tests run:.*<<< (?:FAILURE|ERROR)! --? in (?P<suite>\S.*)$")
 OLD_NAME = re.compile(r"(?P<test>.+)\((?P<owner>[\w.$]+)\)$")
@@ -22,7 +23,9 @@ LISTED = re.compile(
     r"\s{0,4}(?P<owner>[A-Z][\w$]{0,200})(?:>[A-Z][\w$]{0,200})?\.(?P<test>[a-zA-Z_][\w$]{0,200}(?:\([^)]{0,200}\)|\{[^}]{0,200}\})?(?:\[[^\]]{0,200}\])?)"
     r"(?::\d{1,6}(?:->\S+)?|->\S+|(?= [»?] ))(?: (?P<message>.*))?$"
 )
-LISTED_OLD = re.compile(r"\s{0,4}(?P<test>[a-zA-Z_][^\s(]{0,300})\((?P<owner>[\w.$]{1,300})\)(?:: (?P<message>.*)|)$")
+LISTED_OLD = re.compile(
+    r"\s{0,4}(?P<test>[a-zA-Z_][^\s(]{0,300})\((?P<owner>[\w.$]{1,300})\)(?:: (?P<message>.*)|)$"
+)
 MAX_LIST = 2000
 MAX_FLAKES = 20
 """Lists that are read; of more, the last ones."""
@@ -44,7 +47,9 @@ def verdicts(log: Log) -> Iterator[Finding]:
         match = VERDICT.match(text)
         if not match or text.startswith("Tests run:"):
             continue
-        finding = failed(log, tool="surefire", at=number, below=number + 1, test=full_name(match["name"], suite))
+        finding = failed(
+            log, tool="surefire", at=number, below=number + 1, test=full_name(match["name"], suite)
+        )
         said = (finding.test, finding.error_type, finding.message)
         if said not in seen:
             seen.add(said)
@@ -52,7 +57,9 @@ def verdicts(log: Log) -> Iterator[Finding]:
 
 
 def full_name(name: str, suite: str) -> str:
-    """`test(Class)`, `Class.test(Class)`, `package.Class.test` and, of Surefire 2.22 with JUnit 5, the method alone."""
+    """`test(Class)`, `Class.test(Class)`, `package.Class.test` and, of Surefire 2.22 with JUnit 5,
+    the method alone.
+    """
     old = OLD_NAME.match(name)
     if old and old["test"].startswith(f"{old['owner']}."):
         return old["test"]
@@ -83,8 +90,12 @@ def flaky_names(log: Log, header: int) -> Iterator[str]:
 
 def recovered(log: Log, finding: Finding, flaky: Sequence[tuple[int, frozenset[str]]]) -> bool:
     """Whether the same run of Surefire lists the test as flaky."""
-    header, names = next(((n, names) for n, names in flaky if n > finding.line), (0, frozenset[str]()))
-    return finding.test in names and not any(finding.line < n < header for n in log.having("T E S T S"))
+    header, names = next(
+        ((n, names) for n, names in flaky if n > finding.line), (0, frozenset[str]())
+    )
+    return finding.test in names and not any(
+        finding.line < n < header for n in log.having("T E S T S")
+    )
 
 
 def listed(log: Log) -> Iterator[Finding]:
@@ -95,13 +106,21 @@ def listed(log: Log) -> Iterator[Finding]:
             continue
         for n in range(header, min(header + MAX_LIST, len(log) + 1)):
             text = first if n == header else log.line(n).removeprefix("[ERROR] ")
-            if n > header and ("Tests run:" in text or header_text(log.line(n)) is not None or log.line(n).startswith("[WARNING]")):
+            if n > header and (
+                "Tests run:" in text
+                or header_text(log.line(n)) is not None
+                or log.line(n).startswith("[WARNING]")
+            ):
                 break
             if match := LISTED.match(text) or LISTED_OLD.match(text):
                 yield Finding(
-                    kind=Kind.TEST, tool="surefire", line=n, error_type="TestFailed", message=match["message"] or "",
+                    kind=Kind.TEST,
+                    tool="surefire",
+                    line=n,
+                    error_type="TestFailed",
+                    message=match["message"] or "",
                     test=full_name(f"{match['owner']}.{match['test']}", ""),
-                )  # fmt: skip
+                )
 
 
 def header_text(line: str) -> str | None:

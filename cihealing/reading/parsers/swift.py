@@ -1,6 +1,7 @@
-"""swiftc, xcodebuild and XCTest. Sources: Swift's diagnostics, swift-corelibs-xctest's printer (Linux) and Xcode's (`-[Suite test]`), xcpretty."""
+"""swiftc, xcodebuild and XCTest. Sources: Swift's diagnostics, swift-corelibs-xctest's printer
+(Linux) and Xcode's (`-[Suite test]`), xcpretty.
+"""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -15,18 +16,49 @@ TESTED = ("Test Case '",)
 MARKS = (*COMPILED, *TESTED)
 NO_TEST = r"(?!(?:-\[[\w.]+ \w+\]|[\w.]+\.\w+) : )(?!.{1,80} Violation: )"
 FORMS = (
-    Form("swift", re.compile(rf"(?P<file>{PATH}\.swift):\d{{1,9}}:(?:\d{{1,9}}:)? error: {NO_TEST}(?P<message>.+)$"), "compile", Kind.COMPILE),
-    Form("swift", re.compile(r"(?P<file>)<unknown>:0: error: (?P<message>.+)$"), "compile", Kind.COMPILE),
-    Form("xcodebuild", re.compile(r"(?P<file>)xcodebuild: error: (?P<message>.+)$"), "build", Kind.ERROR, 70),
-    Form("xcpretty", re.compile(r"❌  (?P<file>/[^\s:]{1,300}):\d{1,9}:\d{1,9}: (?P<message>.+)$"), "compile", Kind.COMPILE),
-)  # fmt: skip
+    Form(
+        "swift",
+        re.compile(
+            rf"(?P<file>{PATH}\.swift):\d{{1,9}}:(?:\d{{1,9}}:)? error: {NO_TEST}(?P<message>.+)$"
+        ),
+        "compile",
+        Kind.COMPILE,
+    ),
+    Form(
+        "swift",
+        re.compile(r"(?P<file>)<unknown>:0: error: (?P<message>.+)$"),
+        "compile",
+        Kind.COMPILE,
+    ),
+    Form(
+        "xcodebuild",
+        re.compile(r"(?P<file>)xcodebuild: error: (?P<message>.+)$"),
+        "build",
+        Kind.ERROR,
+        70,
+    ),
+    Form(
+        "xcpretty",
+        re.compile(r"❌  (?P<file>/[^\s:]{1,300}):\d{1,9}:\d{1,9}: (?P<message>.+)$"),
+        "compile",
+        Kind.COMPILE,
+    ),
+)
 FAILED_TEST = re.compile(r"Test Case '(?P<name>.+)' failed \([\d.]+ seconds\)")
-ASSERTION = re.compile(rf"(?P<file>{PATH}\.swift):\d{{1,9}}: error: (?:-\[[\w.]+ \w+\]|[\w.]+\.\w+) : (?P<message>.+)$")
+ASSERTION = re.compile(
+    rf"(?P<file>{PATH}\.swift):\d{{1,9}}: error: (?:-\[[\w.]+ \w+\]|[\w.]+\.\w+) : (?P<message>.+)$"
+)
 OBJC = re.compile(r"-\[(?P<suite>\S+) (?P<test>\S+)\]$")
 STARTED = re.compile(r"Test Case '.+' started")
 FAR = 60
-FAILED = Saying(("Executed ",), re.compile(r"\s*Executed \d+ tests?, with (?:\d+ tests? skipped and )?[1-9]\d* failures?"))
-PASSED = Saying(("Executed ",), re.compile(r"\s*Executed [1-9]\d* tests?, with (?:\d+ tests? skipped and )?0 failures"))
+FAILED = Saying(
+    ("Executed ",),
+    re.compile(r"\s*Executed \d+ tests?, with (?:\d+ tests? skipped and )?[1-9]\d* failures?"),
+)
+PASSED = Saying(
+    ("Executed ",),
+    re.compile(r"\s*Executed [1-9]\d* tests?, with (?:\d+ tests? skipped and )?0 failures"),
+)
 
 
 def parse(log: Log) -> Iterator[Finding]:
@@ -41,9 +73,14 @@ def failed_test(log: Log, number: int) -> Finding | None:
     said = assertion_before(log, number)
     failure = ASSERTION.match(log.line(said))
     return Finding(
-        kind=Kind.TEST, tool="xctest", line=said or number, error_type="TestFailed", message=failure["message"] if failure else "",
-        test=f"{name['suite']}.{name['test']}" if name else match["name"], cites=tuple(sorted({said or number, number})),
-    )  # fmt: skip
+        kind=Kind.TEST,
+        tool="xctest",
+        line=said or number,
+        error_type="TestFailed",
+        message=failure["message"] if failure else "",
+        test=f"{name['suite']}.{name['test']}" if name else match["name"],
+        cites=tuple(sorted({said or number, number})),
+    )
 
 
 def assertion_before(log: Log, number: int) -> int:

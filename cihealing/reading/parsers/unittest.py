@@ -1,6 +1,7 @@
-"""unittest and what prints like it: `FAIL: test_x (module.Class)` between rulers (nose, Django, testtools), twisted trial's `[FAIL]`, stestr, zope.testrunner."""
+"""unittest and what prints like it: `FAIL: test_x (module.Class)` between rulers (nose, Django,
+testtools), twisted trial's `[FAIL]`, stestr, zope.testrunner.
+"""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -28,7 +29,9 @@ RULER = re.compile(r"[.EFSsxuX]{0,400}={50,}$")
 """Some runners print their dots before it."""
 STOP = re.compile(r"[.EFSsxuX]{0,400}={50,}$|Ran \d+ tests?|\s?(?:Failure|Error) in test ")
 PLAIN = re.compile(r"(?P<test>[A-Za-z_][\w.]*) \((?P<owner>[\w.<>]+)\)(?P<sub>.*)$")
-VERBOSE = re.compile(r"\s{0,2}(?P<name>[A-Za-z_]\w* \([\w.<>]+\)(?: [\[(].{1,500}[\])])?) \.\.\. (?:FAIL|ERROR)$")
+VERBOSE = re.compile(
+    r"\s{0,2}(?P<name>[A-Za-z_]\w* \([\w.<>]+\)(?: [\[(].{1,500}[\])])?) \.\.\. (?:FAIL|ERROR)$"
+)
 ZOPE = re.compile(r"\s?(?:Failure|Error) in test (?P<name>\S.*)$")
 TRIAL = re.compile(r"\[(?:FAIL|ERROR)\]$")
 NAME = re.compile(r"[A-Za-z_][\w.]{1,400}\.\w{1,200}$")
@@ -53,11 +56,18 @@ def headed(log: Log) -> Iterator[Finding]:
         match = HEADER.match(log.line(number))
         if match and RULER.match(log.line(number - 1)):
             surprise = match["how"].startswith("UNEXPECTED")
-            yield block(log, test_id(match["name"]), number, error_type="UnexpectedSuccess" if surprise else "AssertionError")
+            yield block(
+                log,
+                test_id(match["name"]),
+                number,
+                error_type="UnexpectedSuccess" if surprise else "AssertionError",
+            )
 
 
 def test_id(name: str) -> str:
-    """`module.Class.test`, with the sub-test's parameters behind; a generated name stays as it is printed."""
+    """`module.Class.test`, with the sub-test's parameters behind; a generated name stays as it is
+    printed.
+    """
     name = name.removeprefix("Doctest: ").strip()
     match = PLAIN.match(name)
     if not match:
@@ -71,17 +81,33 @@ def block(log: Log, test: str, start: int, *, error_type: str = "AssertionError"
     lines = log.block(start + 1, until=STOP, limit=MAX_BLOCK)
     root, error_type, message, said = cause(log, lines) or (start, error_type, log.line(start), [])
     return Finding(
-        kind=Kind.TEST, tool="unittest", line=root, error_type=error_type, message=message, test=test, cites=tuple(dict.fromkeys((start, *said, root)))
-    )  # fmt: skip
+        kind=Kind.TEST,
+        tool="unittest",
+        line=root,
+        error_type=error_type,
+        message=message,
+        test=test,
+        cites=tuple(dict.fromkeys((start, *said, root))),
+    )
 
 
 def cause(log: Log, lines: range) -> tuple[int, str, str, list[int]] | None:
-    """Root line, type, message and the lines that belong to it: what a test printed below its traceback is no part of it."""
+    """Root line, type, message and the lines that belong to it: what a test printed below its
+    traceback is no part of it.
+    """
     for number in lines:
         if log.line(number) == "Failed example:":
             told = [n for n in range(number, min(number + 20, lines.stop)) if log.line(n)]
-            expected = next((n for n in told if log.line(n).startswith(("Expected", "Exception raised"))), number)
-            return expected, "DocTestFailure", " ".join(log.line(n).strip() for n in told if n >= expected)[:300], [number - 1, *told]
+            expected = next(
+                (n for n in told if log.line(n).startswith(("Expected", "Exception raised"))),
+                number,
+            )
+            return (
+                expected,
+                "DocTestFailure",
+                " ".join(log.line(n).strip() for n in told if n >= expected)[:300],
+                [number - 1, *told],
+            )
     if found := list(chains(log, within(log, lines))):
         trace = origin(log, found[0])
         return trace.end, trace.error_type, trace.message, [*trace.lines][-30:]
@@ -92,7 +118,9 @@ def cause(log: Log, lines: range) -> tuple[int, str, str, list[int]] | None:
 
 
 def trial(log: Log) -> Iterator[Finding]:
-    """twisted trial tells a failure once, and below it the names of all tests that failed with it."""
+    """twisted trial tells a failure once, and below it the names of all tests that failed with
+    it.
+    """
     for number in log.having("[FAIL]", "[ERROR]"):
         if not TRIAL.match(log.line(number)) or not RULER.match(log.line(number - 1)):
             continue
@@ -109,8 +137,14 @@ def stestr(log: Log) -> Iterator[Finding]:
             lines = log.block(number + 1, until=STESTR_END, limit=MAX_BLOCK)
             root, error_type, message, said = cause(log, lines) or (number, "TestFailed", "", [])
             yield Finding(
-                kind=Kind.TEST, tool="stestr", line=root, error_type=error_type, message=message, test=test_id(match["name"]), cites=(number, *said)
-            )  # fmt: skip
+                kind=Kind.TEST,
+                tool="stestr",
+                line=root,
+                error_type=error_type,
+                message=message,
+                test=test_id(match["name"]),
+                cites=(number, *said),
+            )
 
 
 def zope(log: Log) -> Iterator[Finding]:
@@ -123,4 +157,10 @@ def verbose(log: Log) -> Iterator[Finding]:
     """Where the run was cut before it told its failures."""
     for number in log.having(" ... FAIL", " ... FAILED", " ... ERROR"):
         if match := VERBOSE.match(log.line(number)):
-            yield Finding(kind=Kind.TEST, tool="unittest", line=number, error_type="Failed", test=test_id(match["name"]))
+            yield Finding(
+                kind=Kind.TEST,
+                tool="unittest",
+                line=number,
+                error_type="Failed",
+                test=test_id(match["name"]),
+            )

@@ -1,4 +1,6 @@
-"""vitest: `FAIL  file > suite > test` above the error they share, unhandled errors. Source: vitest's default reporter, versions 0 to 3."""
+"""vitest: `FAIL  file > suite > test` above the error they share, unhandled errors. Source:
+vitest's default reporter, versions 0 to 3.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -11,7 +13,13 @@ from cihealing.reading.found import Finding, Kind, Saying
 from cihealing.reading.log import Log
 from cihealing.reading.thrown import cited, thrown, written
 
-MARKS = ("FAIL  ", " Unhandled ", " Uncaught Exception ", " does not meet ", "No test files found, exiting with code 1")
+MARKS = (
+    "FAIL  ",
+    " Unhandled ",
+    " Uncaught Exception ",
+    " does not meet ",
+    "No test files found, exiting with code 1",
+)
 FAIL = re.compile(
     r"\s{0,4}FAIL {2,3}(?:\|[^|\n]{1,60}\| |[\w@/.-]{1,60} {1,3}(?=\S+\.\w{1,6} ))?(?P<file>[^\s>]{1,400}\.\w{1,6})(?:(?P<names> > .+)| (?P<suite>\[ .{1,400} \]))$"
 )
@@ -19,13 +27,17 @@ RULER = re.compile(r"\s{0,4}⎯{4,}")
 UNHANDLED = re.compile(r"⎯+ (?P<name>Unhandled (?:Error|Rejection)|Uncaught Exception) ⎯+$")
 COVERAGE = re.compile(r"(?:ERROR: )?(?P<message>Coverage for \w+ \([\d.]+%\) does not meet .+)$")
 
-PASSED = Saying(("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* passed(?: \| \d+ skipped)? \(\d+\)"))
+PASSED = Saying(
+    ("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* passed(?: \| \d+ skipped)? \(\d+\)")
+)
 FAILED = Saying(("Test Files  ",), re.compile(r"\s*Test Files  [1-9]\d* failed"))
 
 
 def parse(log: Log) -> Iterator[Finding]:
     seen: set[str] = set()
-    for heads in stacks([(n, match) for n in log.having("FAIL  ") if (match := FAIL.match(log.line(n)))]):
+    for heads in stacks(
+        [(n, match) for n in log.having("FAIL  ") if (match := FAIL.match(log.line(n)))]
+    ):
         below = written(log, log.block(heads[-1][0] + 1, until=RULER, limit=40))
         below = [n for n in below if not FAIL.match(log.line(n))]
         for number, match in heads:
@@ -48,9 +60,16 @@ def failed(log: Log, number: int, match: re.Match[str], below: list[int]) -> Fin
     error_type, message = thrown(log.line(root))
     names = match["names"]
     return Finding(
-        kind=Kind.TEST if names else Kind.ERROR, tool="vitest", line=root, error_type=error_type, message=message,
-        test=f"{match['file']}{names}" if names else "", file=match["file"], cites=cited(number, below=below), weight=0 if names else 79,
-    )  # fmt: skip
+        kind=Kind.TEST if names else Kind.ERROR,
+        tool="vitest",
+        line=root,
+        error_type=error_type,
+        message=message,
+        test=f"{match['file']}{names}" if names else "",
+        file=match["file"],
+        cites=cited(number, below=below),
+        weight=0 if names else 79,
+    )
 
 
 def unhandled(log: Log) -> Iterator[Finding]:
@@ -61,13 +80,33 @@ def unhandled(log: Log) -> Iterator[Finding]:
             root = below[0] if below else number
             error_type, message = thrown(log.line(root))
             yield Finding(
-                kind=Kind.ERROR, tool="vitest", line=root, error_type=error_type, message=message, cites=cited(number, below=below), weight=76
-            )  # fmt: skip
+                kind=Kind.ERROR,
+                tool="vitest",
+                line=root,
+                error_type=error_type,
+                message=message,
+                cites=cited(number, below=below),
+                weight=76,
+            )
 
 
 def policies(log: Log) -> Iterator[Finding]:
     for number in log.having(" does not meet "):
         if match := COVERAGE.match(log.line(number)):
-            yield Finding(kind=Kind.ERROR, tool="vitest", line=number, error_type="coverage", message=match["message"], weight=69)
+            yield Finding(
+                kind=Kind.ERROR,
+                tool="vitest",
+                line=number,
+                error_type="coverage",
+                message=match["message"],
+                weight=69,
+            )
     for number in log.having("No test files found, exiting with code 1"):
-        yield Finding(kind=Kind.ERROR, tool="vitest", line=number, error_type="NoTests", message="No test files found", weight=66)
+        yield Finding(
+            kind=Kind.ERROR,
+            tool="vitest",
+            line=number,
+            error_type="NoTests",
+            message="No test files found",
+            weight=66,
+        )

@@ -1,10 +1,12 @@
 """Secrets out of a text before anybody stores, shows or sends it.
 
-A secret becomes `[redacted:KIND:xxxx]`, the same marker for the same secret (the last part is the start of its SHA-256), so that a
-reader sees which are equal and the fingerprint sees one token. Lines keep their numbers. What is redacted stays as it is.
+A secret becomes `[redacted:KIND:xxxx]`, the same marker for the same secret (the last part is the
+start of its SHA-256), so that a reader sees which are equal and the fingerprint sees one token.
+Lines keep their numbers. What is redacted stays as it is.
 
-Five readers find secrets, each in its file: `known` values, private `keys`, `tokens` of a well-known form, secrets known by their `places`
-(a URL, a header, an option of a command) and by their `names` (`DB_PASSWORD=…`). `values` says what is no secret.
+Five readers find secrets, each in its file: `known` values, private `keys`, `tokens` of a
+well-known form, secrets known by their `places` (a URL, a header, an option of a command) and by
+their `names` (`DB_PASSWORD=…`). `values` says what is no secret.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ __all__ = ["MARKER", "Redacted", "redact"]
 
 OPENING = "[redacted:"
 ROUNDS = 4
-"""What a marker leaves of a line may itself look like a secret: changed lines are looked at again, at most so often."""
+"""What a marker leaves of a line may itself look like a secret: changed lines are looked at again,
+at most so often.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,9 @@ class Redacted:
 
 
 def redact(text: str, known: Sequence[str] = (), *, guess: bool = True) -> Redacted:
-    """Mask the `known` values of at least 8 characters in every form; and, with `guess`, tokens, keys, secrets by their place or name."""
+    """Mask the `known` values of at least 8 characters in every form; and, with `guess`, tokens,
+    keys, secrets by their place or name.
+    """
     count = 0
     for _ in range(ROUNDS):
         spans = found(text, known, guess=guess)
@@ -44,7 +50,9 @@ def redact(text: str, known: Sequence[str] = (), *, guess: bool = True) -> Redac
             break
         text = replaced(text, spans)
         count += len(spans)
-        if not found("\n".join(line for line in text.split("\n") if OPENING in line), known, guess=guess):
+        if not found(
+            "\n".join(line for line in text.split("\n") if OPENING in line), known, guess=guess
+        ):
             break
     return Redacted(text, count)
 

@@ -1,4 +1,6 @@
-"""Private keys in PEM, OpenPGP, SSH2 and PuTTY form: whole, without end or beginning, indented, quoted, behind time stamps."""
+"""Private keys in PEM, OpenPGP, SSH2 and PuTTY form: whole, without end or beginning, indented,
+quoted, behind time stamps.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -9,11 +11,17 @@ from collections.abc import Iterator
 
 from cihealing.reading.redact.spans import MARKER, Span
 
-BEGIN = re.compile(r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|PuTTY-User-Key-File-\d: [\w-]{0,40}")
-END = re.compile(r"-{4,5} ?END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|Private-MAC: [0-9a-f]{8,64}")
+BEGIN = re.compile(
+    r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|PuTTY-User-Key-File-\d: [\w-]{0,40}"
+)
+END = re.compile(
+    r"-{4,5} ?END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|Private-MAC: [0-9a-f]{8,64}"
+)
 MAX_KEY = 40_000
 MAX_LINES = 400
-BODY = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}(?:\\?[rn]|[\"',+\s\\])*$|[A-Za-z0-9+/]{2,}={1,2}(?:\\?[rn]|[\"',+\s\\])*$|=[A-Za-z0-9+/]{4}$")
+BODY = re.compile(
+    r"[A-Za-z0-9+/]{16,}={0,2}(?:\\?[rn]|[\"',+\s\\])*$|[A-Za-z0-9+/]{2,}={1,2}(?:\\?[rn]|[\"',+\s\\])*$|=[A-Za-z0-9+/]{4}$"
+)
 ALONE = re.compile(r"[\s\"',+|>#]{0,80}[A-Za-z0-9+/=]{4,80}[\s\"',+\\]{0,20}$")
 HEADER = re.compile(
     r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|Encryption|Public-Lines|Private-Lines|Key-Derivation|Argon2-\w{1,12}): ?.{0,200}$"
@@ -31,7 +39,11 @@ def key_spans(text: str) -> Iterator[Span]:
     for n, (start, inside) in enumerate(begins):
         at = bisect.bisect_left(ends, (inside, 0))
         until = starts[n + 1] if n + 1 < len(begins) else len(text)
-        if at < len(ends) and ends[at][0] <= min(until, inside + MAX_KEY) and is_key(text[inside : ends[at][0]]):
+        if (
+            at < len(ends)
+            and ends[at][0] <= min(until, inside + MAX_KEY)
+            and is_key(text[inside : ends[at][0]])
+        ):
             closed.add(at)
             yield start, ends[at][1], "private-key"
         else:
@@ -42,7 +54,9 @@ def key_spans(text: str) -> Iterator[Span]:
 
 
 def is_key(body: str) -> bool:
-    """Most of what stands between the marks is key, not another text that lies between two mentions of them."""
+    """Most of what stands between the marks is key, not another text that lies between two mentions
+    of them.
+    """
     lines = [line for line in re.split(r"\n|\\n", body) if line.strip()]
     return (
         0 < len(lines) <= MAX_LINES
@@ -65,7 +79,12 @@ def truncated(text: str, start: int, end: int) -> Iterator[Span]:
             stop = line_end(text, until + 1)
             line = text[until + 1 : stop]
             if until >= len(text) or not (
-                of_key(line) or (len(line) < 2 and stop < len(text) and of_key(text[stop + 1 : line_end(text, stop + 1)]))
+                of_key(line)
+                or (
+                    len(line) < 2
+                    and stop < len(text)
+                    and of_key(text[stop + 1 : line_end(text, stop + 1)])
+                )
             ):
                 break
             until = stop
@@ -84,7 +103,9 @@ def headless(text: str, start: int, end: int) -> Iterator[Span]:
         begun = above
     if begun < top:
         yield begun, end, "private-key"
-    elif before := re.search(r"(?:\\{1,4}[rn]|[A-Za-z0-9+/=]){24,}$", text[max(top, start - 8000) : start]):
+    elif before := re.search(
+        r"(?:\\{1,4}[rn]|[A-Za-z0-9+/=]){24,}$", text[max(top, start - 8000) : start]
+    ):
         yield start - len(before[0]), end, "private-key"
 
 

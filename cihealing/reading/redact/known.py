@@ -1,4 +1,6 @@
-"""Values that are known to be secret, in every form a log writes them: as they are, encoded, escaped, wrapped over lines."""
+"""Values that are known to be secret, in every form a log writes them: as they are, encoded,
+escaped, wrapped over lines.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,13 @@ from cihealing.reading.redact.values import prose
 MIN_KNOWN = 8
 """Known values shorter than this are not masked: they would blank half of a log."""
 KEPT_FORMS = 8
-"""Lists of known values whose forms are remembered: a process has one, and makes a new one when it learns a secret."""
+"""Lists of known values whose forms are remembered: a process has one, and makes a new one when it
+learns a secret.
+"""
 MAX_LEFT = 256
-"""Characters of what a limit left of a value that are looked at; longer values are known by their lines."""
+"""Characters of what a limit left of a value that are looked at; longer values are known by their
+lines.
+"""
 LEFT_OUT = re.compile(r"\[[a-z. ]{3,12}:? ?\d{1,18} bytes of [a-z ]{1,20}left out[^\]\n]{0,10}\]")
 """Where the middle of a long text was taken out, as those who do so say."""
 
@@ -32,23 +38,37 @@ def known_spans(text: str, known: Sequence[str]) -> Iterator[Span]:
         return
     flat = text.replace("\n", "")
     present = [value for value in values if value in flat]
-    spans = [match.span() for match in re.finditer("|".join(map(re.escape, present)), flat)] if present else []
+    spans = (
+        [match.span() for match in re.finditer("|".join(map(re.escape, present)), flat)]
+        if present
+        else []
+    )
     spans += cut_spans(flat, tuple(known))
     if not spans:
         return
     starts = list(accumulate((len(line) for line in text.split("\n")), initial=0))[1:-1]
     for start, end in spans:
-        yield start + bisect_right(starts, start), end - 1 + bisect_right(starts, end - 1) + 1, "known"
+        yield (
+            start + bisect_right(starts, start),
+            end - 1 + bisect_right(starts, end - 1) + 1,
+            "known",
+        )
 
 
 @lru_cache(maxsize=KEPT_FORMS)
 def forms_of(known: tuple[str, ...]) -> tuple[str, ...]:
     """Every form of every value, longest first."""
-    return tuple(sorted({form for value in known for form in forms(value)}, key=lambda form: (-len(form), form)))
+    return tuple(
+        sorted(
+            {form for value in known for form in forms(value)}, key=lambda form: (-len(form), form)
+        )
+    )
 
 
 def cut_spans(flat: str, known: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """What a limit of length left of a value: its first characters at the end of the text, its last ones at the start."""
+    """What a limit of length left of a value: its first characters at the end of the text, its last
+    ones at the start.
+    """
     gaps = [match.span() for match in LEFT_OUT.finditer(flat)] if "left out" in flat else []
     first, last = beginnings(known)
     for end in (len(flat), *(start for start, _ in gaps)):
@@ -74,7 +94,9 @@ def beginnings(known: tuple[str, ...]) -> tuple[Beginnings, Beginnings]:
 
 
 def left_of(before: str, begun: Beginnings) -> int:
-    """How many characters at the end of `before` are the first ones of a form; 0 where they are fewer than count, or words."""
+    """How many characters at the end of `before` are the first ones of a form; 0 where they are
+    fewer than count, or words.
+    """
     for at in range(len(before) - MIN_KNOWN + 1):
         for form in begun.get(before[at : at + MIN_KNOWN], ()):
             piece = before[at:]
@@ -88,13 +110,28 @@ def forms(value: str) -> set[str]:
     """The ways a known value may stand in a text. What is left of a masked value is none."""
     lines = [line for line in value.splitlines() if not line.startswith("-----")]
     plain = {value, value.strip(), *lines, "".join(value.splitlines())}
-    pieces = {form for one in plain for form in (one, *written(one), *encoded(one)) if len(one.strip()) >= MIN_KNOWN}
-    return {piece for piece in pieces if len(piece.strip()) >= MIN_KNOWN and "\n" not in piece and not MARKER.search(piece)}
+    pieces = {
+        form
+        for one in plain
+        for form in (one, *written(one), *encoded(one))
+        if len(one.strip()) >= MIN_KNOWN
+    }
+    return {
+        piece
+        for piece in pieces
+        if len(piece.strip()) >= MIN_KNOWN and "\n" not in piece and not MARKER.search(piece)
+    }
 
 
 def written(value: str) -> set[str]:
-    """Escaped for a URL (by either case of hex digits), JSON, a shell's and a program's quotes, XML."""
-    urls = {quote(value, safe="", errors="replace"), quote(value, safe="/", errors="replace"), quote_plus(value, errors="replace")}
+    """Escaped for a URL (by either case of hex digits), JSON, a shell's and a program's quotes,
+    XML.
+    """
+    urls = {
+        quote(value, safe="", errors="replace"),
+        quote(value, safe="/", errors="replace"),
+        quote_plus(value, errors="replace"),
+    }
     lower = {re.sub(r"%[0-9A-F]{2}", lambda m: m[0].lower(), url) for url in urls}
     escaped = json.dumps(value)[1:-1]
     quoted = {value.replace("'", escape) for escape in ("\\'", "'\\''", "'\"'\"'", "''")}
@@ -102,12 +139,20 @@ def written(value: str) -> set[str]:
         urls
         | lower
         | quoted
-        | {escaped, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(escaped)[1:-1], html.escape(value), repr(value)[1:-1]}
+        | {
+            escaped,
+            json.dumps(value, ensure_ascii=False)[1:-1],
+            json.dumps(escaped)[1:-1],
+            html.escape(value),
+            repr(value)[1:-1],
+        }
     )
 
 
 def encoded(value: str) -> Iterator[str]:
-    """Base64, of the value alone and of the value inside a longer text: the characters that do not depend on what surrounds it."""
+    """Base64, of the value alone and of the value inside a longer text: the characters that do not
+    depend on what surrounds it.
+    """
     raw = value.encode("utf-8", "replace")
     for before in range(3):
         code = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")

@@ -1,6 +1,8 @@
-"""Secrets known by the name of what they are assigned to: `DB_PASSWORD=…`, `"apiKey": "…"`, `--auth-token …`, `<password>…</password>`.
+"""Secrets known by the name of what they are assigned to: `DB_PASSWORD=…`, `"apiKey": "…"`,
+`--auth-token …`, `<password>…</password>`.
 
-The end of a name is looked for, the whole name is taken apart into words, and these say how much the value itself must look like a secret.
+The end of a name is looked for, the whole name is taken apart into words, and these say how much
+the value itself must look like a secret.
 """
 
 # ruff: noqa: E501 - a pattern is read on one line
@@ -31,30 +33,296 @@ NAME_CHARACTERS = "$-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 MAX_NAME = 80
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # What may stand behind the word that counts: `API_KEY_V2`, `SECRET_KEY_BASE`, `tokenProd`.
-BEHIND = {"v", "old", "new", "prod", "production", "dev", "development", "stage", "staging", "test", "live", "main", "base", "b", "base64", "b64", "env", "var", "value", "plain",
-          "plaintext", "text", "string", "raw", "current", "previous", "default", "primary", "secondary", "x", "rw", "ro", "in"}  # fmt: skip
-PASSWORDS = ("password", "passwords", "passwd", "passphrase", "passcode", "pwd", "pass", "requirepass", "storepass", "keypass", "psw")
+BEHIND = {
+    "v",
+    "old",
+    "new",
+    "prod",
+    "production",
+    "dev",
+    "development",
+    "stage",
+    "staging",
+    "test",
+    "live",
+    "main",
+    "base",
+    "b",
+    "base64",
+    "b64",
+    "env",
+    "var",
+    "value",
+    "plain",
+    "plaintext",
+    "text",
+    "string",
+    "raw",
+    "current",
+    "previous",
+    "default",
+    "primary",
+    "secondary",
+    "x",
+    "rw",
+    "ro",
+    "in",
+}
+PASSWORDS = (
+    "password",
+    "passwords",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "pass",
+    "requirepass",
+    "storepass",
+    "keypass",
+    "psw",
+)
 SECRETS = ("secret", "secrets", "credential", "credentials", "creds")
 TOKENS = ("token", "tokens", "pat", "jwt")
 SESSIONS = ("sessionid", "sessid", "sid", "session")
-KEY_OF = {"api", "access", "secret", "private", "signing", "sign", "signature", "encryption", "encrypt", "encrypted", "decryption", "decrypt", "license", "licence", "auth", "authentication",
-          "account", "master", "deploy", "storage", "service", "shared", "subscription", "admin", "server", "app", "application", "webhook", "integration", "session", "cookie", "hmac", "aes",
-          "jwt", "crypto", "cipher", "ssh", "rsa", "consumer", "write", "rest", "stripe", "openai", "sendgrid", "datadog", "dd", "algolia", "twilio", "rollbar", "honeycomb", "segment", "mapbox",
-          "mailgun", "fastly", "pagerduty", "bugsnag", "percy", "rails", "ingest", "ingestion", "instrumentation", "vault", "unseal", "recovery", "registration", "bot", "user", "org", "client",
-          "aws", "gcp", "azure", "google", "github", "gitlab", "slack", "cloudflare", "heroku", "newrelic", "relic", "sonar", "snyk", "nuget", "gem", "pypi", "npm", "token", "password"}  # fmt: skip
-NO_KEY = {"public", "pub", "publishable", "cancellation", "cache", "foreign", "sort", "partition", "routing", "gpg", "i18n", "locale", "continuation", "next", "page", "sync", "idempotency",
-          "lookup", "index", "host", "known", "unexpected", "invalid"}  # fmt: skip
+KEY_OF = {
+    "api",
+    "access",
+    "secret",
+    "private",
+    "signing",
+    "sign",
+    "signature",
+    "encryption",
+    "encrypt",
+    "encrypted",
+    "decryption",
+    "decrypt",
+    "license",
+    "licence",
+    "auth",
+    "authentication",
+    "account",
+    "master",
+    "deploy",
+    "storage",
+    "service",
+    "shared",
+    "subscription",
+    "admin",
+    "server",
+    "app",
+    "application",
+    "webhook",
+    "integration",
+    "session",
+    "cookie",
+    "hmac",
+    "aes",
+    "jwt",
+    "crypto",
+    "cipher",
+    "ssh",
+    "rsa",
+    "consumer",
+    "write",
+    "rest",
+    "stripe",
+    "openai",
+    "sendgrid",
+    "datadog",
+    "dd",
+    "algolia",
+    "twilio",
+    "rollbar",
+    "honeycomb",
+    "segment",
+    "mapbox",
+    "mailgun",
+    "fastly",
+    "pagerduty",
+    "bugsnag",
+    "percy",
+    "rails",
+    "ingest",
+    "ingestion",
+    "instrumentation",
+    "vault",
+    "unseal",
+    "recovery",
+    "registration",
+    "bot",
+    "user",
+    "org",
+    "client",
+    "aws",
+    "gcp",
+    "azure",
+    "google",
+    "github",
+    "gitlab",
+    "slack",
+    "cloudflare",
+    "heroku",
+    "newrelic",
+    "relic",
+    "sonar",
+    "snyk",
+    "nuget",
+    "gem",
+    "pypi",
+    "npm",
+    "token",
+    "password",
+}
+NO_KEY = {
+    "public",
+    "pub",
+    "publishable",
+    "cancellation",
+    "cache",
+    "foreign",
+    "sort",
+    "partition",
+    "routing",
+    "gpg",
+    "i18n",
+    "locale",
+    "continuation",
+    "next",
+    "page",
+    "sync",
+    "idempotency",
+    "lookup",
+    "index",
+    "host",
+    "known",
+    "unexpected",
+    "invalid",
+}
 # What a name ends in that speaks of a secret without holding it.
-ABOUT = {"id", "ids", "name", "names", "file", "files", "path", "paths", "dir", "url", "uri", "type", "types", "kind", "len", "length", "size", "count", "counts", "limit", "max", "min", "ttl",
-         "expiry", "expires", "expiration", "expired", "age", "arn", "ref", "version", "algorithm", "algo", "alg", "policy", "prefix", "suffix", "pattern", "regex", "format", "hasher", "hashers",
-         "field", "fields", "column", "header", "param", "parameter", "index", "store", "ring", "provider", "manager", "server", "endpoint", "request", "response", "error", "exception", "validator",
-         "reset", "strength", "required", "enabled", "disabled", "rotation", "scope", "scopes", "usage", "spec", "class", "object", "label", "title", "hint", "help", "message", "placeholder", "pos",
-         "position", "offset", "start", "end", "line", "source", "status", "state", "valid", "mode", "bits", "backend", "alias", "selector", "template", "fingerprint", "checksum", "sha", "digest",
-         "word", "words", "izer", "at", "date", "time", "timeout", "user", "username", "email", "owner", "issuer", "audience", "host", "region", "location", "hash"}  # fmt: skip
+ABOUT = {
+    "id",
+    "ids",
+    "name",
+    "names",
+    "file",
+    "files",
+    "path",
+    "paths",
+    "dir",
+    "url",
+    "uri",
+    "type",
+    "types",
+    "kind",
+    "len",
+    "length",
+    "size",
+    "count",
+    "counts",
+    "limit",
+    "max",
+    "min",
+    "ttl",
+    "expiry",
+    "expires",
+    "expiration",
+    "expired",
+    "age",
+    "arn",
+    "ref",
+    "version",
+    "algorithm",
+    "algo",
+    "alg",
+    "policy",
+    "prefix",
+    "suffix",
+    "pattern",
+    "regex",
+    "format",
+    "hasher",
+    "hashers",
+    "field",
+    "fields",
+    "column",
+    "header",
+    "param",
+    "parameter",
+    "index",
+    "store",
+    "ring",
+    "provider",
+    "manager",
+    "server",
+    "endpoint",
+    "request",
+    "response",
+    "error",
+    "exception",
+    "validator",
+    "reset",
+    "strength",
+    "required",
+    "enabled",
+    "disabled",
+    "rotation",
+    "scope",
+    "scopes",
+    "usage",
+    "spec",
+    "class",
+    "object",
+    "label",
+    "title",
+    "hint",
+    "help",
+    "message",
+    "placeholder",
+    "pos",
+    "position",
+    "offset",
+    "start",
+    "end",
+    "line",
+    "source",
+    "status",
+    "state",
+    "valid",
+    "mode",
+    "bits",
+    "backend",
+    "alias",
+    "selector",
+    "template",
+    "fingerprint",
+    "checksum",
+    "sha",
+    "digest",
+    "word",
+    "words",
+    "izer",
+    "at",
+    "date",
+    "time",
+    "timeout",
+    "user",
+    "username",
+    "email",
+    "owner",
+    "issuer",
+    "audience",
+    "host",
+    "region",
+    "location",
+    "hash",
+}
 DECLARES = re.compile(
     r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets? set|variable set|login \S{1,80})\s{1,3}(?:\S{1,200}:)?)$"
 )
-OF_WORD = re.compile(r"(?i)\b(api|access|secret|private|account|license|auth|encryption|signing|deploy|subscription)[ ]$")
+OF_WORD = re.compile(
+    r"(?i)\b(api|access|secret|private|account|license|auth|encryption|signing|deploy|subscription)[ ]$"
+)
 PARSING = re.compile(
     r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)[ ](?:\w{1,12}[ ])?$|\d{12}:$"
 )
@@ -62,7 +330,9 @@ BARE_END = re.compile(
     r"[,;&|](?=$|[\w.\[$-]{1,60}[=:]|[,;&|]|https?:)|[)\]}>]{1,20}(?=[,;:.)\]}>]{0,20}$)|(?<=.)[,;:.]{1,20}$|</|\\{1,4}[nrt](?=[A-Za-z_-]|$)|\\{1,8}$|&amp;|&quot;|%26|%22|\("
 )
 MIN_VALUE, MIN_SURE, MIN_SESSION, MIN_TOKEN = 4, 6, 12, 20
-"""Characters of a value: at all, where name and operator say all, where it must look made by a machine, where nothing but its name speaks for it."""
+"""Characters of a value: at all, where name and operator say all, where it must look made by a
+machine, where nothing but its name speaks for it.
+"""
 MAX_REJECTED = 200
 """A longer value that is none is skipped as a whole, so that time stays linear."""
 
@@ -89,7 +359,12 @@ def assigned(text: str, match: re.Match[str]) -> Span | None:
         return None
     quoted = match["quoted"] is not None
     value = match["quoted"] if quoted else bare(match["bare"])
-    if len(value) < MIN_VALUE or not is_secret(text, match, name, family, value) or stands_for(value) or complains(text, match, family):
+    if (
+        len(value) < MIN_VALUE
+        or not is_secret(text, match, name, family, value)
+        or stands_for(value)
+        or complains(text, match, family)
+    ):
         return None
     start = match.start("quoted" if quoted else "bare")
     return start, start + len(value), "password" if family == "password" else "secret"
@@ -107,7 +382,9 @@ def bare(value: str) -> str:
 
 
 def family_of(name: str, text: str, at: int) -> str:
-    """What the name says it holds: `password`, `secret` (of any kind), `session`, `about` (surely none), or nothing."""
+    """What the name says it holds: `password`, `secret` (of any kind), `session`, `about` (surely
+    none), or nothing.
+    """
     words = [word.lower() for word in WORDS.findall(name)]
     while len(words) > 1 and (words[-1] in BEHIND or words[-1].isdigit()):
         words.pop()
@@ -117,26 +394,49 @@ def family_of(name: str, text: str, at: int) -> str:
         return "password" if last != "pass" or len(words) > 1 else "auth"
     if NO_KEY.intersection(words):
         return ""
-    if last in SECRETS or last in TOKENS or last.endswith(("secret", "token", "apikey", "secretkey", "accesskey", "privatekey", "authkey")):
+    if (
+        last in SECRETS
+        or last in TOKENS
+        or last.endswith(
+            ("secret", "token", "apikey", "secretkey", "accesskey", "privatekey", "authkey")
+        )
+    ):
         return "secret"
     if last in ("key", "keys"):
         return (
             "secret"
-            if KEY_OF.intersection(words[:-1]) or (len(words) == 1 and OF_WORD.search(text, max(0, at - 14), at))
+            if KEY_OF.intersection(words[:-1])
+            or (len(words) == 1 and OF_WORD.search(text, max(0, at - 14), at))
             else "key"
             if name.isupper() and len(words) > 1
             else ""
         )
-    if last in SESSIONS or last.endswith(("sessionid", "sessid")) or "".join(words[-2:]) in SESSIONS:
+    if (
+        last in SESSIONS
+        or last.endswith(("sessionid", "sessid"))
+        or "".join(words[-2:]) in SESSIONS
+    ):
         return "session"
     if last == "auth":
         return "auth"
-    return "" if last in ABOUT or not {*PASSWORDS, *SECRETS, *TOKENS}.intersection(words) or not name.isupper() else "key"
+    return (
+        ""
+        if last in ABOUT
+        or not {*PASSWORDS, *SECRETS, *TOKENS}.intersection(words)
+        or not name.isupper()
+        else "key"
+    )
 
 
 def is_secret(text: str, match: re.Match[str], name: str, family: str, value: str) -> bool:
-    """Whether the value of a name of this family is a secret, by how it is assigned and what it looks like."""
-    quoted, keyed, op = match["quoted"] is not None, bool(match["close"]), "pair" if match["pair"] else (match["op"] or " ")
+    """Whether the value of a name of this family is a secret, by how it is assigned and what it
+    looks like.
+    """
+    quoted, keyed, op = (
+        match["quoted"] is not None,
+        bool(match["close"]),
+        "pair" if match["pair"] else (match["op"] or " "),
+    )
     if not assigns(text, match, name, op, value):
         return False
     sure = (name.isupper() and op in ("=", " ")) or (name.startswith("-") and "=" in op)
@@ -146,7 +446,11 @@ def is_secret(text: str, match: re.Match[str], name: str, family: str, value: st
         case "session":
             return ("=" in op or keyed) and len(value) >= MIN_SESSION and random(value)
         case "auth":
-            return ("=" in op or value.endswith("=") or keyed or name.startswith("-")) and len(value) >= MIN_SESSION and random(value)
+            return (
+                ("=" in op or value.endswith("=") or keyed or name.startswith("-"))
+                and len(value) >= MIN_SESSION
+                and random(value)
+            )
         case "key":
             return len(value) >= MIN_SESSION and random(value)
         case _:
@@ -155,7 +459,11 @@ def is_secret(text: str, match: re.Match[str], name: str, family: str, value: st
 
 def complains(text: str, match: re.Match[str], family: str) -> bool:
     """A parser says what it met: `unexpected token: x1`."""
-    return match["op"] == ":" and family != "password" and bool(PARSING.search(text, max(0, match.start() - 30), match.start()))
+    return (
+        match["op"] == ":"
+        and family != "password"
+        and bool(PARSING.search(text, max(0, match.start() - 30), match.start()))
+    )
 
 
 def assigns(text: str, match: re.Match[str], name: str, op: str, value: str) -> bool:
@@ -173,29 +481,56 @@ def in_tag(text: str, at: int) -> bool:
 
 
 def declared(text: str, match: re.Match[str], name: str, value: str) -> bool:
-    """A blank assigns only behind an option such as `--token`, in `setenv NAME`, in netrc's and in SQL's `PASSWORD '…'`."""
+    """A blank assigns only behind an option such as `--token`, in `setenv NAME`, in netrc's and in
+    SQL's `PASSWORD '…'`.
+    """
     quoted = match["quoted"] is not None
     if value.startswith("-") or (prose(value) and not phrase(value)):
         return False
-    if name.startswith("-") or ((random(value) or (quoted and not value.isalpha())) and name.lower().endswith(("password", "requirepass"))):
+    if name.startswith("-") or (
+        (random(value) or (quoted and not value.isalpha()))
+        and name.lower().endswith(("password", "requirepass"))
+    ):
         return True
-    if quoted and name.lower() == "key" and len(value) >= MIN_SESSION and OF_WORD.search(text, max(0, match.start() - 14), match.start()):
+    if (
+        quoted
+        and name.lower() == "key"
+        and len(value) >= MIN_SESSION
+        and OF_WORD.search(text, max(0, match.start() - 14), match.start())
+    ):
         return True
-    if name.lower().endswith("token") and not match["close"] and len(value) >= MIN_TOKEN and random(value):
+    if (
+        name.lower().endswith("token")
+        and not match["close"]
+        and len(value) >= MIN_TOKEN
+        and random(value)
+    ):
         return not PARSING.search(text, max(0, match.start() - 30), match.start())
     start = match.start() + len(match["tail"]) - len(name)
     before = text[max(0, start - 100) : start].rpartition("\n")[2]
-    return bool(DECLARES.search(before) or (name == "password" and before.isspace())) and (random(value) or quoted or name.isupper())
+    return bool(DECLARES.search(before) or (name == "password" and before.isspace())) and (
+        random(value) or quoted or name.isupper()
+    )
 
 
 def password(op: str, value: str, *, sure: bool, quoted: bool, keyed: bool) -> bool:
-    """A password may be a word; what a form, a translation or a program says of one may not be taken for it."""
+    """A password may be a word; what a form, a translation or a program says of one may not be
+    taken for it.
+    """
     if sure or op == "pair":
         return not (quoted and " " in value and prose(value))
     if "=" in op and quoted:
         return not prose(value) or value.islower()
     if keyed and quoted:
-        return not prose(value) or (value.islower() and value.isalpha() and len(value) >= 8) or value.count("-") >= 2
+        return (
+            not prose(value)
+            or (value.islower() and value.isalpha() and len(value) >= 8)
+            or value.count("-") >= 2
+        )
     if phrase(value) or op == "|":
         return phrase(value) or random(value)
-    return not prose(value) and (quoted or not CODE.match(value)) and (random(value) or (not value.isalpha() and len(value) >= 6))
+    return (
+        not prose(value)
+        and (quoted or not CODE.match(value))
+        and (random(value) or (not value.isalpha() and len(value) >= 6))
+    )

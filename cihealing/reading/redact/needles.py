@@ -1,4 +1,6 @@
-"""Where something stands behind which a secret may stand: found in few passes over a text, for every other step is slow."""
+"""Where something stands behind which a secret may stand: found in few passes over a text, for
+every other step is slow.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,32 @@ import re
 from cihealing.reading.redact.spans import Chunk
 
 WORDS = ("pwd", "cred", "auth", "login", "identified ", "mask::")
-# Several words in one pass: a pattern that begins with letters is searched for these first, which is nearly as fast as one word.
+# Several words in one pass: a pattern that begins with letters is searched for these first, which
+# is nearly as fast as one word.
 PATTERNS = (
     re.compile(rb"ke(?:y|n(?<=token))"),
     re.compile(rb"s(?:e(?:c(?:ret|urestring)|ss(?:ion_?|_)?id=)|ig(?:nature)?=)"),
-    re.compile(rb"pa(?:ss(?:w|phr|code|_|[\"'=:|>]| [=:|]| (?:(?<=storepass )|(?<=keypass )|(?<=requirepass )))|t(?<=_pat))"),
+    re.compile(
+        rb"pa(?:ss(?:w|phr|code|_|[\"'=:|>]| [=:|]| (?:(?<=storepass )|(?<=keypass"
+        rb" )|(?<=requirepass )))|t(?<=_pat))"
+    ),
     re.compile(rb"b(?:earer|asic) "),
     re.compile(rb"ook(?:(?<=hook)|ie(?<=cookie))"),
 )
-# What a pattern matched -> the word it stands for, and how far before the match that begins. By the first three letters.
+# What a pattern matched -> the word it stands for, and how far before the match that begins. By the
+# first three letters.
 WORD_OF = {
-    b"key": ("key", 0), b"ken": ("token", 2), b"sec": ("secret", 0), b"ses": ("sess", 0), b"sig": ("sig", 0), b"pas": ("pass", 0),
+    b"key": ("key", 0),
+    b"ken": ("token", 2),
+    b"sec": ("secret", 0),
+    b"ses": ("sess", 0),
+    b"sig": ("sig", 0),
+    b"pas": ("pass", 0),
     b"pat": ("pat", 0),
-    b"bea": ("bearer", 0), b"bas": ("basic ", 0), b"ook": ("hook", 1),
-}  # fmt: skip
+    b"bea": ("bearer", 0),
+    b"bas": ("basic ", 0),
+    b"ook": ("hook", 1),
+}
 LONGER = {b"securestring": ("securestring", 0), b"ookie": ("cookie", 1)}
 
 

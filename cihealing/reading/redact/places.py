@@ -1,4 +1,6 @@
-"""Secrets known by the place they stand in: a URL, a header, a cookie, an option of a command, a CI system's own command."""
+"""Secrets known by the place they stand in: a URL, a header, a cookie, an option of a command, a CI
+system's own command.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -20,7 +22,19 @@ MAX_TRIES = 50
 MIN_DIGITS = 6
 """A shorter number is a port or a count."""
 WORD = re.compile(r"[^\s'\"<>`]{1,600}")
-TRIVIAL = {"pass", "test", "secret", "foo", "bar", "pw", "pwd", "passwd", "password", "token", "xxx"}
+TRIVIAL = {
+    "pass",
+    "test",
+    "secret",
+    "foo",
+    "bar",
+    "pw",
+    "pwd",
+    "passwd",
+    "password",
+    "token",
+    "xxx",
+}
 HEADER = re.compile(r"(?i:cookies?)(?:\\{0,3}['\"])?\s{0,3}(?:=>|[:=,])\s{0,3}\[?(?:\\{0,3}['\"])?")
 COOKIE = re.compile(r"(?P<name>[\w.$-]{1,80})=(?P<value>[^;\s,'\"]{8,4000})")
 
@@ -30,7 +44,11 @@ def anything(value: str) -> bool:
 
 
 def likely(value: str) -> bool:
-    return anything(value) and (phrase(value) or not prose(value)) and not (value.isdigit() and len(value) < MIN_DIGITS)
+    return (
+        anything(value)
+        and (phrase(value) or not prose(value))
+        and not (value.isdigit() and len(value) < MIN_DIGITS)
+    )
 
 
 def machine_made(value: str) -> bool:
@@ -52,7 +70,9 @@ def header(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`pattern` begins with the lower-case `needle`; its group `s` is the secret if `fits` says so."""
+    """`pattern` begins with the lower-case `needle`; its group `s` is the secret if `fits` says
+    so.
+    """
 
     kind: str
     needle: str
@@ -61,41 +81,88 @@ class Place:
 
 
 def place(kind: str, needle: str, rest: str, fits: Callable[[str], bool] = anything) -> Place:
-    return Place(kind, needle, re.compile(rf"(?i:{re.escape(needle)}{rest})"), fits)  # pragma: no mutate
+    return Place(
+        kind, needle, re.compile(rf"(?i:{re.escape(needle)}{rest})"), fits
+    )  # pragma: no mutate
 
 
 Q = r"(?:\\{0,3}['\"])?"
 VALUE = rf"{Q}(?P<s>[^\s'\"]{{3,500}})"
 USER = rf"{Q}[^\s:'\"]{{1,200}}:{VALUE}"
 PLACES = (
-    place("authorization", "auth", rf"orization(?:_header|-header)?{Q}[ \t]{{0,3}}(?:=>|[:=,]|%3a)[ \t]{{0,3}}\[?{Q}(?:[a-z][\w-]{{2,24}}(?:[ \t]|%20){{1,3}})?(?P<s>[A-Za-z0-9+/._~:-]{{8,4000}}={{0,2}})", header),
-    place("authorization", "auth", rf"orization{Q}[ \t]{{0,3}}[:=][ \t]{{0,3}}{Q}(?:basic|bearer|token|digest|apikey|negotiate|splunk|key)[ \t]{{1,3}}(?P<s>[A-Za-z0-9+/._~:-]{{6,4000}}={{0,2}})", likely),
+    place(
+        "authorization",
+        "auth",
+        rf"orization(?:_header|-header)?{Q}[ \t]{{0,3}}(?:=>|[:=,]|%3a)[ \t]{{0,3}}\[?{Q}(?:[a-z][\w-]{{2,24}}(?:[ \t]|%20){{1,3}})?(?P<s>[A-Za-z0-9+/._~:-]{{8,4000}}={{0,2}})",
+        header,
+    ),
+    place(
+        "authorization",
+        "auth",
+        rf"orization{Q}[ \t]{{0,3}}[:=][ \t]{{0,3}}{Q}(?:basic|bearer|token|digest|apikey|negotiate|splunk|key)[ \t]{{1,3}}(?P<s>[A-Za-z0-9+/._~:-]{{6,4000}}={{0,2}})",
+        likely,
+    ),
     place("signature", "sig", r"=(?<=[?&;]sig=)(?P<s>[A-Za-z0-9+/%_-]{20,200}={0,2})"),
     place("signature", "sig", r"nature=(?P<s>[A-Za-z0-9%+/_-]{32,600}={0,2})"),
-    place("slack-webhook", "hook", r"s\.slack\.com/(?:services|workflows|triggers)/(?P<s>[A-Za-z0-9/_-]{20,200})"),
+    place(
+        "slack-webhook",
+        "hook",
+        r"s\.slack\.com/(?:services|workflows|triggers)/(?P<s>[A-Za-z0-9/_-]{20,200})",
+    ),
     place("discord-webhook", "hook", r"s/\d{10,25}/(?P<s>[\w-]{40,100})"),
-    place("teams-webhook", "hook", r"(?:b2)?/[^\s/]{20,120}/IncomingWebhook/(?P<s>[0-9a-f]{32}/[^\s'\"]{10,120})"),
+    place(
+        "teams-webhook",
+        "hook",
+        r"(?:b2)?/[^\s/]{20,120}/IncomingWebhook/(?P<s>[0-9a-f]{32}/[^\s'\"]{10,120})",
+    ),
     place("zapier-webhook", "hook", r"s\.zapier\.com/hooks/catch/(?P<s>\d{1,12}/\w{4,20})"),
-    place("password", "pass", rf"wd(?<=htpasswd)\s(?:-[a-zA-Z]{{1,8}}[ \t]{{1,3}}){{1,4}}[^\s-]\S{{0,200}}[ \t]{{1,3}}[\w.@-]{{1,80}}[ \t]{{1,3}}{VALUE}", likely),
-    place("password", "pass", r"(?:(?<=-pass pass)|(?<=-passin pass)|(?<=-passout pass)):(?P<s>[^\s'\"]{3,500})"),
+    place(
+        "password",
+        "pass",
+        rf"wd(?<=htpasswd)\s(?:-[a-zA-Z]{{1,8}}[ \t]{{1,3}}){{1,4}}[^\s-]\S{{0,200}}[ \t]{{1,3}}[\w.@-]{{1,80}}[ \t]{{1,3}}{VALUE}",
+        likely,
+    ),
+    place(
+        "password",
+        "pass",
+        r"(?:(?<=-pass pass)|(?<=-passin pass)|(?<=-passout pass)):(?P<s>[^\s'\"]{3,500})",
+    ),
     place("secret", "secret", r"=true[^\]\n]{0,80}\](?P<s>[^\s'\"]{3,4000})"),
     place("password", "securestring", rf"(?:[ \t]{{1,3}}-String)?[ \t]{{1,3}}{VALUE}", likely),
     place("secret", "login", rf"(?<=(?:vault|cargo) login)[ \t]{{1,3}}{VALUE}", machine_made),
     place("secret", "login", rf"(?<=sonar.login)[ \t]{{0,2}}[=:][ \t]{{0,2}}{VALUE}", machine_made),
     place("secret", "auth", rf"(?<=(?:snyk|grok) auth)(?:token)?[ \t]{{1,3}}{VALUE}", machine_made),
     place("secret", "token", rf"(?<=pypi-token)\.[\w-]{{1,60}}[ \t]{{1,3}}{VALUE}", machine_made),
-    place("bearer-token", "bearer", rf"(?:[ \t]|%20){{1,3}}{Q}(?P<s>[A-Za-z0-9+/._~-]{{16,4000}}={{0,2}})", machine_made),
-    place("basic-credentials", "basic ", r"[ \t]{0,3}(?P<s>[A-Za-z0-9+/_-]{8,2000}={0,2})", credentials),
+    place(
+        "bearer-token",
+        "bearer",
+        rf"(?:[ \t]|%20){{1,3}}{Q}(?P<s>[A-Za-z0-9+/._~-]{{16,4000}}={{0,2}})",
+        machine_made,
+    ),
+    place(
+        "basic-credentials",
+        "basic ",
+        r"[ \t]{0,3}(?P<s>[A-Za-z0-9+/_-]{8,2000}={0,2})",
+        credentials,
+    ),
     place("secret", "mask::", r"(?<=::add-mask::)(?P<s>[^\s]{4,4000})"),
-    place("sql-password", "identified ", r"(?:with \w{1,40} )?(?:by|as)\s{1,4}(?:password\s{1,4})?\\?['\"](?P<s>[^'\"\n]{3,500})"),
-)  # fmt: skip
+    place(
+        "sql-password",
+        "identified ",
+        r"(?:with \w{1,40} )?(?:by|as)\s{1,4}(?:password\s{1,4})?\\?['\"](?P<s>[^'\"\n]{3,500})",
+    ),
+)
 OPTION = re.compile(
     rb" -(?:(?:[a-z]{0,6}[pua]|w|t|-user|-proxy-user|-auth|-(?:src-|dest-)?creds)(?=[ =:'\"]|(?<=-p)\S)|-password-stdin|-with-token|-token-stdin|s(?<=sudo -s) )"
 )
 PIPES = (b"-stdin", b"-token", b"-s ")
-WITH_PAIR = re.compile(rf"(?: -[a-zA-Z]{{0,6}}[uUa]| --\S{{4,12}}?)[ =]{{0,2}}{Q}[^\s:,%'\"/=]{{1,200}}[:,%]{VALUE}")
+WITH_PAIR = re.compile(
+    rf"(?: -[a-zA-Z]{{0,6}}[uUa]| --\S{{4,12}}?)[ =]{{0,2}}{Q}[^\s:,%'\"/=]{{1,200}}[:,%]{VALUE}"
+)
 ALONE = re.compile(rf" -[pPawt][ =]{{0,2}}{VALUE}")
-TAKES_PAIR = re.compile(r"\b(?:curl|https?|lftp|smbclient|skopeo|podman|crane|buildah|oras|wget|svn)\b")
+TAKES_PAIR = re.compile(
+    r"\b(?:curl|https?|lftp|smbclient|skopeo|podman|crane|buildah|oras|wget|svn)\b"
+)
 TAKES_PASSWORD = re.compile(
     r"\b(?:codecov|doctl|mysql\w{0,10}|mariadb[\w-]{0,10}|login|sshpass|mongo\w{0,10}|twine|[a-z]{3,8}-keychain|altool|notarytool|poetry|nuget|7z|redis-cli|sqlcmd|bcp|unzip|zip|ldap\w{1,10})\b"
 )
@@ -127,7 +194,11 @@ def url_spans(chunk: Chunk) -> Iterator[Span]:
     """`scheme://user:password@host`, `scheme://token@host`; a URL may stand in another."""
     done = 0
     for at in chunk.places(b"@"):
-        begin = chunk.lower.rfind(b"://", max(0, at - chunk.start - MAX_URL), at - chunk.start) if at >= done else -1
+        begin = (
+            chunk.lower.rfind(b"://", max(0, at - chunk.start - MAX_URL), at - chunk.start)
+            if at >= done
+            else -1
+        )
         word = WORD.match(chunk.text, chunk.start + begin + 3) if begin >= 0 else None
         if word:
             done = word.end()
@@ -141,26 +212,39 @@ def url_spans(chunk: Chunk) -> Iterator[Span]:
 
 
 def userinfo(part: str, start: int) -> Iterator[Span]:
-    """The secret of what stands between `://` and the last `@` before the path (a password may hold a slash: then it must be random)."""
+    """The secret of what stands between `://` and the last `@` before the path (a password may hold
+    a slash: then it must be random).
+    """
     info, found, _ = part.split("/", 1)[0].rpartition("@")
     if not found:
         info = part.partition("@")[0]
         if not random(info.partition(":")[2]) or info.partition(":")[2].split("/")[0].isdigit():
             return
     user, colon, password = info.partition(":")
-    if colon and len(password) >= 3 and anything(password) and not (password == user and prose(password)):
+    if (
+        colon
+        and len(password) >= 3
+        and anything(password)
+        and not (password == user and prose(password))
+    ):
         yield start + len(user) + 1, start + len(info), "url-password"
     if (not colon or password in ("", "x-oauth-basic")) and machine_made(user):
         yield start, start + len(user), "url-token"
 
 
 def option_spans(chunk: Chunk) -> Iterator[Span]:
-    """Options that carry a password: of commands that have such, anywhere on the line behind the command's name."""
+    """Options that carry a password: of commands that have such, anywhere on the line behind the
+    command's name.
+    """
     done, line, tries = 0, -1, 0
     for at, option in chunk.matches(OPTION):
         top = chunk.text.rfind("\n", max(0, at - REACH), at)
         line, tries = top, tries + 1 if top == line or top < 0 else 0
-        match = secret_of(chunk.text, max(top + 1, at - REACH), at, option) if tries < MAX_TRIES and at >= done else None
+        match = (
+            secret_of(chunk.text, max(top + 1, at - REACH), at, option)
+            if tries < MAX_TRIES and at >= done
+            else None
+        )
         if match and likely(match["s"]):
             done = at + len(option)
             yield match.start("s"), match.end("s"), "password"
@@ -185,5 +269,10 @@ def cookie_spans(text: str, hits: Sequence[int]) -> Iterator[Span]:
             continue
         done = line_end(text, head.end())
         for pair in COOKIE.finditer(text, head.end(), done):
-            if random(pair["value"]) and pair["name"].lower() not in ("expires", "domain", "path", "max-age"):
+            if random(pair["value"]) and pair["name"].lower() not in (
+                "expires",
+                "domain",
+                "path",
+                "max-age",
+            ):
                 yield pair.start("value"), pair.end("value"), "cookie"

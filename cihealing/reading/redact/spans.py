@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 MARKER = re.compile(r"\[redacted:[a-z0-9-]{1,40}:[0-9a-f]{4}\]")
 CHUNK = 1 << 17
-"""Characters looked at in one go: few enough that all copies of them stay in the processor's cache."""
+"""Characters looked at in one go: few enough that all copies of them stay in the processor's
+cache.
+"""
 
 Span = tuple[int, int, str]
 """Start, end, kind."""
@@ -47,7 +49,9 @@ def chunks(text: str) -> Iterator[Chunk]:
 
 
 def disjoint(spans: Iterable[Span]) -> list[Span]:
-    """Overlapping spans made one, of the kind of the one that begins first (of those that begin together: the first given)."""
+    """Overlapping spans made one, of the kind of the one that begins first (of those that begin
+    together: the first given).
+    """
     joined: list[Span] = []
     for start, end, kind in sorted(spans, key=lambda span: span[0]):
         if joined and start < joined[-1][1]:

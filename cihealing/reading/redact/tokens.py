@@ -1,4 +1,6 @@
-"""Tokens of a well-known form. Source: the providers' own documentation of their prefixes, and what public secret scanners agree on."""
+"""Tokens of a well-known form. Source: the providers' own documentation of their prefixes, and what
+public secret scanners agree on.
+"""
 
 # ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
@@ -12,7 +14,9 @@ from cihealing.reading.redact.spans import Chunk, Span
 from cihealing.reading.redact.values import is_mask
 
 MIN_RUN = 20
-"""Every token has a run of at least so many of the characters below: only such runs are looked at, each different one once."""
+"""Every token has a run of at least so many of the characters below: only such runs are looked at,
+each different one once.
+"""
 RUN_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-~"
 RUNS = bytes(ord("a") if chr(code) in RUN_CHARACTERS else ord(" ") for code in range(256))
 MAX_TRIES = 16
@@ -33,13 +37,19 @@ class Form:
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
     lone: bool
-    """Its beginning is so common in paths and base64 that it counts only where nothing of these stands before it."""
+    """Its beginning is so common in paths and base64 that it counts only where nothing of these
+    stands before it.
+    """
 
 
 def form(kind: str, hints: str, rest: str, *, lone: bool = False) -> Form:
-    """The form whose tokens begin with a hint, at the beginning of a word, and go on as `rest` says."""
+    """The form whose tokens begin with a hint, at the beginning of a word, and go on as `rest`
+    says.
+    """
     words = hints.split()  # pragma: no mutate
-    return Form(kind, tuple(words), re.compile(rf"(?:{'|'.join(map(re.escape, words))}){rest}"), lone)  # pragma: no mutate
+    return Form(
+        kind, tuple(words), re.compile(rf"(?:{'|'.join(map(re.escape, words))}){rest}"), lone
+    )  # pragma: no mutate
 
 
 HEX, B62, B64URL = "[0-9a-f]", "[A-Za-z0-9]", r"[\w-]"
@@ -48,30 +58,56 @@ FORMS = (
     form("github-token", "ghp_ gho_ ghu_ ghs_ ghr_", rf"{B62}{{20,255}}"),
     form("github-token", "ghs_ ghu_", rf"{B64URL}{{0,80}}eyJ[\w.-]{{20,2000}}"),
     form("github-token", "github_pat_", r"\w{22,255}"),
-    form("gitlab-token", "glpat- gldt- glrt- glrtr- glcbt- glptt- glft- glsoat- gloas- glagent- glimt- glffct- glwt-", r"[\w.-]{16,300}"),
+    form(
+        "gitlab-token",
+        "glpat- gldt- glrt- glrtr- glcbt- glptt- glft- glsoat- gloas- glagent- glimt- glffct- glwt-",
+        r"[\w.-]{16,300}",
+    ),
     form("gitlab-token", "GR1348941", rf"{B64URL}{{20,50}}"),
     form("gitlab-token", "gitlab_session=", r"[0-9a-z]{32}"),
     form("bitbucket-token", "ATBB ATCTT3xFfG ATATT3xFfG ATATT", r"[\w=-]{24,500}", lone=True),
     form("bitbucket-token", "BBDC-", r"[\w+/=]{32,80}"),
-    form("aws-secret-key", "AKIA ASIA", r"[A-Z0-9]{16}[\s,:;|\"']{1,40}(?=\S{0,39}\d)(?=\S{0,39}[a-z])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"),
+    form(
+        "aws-secret-key",
+        "AKIA ASIA",
+        r"[A-Z0-9]{16}[\s,:;|\"']{1,40}(?=\S{0,39}\d)(?=\S{0,39}[a-z])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+    ),
     form("aws-access-key", "AKIA ASIA ABIA ACCA A3T", rf"[A-Z0-9]{{16}}{Z}"),
     form("aws-bedrock-key", "ABSK bedrock-api-key-", r"[A-Za-z0-9+/=]{60,500}", lone=True),
     form("google-key", "AIza", rf"{B64URL}{{35}}"),
     form("google-key", "GOCSPX-", rf"{B64URL}{{20,60}}"),
     form("google-key", "ya29.", rf"{B64URL}{{20,1000}}(?:\.[\w-]{{1,1000}})?"),
     form("google-key", "1//0", rf"{B64URL}{{36,200}}", lone=True),
-    form("slack-token", "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xoxe.xoxp- xoxe.xoxb-", r"[A-Za-z0-9%-]{10,300}"),
+    form(
+        "slack-token",
+        "xoxa- xoxb- xoxc- xoxd- xoxe- xoxo- xoxp- xoxr- xoxs- xoxe.xoxp- xoxe.xoxb-",
+        r"[A-Za-z0-9%-]{10,300}",
+    ),
     form("slack-token", "xapp-", r"\d-[A-Za-z0-9-]{10,250}"),
     form("discord-token", "mfa.", rf"{B64URL}{{60,100}}"),
     form("sendgrid-key", "SG.", r"[\w-]{16,32}\.[\w-]{32,64}"),
     form("mailgun-key", "key-", rf"{HEX}{{32}}(?:-{HEX}{{8}}-{HEX}{{8}})?{Z}", lone=True),
     form("sendinblue-key", "xkeysib- xsmtpsib-", rf"{HEX}{{64}}-[A-Za-z0-9]{{16}}"),
-    form("stripe-key", "sk_live_ rk_live_ sk_test_ rk_test_ sk_prod_ rk_prod_ sk_org_", rf"{B62}{{10,250}}"),
+    form(
+        "stripe-key",
+        "sk_live_ rk_live_ sk_test_ rk_test_ sk_prod_ rk_prod_ sk_org_",
+        rf"{B62}{{10,250}}",
+    ),
     form("stripe-key", "whsec_", r"[A-Za-z0-9+/=]{20,100}"),
     form("square-token", "sq0atp- sq0csp- sq0idp- sq0acp-", rf"{B64URL}{{22,60}}"),
     form("square-token", "EAAA", rf"(?=[\w-]{{0,60}}\d)[\w-]{{56,64}}{Z}", lone=True),
-    form("facebook-token", "EAACEdEose0cBA EAAG EAAB", rf"(?=[A-Za-z0-9]{{0,200}}\d){B62}{{80,400}}", lone=True),
-    form("twitter-token", "AAAAAAAAAAAAAAAAAAAAA", r"(?=[A-Za-z0-9]{0,80}%)[A-Za-z0-9%]{60,120}", lone=True),
+    form(
+        "facebook-token",
+        "EAACEdEose0cBA EAAG EAAB",
+        rf"(?=[A-Za-z0-9]{{0,200}}\d){B62}{{80,400}}",
+        lone=True,
+    ),
+    form(
+        "twitter-token",
+        "AAAAAAAAAAAAAAAAAAAAA",
+        r"(?=[A-Za-z0-9]{0,80}%)[A-Za-z0-9%]{60,120}",
+        lone=True,
+    ),
     form("plaid-token", "access-production- access-sandbox- access-development-", r"[0-9a-f-]{36}"),
     form("shopify-token", "shpat_ shpca_ shppa_ shpss_ shptka_ shpua_ shpit_", r"[A-Fa-f0-9]{32}"),
     form("adyen-key", "AQE", r"[A-Za-z0-9]{2}hm[A-Za-z0-9+/=-]{60,300}", lone=True),
@@ -81,7 +117,11 @@ FORMS = (
     form("nuget-key", "oy2", rf"[a-z0-9]{{43}}{Z}", lone=True),
     form("cargo-token", "cio", rf"{B62}{{32}}{Z}", lone=True),
     form("clojars-token", "CLOJARS_", r"[0-9a-z]{60}"),
-    form("packagist-token", "packagist_ack_ packagist_uut_ packagist_oat_ packagist_out_ packagist_ort_", r"[0-9a-f]{40,100}"),
+    form(
+        "packagist-token",
+        "packagist_ack_ packagist_uut_ packagist_oat_ packagist_out_ packagist_ort_",
+        r"[0-9a-f]{40,100}",
+    ),
     form("artifactory-token", "AKCp", rf"{B62}{{60,80}}", lone=True),
     form("artifactory-token", "cmVmdGtuOj", rf"{B62}{{50,100}}", lone=True),
     form("docker-token", "dckr_pat_ dckr_oat_", rf"{B64URL}{{20,100}}"),
@@ -115,7 +155,12 @@ FORMS = (
     form("doppler-token", "dp.pt. dp.st. dp.ct. dp.sa. dp.scim. dp.audit.", r"[\w.]{40,80}"),
     form("infisical-token", "st.", rf"{HEX}{{24}}\.{HEX}{{32}}\.{HEX}{{32}}"),
     form("1password-token", "ops_", r"eyJ[\w+/=-]{100,1500}"),
-    form("1password-key", "A3-", r"[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}", lone=True),
+    form(
+        "1password-key",
+        "A3-",
+        r"[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}",
+        lone=True,
+    ),
     form("age-key", "AGE-SECRET-KEY-1", r"[0-9A-Z]{50,70}"),
     form("databricks-token", "dapi", rf"{HEX}{{32}}(?:-\d)?{Z}", lone=True),
     form("databricks-token", "dose", rf"{HEX}{{32}}{Z}", lone=True),
@@ -148,7 +193,12 @@ FORMS = (
     form("render-key", "rnd_", rf"{B62}{{28,40}}", lone=True),
     form("alibaba-key", "LTAI", rf"(?=[A-Za-z]{{0,24}}\d){B62}{{16,24}}{Z}", lone=True),
     form("tencent-key", "AKID", rf"(?=[A-Za-z]{{0,40}}\d){B62}{{32}}{Z}", lone=True),
-    form("yandex-key", "AQVN t1.", r"(?=[A-Za-z_]{0,40}\d)[\w-]{35,200}(?:\.[\w-]{80,100}={0,2})?", lone=True),
+    form(
+        "yandex-key",
+        "AQVN t1.",
+        r"(?=[A-Za-z_]{0,40}\d)[\w-]{35,200}(?:\.[\w-]{80,100}={0,2})?",
+        lone=True,
+    ),
     form("ionic-token", "ion_", rf"[a-z0-9]{{42}}{Z}", lone=True),
     form("intra42-secret", "s-s4t2ud- s-s4t2af-", rf"{HEX}{{64}}"),
     form("sauce-token", "sauce_", rf"{HEX}{{30,40}}"),
@@ -157,9 +207,17 @@ FORMS = (
     form("hashicorp-token", "hcp.", rf"{B64URL}{{40,200}}"),
     form("octopus-key", "API-", rf"(?=[A-Z]{{0,26}}\d)[A-Z0-9]{{26}}{Z}", lone=True),
     form("mapbox-token", "sk.eyJ", r"[\w-]{20,200}\.[\w-]{20,40}"),
-    form("base64-private-key", "LS0tLS1CRUdJTi", r"(?!BDRVJUSUZJQ0FUR|BQVUJMSUMg|BSU0EgUFVCTElDI|BUUlVTVEVEI|BYNTA5IE|BQR1AgUFVC|BQR1AgU0lH|BQR1AgTUVT|BDRVJUS|BOR|BYN)[A-Za-z0-9+/=_-]{40,20000}"),
-    form("jwt", "eyJ", r"[A-Za-z0-9_-]{8,4000}+\.(?:eyJ)?[A-Za-z0-9_-]{8,8000}+(?:\.[A-Za-z0-9_-]{0,4000}){0,3}"),
-)  # fmt: skip
+    form(
+        "base64-private-key",
+        "LS0tLS1CRUdJTi",
+        r"(?!BDRVJUSUZJQ0FUR|BQVUJMSUMg|BSU0EgUFVCTElDI|BUUlVTVEVEI|BYNTA5IE|BQR1AgUFVC|BQR1AgU0lH|BQR1AgTUVT|BDRVJUS|BOR|BYN)[A-Za-z0-9+/=_-]{40,20000}",
+    ),
+    form(
+        "jwt",
+        "eyJ",
+        r"[A-Za-z0-9_-]{8,4000}+\.(?:eyJ)?[A-Za-z0-9_-]{8,8000}+(?:\.[A-Za-z0-9_-]{0,4000}){0,3}",
+    ),
+)
 
 
 def by_start(forms: Iterable[Form]) -> dict[str, tuple[Form, ...]]:
@@ -173,14 +231,22 @@ def by_start(forms: Iterable[Form]) -> dict[str, tuple[Form, ...]]:
 
 BY_START = by_start(FORMS)
 WORD_IN_RUN = re.compile(r"[_~-](?=[A-Za-z0-9])")
-# What is written for one character, where a run begins inside of it: `\nghp_…`, `%3Dghp_…`, `\u0022ghp_…`, `[32mghp_…`.
+# What is written for one character, where a run begins inside of it: `\nghp_…`, `%3Dghp_…`,
+# `\u0022ghp_…`, `[32mghp_…`.
 ESCAPE_IN_RUN = {
     "\\": re.compile(r"[nrtf](?![a-z]{3})|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[nrtf]"),
     "%": re.compile("[0-9A-Fa-f]{2}"),
     "[": re.compile(r"\d{0,3}m"),
     ";": re.compile(r"\d{0,3}m"),
 }
-DOTTED = re.compile("|".join(re.escape(hint[: hint.rindex(".") + 1]) for one in FORMS for hint in one.hints if "." in hint))
+DOTTED = re.compile(
+    "|".join(
+        re.escape(hint[: hint.rindex(".") + 1])
+        for one in FORMS
+        for hint in one.hints
+        if "." in hint
+    )
+)
 # Tokens told by their shape alone, from the beginning of a run of token characters on.
 SHAPED = re.compile(
     r"(?P<discord_token>[MNO][A-Za-z0-9_-]{23,27}\.[\w-]{6}\.[\w-]{27,40}(?![\w.-]))"
@@ -189,17 +255,30 @@ SHAPED = re.compile(
     r"|(?P<mailchimp_key>[0-9a-f]{32}-us\d{1,2}(?!\w))"
     r"|(?P<newrelic_key>[0-9a-fx]{32,40}NRAL(?!\w))"
     r"|(?P<azure_devops_token>[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}(?!\w))"
-)  # fmt: skip
-# The same where the token begins before the run, which the last character before it tells: (characters before, kind, pattern).
+)
+# The same where the token begins before the run, which the last character before it tells:
+# (characters before, kind, pattern).
 BEHIND = {
-    ":": tuple((n + 1, "telegram-token", re.compile(rf"(?<!\d)\d{{{n}}}:AA[\w-]{{32,34}}(?![\w-])")) for n in (8, 9, 10)),
-    "$": tuple((len(mode) + 19, "paypal-token", re.compile(rf"\${mode}\$[0-9a-z]{{16}}\$[0-9a-f]{{32}}")) for mode in ("sandbox", "production")),
+    ":": tuple(
+        (n + 1, "telegram-token", re.compile(rf"(?<!\d)\d{{{n}}}:AA[\w-]{{32,34}}(?![\w-])"))
+        for n in (8, 9, 10)
+    ),
+    "$": tuple(
+        (len(mode) + 19, "paypal-token", re.compile(rf"\${mode}\$[0-9a-z]{{16}}\$[0-9a-f]{{32}}"))
+        for mode in ("sandbox", "production")
+    ),
     ".": (
         (18, "airtable-token", re.compile(r"(?<!\w)pat[A-Za-z0-9]{14}\.[0-9a-f]{64}")),
         (23, "terraform-token", re.compile(r"(?<!\w)[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,80}")),
-        (2, "vault-token", re.compile(r"(?<![\w./-])[sb]\.(?=[A-Za-z]{0,23}\d)(?=[A-Z0-9]{0,23}[a-z])(?=[a-z0-9]{0,23}[A-Z])[A-Za-z0-9]{24}(?![\w.(-])")),
+        (
+            2,
+            "vault-token",
+            re.compile(
+                r"(?<![\w./-])[sb]\.(?=[A-Za-z]{0,23}\d)(?=[A-Z0-9]{0,23}[a-z])(?=[a-z0-9]{0,23}[A-Z])[A-Za-z0-9]{24}(?![\w.(-])"
+            ),
+        ),
     ),
-}  # fmt: skip
+}
 
 
 def token_spans(chunk: Chunk, seen: dict[bytes, bool]) -> Iterator[Span]:
@@ -243,7 +322,9 @@ def tokens_at(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def words_at(text: str, start: int, end: int) -> Iterator[int]:
-    """Where words begin that a run consists of; behind a dot also those of the hints that hold one."""
+    """Where words begin that a run consists of; behind a dot also those of the hints that hold
+    one.
+    """
     yield start
     before = text[start - 1 : start]
     if before in ESCAPE_IN_RUN and (escape := ESCAPE_IN_RUN[before].match(text, start, end)):

@@ -22,7 +22,9 @@ SIGN = re.compile(r"[A-Za-z0-9][!#$^*?~][A-Za-z0-9]")
 WORD = re.compile(
     r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}s?|[A-Za-z])(?:(?<=[a-z])[A-Z][a-z]{2,}|(?<=[a-z])[A-Z]{2,5}(?![a-z]))*\d{0,4}$|\d{1,12}$|v?\d{1,4}[a-z]{0,2}\d{0,2}$"
 )
-CODE = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+;?$|[a-z]+(?:[A-Z][a-z]+)+$|[a-z]+(?:_[a-z]+)+$|[A-Z]+(?:_[A-Z]+)+$")
+CODE = re.compile(
+    r"[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+;?$|[a-z]+(?:[A-Z][a-z]+)+$|[a-z]+(?:_[a-z]+)+$|[A-Z]+(?:_[A-Z]+)+$"
+)
 DIGEST = re.compile(
     r"(?i)(?:sha(?:1|224|256|384|512)[-:=]|md5[-:=]|h1:).*|[\w.$]{1,200}@[0-9a-f]{4,8}$|.*\.(?:ya?ml|json|jsonl|txt|pem|key|crt|cer|pub|py|js|ts|go|java|rb|log|xml|html?|md|sh|tar|gz|tgz|zip|jar|so|lock|toml|cfg|conf|properties)$"
 )
@@ -43,12 +45,16 @@ def prose(value: str) -> bool:
 
 
 def phrase(value: str) -> bool:
-    """Several words as one: what stands for a password is hardly ever so long, and a passphrase is."""
+    """Several words as one: what stands for a password is hardly ever so long, and a passphrase
+    is.
+    """
     return len(value) >= 16 and " " not in value and bool(PHRASE.match(value[:300]))
 
 
 def random(value: str) -> bool:
-    """Made by a machine or meant not to be guessed, as far as a look can tell: not words, a number, a version, a file or code."""
+    """Made by a machine or meant not to be guessed, as far as a look can tell: not words, a number,
+    a version, a file or code.
+    """
     head = value[:300]
     if len(head) < 8 or head.isdigit() or CODE.match(head) or DIGEST.match(head) or head.isspace():
         return False

@@ -1,4 +1,6 @@
-"""Every reply of the corpus through the official SDKs: each has its outcome, nothing crashes, and the key is in nothing that comes back."""
+"""Every reply of the corpus through the official SDKs: each has its outcome, nothing crashes, and
+the key is in nothing that comes back.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,21 @@ from cihealing.ports import ModelReply, ModelRequest
 from tests.model_server import Step, envelope
 
 KEY = "sk-test-4f1d0c9a7b6e5d38"
-CORPUS = yaml.safe_load((Path(__file__).parents[2] / "corpora" / "replies" / "model.yaml").read_text(encoding="utf-8"))
+CORPUS = yaml.safe_load(
+    (Path(__file__).parents[2] / "corpora" / "replies" / "model.yaml").read_text(encoding="utf-8")
+)
 ENTRIES: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in CORPUS}
 GOOD: dict[str, Any] = {
-    "known": True, "root_cause": "x", "failure_class": "product", "confidence": 0.5, "citations": [], "proposed_fix": "y", "edits": [],
-    "diff": "", "test_plan": "",
-}  # fmt: skip
+    "known": True,
+    "root_cause": "x",
+    "failure_class": "product",
+    "confidence": 0.5,
+    "citations": [],
+    "proposed_fix": "y",
+    "edits": [],
+    "diff": "",
+    "test_plan": "",
+}
 WORDS = {"KEY": KEY, "MANY": "x" * 5_000_000, "DEEP": '{"a":' * 20_000 + "1" + "}" * 20_000}
 RAW = "@@"
 
@@ -45,7 +56,11 @@ def filled(value: Any) -> Any:
         return value
     if isinstance(value, list):
         return [filled(item) for item in value]
-    return {filled(name): filled(item) for name, item in value.items()} if isinstance(value, dict) else value
+    return (
+        {filled(name): filled(item) for name, item in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 def text_of(entry: dict[str, Any]) -> str:
@@ -53,8 +68,17 @@ def text_of(entry: dict[str, Any]) -> str:
     if "fields" not in entry:
         return str(filled(entry.get("text", "")))
     fields = {**GOOD, **filled(entry["fields"])}
-    written = [value[len(RAW) :] if isinstance(value, str) and value.startswith(RAW) else json.dumps(value) for value in fields.values()]
-    return "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in zip(fields, written, strict=True)) + "}"
+    written = [
+        value[len(RAW) :] if isinstance(value, str) and value.startswith(RAW) else json.dumps(value)
+        for value in fields.values()
+    ]
+    return (
+        "{"
+        + ", ".join(
+            f"{json.dumps(name)}: {value}" for name, value in zip(fields, written, strict=True)
+        )
+        + "}"
+    )
 
 
 def content_of(entry: dict[str, Any], asked: dict[str, Any]) -> bytes:
@@ -65,8 +89,14 @@ def content_of(entry: dict[str, Any], asked: dict[str, Any]) -> bytes:
         return str(filled(entry["raw"])).encode()
     if "body" in entry:
         return json.dumps(filled(entry["body"])).encode()
-    told = envelope(Step(text=text_of(entry), stop=entry.get("stop", "end"), usage=entry.get("usage")), entry["wire"], asked)
-    return json.dumps({**told, **({"model": filled(entry["model"])} if "model" in entry else {})}).encode()
+    told = envelope(
+        Step(text=text_of(entry), stop=entry.get("stop", "end"), usage=entry.get("usage")),
+        entry["wire"],
+        asked,
+    )
+    return json.dumps(
+        {**told, **({"model": filled(entry["model"])} if "model" in entry else {})}
+    ).encode()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -79,7 +109,11 @@ class Handler(BaseHTTPRequestHandler):
         entry = ENTRIES[self.path.split("/")[1]]
         time.sleep(entry.get("wait", 0) / 1000)
         fault, content = entry.get("fault", ""), content_of(entry, asked)
-        headers = {"content-type": "application/json", **entry.get("headers", {}), "connection": "close"}
+        headers = {
+            "content-type": "application/json",
+            **entry.get("headers", {}),
+            "connection": "close",
+        }
         self.close_connection = True
         if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -89,19 +123,37 @@ class Handler(BaseHTTPRequestHandler):
         elif fault != "close":
             self._answer(entry, fault, headers, content)
 
-    def _answer(self, entry: dict[str, Any], fault: str, headers: dict[str, str], content: bytes) -> None:
+    def _answer(
+        self, entry: dict[str, Any], fault: str, headers: dict[str, str], content: bytes
+    ) -> None:
         sent = gzip.compress(content) if fault == "gzip" else content
-        length = {"length too large": len(sent) + 50, "length too small": len(sent) - 50, "length negative": -5}.get(fault, len(sent))
+        length = {
+            "length too large": len(sent) + 50,
+            "length too small": len(sent) - 50,
+            "length negative": -5,
+        }.get(fault, len(sent))
         added = {
-            "gzip": {"content-encoding": "gzip"}, "gzip lie": {"content-encoding": "gzip"}, "bad chunk": {"transfer-encoding": "chunked"},
+            "gzip": {"content-encoding": "gzip"},
+            "gzip lie": {"content-encoding": "gzip"},
+            "bad chunk": {"transfer-encoding": "chunked"},
             "huge header": {"x-much": "y" * 200_000},
-        }.get(fault, {})  # fmt: skip
-        lengths = {} if fault in ("no length", "bad chunk") or entry.get("no_body") else {"content-length": str(length)}
+        }.get(fault, {})
+        lengths = (
+            {}
+            if fault in ("no length", "bad chunk") or entry.get("no_body")
+            else {"content-length": str(length)}
+        )
         self.send_response(entry.get("status", 200))
         for name, value in {**headers, **added, **lengths}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(b"zz\r\n" + sent if fault == "bad chunk" else sent[: len(sent) // 2] if fault == "half" else sent)
+        self.wfile.write(
+            b"zz\r\n" + sent
+            if fault == "bad chunk"
+            else sent[: len(sent) // 2]
+            if fault == "half"
+            else sent
+        )
 
     def handle(self) -> None:
         try:
@@ -121,17 +173,27 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def told() -> Iterator[dict[str, dict[str, Any]]]:
-    """What the worker makes of every entry. The SDKs' pauses before their quick retry are left out."""
+    """What the worker makes of every entry. The SDKs' pauses before their quick retry are left
+    out.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    ).start()
 
     def ask(entry: dict[str, Any]) -> dict[str, Any]:
         base = f"http://127.0.0.1:{server.server_address[1]}/{entry['id']}"
         request = ModelRequest(
-            provider=entry["wire"], model="scripted", system="be good", prompt="mend it", timeout=float(entry.get("timeout", 10.0))
+            provider=entry["wire"],
+            model="scripted",
+            system="be good",
+            prompt="mend it",
+            timeout=float(entry.get("timeout", 10.0)),
         )
-        return secrecy.masked_in(worker.answered(asdict(request), {worker.KEY: KEY, worker.BASE_URL: base}))
+        return secrecy.masked_in(
+            worker.answered(asdict(request), {worker.KEY: KEY, worker.BASE_URL: base})
+        )
 
     secrecy.learn(KEY)  # as the parent of the subprocess does
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
@@ -151,7 +213,10 @@ def _result(future: Any) -> dict[str, Any]:
 def outcome_of(told: dict[str, Any]) -> str:
     """In the words of the corpus."""
     if "failed" in told:
-        return f"failed: {told['failed']['kind']}, {'paused' if told['failed']['again'] else 'not retried'}"
+        return (
+            f"failed: {told['failed']['kind']},"
+            f" {'paused' if told['failed']['again'] else 'not retried'}"
+        )
     return str(told["reply"]["outcome"]) if "reply" in told else str(told)[:300]
 
 

@@ -1,4 +1,6 @@
-"""Slack over the real SDK and a Slack that keeps state: one message a run, and no text of others that does anything."""
+"""Slack over the real SDK and a Slack that keeps state: one message a run, and no text of others
+that does anything.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,14 @@ from cihealing.ports import Button, Message, PermanentError, TransientError
 from tests.forges.slack import FakeSlack, Reply, refusing
 
 MESSAGE = Message(
-    run_id="r1", title="unit of acme/shop needs ann", fields=(("Branch", "main"),), text="assert 4 == 3", details="Attempt 1: red",
-    link="https://heal.example/runs/r1", buttons=(Button(label="Approve", action="approve", value="r1|merge|7"),),
-)  # fmt: skip
+    run_id="r1",
+    title="unit of acme/shop needs ann",
+    fields=(("Branch", "main"),),
+    text="assert 4 == 3",
+    details="Attempt 1: red",
+    link="https://heal.example/runs/r1",
+    buttons=(Button(label="Approve", action="approve", value="r1|merge|7"),),
+)
 
 
 SQUARED = {"retry-after": "\u00b2".encode().decode("latin-1")}
@@ -64,8 +71,13 @@ def test_a_deleted_message_is_posted_anew(hub: FakeSlack) -> None:
     assert len(hub.posted) == 1
 
 
-@pytest.mark.parametrize("reply", [refusing("fatal_error"), refusing("internal_error"), Reply(status=500, body='{"ok": false}')])
-def test_what_may_have_been_posted_is_not_posted_again_where_nobody_may_look(hub: FakeSlack, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [refusing("fatal_error"), refusing("internal_error"), Reply(status=500, body='{"ok": false}')],
+)
+def test_what_may_have_been_posted_is_not_posted_again_where_nobody_may_look(
+    hub: FakeSlack, reply: Reply
+) -> None:
     hub.scripted["conversations.history"] = [refusing("missing_scope")]
     hub.scripted["chat.postMessage"] = [reply]
     with pytest.raises(PermanentError, match="may have been posted"):
@@ -93,17 +105,37 @@ def test_after_a_deletion_a_lost_answer_makes_no_second_message(hub: FakeSlack) 
         (refusing("is_archived"), PermanentError, "archived"),
         (refusing("invalid_blocks"), PermanentError, "invalid_blocks"),
         (refusing("ratelimited"), TransientError, "no time"),
-        (Reply(status=429, body='{"ok": false, "error": "ratelimited"}', headers={"retry-after": "17"}), TransientError, "no time"),
+        (
+            Reply(
+                status=429,
+                body='{"ok": false, "error": "ratelimited"}',
+                headers={"retry-after": "17"},
+            ),
+            TransientError,
+            "no time",
+        ),
         (Reply(status=500, body='{"ok": false}'), TransientError, "did not finish"),
         (refusing("fatal_error"), TransientError, "did not finish"),
-        (Reply(status=429, body='{"ok": false, "error": "ratelimited"}', headers=SQUARED), TransientError, "no time"),
-        (Reply(status=503, body="<html>busy</html>", headers={"content-type": "text/html"}), TransientError, ""),
-        (Reply(status=200, body="<html>hello</html>", headers={"content-type": "text/html"}), TransientError, ""),
+        (
+            Reply(status=429, body='{"ok": false, "error": "ratelimited"}', headers=SQUARED),
+            TransientError,
+            "no time",
+        ),
+        (
+            Reply(status=503, body="<html>busy</html>", headers={"content-type": "text/html"}),
+            TransientError,
+            "",
+        ),
+        (
+            Reply(status=200, body="<html>hello</html>", headers={"content-type": "text/html"}),
+            TransientError,
+            "",
+        ),
         (Reply(status=200, body='{"ok": tru'), TransientError, ""),
         (Reply(status=200, body="[]"), (TransientError, PermanentError), ""),
         (Reply(silent=True), TransientError, "did not answer"),
     ],
-)  # fmt: skip
+)
 def test_each_answer_has_its_right_end(hub: FakeSlack, reply: Reply, end: Any, says: str) -> None:
     hub.scripted["chat.postMessage"] = [reply]
     with pytest.raises(end, match=says) as caught:
@@ -132,7 +164,9 @@ def test_an_incoming_webhook_posts_and_can_change_nothing(hub: FakeSlack) -> Non
         (Reply(silent=True, done=True), PermanentError),
     ],
 )
-def test_a_webhook_that_may_have_posted_is_not_called_again(hub: FakeSlack, reply: Reply, end: Any) -> None:
+def test_a_webhook_that_may_have_posted_is_not_called_again(
+    hub: FakeSlack, reply: Reply, end: Any
+) -> None:
     settings = {"CI_HEALING_SLACK_WEBHOOK_URL": f"{hub.url}/services/T1/B1/secret"}
     hub.scripted["webhook"] = [reply]
     with pytest.raises(end) as caught:
@@ -145,12 +179,23 @@ def test_without_settings_it_is_not_set_up() -> None:
     assert not slack.configured(settings={"CI_HEALING_SLACK_BOT_TOKEN": "x"})
 
 
-# ---------------------------------------------------------------- what others wrote
-
 HOSTILE = st.text(
-    alphabet=st.sampled_from(list("<>!@#&*_~`|:/.,-[]() \n\t\x1b\u202e\u200babcdefghijklmnop")) | st.characters(), max_size=300
+    alphabet=st.sampled_from(list("<>!@#&*_~`|:/.,-[]() \n\t\x1b\u202e\u200babcdefghijklmnop"))
+    | st.characters(),
+    max_size=300,
 ) | st.sampled_from(
-    ["<!channel>", "<!here|x>", "<@U123>", "<#C1>", "@here", "@channel", "https://evil.example", "www.evil.example", ":bomb:", "*x*"]
+    [
+        "<!channel>",
+        "<!here|x>",
+        "<@U123>",
+        "<#C1>",
+        "@here",
+        "@channel",
+        "https://evil.example",
+        "www.evil.example",
+        ":bomb:",
+        "*x*",
+    ]
 )
 
 
@@ -166,8 +211,17 @@ def texts(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @given(title=HOSTILE, text=HOSTILE, field=HOSTILE, details=HOSTILE)
-def test_text_of_others_can_neither_mention_nor_link_nor_format(title: str, text: str, field: str, details: str) -> None:
-    message = Message(run_id="r", title=title, text=text, fields=((field, field),), details=details, link="javascript:x")
+def test_text_of_others_can_neither_mention_nor_link_nor_format(
+    title: str, text: str, field: str, details: str
+) -> None:
+    message = Message(
+        run_id="r",
+        title=title,
+        text=text,
+        fields=((field, field),),
+        details=details,
+        link="javascript:x",
+    )
     shown = blocks(message)
     found = list(texts(shown))
     assert found
@@ -180,14 +234,23 @@ def test_text_of_others_can_neither_mention_nor_link_nor_format(title: str, text
 
 def test_everything_fits_slacks_limits() -> None:
     long = Message(
-        run_id="r", title="t" * 5000, text="x" * 50_000, fields=tuple((f"f{i}", "v" * 9_000) for i in range(40)), details="d" * 99_000,
-        buttons=tuple(Button(label="b" * 300, action="approve", value="v" * 9_000) for _ in range(9)), 
+        run_id="r",
+        title="t" * 5000,
+        text="x" * 50_000,
+        fields=tuple((f"f{i}", "v" * 9_000) for i in range(40)),
+        details="d" * 99_000,
+        buttons=tuple(
+            Button(label="b" * 300, action="approve", value="v" * 9_000) for _ in range(9)
+        ),
         link="https://x.example/" + "p" * 9_000,
-    )  # fmt: skip
+    )
     shown = blocks(long)
     assert len(shown[0]["text"]["text"]) <= 150
     assert len(shown[1]["fields"]) <= 10
     assert all(len(t["text"]) <= 2_000 for t in shown[1]["fields"])
     assert len(shown[2]["text"]["text"]) <= 3_000
-    assert all(len(e["text"]["text"]) <= 75 and len(e.get("value", "")) <= 2_000 for e in shown[3]["elements"])
+    assert all(
+        len(e["text"]["text"]) <= 75 and len(e.get("value", "")) <= 2_000
+        for e in shown[3]["elements"]
+    )
     assert len(thread(long)) <= 40_000

@@ -12,11 +12,15 @@ from cihealing.adapters.ci import _outbound
 from cihealing.domain.values import Result
 from cihealing.ports import TransientError
 
-Route = httpx.Response | Callable[[httpx.Request], httpx.Response] | dict[str, Any] | list[Any] | str
+Route = (
+    httpx.Response | Callable[[httpx.Request], httpx.Response] | dict[str, Any] | list[Any] | str
+)
 
 
 class Api:
-    """`METHOD /path` to what is answered: a body, a response, or what makes one. What has no route is 404."""
+    """`METHOD /path` to what is answered: a body, a response, or what makes one. What has no route
+    is 404.
+    """
 
     def __init__(self, routes: Mapping[str, Route]) -> None:
         self.routes = dict(routes)
@@ -25,7 +29,9 @@ class Api:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.seen.append(request)
-        route = self.routes.get(f"{request.method} {request.url.raw_path.decode().partition('?')[0]}")
+        route = self.routes.get(
+            f"{request.method} {request.url.raw_path.decode().partition('?')[0]}"
+        )
         if callable(route):
             return route(request)
         if isinstance(route, str):
@@ -37,7 +43,9 @@ class Api:
     @property
     def written(self) -> list[str]:
         """The requests that change something."""
-        return [f"{one.method} {one.url.raw_path.decode()}" for one in self.seen if one.method != "GET"]
+        return [
+            f"{one.method} {one.url.raw_path.decode()}" for one in self.seen if one.method != "GET"
+        ]
 
 
 def slow(_request: httpx.Request) -> httpx.Response:

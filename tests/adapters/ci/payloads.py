@@ -18,7 +18,13 @@ SIGNING = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decod
 SHA = "9fceb02d0ae598e95dc970b74767f19372d61af8"
 
 
-def raw(payload: object, *, headers: Mapping[str, str] | None = None, token: str = "", now: datetime = NOW) -> RawRequest:
+def raw(
+    payload: object,
+    *,
+    headers: Mapping[str, str] | None = None,
+    token: str = "",
+    now: datetime = NOW,
+) -> RawRequest:
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return RawRequest(headers=headers or {}, body=body, path_token=token, received_at=now)
 
@@ -33,22 +39,30 @@ def circle(body: bytes, *, secret: str = SECRET) -> str:
 
 def kite(body: bytes, *, secret: str = SECRET, at: datetime = NOW) -> str:
     stamp = str(int(at.timestamp()))
-    return f"timestamp={stamp},signature={hmac.new(secret.encode(), stamp.encode() + b'.' + body, hashlib.sha256).hexdigest()}"
+    signed = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256)
+    return f"timestamp={stamp},signature={signed.hexdigest()}"
 
 
-def standard(body: bytes, *, key: bytes = SECRET.encode(), at: datetime = NOW, message_id: str = "msg_1") -> dict[str, str]:
+def standard(
+    body: bytes, *, key: bytes = SECRET.encode(), at: datetime = NOW, message_id: str = "msg_1"
+) -> dict[str, str]:
     stamp = str(int(at.timestamp()))
     mac = hmac.new(key, f"{message_id}.{stamp}.".encode() + body, hashlib.sha256).digest()
-    return {"webhook-id": message_id, "webhook-timestamp": stamp, "webhook-signature": "v1," + base64.b64encode(mac).decode()}
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": "v1," + base64.b64encode(mac).decode(),
+    }
 
 
 def merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`base` with `changes` laid over it, mappings merged."""
-    both = {k: merged(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v for k, v in changes.items()}
+    both = {
+        k: merged(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v
+        for k, v in changes.items()
+    }
     return {**base, **both}
 
-
-# ---------------------------------------------------------------- GitHub
 
 GITHUB_REPOSITORY = {"full_name": "acme/shop", "html_url": "https://github.com/acme/shop"}
 PULL = {"number": 7, "head": {"ref": "fix-cart", "sha": SHA}, "base": {"ref": "main"}}
@@ -67,9 +81,16 @@ def workflow_job(**changes: Any) -> dict[str, Any]:
         "conclusion": "failure",
         "completed_at": "2026-05-04T11:59:30Z",
         "html_url": "https://github.com/acme/shop/actions/runs/77/job/4001",
-        "steps": [{"name": "Set up job", "conclusion": "success"}, {"name": "Run pytest", "conclusion": "failure"}],
+        "steps": [
+            {"name": "Set up job", "conclusion": "success"},
+            {"name": "Run pytest", "conclusion": "failure"},
+        ],
     }
-    return {"action": "completed", "workflow_job": merged(job, changes), "repository": GITHUB_REPOSITORY}
+    return {
+        "action": "completed",
+        "workflow_job": merged(job, changes),
+        "repository": GITHUB_REPOSITORY,
+    }
 
 
 def check_run(**changes: Any) -> dict[str, Any]:
@@ -87,7 +108,11 @@ def check_run(**changes: Any) -> dict[str, Any]:
         "app": {"slug": "github-actions"},
         "pull_requests": [PULL],
     }
-    return {"action": "completed", "check_run": merged(check, changes), "repository": GITHUB_REPOSITORY}
+    return {
+        "action": "completed",
+        "check_run": merged(check, changes),
+        "repository": GITHUB_REPOSITORY,
+    }
 
 
 def workflow_run(**changes: Any) -> dict[str, Any]:
@@ -104,12 +129,26 @@ def workflow_run(**changes: Any) -> dict[str, Any]:
         "pull_requests": [PULL],
         "head_repository": {"full_name": "acme/shop"},
     }
-    return {"action": "completed", "workflow_run": merged(run, changes), "repository": GITHUB_REPOSITORY}
+    return {
+        "action": "completed",
+        "workflow_run": merged(run, changes),
+        "repository": GITHUB_REPOSITORY,
+    }
 
 
 def check_suite(**changes: Any) -> dict[str, Any]:
-    suite = {"id": 5, "head_branch": "fix-cart", "head_sha": SHA, "conclusion": "failure", "app": {"slug": "github-actions"}}
-    return {"action": "completed", "check_suite": merged(suite, changes), "repository": GITHUB_REPOSITORY}
+    suite = {
+        "id": 5,
+        "head_branch": "fix-cart",
+        "head_sha": SHA,
+        "conclusion": "failure",
+        "app": {"slug": "github-actions"},
+    }
+    return {
+        "action": "completed",
+        "check_suite": merged(suite, changes),
+        "repository": GITHUB_REPOSITORY,
+    }
 
 
 def status(**changes: Any) -> dict[str, Any]:
@@ -120,15 +159,20 @@ def status(**changes: Any) -> dict[str, Any]:
         "state": "failure",
         "target_url": "https://ci.example.com/9",
         "updated_at": "2026-05-04T11:59:30Z",
-        "branches": [{"name": "older", "commit": {"sha": "1" * 40}}, {"name": "fix-cart", "commit": {"sha": SHA}}],
+        "branches": [
+            {"name": "older", "commit": {"sha": "1" * 40}},
+            {"name": "fix-cart", "commit": {"sha": SHA}},
+        ],
         "repository": GITHUB_REPOSITORY,
     }
     return merged(base, changes)
 
 
-# ---------------------------------------------------------------- GitLab
-
-GITLAB_PROJECT = {"id": 3, "path_with_namespace": "acme/web/shop", "web_url": "https://gitlab.example.com/acme/web/shop"}
+GITLAB_PROJECT = {
+    "id": 3,
+    "path_with_namespace": "acme/web/shop",
+    "web_url": "https://gitlab.example.com/acme/web/shop",
+}
 
 
 def gitlab_job(**changes: Any) -> dict[str, Any]:
@@ -146,7 +190,10 @@ def gitlab_job(**changes: Any) -> dict[str, Any]:
         "pipeline_id": 62,
         "project_name": "Acme / Web / Shop",
         "project": GITLAB_PROJECT,
-        "repository": {"homepage": GITLAB_PROJECT["web_url"], "git_http_url": "https://gitlab.example.com/acme/web/shop.git"},
+        "repository": {
+            "homepage": GITLAB_PROJECT["web_url"],
+            "git_http_url": "https://gitlab.example.com/acme/web/shop.git",
+        },
     }
     return merged(base, changes)
 
@@ -155,7 +202,12 @@ def gitlab_pipeline(*builds: dict[str, Any], **changes: Any) -> dict[str, Any]:
     base = {
         "object_kind": "pipeline",
         "object_attributes": {"id": 62, "ref": "fix-cart", "sha": SHA, "status": "failed"},
-        "merge_request": {"source_project_id": 3, "target_project_id": 3, "source_branch": "fix-cart", "target_branch": "main"},
+        "merge_request": {
+            "source_project_id": 3,
+            "target_project_id": 3,
+            "source_branch": "fix-cart",
+            "target_branch": "main",
+        },
         "project": GITLAB_PROJECT,
         "builds": list(builds) or [gitlab_build()],
     }
@@ -174,9 +226,6 @@ def gitlab_build(**changes: Any) -> dict[str, Any]:
     return base | {"failure_reason": "script_failure"} | changes
 
 
-# ---------------------------------------------------------------- the others
-
-
 def jenkins(**build: Any) -> dict[str, Any]:
     base = {
         "full_url": "https://jenkins.example.com/job/shop/job/fix-cart/18/",
@@ -184,7 +233,11 @@ def jenkins(**build: Any) -> dict[str, Any]:
         "phase": "COMPLETED",
         "status": "FAILURE",
         "url": "job/shop/job/fix-cart/18/",
-        "scm": {"url": "git@git.example.com:acme/shop.git", "branch": "origin/fix-cart", "commit": SHA},
+        "scm": {
+            "url": "git@git.example.com:acme/shop.git",
+            "branch": "origin/fix-cart",
+            "commit": SHA,
+        },
         "log": "E   AssertionError: total is wrong\n",
     }
     return {"name": "fix-cart", "url": "job/shop/job/fix-cart/", "build": merged(base, build)}
@@ -194,7 +247,12 @@ def circleci_job(**changes: Any) -> dict[str, Any]:
     base = {
         "id": "8bd71c28-4969-3677-8940-3e3a61c46660",
         "type": "job-completed",
-        "job": {"id": "8b91f9a8-7975-4e60-916c-f0152ccbc937", "name": "unit", "status": "failed", "stopped_at": "2026-05-04T11:59:30.170Z"},
+        "job": {
+            "id": "8b91f9a8-7975-4e60-916c-f0152ccbc937",
+            "name": "unit",
+            "status": "failed",
+            "stopped_at": "2026-05-04T11:59:30.170Z",
+        },
         "workflow": {
             "id": "fda08377-fe7e-46b1-8992-3a7aaecac9c3",
             "name": "ci",
@@ -230,7 +288,11 @@ def buildkite_job(**changes: Any) -> dict[str, Any]:
             "id": "01890a5d-0000-774b-bcce-b302099a8057",
             "commit": SHA,
             "branch": "fix-cart",
-            "pull_request": {"id": "7", "base": "main", "repository": "https://github.com/acme/shop.git"},
+            "pull_request": {
+                "id": "7",
+                "base": "main",
+                "repository": "https://github.com/acme/shop.git",
+            },
         },
         "pipeline": {"slug": "shop", "repository": "git@github.com:acme/shop.git"},
     }

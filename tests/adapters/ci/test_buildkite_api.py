@@ -22,14 +22,32 @@ LOG = f"GET {BUILD}/jobs/{FIRST}/log.txt"
 PAGE = f"https://buildkite.com/acme/shop/builds/5#{FIRST}"
 JOB = Failed(
     execution=ExecutionRef(provider="buildkite", host="buildkite.com", job_run_id=FIRST),
-    repository="acme/shop", branch="fix-cart", commit=SHA, job=":pytest: unit", pipeline_url=PAGE,
-)  # fmt: skip
-EXECUTION = {"repository": "acme/shop", "jobRunId": FIRST, "pipelineUrl": PAGE, "attempt": "1", "rerun": "r-0-1"}
+    repository="acme/shop",
+    branch="fix-cart",
+    commit=SHA,
+    job=":pytest: unit",
+    pipeline_url=PAGE,
+)
+EXECUTION = {
+    "repository": "acme/shop",
+    "jobRunId": FIRST,
+    "pipelineUrl": PAGE,
+    "attempt": "1",
+    "rerun": "r-0-1",
+}
 
 
-def job(name: str = FIRST, state: str = "failed", following: str | None = None, **more: Any) -> dict[str, Any]:
+def job(
+    name: str = FIRST, state: str = "failed", following: str | None = None, **more: Any
+) -> dict[str, Any]:
     sample = payloads.buildkite_job()["job"]
-    return {**sample, "id": name, "state": state, "retried_in_job_id": following, "retried": bool(following)} | more
+    return {
+        **sample,
+        "id": name,
+        "state": state,
+        "retried_in_job_id": following,
+        "retried": bool(following),
+    } | more
 
 
 def buildkite_of(*jobs: dict[str, Any], **routes: Any) -> Api:
@@ -53,19 +71,28 @@ def rerun(api: Api, **more: str) -> str:
 
 
 def result(api: Api, job_id: str = THIRD) -> Result | None:
-    return ended(lambda: buildkite.rerun_result(f"acme/pipelines/shop/builds/5 {job_id}", settings=SETTINGS, transport=api.transport))
+    return ended(
+        lambda: buildkite.rerun_result(
+            f"acme/pipelines/shop/builds/5 {job_id}", settings=SETTINGS, transport=api.transport
+        )
+    )
 
 
 def test_the_log_is_fetched_as_text() -> None:
     api = Api({LOG: "~~~ Running commands\nE  assert\n"})
     assert fetch(api) == "~~~ Running commands\nE  assert\n"
     assert str(api.seen[0].url).startswith("https://api.buildkite.com/v2/")
-    assert (api.seen[0].headers["authorization"], api.seen[0].headers["accept"]) == ("Bearer bkua_0123", "text/plain")
+    assert (api.seen[0].headers["authorization"], api.seen[0].headers["accept"]) == (
+        "Bearer bkua_0123",
+        "text/plain",
+    )
 
 
 @pytest.mark.parametrize("status", STAYING)
 def test_what_stays_away_names_the_setting(status: int) -> None:
-    with pytest.raises(NoLog, match=r"Buildkite answered .*CI_HEALING_BUILDKITE_TOKEN .*read_build_logs"):
+    with pytest.raises(
+        NoLog, match=r"Buildkite answered .*CI_HEALING_BUILDKITE_TOKEN .*read_build_logs"
+    ):
         fetch(Api({LOG: httpx.Response(status, json={"message": "no"})}))
 
 
@@ -84,7 +111,13 @@ def test_a_redirect_to_a_private_place_is_no_log() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["", "https://buildkite.com/acme/shop", "https://buildkite.com/../x/builds/5", "https://buildkite.com/a/b/builds/x"]
+    "page",
+    [
+        "",
+        "https://buildkite.com/acme/shop",
+        "https://buildkite.com/../x/builds/5",
+        "https://buildkite.com/a/b/builds/x",
+    ],
 )
 def test_a_page_that_names_no_build_is_not_asked_about(page: str) -> None:
     api = Api({})
@@ -142,20 +175,33 @@ def test_jobs_that_retry_one_another_in_a_ring_end() -> None:
 
 @pytest.mark.parametrize("status", STAYING)
 def test_a_refused_retry_says_why(status: int) -> None:
-    answer = httpx.Response(status, json={"message": "Only failed or timed out jobs can be retried"})
+    answer = httpx.Response(
+        status, json={"message": "Only failed or timed out jobs can be retried"}
+    )
     with pytest.raises(PermanentError, match=r"Only failed .*CI_HEALING_BUILDKITE_TOKEN"):
         rerun(buildkite_of(job(), **{f"PUT {BUILD}/jobs/{FIRST}/retry": answer}))
 
 
 @pytest.mark.parametrize(
     ("state", "kind"),
-    [("scheduled", None), ("running", None), ("passed", Passed), ("failed", Failed), ("timed_out", Failed), ("canceled", Ignored)],
+    [
+        ("scheduled", None),
+        ("running", None),
+        ("passed", Passed),
+        ("failed", Failed),
+        ("timed_out", Failed),
+        ("canceled", Ignored),
+    ],
 )
 def test_the_result_of_a_retry_is_told_without_any_delivery(state: str, kind: type | None) -> None:
     found = result(buildkite_of(job(following=THIRD), job(THIRD, state)))
     assert type(found) is (kind or type(None))
     if isinstance(found, Passed):
-        assert (found.execution.job_run_id, found.repository, found.commit) == (THIRD, "acme/shop", SHA)
+        assert (found.execution.job_run_id, found.repository, found.commit) == (
+            THIRD,
+            "acme/shop",
+            SHA,
+        )
 
 
 def test_the_result_of_a_job_that_is_not_there_is_not_known() -> None:

@@ -1,4 +1,6 @@
-"""What is asked of CircleCI. Samples after API v2 ('Workflow', 'Pipeline') and v1.1 ('Single job')."""
+"""What is asked of CircleCI. Samples after API v2 ('Workflow', 'Pipeline') and v1.1 ('Single
+job').
+"""
 
 from __future__ import annotations
 
@@ -26,19 +28,40 @@ UNIT, AGAIN, PIPELINE = (
 RERUN, SINGLE = f"POST /api/v2/workflow/{OLD}/rerun", "GET /api/v1.1/project/gh/acme/shop/12"
 STORE = "https://circle-production-action-output.s3.amazonaws.com/1-0?X-Amz-Signature=a"
 JOB = Failed(
-    execution=ExecutionRef(provider="circleci", host="circleci.com", job_run_id=UNIT), repository="acme/shop", branch="fix-cart",
-    commit=SHA, job="unit", parent_id=OLD, pipeline_url="https://app.circleci.com/pipelines/github/acme/shop/1",
-)  # fmt: skip
+    execution=ExecutionRef(provider="circleci", host="circleci.com", job_run_id=UNIT),
+    repository="acme/shop",
+    branch="fix-cart",
+    commit=SHA,
+    job="unit",
+    parent_id=OLD,
+    pipeline_url="https://app.circleci.com/pipelines/github/acme/shop/1",
+)
 PAGE = f"https://app.circleci.com/pipelines/github/acme/shop/1/workflows/{OLD}"
-EXECUTION = {"repository": "acme/shop", "jobRunId": UNIT, "pipelineUrl": PAGE, "attempt": "1", "rerun": "r-0-1"}
+EXECUTION = {
+    "repository": "acme/shop",
+    "jobRunId": UNIT,
+    "pipelineUrl": PAGE,
+    "attempt": "1",
+    "rerun": "r-0-1",
+}
 
 
 def job(job_id: str = UNIT, status: str = "failed", **more: Any) -> dict[str, Any]:
-    return {"id": job_id, "name": "unit", "job_number": 12, "status": status, "project_slug": "gh/acme/shop", "type": "build",
-            "started_at": "2026-05-04T11:58:00Z", "stopped_at": "2026-05-04T11:59:30.170Z"} | more  # fmt: skip
+    return {
+        "id": job_id,
+        "name": "unit",
+        "job_number": 12,
+        "status": status,
+        "project_slug": "gh/acme/shop",
+        "type": "build",
+        "started_at": "2026-05-04T11:58:00Z",
+        "stopped_at": "2026-05-04T11:59:30.170Z",
+    } | more
 
 
-def workflow(workflow_id: str = OLD, minute: int = 0, status: str = "failed", **more: Any) -> dict[str, Any]:
+def workflow(
+    workflow_id: str = OLD, minute: int = 0, status: str = "failed", **more: Any
+) -> dict[str, Any]:
     return {
         "id": workflow_id,
         "name": "ci",
@@ -52,9 +75,15 @@ def circle(*jobs: dict[str, Any], later: Any = (), again: Any = (), **routes: An
     """The old workflow with its jobs; later workflows; the jobs of the new one."""
     every = [workflow(), *later]
     usual: dict[str, Route] = {
-        f"GET /api/v2/workflow/{OLD}/job": {"items": list(jobs) or [job()], "next_page_token": None},
+        f"GET /api/v2/workflow/{OLD}/job": {
+            "items": list(jobs) or [job()],
+            "next_page_token": None,
+        },
         f"GET /api/v2/workflow/{NEW}/job": {"items": list(again), "next_page_token": None},
-        f"GET /api/v2/pipeline/{PIPELINE}/workflow": {"items": every[::-1], "next_page_token": None},
+        f"GET /api/v2/pipeline/{PIPELINE}/workflow": {
+            "items": every[::-1],
+            "next_page_token": None,
+        },
         f"GET /api/v2/pipeline/{PIPELINE}": {"id": PIPELINE, **payloads.circleci_job()["pipeline"]},
         RERUN: httpx.Response(202, json={"workflow_id": NEW}),
         f"POST /api/v2/workflow/{NEW}/rerun": httpx.Response(202, json={"workflow_id": NEWER}),
@@ -63,7 +92,17 @@ def circle(*jobs: dict[str, Any], later: Any = (), again: Any = (), **routes: An
 
 
 def step(name: str, *, status: str = "success", url: str = STORE) -> dict[str, Any]:
-    return {"name": name, "actions": [{"name": name, "status": status, "failed": status == "failed" or None, "output_url": url}]}
+    return {
+        "name": name,
+        "actions": [
+            {
+                "name": name,
+                "status": status,
+                "failed": status == "failed" or None,
+                "output_url": url,
+            }
+        ],
+    }
 
 
 def fetch(api: Api, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
@@ -79,32 +118,58 @@ def result(api: Api, handle: str = f"{NEW} {OLD} {UNIT}") -> Result | None:
 
 
 def output(*messages: object) -> httpx.Response:
-    return httpx.Response(200, content=json.dumps([{"type": "out", "message": message} for message in messages]).encode())
+    return httpx.Response(
+        200,
+        content=json.dumps([{"type": "out", "message": message} for message in messages]).encode(),
+    )
 
 
 def test_the_log_is_the_output_of_all_steps() -> None:
     build = {
-        "steps": [step("Checkout"), {"name": "no output", "actions": [{"name": "x", "output_url": None}]}, step("pytest", status="failed")]
+        "steps": [
+            step("Checkout"),
+            {"name": "no output", "actions": [{"name": "x", "output_url": None}]},
+            step("pytest", status="failed"),
+        ]
     }
     api = circle(**{SINGLE: build, "GET /1-0": lambda _: output("one\n", "\u0000two\n")})
     assert fetch(api) == "==> Checkout\none\n\u0000two\n\n==> pytest\none\n\u0000two\n\n"
-    assert [request.headers.get("circle-token") for request in api.seen] == ["CCIPAT_x", "CCIPAT_x", None, None]
+    assert [request.headers.get("circle-token") for request in api.seen] == [
+        "CCIPAT_x",
+        "CCIPAT_x",
+        None,
+        None,
+    ]
 
 
 def test_of_very_many_steps_the_failed_ones_are_read() -> None:
-    build = {"steps": [*(step(f"s{n}") for n in range(circleci.MAX_OUTPUTS)), step("pytest", status="failed")]}
+    build = {
+        "steps": [
+            *(step(f"s{n}") for n in range(circleci.MAX_OUTPUTS)),
+            step("pytest", status="failed"),
+        ]
+    }
     api = circle(**{SINGLE: build, "GET /1-0": lambda _: output("red\n")})
     assert fetch(api) == "==> pytest\nred\n\n"
 
 
-@pytest.mark.parametrize(("body", "text"), [(b"plain", "plain"), (b"[1]", ""), (b"{}", ""), (b"[" * 100_000, "[" * 100_000)])
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [(b"plain", "plain"), (b"[1]", ""), (b"{}", ""), (b"[" * 100_000, "[" * 100_000)],
+)
 def test_output_that_is_no_list_of_messages(body: bytes, text: str) -> None:
     api = circle(**{SINGLE: {"steps": [step("a")]}, "GET /1-0": httpx.Response(200, content=body)})
     assert fetch(api) == f"==> a\n{text}\n"
 
 
 @pytest.mark.parametrize(
-    "url", ["https://10.0.0.5/out", "https://evil.example/out", "http://169.254.169.254/", "https://circleci.com@evil.example/"]
+    "url",
+    [
+        "https://10.0.0.5/out",
+        "https://evil.example/out",
+        "http://169.254.169.254/",
+        "https://circleci.com@evil.example/",
+    ],
 )
 def test_output_elsewhere_is_not_fetched(url: str) -> None:
     api = circle(**{SINGLE: {"steps": [step("a", url=url)]}})
@@ -160,7 +225,9 @@ def test_a_workflow_stands_for_its_red_and_green_jobs() -> None:
         return httpx.Response(200, json=pages[request.url.params.get("page-token", "")])
 
     api = circle(**{f"GET /api/v2/workflow/{OLD}/job": page})
-    red, green = circleci.expand(replace(JOB, coarse=True), settings=SETTINGS, transport=api.transport)
+    red, green = circleci.expand(
+        replace(JOB, coarse=True), settings=SETTINGS, transport=api.transport
+    )
     assert isinstance(green, Passed)
     assert red.execution == JOB.execution  # type: ignore[union-attr]
     assert (type(red), green.job, green.coarse, green.commit) == (Failed, "unit", False, SHA)
@@ -196,7 +263,9 @@ def test_the_workflow_itself_can_be_rerun() -> None:
     assert rerun(circle(), pipelineUrl="", parentId=OLD) == f"{NEW} {OLD} {UNIT}"
 
 
-@pytest.mark.parametrize("page", ["", "https://app.circleci.com/pipelines/github/acme/shop/1", "https://x/workflows/zz"])
+@pytest.mark.parametrize(
+    "page", ["", "https://app.circleci.com/pipelines/github/acme/shop/1", "https://x/workflows/zz"]
+)
 def test_a_job_whose_workflow_is_not_known_is_not_rerun(page: str) -> None:
     api = circle()
     with pytest.raises(PermanentError, match="workflow of this job is not known"):
@@ -212,17 +281,38 @@ def test_a_refused_rerun_says_why(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [("queued", None), ("running", None), ("success", Passed), ("failed", Failed), ("timedout", Failed), ("canceled", Ignored)],
+    [
+        ("queued", None),
+        ("running", None),
+        ("success", Passed),
+        ("failed", Failed),
+        ("timedout", Failed),
+        ("canceled", Ignored),
+    ],
 )
 def test_the_result_of_a_rerun_is_told_without_any_delivery(status: str, kind: type | None) -> None:
-    found = result(circle(later=(workflow(NEW, 5),), again=(job("x", "success", name="lint"), job(AGAIN, status))))
+    found = result(
+        circle(
+            later=(workflow(NEW, 5),), again=(job("x", "success", name="lint"), job(AGAIN, status))
+        )
+    )
     assert type(found) is (kind or type(None))
     if isinstance(found, Passed):
-        assert found.execution == ExecutionRef(provider="circleci", host="circleci.com", job_run_id=AGAIN)
-        assert (found.repository, found.branch, found.commit, found.job, found.parent_id) == ("acme/shop", "fix-cart", SHA, "unit", NEW)
+        assert found.execution == ExecutionRef(
+            provider="circleci", host="circleci.com", job_run_id=AGAIN
+        )
+        assert (found.repository, found.branch, found.commit, found.job, found.parent_id) == (
+            "acme/shop",
+            "fix-cart",
+            SHA,
+            "unit",
+            NEW,
+        )
 
 
-@pytest.mark.parametrize(("status", "kind"), [("running", None), ("success", Passed), ("failed", Failed)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [("running", None), ("success", Passed), ("failed", Failed)]
+)
 def test_the_result_of_a_rerun_workflow(status: str, kind: type | None) -> None:
     found = result(circle(later=(workflow(NEW, 5, status),)), f"{NEW} {OLD} -")
     assert type(found) is (kind or type(None))

@@ -9,9 +9,23 @@ import pytest
 from cihealing.adapters.ci import github
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import BadPayload
-from tests.adapters.ci.payloads import SHA, check_run, check_suite, raw, status, workflow_job, workflow_run
+from tests.adapters.ci.payloads import (
+    SHA,
+    check_run,
+    check_suite,
+    raw,
+    status,
+    workflow_job,
+    workflow_run,
+)
 
-MAKERS = {"workflow_job": workflow_job, "check_run": check_run, "workflow_run": workflow_run, "check_suite": check_suite, "status": status}
+MAKERS = {
+    "workflow_job": workflow_job,
+    "check_run": check_run,
+    "workflow_run": workflow_run,
+    "check_suite": check_suite,
+    "status": status,
+}
 
 
 def parse(event: str, payload: dict[str, Any]) -> Result:
@@ -82,17 +96,26 @@ def test_conclusions(event: str, conclusion: str | None, kind: type) -> None:
 
 
 @pytest.mark.parametrize("event", ["workflow_job", "check_run", "workflow_run"])
-@pytest.mark.parametrize("action", ["queued", "in_progress", "created", "requested", "rerequested", None])
+@pytest.mark.parametrize(
+    "action", ["queued", "in_progress", "created", "requested", "rerequested", None]
+)
 def test_what_is_not_completed_is_ignored(event: str, action: str | None) -> None:
     assert isinstance(parse(event, MAKERS[event]() | {"action": action}), Ignored)
 
 
-@pytest.mark.parametrize(("state", "kind"), [("failure", Failed), ("error", Failed), ("success", Passed), ("pending", Ignored)])
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [("failure", Failed), ("error", Failed), ("success", Passed), ("pending", Ignored)],
+)
 def test_statuses(state: str, kind: type) -> None:
     result = parse("status", status(state=state))
     assert type(result) is kind
     if not isinstance(result, Ignored):
-        assert (result.job, result.branch, result.execution.job_run_id) == ("ci/jenkins", "fix-cart", "status-9")
+        assert (result.job, result.branch, result.execution.job_run_id) == (
+            "ci/jenkins",
+            "fix-cart",
+            "status-9",
+        )
 
 
 def test_the_status_of_a_commit_on_no_branch() -> None:
@@ -101,7 +124,10 @@ def test_the_status_of_a_commit_on_no_branch() -> None:
 
 def test_pull_requests_name_their_base_and_forks_are_seen() -> None:
     run = parse("workflow_run", workflow_run())
-    fork = parse("workflow_run", workflow_run(head_repository={"full_name": "mallory/shop"}, pull_requests=[]))
+    fork = parse(
+        "workflow_run",
+        workflow_run(head_repository={"full_name": "mallory/shop"}, pull_requests=[]),
+    )
     gone = parse("workflow_run", workflow_run(head_repository=None))
     check = parse("check_run", check_run(check_suite={"head_branch": None}, pull_requests=[]))
     assert (run.base_branch, run.fork) == ("main", False)  # type: ignore[union-attr]
@@ -121,7 +147,9 @@ def test_an_attempt_is_a_number(attempt: Any) -> None:
         parse("workflow_run", workflow_run(run_attempt=attempt))
 
 
-@pytest.mark.parametrize("event", ["ping", "push", "pull_request", "installation", "deployment_status", "é\x00"])
+@pytest.mark.parametrize(
+    "event", ["ping", "push", "pull_request", "installation", "deployment_status", "é\x00"]
+)
 def test_other_events_are_ignored(event: str) -> None:
     assert isinstance(parse(event, {"zen": "Keep it logically awesome."}), Ignored)
 

@@ -20,24 +20,44 @@ PROJECT = "/api/v4/projects/acme%2Fweb%2Fshop"
 TRACE = f"GET {PROJECT}/jobs/1136/trace"
 JOB = Failed(
     execution=ExecutionRef(provider="gitlab", host="gitlab.example.com", job_run_id="1136"),
-    repository="acme/web/shop", branch="fix-cart", commit=SHA, job="unit", parent_id="62",
-)  # fmt: skip
-EXECUTION = {"repository": "acme/web/shop", "host": "gitlab.example.com", "jobRunId": "1136", "attempt": "1", "rerun": "r-0-1"}
+    repository="acme/web/shop",
+    branch="fix-cart",
+    commit=SHA,
+    job="unit",
+    parent_id="62",
+)
+EXECUTION = {
+    "repository": "acme/web/shop",
+    "host": "gitlab.example.com",
+    "jobRunId": "1136",
+    "attempt": "1",
+    "rerun": "r-0-1",
+}
 
 
 def job(number: int = 1136, status: str = "failed", **more: Any) -> dict[str, Any]:
     return {
-        "id": number, "name": "unit", "status": status, "stage": "test", "ref": "fix-cart", "allow_failure": False,
-        "finished_at": "2026-05-04T11:59:30.733Z", "failure_reason": "script_failure", "commit": {"id": SHA, "short_id": SHA[:8]},
+        "id": number,
+        "name": "unit",
+        "status": status,
+        "stage": "test",
+        "ref": "fix-cart",
+        "allow_failure": False,
+        "finished_at": "2026-05-04T11:59:30.733Z",
+        "failure_reason": "script_failure",
+        "commit": {"id": SHA, "short_id": SHA[:8]},
         "pipeline": {"id": 62, "project_id": 3, "ref": "fix-cart", "sha": SHA, "status": "failed"},
         "web_url": f"https://gitlab.example.com/acme/web/shop/-/jobs/{number}",
-    } | more  # fmt: skip
+    } | more
 
 
 def pipeline(*jobs: dict[str, Any], **routes: Any) -> Api:
     listed: dict[str, Route] = {f"GET {PROJECT}/pipelines/62/jobs": list(jobs)}
     single = {f"GET {PROJECT}/jobs/{one['id']}": one for one in jobs}
-    retried = {f"POST {PROJECT}/jobs/{one['id']}/retry": httpx.Response(201, json=job(2000, "pending")) for one in jobs}
+    retried = {
+        f"POST {PROJECT}/jobs/{one['id']}/retry": httpx.Response(201, json=job(2000, "pending"))
+        for one in jobs
+    }
     return Api(listed | single | retried | routes)
 
 
@@ -61,7 +81,12 @@ def test_the_trace_is_fetched_with_the_token() -> None:
 
 def test_a_trace_in_a_store_is_fetched_without_the_token() -> None:
     store = "https://storage.googleapis.com/artifacts/job.log"
-    api = Api({TRACE: httpx.Response(302, headers={"location": f"{store}?sig=1"}), "GET /artifacts/job.log": "E  assert\n"})
+    api = Api(
+        {
+            TRACE: httpx.Response(302, headers={"location": f"{store}?sig=1"}),
+            "GET /artifacts/job.log": "E  assert\n",
+        }
+    )
     assert fetch(api) == "E  assert\n"
     assert TOKEN not in str(api.seen[1].headers.multi_items())
 
@@ -80,7 +105,9 @@ def test_an_erased_trace_is_no_log() -> None:
 
 @pytest.mark.parametrize("status", STAYING)
 def test_what_stays_away_names_the_setting(status: int) -> None:
-    with pytest.raises(NoLog, match=r"GitLab answered .*CI_HEALING_GITLAB_TOKEN .*read_api on acme/web/shop"):
+    with pytest.raises(
+        NoLog, match=r"GitLab answered .*CI_HEALING_GITLAB_TOKEN .*read_api on acme/web/shop"
+    ):
         fetch(Api({TRACE: httpx.Response(status, json={"message": f"{status} said"})}))
 
 
@@ -98,11 +125,21 @@ def test_what_passes_is_tried_again(answer: Route, seconds: float | None) -> Non
     [
         ({}, "gitlab.example.com", "set CI_HEALING_GITLAB_TOKEN"),
         (SETTINGS, "gitlab.com", "set CI_HEALING_GITLAB_URL"),
-        ({**SETTINGS, "CI_HEALING_GITLAB_URL": "gitlab"}, "gitlab.example.com", "CI_HEALING_GITLAB_URL: a whole URL"),
-        ({**SETTINGS, "CI_HEALING_GITLAB_TOKEN": "two words"}, "gitlab.example.com", "no token has"),
+        (
+            {**SETTINGS, "CI_HEALING_GITLAB_URL": "gitlab"},
+            "gitlab.example.com",
+            "CI_HEALING_GITLAB_URL: a whole URL",
+        ),
+        (
+            {**SETTINGS, "CI_HEALING_GITLAB_TOKEN": "two words"},
+            "gitlab.example.com",
+            "no token has",
+        ),
     ],
 )
-def test_the_token_of_one_gitlab_is_not_shown_to_another(settings: dict[str, str], host: str, says: str) -> None:
+def test_the_token_of_one_gitlab_is_not_shown_to_another(
+    settings: dict[str, str], host: str, says: str
+) -> None:
     api = Api({TRACE: "log"})
     with pytest.raises(NoLog, match=says):
         fetch(api, replace(JOB, execution=replace(JOB.execution, host=host)), settings)
@@ -122,12 +159,26 @@ def test_what_is_no_job_is_not_asked_for(run_id: str) -> None:
 
 
 def test_a_pipeline_stands_for_its_red_and_green_jobs() -> None:
-    api = pipeline(job(), job(2, "success", name="lint"), job(3, "running"), job(4, "failed", allow_failure=True), job(5, "canceled"))
-    red, green = gitlab.expand(replace(JOB, coarse=True, base_branch="main"), settings=SETTINGS, transport=api.transport)
+    api = pipeline(
+        job(),
+        job(2, "success", name="lint"),
+        job(3, "running"),
+        job(4, "failed", allow_failure=True),
+        job(5, "canceled"),
+    )
+    red, green = gitlab.expand(
+        replace(JOB, coarse=True, base_branch="main"), settings=SETTINGS, transport=api.transport
+    )
     assert isinstance(red, Failed)
     assert isinstance(green, Passed)
     assert red.execution == JOB.execution
-    assert (red.commit, red.branch, red.parent_id, red.base_branch, red.job) == (SHA, "fix-cart", "62", "main", "unit")
+    assert (red.commit, red.branch, red.parent_id, red.base_branch, red.job) == (
+        SHA,
+        "fix-cart",
+        "62",
+        "main",
+        "unit",
+    )
     assert api.seen[0].url.params["include_retried"] == "false"
 
 
@@ -145,7 +196,11 @@ def test_all_pages_are_read() -> None:
 @pytest.mark.parametrize("answer", ["<html>", '{"id": 1}', "[1]", '[{"id": 1}]'])
 def test_an_unreadable_list_is_tried_again(answer: str) -> None:
     with pytest.raises(TransientError, match="could not be read"):
-        gitlab.expand(JOB, settings=SETTINGS, transport=Api({f"GET {PROJECT}/pipelines/62/jobs": answer}).transport)
+        gitlab.expand(
+            JOB,
+            settings=SETTINGS,
+            transport=Api({f"GET {PROJECT}/pipelines/62/jobs": answer}).transport,
+        )
 
 
 def test_a_retry_is_asked_for_once() -> None:
@@ -187,13 +242,22 @@ def test_a_refused_retry_says_why(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [("pending", None), ("running", None), ("created", None), ("success", Passed), ("failed", Failed), ("canceled", Ignored)],
+    [
+        ("pending", None),
+        ("running", None),
+        ("created", None),
+        ("success", Passed),
+        ("failed", Failed),
+        ("canceled", Ignored),
+    ],
 )
 def test_the_result_of_a_retry_is_told_without_any_delivery(status: str, kind: type | None) -> None:
     found = result(pipeline(job(2000, status)))
     assert type(found) is (kind or type(None))
     if isinstance(found, Passed):
-        assert found.execution == ExecutionRef(provider="gitlab", host="gitlab.example.com", job_run_id="2000")
+        assert found.execution == ExecutionRef(
+            provider="gitlab", host="gitlab.example.com", job_run_id="2000"
+        )
         assert (found.repository, found.commit, found.job) == ("acme/web/shop", SHA, "unit")
 
 

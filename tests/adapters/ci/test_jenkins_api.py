@@ -24,28 +24,66 @@ SETTINGS = {
 }
 RUN, HOST = "job/shop/job/fix-cart/18", "jenkins.example.com"
 JOB = Failed(
-    execution=ExecutionRef(provider="jenkins", host=HOST, job_run_id=RUN), repository="acme/shop", branch="fix-cart", commit=SHA, job="shop"
+    execution=ExecutionRef(provider="jenkins", host=HOST, job_run_id=RUN),
+    repository="acme/shop",
+    branch="fix-cart",
+    commit=SHA,
+    job="shop",
 )
-EXECUTION = {"repository": "acme/shop", "host": HOST, "jobRunId": RUN, "commit": SHA, "attempt": "1", "rerun": "r-0-1"}
+EXECUTION = {
+    "repository": "acme/shop",
+    "host": HOST,
+    "jobRunId": RUN,
+    "commit": SHA,
+    "attempt": "1",
+    "rerun": "r-0-1",
+}
 CONSOLE, JOB_API = f"GET /{RUN}/consoleText", "GET /job/shop/job/fix-cart/api/json"
-BUILD, WITH_PARAMETERS = "POST /job/shop/job/fix-cart/build", "POST /job/shop/job/fix-cart/buildWithParameters"
+BUILD, WITH_PARAMETERS = (
+    "POST /job/shop/job/fix-cart/build",
+    "POST /job/shop/job/fix-cart/buildWithParameters",
+)
 
 
-def build(number: int, status: str | None = "FAILURE", *, sha: str | None = SHA, queue: int = 0, **more: Any) -> dict[str, Any]:
-    library = {"lastBuiltRevision": {"SHA1": "f" * 40}, "remoteUrls": ["https://git.example.com/acme/library.git"]}
+def build(
+    number: int,
+    status: str | None = "FAILURE",
+    *,
+    sha: str | None = SHA,
+    queue: int = 0,
+    **more: Any,
+) -> dict[str, Any]:
+    library = {
+        "lastBuiltRevision": {"SHA1": "f" * 40},
+        "remoteUrls": ["https://git.example.com/acme/library.git"],
+    }
     data = {
         "_class": "hudson.plugins.git.util.BuildData",
-        "lastBuiltRevision": {"SHA1": sha, "branch": [{"SHA1": sha, "name": "refs/remotes/origin/fix-cart"}]},
+        "lastBuiltRevision": {
+            "SHA1": sha,
+            "branch": [{"SHA1": sha, "name": "refs/remotes/origin/fix-cart"}],
+        },
         "remoteUrls": ["git@git.example.com:acme/shop.git"],
     }
     actions = [{}, {"_class": "hudson.model.CauseAction"}, *([data, library] if sha else [])]
-    return {"number": number, "queueId": queue, "building": status is None, "result": status, "actions": actions} | more
+    return {
+        "number": number,
+        "queueId": queue,
+        "building": status is None,
+        "result": status,
+        "actions": actions,
+    } | more
 
 
 def jenkins_of(*builds: dict[str, Any], parameters: Any = None, **routes: Any) -> Api:
     waiting = httpx.Response(201, headers={"location": f"https://{HOST}/queue/item/77/"})
     old = {"actions": [{}, {"parameters": parameters}] if parameters else [{}]}
-    usual: dict[str, Route] = {JOB_API: {"builds": list(builds)}, f"GET /{RUN}/api/json": old, BUILD: waiting, WITH_PARAMETERS: waiting}
+    usual: dict[str, Route] = {
+        JOB_API: {"builds": list(builds)},
+        f"GET /{RUN}/api/json": old,
+        BUILD: waiting,
+        WITH_PARAMETERS: waiting,
+    }
     return Api(usual | routes)
 
 
@@ -64,16 +102,24 @@ def result(api: Api, handle: str = f"{HOST} {RUN} q77") -> Result | None:
 def test_the_console_is_fetched_as_the_user() -> None:
     api = Api({CONSOLE: "+ make test\nE  assert\n"})
     assert fetch(api) == "+ make test\nE  assert\n"
-    assert api.seen[0].headers["authorization"] == "Basic " + base64.b64encode(b"bot:11aa22bb").decode()
+    assert (
+        api.seen[0].headers["authorization"]
+        == "Basic " + base64.b64encode(b"bot:11aa22bb").decode()
+    )
 
 
 def test_a_private_jenkins_below_a_path_is_asked_where_a_setting_names_it() -> None:
     api = Api({"GET /ci/job/shop/18/consoleText": "log"})
-    private = replace(JOB, execution=replace(JOB.execution, host="10.1.2.3:8080", job_run_id="ci/job/shop/18"))
+    private = replace(
+        JOB, execution=replace(JOB.execution, host="10.1.2.3:8080", job_run_id="ci/job/shop/18")
+    )
     assert fetch(api, private) == "log"
     assert str(api.seen[0].url) == "http://10.1.2.3:8080/ci/job/shop/18/consoleText"
     with pytest.raises(NoLog, match="no build at http://10"):
-        fetch(api, replace(private, execution=replace(private.execution, job_run_id="other/job/shop/18")))
+        fetch(
+            api,
+            replace(private, execution=replace(private.execution, job_run_id="other/job/shop/18")),
+        )
 
 
 def test_a_jenkins_that_no_setting_names_is_not_asked() -> None:
@@ -87,10 +133,29 @@ def test_a_jenkins_that_no_setting_names_is_not_asked() -> None:
 
 def test_a_branch_with_a_slash_keeps_its_escapes() -> None:
     api = Api({"GET /job/shop/job/feature%252Fcart/18/consoleText": "log"})
-    assert fetch(api, replace(JOB, execution=replace(JOB.execution, job_run_id="job/shop/job/feature%252Fcart/18"))) == "log"
+    assert (
+        fetch(
+            api,
+            replace(
+                JOB, execution=replace(JOB.execution, job_run_id="job/shop/job/feature%252Fcart/18")
+            ),
+        )
+        == "log"
+    )
 
 
-@pytest.mark.parametrize("run_id", ["", "18", "shop/18", "job/shop/lastBuild", "job/../script/18", "job/shop/%2e%2e/18", "script/x/job/y"])
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        "",
+        "18",
+        "shop/18",
+        "job/shop/lastBuild",
+        "job/../script/18",
+        "job/shop/%2e%2e/18",
+        "script/x/job/y",
+    ],
+)
 def test_what_is_no_build_is_not_asked_for(run_id: str) -> None:
     api = jenkins_of(build(18))
     with pytest.raises(NoLog, match=r"no build at|dot_segments"):
@@ -102,7 +167,10 @@ def test_what_is_no_build_is_not_asked_for(run_id: str) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "says"),
-    [("TOKEN", "set CI_HEALING_JENKINS_TOKEN .*'Log lines'.*cihealing notify"), ("USER", "set CI_HEALING_JENKINS_USER")],
+    [
+        ("TOKEN", "set CI_HEALING_JENKINS_TOKEN .*'Log lines'.*cihealing notify"),
+        ("USER", "set CI_HEALING_JENKINS_USER"),
+    ],
 )
 def test_what_is_missing_is_named(missing: str, says: str) -> None:
     with pytest.raises(NoLog, match=says):
@@ -131,9 +199,6 @@ def test_a_login_page_elsewhere_is_not_followed() -> None:
     assert len(api.seen) == 1
 
 
-# ---------------------------------------------------------------- building again
-
-
 def test_the_job_is_built_again() -> None:
     api = jenkins_of(build(18), build(17))
     assert rerun(api) == f"{HOST} {RUN} q77"
@@ -141,20 +206,31 @@ def test_the_job_is_built_again() -> None:
 
 
 def test_the_old_parameters_and_the_crumb_of_the_session_go_with_it() -> None:
-    parameters = [{"name": "TARGET", "value": "a b"}, {"name": "FAST", "value": True}, {"name": "N", "value": 3}]
+    parameters = [
+        {"name": "TARGET", "value": "a b"},
+        {"name": "FAST", "value": True},
+        {"name": "N", "value": 3},
+    ]
     crumb = httpx.Response(
-        200, json={"crumb": "abc123", "crumbRequestField": "Jenkins-Crumb"}, headers={"set-cookie": "JSESSIONID=node0; Path=/; HttpOnly"}
+        200,
+        json={"crumb": "abc123", "crumbRequestField": "Jenkins-Crumb"},
+        headers={"set-cookie": "JSESSIONID=node0; Path=/; HttpOnly"},
     )
     api = jenkins_of(build(18), parameters=parameters, **{"GET /crumbIssuer/api/json": crumb})
     rerun(api)
     sent = api.seen[-1]
-    assert (sent.url.path, sent.read()) == ("/job/shop/job/fix-cart/buildWithParameters", b"TARGET=a+b&FAST=true&N=3")
+    assert (sent.url.path, sent.read()) == (
+        "/job/shop/job/fix-cart/buildWithParameters",
+        b"TARGET=a+b&FAST=true&N=3",
+    )
     assert (sent.headers["jenkins-crumb"], sent.headers["cookie"]) == ("abc123", "JSESSIONID=node0")
 
 
 @pytest.mark.parametrize("field", ["Authorization", "Host", "a b", "X\r\nY"])
 def test_a_crumb_never_takes_another_headers_place(field: str) -> None:
-    api = jenkins_of(build(18), **{"GET /crumbIssuer/api/json": {"crumb": "abc", "crumbRequestField": field}})
+    api = jenkins_of(
+        build(18), **{"GET /crumbIssuer/api/json": {"crumb": "abc", "crumbRequestField": field}}
+    )
     with pytest.raises((PermanentError, TransientError)):
         rerun(api)
     assert api.written == []
@@ -196,7 +272,10 @@ def test_a_build_that_waits_nowhere_is_looked_for_again(location: str) -> None:
 
 @pytest.mark.parametrize("status", STAYING)
 def test_a_refused_build_says_why(status: int) -> None:
-    with pytest.raises(PermanentError, match=rf"answered {status} .*CI_HEALING_JENKINS_TOKEN needs Job/Build|expired or revoked"):
+    with pytest.raises(
+        PermanentError,
+        match=rf"answered {status} .*CI_HEALING_JENKINS_TOKEN needs Job/Build|expired or revoked",
+    ):
         rerun(jenkins_of(build(18), **{BUILD: httpx.Response(status)}))
 
 
@@ -213,7 +292,9 @@ def test_a_refused_build_says_why(status: int) -> None:
         ([build(19, "SUCCESS", queue=77, sha=None)], Ignored),
     ],
 )
-def test_the_result_of_a_build_is_told_without_any_delivery(builds: list[dict[str, Any]], kind: type | None) -> None:
+def test_the_result_of_a_build_is_told_without_any_delivery(
+    builds: list[dict[str, Any]], kind: type | None
+) -> None:
     assert type(result(jenkins_of(*builds))) is (kind or type(None))
 
 

@@ -28,9 +28,15 @@ COMMANDS = {
 
 
 def git(*arguments: str) -> str:
-    person = {f"GIT_{who}_{what}": "x@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    person = {
+        f"GIT_{who}_{what}": "x@example.com"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, **person}
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True, env=environment).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], check=True, capture_output=True, text=True, env=environment
+    ).stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("local-ci")
     work = root / "work"
     git("init", "-q", "-b", "main", str(work))
-    jobs = "".join(f"  {job}:\n    command: {command!r}\n    environment: {{COLOUR: {job}}}\n" for job, command in COMMANDS.items())
+    jobs = "".join(
+        f"  {job}:\n    command: {command!r}\n    environment: {{COLOUR: {job}}}\n"
+        for job, command in COMMANDS.items()
+    )
     for number in (1, 2):
         (work / ".local-ci.yml").write_text("jobs:\n" + jobs)
         (work / "file.txt").write_text(f"commit {number}\n")
@@ -54,11 +63,18 @@ def commits(root: Path) -> list[str]:
 
 
 def built(root: Path, commit: str, job: str, *, timeout: float = 20) -> local.Built:
-    return local.build("demo/shop", commit=commit, job=job, branch="main", root=root, timeout=timeout)
+    return local.build(
+        "demo/shop", commit=commit, job=job, branch="main", root=root, timeout=timeout
+    )
 
 
-@pytest.mark.parametrize(("job", "code", "last"), [("green", 0, "Job succeeded"), ("red", 3, "ERROR: Job failed: exit code 3")])
-def test_the_exit_code_is_the_commands_own(root: Path, commits: list[str], job: str, code: int, last: str) -> None:
+@pytest.mark.parametrize(
+    ("job", "code", "last"),
+    [("green", 0, "Job succeeded"), ("red", 3, "ERROR: Job failed: exit code 3")],
+)
+def test_the_exit_code_is_the_commands_own(
+    root: Path, commits: list[str], job: str, code: int, last: str
+) -> None:
     done = built(root, commits[0], job)
     assert (done.exit_code, done.passed, done.log.splitlines()[-1]) == (code, code == 0, last)
     assert f"$ {COMMANDS[job]}" in done.log
@@ -70,7 +86,9 @@ def test_exactly_the_named_commit_is_built(root: Path, commits: list[str]) -> No
     assert "commit 1" in older
 
 
-def test_a_build_that_hangs_is_stopped_with_everything_it_started(root: Path, commits: list[str]) -> None:
+def test_a_build_that_hangs_is_stopped_with_everything_it_started(
+    root: Path, commits: list[str]
+) -> None:
     began = time.monotonic()
     done = built(root, commits[0], "slow", timeout=1)
     assert done.exit_code is None
@@ -99,7 +117,9 @@ def test_of_a_long_log_the_end_is_kept(root: Path, commits: list[str]) -> None:
     assert len(done.log) < local.MAX_LOG + 1000
 
 
-def test_a_build_sees_none_of_the_services_environment(root: Path, commits: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_sees_none_of_the_services_environment(
+    root: Path, commits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI_HEALING_WEBHOOK_SECRET", "planted-secret")
     log = built(root, commits[0], "environment").log
     assert "planted-secret" not in log
@@ -122,9 +142,21 @@ def test_output_that_is_no_utf8_is_shown_as_well_as_can_be(root: Path, commits: 
 
 
 @pytest.mark.parametrize(
-    "repository", ["acme/shop", "demo/../shop", "demo/none", "demo/.git", "demo/shop.git/x", "/etc", "demo/-x", "demo/shop\n"]
+    "repository",
+    [
+        "acme/shop",
+        "demo/../shop",
+        "demo/none",
+        "demo/.git",
+        "demo/shop.git/x",
+        "/etc",
+        "demo/-x",
+        "demo/shop\n",
+    ],
 )
-def test_only_repositories_of_its_own_are_built(root: Path, commits: list[str], repository: str) -> None:
+def test_only_repositories_of_its_own_are_built(
+    root: Path, commits: list[str], repository: str
+) -> None:
     with pytest.raises(PermanentError, match="not a repository of the local CI"):
         local.build(repository, commit=commits[0], job="green", branch="main", root=root)
 
@@ -141,7 +173,14 @@ def test_a_job_without_a_command_is_a_permanent_error(root: Path, commits: list[
 
 
 def execution(commit: str, job: str, **changed: str) -> dict[str, str]:
-    facts = {"repository": "demo/shop", "branch": "feature/ä b", "commit": commit, "job": job, "jobRunId": "shop-1", "attempt": "1"}
+    facts = {
+        "repository": "demo/shop",
+        "branch": "feature/ä b",
+        "commit": commit,
+        "job": job,
+        "jobRunId": "shop-1",
+        "attempt": "1",
+    }
     return {**facts, "rerun": "r-1-1", **changed}
 
 
@@ -151,26 +190,46 @@ def settings_of(root: Path) -> dict[str, str]:
 
 
 def test_a_rerun_that_is_green(commits: list[str], settings_of: dict[str, str]) -> None:
-    result = local.rerun_result(local.rerun(execution(commits[0], "green"), settings=settings_of), settings=settings_of)
+    result = local.rerun_result(
+        local.rerun(execution(commits[0], "green"), settings=settings_of), settings=settings_of
+    )
     assert isinstance(result, Passed)
-    assert (result.repository, result.branch, result.commit, result.job) == ("demo/shop", "feature/ä b", commits[0], "green")
+    assert (result.repository, result.branch, result.commit, result.job) == (
+        "demo/shop",
+        "feature/ä b",
+        commits[0],
+        "green",
+    )
     assert "all well" in (result.log or "")
 
 
 def test_a_rerun_that_is_red(commits: list[str], settings_of: dict[str, str]) -> None:
-    result = local.rerun_result(local.rerun(execution(commits[0], "red"), settings=settings_of), settings=settings_of)
+    result = local.rerun_result(
+        local.rerun(execution(commits[0], "red"), settings=settings_of), settings=settings_of
+    )
     assert isinstance(result, Failed)
-    assert (result.execution.provider, result.execution.attempt, result.command) == ("local", 2, COMMANDS["red"])
+    assert (result.execution.provider, result.execution.attempt, result.command) == (
+        "local",
+        2,
+        COMMANDS["red"],
+    )
     assert "broken" in (result.log or "")
 
 
-def test_carrying_out_one_rerun_twice_is_one_execution(commits: list[str], settings_of: dict[str, str]) -> None:
+def test_carrying_out_one_rerun_twice_is_one_execution(
+    commits: list[str], settings_of: dict[str, str]
+) -> None:
     handles = [local.rerun(execution(commits[0], "green"), settings=settings_of) for _ in range(2)]
     assert len({execution_of(handle, settings_of) for handle in handles}) == 1
 
 
-def test_two_reruns_are_two_executions_and_neither_is_the_first_build(commits: list[str], settings_of: dict[str, str]) -> None:
-    handles = [local.rerun(execution(commits[0], "green", rerun=f"r-1-{n}"), settings=settings_of) for n in (1, 2)]
+def test_two_reruns_are_two_executions_and_neither_is_the_first_build(
+    commits: list[str], settings_of: dict[str, str]
+) -> None:
+    handles = [
+        local.rerun(execution(commits[0], "green", rerun=f"r-1-{n}"), settings=settings_of)
+        for n in (1, 2)
+    ]
     found = {execution_of(handle, settings_of) for handle in handles}
     assert len(found) == 2
     assert ExecutionRef(provider="local", host="", job_run_id="shop-1", attempt=1) not in found
@@ -182,19 +241,25 @@ def execution_of(handle: str, settings: dict[str, str]) -> ExecutionRef:
     return result.execution
 
 
-def test_a_handle_fits_where_handles_are_stored(commits: list[str], settings_of: dict[str, str]) -> None:
+def test_a_handle_fits_where_handles_are_stored(
+    commits: list[str], settings_of: dict[str, str]
+) -> None:
     assert len(local.rerun(execution(commits[0], "green"), settings=settings_of)) <= 200
     with pytest.raises(PermanentError, match="do not fit"):
         local.rerun(execution(commits[0], "green", branch="b" * 200), settings=settings_of)
 
 
 @pytest.mark.parametrize("missing", ["repository", "branch", "commit", "job", "jobRunId"])
-def test_a_rerun_needs_every_fact(commits: list[str], settings_of: dict[str, str], missing: str) -> None:
+def test_a_rerun_needs_every_fact(
+    commits: list[str], settings_of: dict[str, str], missing: str
+) -> None:
     with pytest.raises(PermanentError, match=missing):
         local.rerun({**execution(commits[0], "green"), missing: ""}, settings=settings_of)
 
 
-def test_a_rerun_of_a_strangers_repository_is_refused_before_it_begins(commits: list[str], settings_of: dict[str, str]) -> None:
+def test_a_rerun_of_a_strangers_repository_is_refused_before_it_begins(
+    commits: list[str], settings_of: dict[str, str]
+) -> None:
     with pytest.raises(PermanentError, match="acme/shop"):
         local.rerun(execution(commits[0], "green", repository="acme/shop"), settings=settings_of)
 

@@ -29,7 +29,9 @@ class Receiver:
     """The service at the other end; `answers` are given in turn, the last for ever."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
-        taken = httpx.Response(202, content=b'{"runId": "r1", "status": "queued", "deduplicated": false}')
+        taken = httpx.Response(
+            202, content=b'{"runId": "r1", "status": "queued", "deduplicated": false}'
+        )
         self.answers = list(answers) or [taken]
         self.seen, self.slept = list[httpx.Request](), list[float]()
 
@@ -43,7 +45,11 @@ class Receiver:
     def result(self, *, secret: str = "notify secret") -> Result:
         """What the generic adapter makes of the last request."""
         request = self.seen[-1]
-        raw = RawRequest(headers={k.lower(): v for k, v in request.headers.items()}, body=request.content, received_at=datetime.now(UTC))
+        raw = RawRequest(
+            headers={k.lower(): v for k, v in request.headers.items()},
+            body=request.content,
+            received_at=datetime.now(UTC),
+        )
         generic.verify(raw, [secret])
         (result,) = generic.parse(raw, _wire.json_object(request.content))
         return result
@@ -54,7 +60,19 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
     """No CI around but the one a test sets up."""
     for name in list(os.environ):
         if name.startswith(
-            ("CI_", "GITHUB_", "GITLAB_", "JENKINS_", "GIT_", "CIRCLE", "BUILDKITE", "CHANGE_", "BRANCH_", "JOB_", "BUILD_")
+            (
+                "CI_",
+                "GITHUB_",
+                "GITLAB_",
+                "JENKINS_",
+                "GIT_",
+                "CIRCLE",
+                "BUILDKITE",
+                "CHANGE_",
+                "BRANCH_",
+                "JOB_",
+                "BUILD_",
+            )
         ):
             monkeypatch.delenv(name)
 
@@ -78,12 +96,34 @@ def test_a_failure_is_delivered_with_its_log(bare: Any, tmp_path: Path) -> None:
     bare(BASE)
     log, receiver = tmp_path / "build.log", Receiver()
     log.write_bytes(b"\x1b[31mE assert\x00 \xff\x1b[0m\n")
-    arguments = ["--branch", "fix", "--job", "unit", "--step", "pytest", "--command", "pytest -q", "--log", str(log), "--execution-id", "9"]
+    arguments = [
+        "--branch",
+        "fix",
+        "--job",
+        "unit",
+        "--step",
+        "pytest",
+        "--command",
+        "pytest -q",
+        "--log",
+        str(log),
+        "--execution-id",
+        "9",
+    ]
     assert "run r1" in run(receiver, *NEEDED, *arguments)
     result = receiver.result()
     assert isinstance(result, Failed)
-    assert (result.repository, result.commit, result.branch, result.job) == ("acme/shop", SHA, "fix", "unit")
-    assert (result.step, result.command, result.execution.job_run_id) == ("pytest", "pytest -q", "9")
+    assert (result.repository, result.commit, result.branch, result.job) == (
+        "acme/shop",
+        SHA,
+        "fix",
+        "unit",
+    )
+    assert (result.step, result.command, result.execution.job_run_id) == (
+        "pytest",
+        "pytest -q",
+        "9",
+    )
     assert result.log == "E assert<U+0000> \ufffd\n"
     assert str(receiver.seen[0].url) == "https://heal.example.com/api/v1/ci-healing/webhook"
 
@@ -104,7 +144,9 @@ def test_a_log_from_standard_input(bare: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("filler", [b"x", b"\x1b", b"\xff"])
-def test_a_huge_log_fits_whatever_it_holds(filler: bytes, bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_huge_log_fits_whatever_it_holds(
+    filler: bytes, bare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bare(BASE)
     monkeypatch.setattr(notify, "MAX_LOG", 100_000)
     monkeypatch.setattr(notify, "MAX_BODY", 160_000)
@@ -131,7 +173,10 @@ def test_every_secret_of_a_rotation_signs(bare: Any) -> None:
     [
         ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/api/v1/ci-healing/webhook"),
         ("https://x.example/heal", "https://x.example/heal/api/v1/ci-healing/webhook"),
-        ("https://x.example/api/v1/ci-healing/webhook", "https://x.example/api/v1/ci-healing/webhook"),
+        (
+            "https://x.example/api/v1/ci-healing/webhook",
+            "https://x.example/api/v1/ci-healing/webhook",
+        ),
     ],
 )
 def test_the_url_is_a_base_or_the_webhook_itself(url: str, called: str, bare: Any) -> None:
@@ -141,13 +186,15 @@ def test_the_url_is_a_base_or_the_webhook_itself(url: str, called: str, bare: An
     assert str(receiver.seen[0].url) == called
 
 
-# ---------------------------------------------------------------- when it does not arrive
-
-
-@pytest.mark.parametrize("trouble", [httpx.Response(503), httpx.Response(429), httpx.ConnectError("no"), httpx.ReadTimeout("slow")])
+@pytest.mark.parametrize(
+    "trouble",
+    [httpx.Response(503), httpx.Response(429), httpx.ConnectError("no"), httpx.ReadTimeout("slow")],
+)
 def test_trouble_is_waited_out_with_one_id(trouble: httpx.Response | Exception, bare: Any) -> None:
     bare(BASE)
-    receiver = Receiver(trouble, trouble, httpx.Response(202, content=b'{"deliveryId": "d", "status": "reading"}'))
+    receiver = Receiver(
+        trouble, trouble, httpx.Response(202, content=b'{"deliveryId": "d", "status": "reading"}')
+    )
     assert "delivery d (reading)" in run(receiver, *NEEDED)
     assert len({request.headers["webhook-id"] for request in receiver.seen}) == 1
     assert len({request.content for request in receiver.seen}) == 1
@@ -157,7 +204,10 @@ def test_trouble_is_waited_out_with_one_id(trouble: httpx.Response | Exception, 
 
 def test_a_busy_service_says_how_long(bare: Any) -> None:
     bare(BASE)
-    receiver = Receiver(httpx.Response(503, headers={"retry-after": "7"}), httpx.Response(200, content=b'{"ignored": "x"}'))
+    receiver = Receiver(
+        httpx.Response(503, headers={"retry-after": "7"}),
+        httpx.Response(200, content=b'{"ignored": "x"}'),
+    )
     assert "ignored: x" in run(receiver, *NEEDED)
     assert receiver.slept == [7.0]
 
@@ -179,7 +229,10 @@ def test_a_service_that_is_never_there(bare: Any) -> None:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (httpx.Response(401, content=b'{"title": "bad signature", "detail": "wrong secret"}'), "401.*bad signature wrong secret"),
+        (
+            httpx.Response(401, content=b'{"title": "bad signature", "detail": "wrong secret"}'),
+            "401.*bad signature wrong secret",
+        ),
         (httpx.Response(404, content=b"<html>"), "404.*CI_HEALING_URL"),
         (httpx.Response(302, headers={"location": "https://login"}), "302"),
     ],
@@ -204,7 +257,9 @@ def test_a_refusal_is_told_and_not_repeated(answer: httpx.Response, says: str, b
         ({}, [*NEEDED, "--log", "/does/not/exist"], "cannot read"),
     ],
 )
-def test_wrong_use_is_told_before_anything_is_sent(variables: dict[str, str], arguments: list[str], says: str, bare: Any) -> None:
+def test_wrong_use_is_told_before_anything_is_sent(
+    variables: dict[str, str], arguments: list[str], says: str, bare: Any
+) -> None:
     bare({**BASE, **variables})
     receiver = Receiver()
     code, said = failing(receiver, *arguments)
@@ -214,10 +269,11 @@ def test_wrong_use_is_told_before_anything_is_sent(variables: dict[str, str], ar
 
 def test_json_is_for_programs(bare: Any) -> None:
     bare(BASE)
-    assert json.loads(run(Receiver(), *NEEDED, "--json")) == {"runId": "r1", "status": "queued", "deduplicated": False}
-
-
-# ---------------------------------------------------------------- what each CI says of itself
+    assert json.loads(run(Receiver(), *NEEDED, "--json")) == {
+        "runId": "r1",
+        "status": "queued",
+        "deduplicated": False,
+    }
 
 
 def test_github_actions_speaks_for_itself(bare: Any, tmp_path: Path) -> None:
@@ -232,13 +288,27 @@ def test_github_actions_speaks_for_itself(bare: Any, tmp_path: Path) -> None:
             "GITHUB_RUN_ID": "77",
         }
     )
-    bare({"GITHUB_SHA": "1" * 40, "GITHUB_REF_NAME": "7/merge", "GITHUB_HEAD_REF": "fix", "GITHUB_BASE_REF": "main", "GITHUB_JOB": "unit"})
+    bare(
+        {
+            "GITHUB_SHA": "1" * 40,
+            "GITHUB_REF_NAME": "7/merge",
+            "GITHUB_HEAD_REF": "fix",
+            "GITHUB_BASE_REF": "main",
+            "GITHUB_JOB": "unit",
+        }
+    )
     bare({"GITHUB_EVENT_PATH": str(event)})
     receiver = Receiver()
     run(receiver)
     result = receiver.result()
     assert isinstance(result, Failed)
-    assert (result.repository, result.commit, result.branch, result.base_branch, result.job) == ("acme/shop", SHA, "fix", "main", "unit")
+    assert (result.repository, result.commit, result.branch, result.base_branch, result.job) == (
+        "acme/shop",
+        SHA,
+        "fix",
+        "main",
+        "unit",
+    )
     assert (result.execution.provider, result.execution.host) == ("github", "github.com")
     assert result.pipeline_url == "https://github.com/acme/shop/actions/runs/77"
     event.write_text("{")
@@ -248,20 +318,44 @@ def test_github_actions_speaks_for_itself(bare: Any, tmp_path: Path) -> None:
 
 def test_gitlab_ci_is_the_execution_its_webhook_speaks_of(bare: Any) -> None:
     page = "https://gitlab.example.com/acme/web/shop/-/jobs/1136"
-    bare({**BASE, "GITLAB_CI": "true", "CI_PROJECT_PATH": "acme/web/shop", "CI_COMMIT_SHA": SHA, "CI_COMMIT_REF_NAME": "fix-cart"})
-    bare({"CI_JOB_NAME": "unit", "CI_JOB_ID": "1136", "CI_JOB_URL": page, "CI_JOB_STATUS": "success"})
+    bare(
+        {
+            **BASE,
+            "GITLAB_CI": "true",
+            "CI_PROJECT_PATH": "acme/web/shop",
+            "CI_COMMIT_SHA": SHA,
+            "CI_COMMIT_REF_NAME": "fix-cart",
+        }
+    )
+    bare(
+        {"CI_JOB_NAME": "unit", "CI_JOB_ID": "1136", "CI_JOB_URL": page, "CI_JOB_STATUS": "success"}
+    )
     receiver = Receiver()
     run(receiver)
-    result, (hooked,) = receiver.result(), gitlab.parse(payloads.raw({}), payloads.gitlab_job(build_status="success"))
+    result, (hooked,) = (
+        receiver.result(),
+        gitlab.parse(payloads.raw({}), payloads.gitlab_job(build_status="success")),
+    )
     assert isinstance(result, Passed)
     assert isinstance(hooked, Passed)
     assert result.execution == hooked.execution
-    assert (result.repository, result.branch, result.job) == (hooked.repository, hooked.branch, hooked.job)
+    assert (result.repository, result.branch, result.job) == (
+        hooked.repository,
+        hooked.branch,
+        hooked.job,
+    )
 
 
 def test_jenkins_is_the_execution_its_webhook_speaks_of(bare: Any) -> None:
     page = "https://jenkins.example.com/job/shop/job/fix-cart/18/"
-    bare({**BASE, "JENKINS_URL": "https://jenkins.example.com/", "GIT_URL": "git@git.example.com:acme/shop.git", "GIT_COMMIT": SHA})
+    bare(
+        {
+            **BASE,
+            "JENKINS_URL": "https://jenkins.example.com/",
+            "GIT_URL": "git@git.example.com:acme/shop.git",
+            "GIT_COMMIT": SHA,
+        }
+    )
     bare({"BRANCH_NAME": "fix-cart", "JOB_NAME": "shop/fix-cart", "BUILD_URL": page})
     receiver = Receiver()
     run(receiver)
@@ -269,7 +363,11 @@ def test_jenkins_is_the_execution_its_webhook_speaks_of(bare: Any) -> None:
     assert isinstance(result, Failed)
     assert isinstance(hooked, Failed)
     assert result.execution == hooked.execution
-    assert (result.repository, result.branch, result.job) == (hooked.repository, hooked.branch, hooked.job)
+    assert (result.repository, result.branch, result.job) == (
+        hooked.repository,
+        hooked.branch,
+        hooked.job,
+    )
 
 
 @pytest.mark.parametrize(
@@ -297,13 +395,30 @@ def test_the_others_speak_for_themselves(variables: dict[str, str], bare: Any) -
     run(receiver)
     result = receiver.result()
     assert isinstance(result, Failed)
-    assert (result.repository, result.commit, result.branch, result.job) == ("acme/shop", SHA, "fix", "unit")
+    assert (result.repository, result.commit, result.branch, result.job) == (
+        "acme/shop",
+        SHA,
+        "fix",
+        "unit",
+    )
 
 
 def test_options_go_before_variables(bare: Any) -> None:
-    bare({**BASE, "GITLAB_CI": "true", "CI_PROJECT_PATH": "acme/other", "CI_COMMIT_SHA": "1" * 40, "CI_JOB_STATUS": "success"})
+    bare(
+        {
+            **BASE,
+            "GITLAB_CI": "true",
+            "CI_PROJECT_PATH": "acme/other",
+            "CI_COMMIT_SHA": "1" * 40,
+            "CI_JOB_STATUS": "success",
+        }
+    )
     receiver = Receiver()
     run(receiver, *NEEDED, "--status", "failed", "--provider", "mine")
     result = receiver.result()
     assert isinstance(result, Failed)
-    assert (result.repository, result.commit, result.execution.provider) == ("acme/shop", SHA, "mine")
+    assert (result.repository, result.commit, result.execution.provider) == (
+        "acme/shop",
+        SHA,
+        "mine",
+    )

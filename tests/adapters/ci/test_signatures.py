@@ -33,9 +33,18 @@ SIGNED: dict[str, tuple[ModuleType, Signer]] = {
 providers = pytest.mark.parametrize(("adapter", "sign"), SIGNED.values(), ids=SIGNED.keys())
 
 
-def verify(adapter: ModuleType, headers: Mapping[str, str], secrets: list[str], *, body: bytes = BODY, **more: Any) -> str:
+def verify(
+    adapter: ModuleType,
+    headers: Mapping[str, str],
+    secrets: list[str],
+    *,
+    body: bytes = BODY,
+    **more: Any,
+) -> str:
     sent = dict(headers)
-    result: str = adapter.verify(raw(body, headers=sent, token=sent.pop("token", ""), **more), secrets)
+    result: str = adapter.verify(
+        raw(body, headers=sent, token=sent.pop("token", ""), **more), secrets
+    )
     return result
 
 
@@ -52,7 +61,9 @@ def test_each_secret_of_a_rotation_is_taken(adapter: ModuleType, sign: Signer) -
 
 @providers
 @pytest.mark.parametrize("secrets", [[], [""], ["", "  "]])
-def test_no_secret_never_means_accept(adapter: ModuleType, sign: Signer, secrets: list[str]) -> None:
+def test_no_secret_never_means_accept(
+    adapter: ModuleType, sign: Signer, secrets: list[str]
+) -> None:
     for signed_with in ("", "  ", SECRET):
         with pytest.raises(BadSignature, match="no secret is set"):
             verify(adapter, sign(signed_with), secrets)
@@ -72,10 +83,26 @@ def test_nothing_sent_is_refused(adapter: ModuleType, sign: Signer) -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", ["", "é♥", "\udcff\udc80", "\x00", "=", ",,,=,", "sha256", "sha256=", "v1=", "v1,", "timestamp=,signature=", "9" * 5000]
+    "garbage",
+    [
+        "",
+        "é♥",
+        "\udcff\udc80",
+        "\x00",
+        "=",
+        ",,,=,",
+        "sha256",
+        "sha256=",
+        "v1=",
+        "v1,",
+        "timestamp=,signature=",
+        "9" * 5000,
+    ],
 )
 @providers
-def test_garbage_in_every_header_is_refused_and_nothing_else(adapter: ModuleType, sign: Signer, garbage: str) -> None:
+def test_garbage_in_every_header_is_refused_and_nothing_else(
+    adapter: ModuleType, sign: Signer, garbage: str
+) -> None:
     for name in sign(SECRET):
         with pytest.raises(BadSignature):
             verify(adapter, {**sign(SECRET), name: garbage}, [SECRET])
@@ -83,7 +110,10 @@ def test_garbage_in_every_header_is_refused_and_nothing_else(adapter: ModuleType
         verify(adapter, dict.fromkeys(sign(SECRET), garbage), [SECRET])
 
 
-@pytest.mark.parametrize("name", ["github", "circleci", "buildkite signature", "generic standard webhooks", "generic hub"])
+@pytest.mark.parametrize(
+    "name",
+    ["github", "circleci", "buildkite signature", "generic standard webhooks", "generic hub"],
+)
 def test_a_signature_is_over_the_raw_bytes(name: str) -> None:
     adapter, sign = SIGNED[name]
     with pytest.raises(BadSignature):
@@ -91,7 +121,9 @@ def test_a_signature_is_over_the_raw_bytes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["buildkite signature", "generic standard webhooks"])
-@pytest.mark.parametrize(("seconds", "fresh"), [(-299, True), (299, True), (-301, False), (301, False)])
+@pytest.mark.parametrize(
+    ("seconds", "fresh"), [(-299, True), (299, True), (-301, False), (301, False)]
+)
 def test_a_signed_time_may_be_five_minutes_away(name: str, seconds: int, fresh: bool) -> None:
     adapter, sign = SIGNED[name]
     when = NOW + timedelta(seconds=seconds)
@@ -134,7 +166,15 @@ def test_standard_webhooks_headers_are_not_saved_by_another_header() -> None:
         verify(generic, headers, [SECRET])
 
 
-@pytest.mark.parametrize("given", ["v2=" + circle(BODY)[3:], circle(BODY)[3:], circle(BODY).upper(), "sha256=" + circle(BODY)[3:]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "v2=" + circle(BODY)[3:],
+        circle(BODY)[3:],
+        circle(BODY).upper(),
+        "sha256=" + circle(BODY)[3:],
+    ],
+)
 def test_circleci_takes_version_one_alone(given: str) -> None:
     with pytest.raises(BadSignature):
         verify(circleci, {"circleci-signature": given}, [SECRET])
@@ -146,9 +186,6 @@ def test_github_takes_no_sha1() -> None:
     for headers in ({"x-hub-signature": sha1}, {"x-hub-signature-256": sha1}):
         with pytest.raises(BadSignature):
             verify(github, headers, [SECRET])
-
-
-# ---------------------------------------------------------------- GitLab's signing token
 
 
 def test_gitlab_signing_token() -> None:
@@ -166,9 +203,6 @@ def test_a_gitlab_that_signs_with_a_token_unknown_here_may_still_send_the_known_
     assert verify(gitlab, {**standard(BODY, key=KEY), "x-gitlab-token": SECRET}, [SECRET])
 
 
-# ---------------------------------------------------------------- delivery ids
-
-
 @pytest.mark.parametrize(
     ("name", "header", "used"),
     [
@@ -182,16 +216,18 @@ def test_a_gitlab_that_signs_with_a_token_unknown_here_may_still_send_the_known_
 )
 def test_the_delivery_id_is_the_senders_own(name: str, header: str, used: bool) -> None:
     adapter, sign = SIGNED[name]
-    found = verify(adapter, {**sign(SECRET), header: "72d3162e-cc78-11e3-81ab-4c9367dc0958"}, [SECRET])
+    found = verify(
+        adapter, {**sign(SECRET), header: "72d3162e-cc78-11e3-81ab-4c9367dc0958"}, [SECRET]
+    )
     assert (found == "72d3162e-cc78-11e3-81ab-4c9367dc0958") == used
 
 
 @pytest.mark.parametrize("given", ["", "é", "with space", "x" * 201, "new\nline"])
 def test_else_it_is_the_bodys_digest(given: str) -> None:
-    assert verify(github, {**SIGNED["github"][1](SECRET), "x-github-delivery": given}, [SECRET]) == hashlib.sha256(BODY).hexdigest()
-
-
-# ---------------------------------------------------------------- the primitive
+    assert (
+        verify(github, {**SIGNED["github"][1](SECRET), "x-github-delivery": given}, [SECRET])
+        == hashlib.sha256(BODY).hexdigest()
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])
@@ -207,35 +243,56 @@ def test_hex_lists_of_any_algorithm(algorithm: str) -> None:
 
 def test_a_list_is_read_no_further_than_twenty_signatures() -> None:
     given = ",".join(["sha256=00"] * 20 + [hub(BODY)])
-    assert not _signing.hex_signed(given, message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"})
+    assert not _signing.hex_signed(
+        given, message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"}
+    )
 
 
 @pytest.mark.parametrize(("count", "taken"), [(20, True), (21, False)])
 def test_a_list_counts_from_its_begin(count: int, taken: bool) -> None:
     """The right one stands last; a list that is too long is not read from its end either."""
     hexes = ",".join(["sha256=00"] * (count - 1) + [hub(BODY)])
-    assert _signing.hex_signed(hexes, message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"}) is taken
+    assert (
+        _signing.hex_signed(hexes, message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"})
+        is taken
+    )
     headers = standard(BODY)
     listed = " ".join(["v1,AA"] * (count - 1) + [headers["webhook-signature"]])
     signed = _signing.standard_signed(
-        listed, message_id="msg_1", timestamp=headers["webhook-timestamp"], body=BODY, secrets=[SECRET]
-    )  # fmt: skip
+        listed,
+        message_id="msg_1",
+        timestamp=headers["webhook-timestamp"],
+        body=BODY,
+        secrets=[SECRET],
+    )
     assert signed is taken
 
 
 def test_the_first_of_a_long_list_is_read() -> None:
-    assert _signing.hex_signed(",".join([hub(BODY), *["sha256=00"] * 30]), message=BODY, secrets=[SECRET], schemes={"sha256": "sha256"})
+    assert _signing.hex_signed(
+        ",".join([hub(BODY), *["sha256=00"] * 30]),
+        message=BODY,
+        secrets=[SECRET],
+        schemes={"sha256": "sha256"},
+    )
     headers = standard(BODY)
     assert _signing.standard_signed(
-        " ".join([headers["webhook-signature"], *["v1,AA"] * 30]), message_id="msg_1", timestamp=headers["webhook-timestamp"], body=BODY,
+        " ".join([headers["webhook-signature"], *["v1,AA"] * 30]),
+        message_id="msg_1",
+        timestamp=headers["webhook-timestamp"],
+        body=BODY,
         secrets=[SECRET],
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("message_id", "timestamp"), [("", "1"), ("m", ""), ("", "")])
 def test_a_standard_signature_over_nothing_is_none(message_id: str, timestamp: str) -> None:
-    right = _signing.standard_signature(SECRET, message_id=message_id, timestamp=timestamp, body=BODY)
-    assert not _signing.standard_signed(right, message_id=message_id, timestamp=timestamp, body=BODY, secrets=[SECRET])
+    right = _signing.standard_signature(
+        SECRET, message_id=message_id, timestamp=timestamp, body=BODY
+    )
+    assert not _signing.standard_signed(
+        right, message_id=message_id, timestamp=timestamp, body=BODY, secrets=[SECRET]
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,13 +324,25 @@ def test_what_a_secret_stands_for(secret: str, key: bytes) -> None:
         ({}, "the header webhook-id is missing"),
         ({"webhook-id": "m"}, "the header webhook-timestamp is missing"),
         ({"webhook-id": "m", "webhook-timestamp": "1"}, "the header webhook-signature is missing"),
-        ({"webhook-id": "m", "webhook-timestamp": "x", "webhook-signature": "v1,x"}, "webhook-timestamp holds no Unix timestamp"),
+        (
+            {"webhook-id": "m", "webhook-timestamp": "x", "webhook-signature": "v1,x"},
+            "webhook-timestamp holds no Unix timestamp",
+        ),
         (
             {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": "v1,x"},
-            "webhook-timestamp is more than 300 seconds away from this clock: a replay, or a wrong clock",
+            (
+                "webhook-timestamp is more than 300 seconds away from this clock: a replay, or a"
+                " wrong clock"
+            ),
         ),
-        ({**standard(BODY), "webhook-signature": "v1,x"}, "webhook-signature is not of a secret known here"),
-        ({**standard(BODY), "webhook-id": "other"}, "webhook-signature is not of a secret known here"),
+        (
+            {**standard(BODY), "webhook-signature": "v1,x"},
+            "webhook-signature is not of a secret known here",
+        ),
+        (
+            {**standard(BODY), "webhook-id": "other"},
+            "webhook-signature is not of a secret known here",
+        ),
     ],
 )
 def test_a_sender_is_told_what_is_wrong(given: dict[str, str], told: str) -> None:
@@ -284,21 +353,29 @@ def test_a_sender_is_told_what_is_wrong(given: dict[str, str], told: str) -> Non
 
 def test_a_standard_id_that_is_no_plain_one_gives_way_to_the_bodys_digest() -> None:
     headers = standard(BODY, message_id="two words")
-    assert _signing.verify_standard(headers, body=BODY, secrets=[SECRET], now=NOW) == hashlib.sha256(BODY).hexdigest()
+    assert (
+        _signing.verify_standard(headers, body=BODY, secrets=[SECRET], now=NOW)
+        == hashlib.sha256(BODY).hexdigest()
+    )
     assert _signing.verify_standard(standard(BODY), body=BODY, secrets=[SECRET], now=NOW) == "msg_1"
 
 
 def test_whoever_has_no_secret_is_told_which_settings_hold_one() -> None:
     with pytest.raises(BadSignature) as refused:
         _signing.require_secret([" "], provider="github")
-    assert str(refused.value) == "no secret is set here: set CI_HEALING_WEBHOOK_SECRET or CI_HEALING_WEBHOOK_SECRET_GITHUB"
+    assert (
+        str(refused.value) == "no secret is set here: set CI_HEALING_WEBHOOK_SECRET or"
+        " CI_HEALING_WEBHOOK_SECRET_GITHUB"
+    )
 
 
 @pytest.mark.parametrize("seconds", [-300, 300])
 def test_the_tolerance_itself_is_fresh(seconds: int) -> None:
     _signing.fresh(str(int(NOW.timestamp()) + seconds), now=NOW, header="x")
     with pytest.raises(BadSignature):
-        _signing.fresh(str(int(NOW.timestamp()) + seconds + (1 if seconds > 0 else -1)), now=NOW, header="x")
+        _signing.fresh(
+            str(int(NOW.timestamp()) + seconds + (1 if seconds > 0 else -1)), now=NOW, header="x"
+        )
 
 
 @pytest.mark.parametrize("text", ["\udc80", "ß", "\U0001f600", ""])
@@ -306,11 +383,22 @@ def test_any_two_strings_are_compared(text: str) -> None:
     assert _signing.equal(text, text)
     assert not _signing.equal(text, text + "x")
     assert _signing.one_of(text + "x", ["y", text + "x"])
-    assert _signing.hex_mac(text, BODY) == hmac.new(text.encode("utf-8", "surrogatepass"), BODY, "sha256").hexdigest()
+    assert (
+        _signing.hex_mac(text, BODY)
+        == hmac.new(text.encode("utf-8", "surrogatepass"), BODY, "sha256").hexdigest()
+    )
 
 
 @pytest.mark.parametrize(
-    ("given", "used"), [("x" * 200, True), ("x" * 201, False), ("!~", True), ("a b", False), ("é", False), ("", False)]
+    ("given", "used"),
+    [
+        ("x" * 200, True),
+        ("x" * 201, False),
+        ("!~", True),
+        ("a b", False),
+        ("é", False),
+        ("", False),
+    ],
 )
 def test_an_id_is_plain_and_of_at_most_two_hundred_characters(given: str, used: bool) -> None:
     assert (_signing.delivery_id(given, body=BODY) == given) is used

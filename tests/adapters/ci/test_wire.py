@@ -70,7 +70,9 @@ def test_a_hundred_levels_are_read() -> None:
     assert _wire.json_object(b'{"a":' * 99 + b"{}" + b"}" * 99)
 
 
-@pytest.mark.parametrize("unit", [b'"', b'\\"', b'"\\', b"[]", b'["', b"\\", b'{"a":"', b'"a\\u0000",'])
+@pytest.mark.parametrize(
+    "unit", [b'"', b'\\"', b'"\\', b"[]", b'["', b"\\", b'{"a":"', b'"a\\u0000",']
+)
 def test_hostile_bodies_cost_linear_time(unit: bytes) -> None:
     def seconds(size: int) -> float:
         body = (unit * size)[:size]
@@ -81,9 +83,6 @@ def test_hostile_bodies_cost_linear_time(unit: bytes) -> None:
 
     seconds(100_000)
     assert seconds(2_000_000) < 2.0
-
-
-# ---------------------------------------------------------------- names
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,18 @@ def test_the_repository_of_a_clone_url(url: str, name: str) -> None:
     assert _wire.repository_of(url) == name
 
 
-@pytest.mark.parametrize("name", ["main", "feature/x-1", "release_1.2", "ünïcode", "user@home", "a" * 255, "refs/merge-requests/1/head"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "main",
+        "feature/x-1",
+        "release_1.2",
+        "ünïcode",
+        "user@home",
+        "a" * 255,
+        "refs/merge-requests/1/head",
+    ],
+)
 def test_branches_git_takes(name: str) -> None:
     assert _wire.Fields({"branch": name}).branch("branch") == name
 
@@ -150,20 +160,41 @@ def test_branches_git_does_not_take(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", " ", "acme", "/acme/shop", "acme/", "acme/../shop", "acme/shop\n", "a c/b", "-x/shop", "x" * 301, 7, None, [], {}]
+    "value",
+    [
+        "",
+        " ",
+        "acme",
+        "/acme/shop",
+        "acme/",
+        "acme/../shop",
+        "acme/shop\n",
+        "a c/b",
+        "-x/shop",
+        "x" * 301,
+        7,
+        None,
+        [],
+        {},
+    ],
 )
 def test_repositories_are_owner_and_name(value: object) -> None:
     with pytest.raises(BadPayload, match=r"^repository: "):
         _wire.Fields({"repository": value}).repository("repository")
 
 
-@pytest.mark.parametrize("value", ["", "HEAD", "abc", "g" * 40, "a" * 65, "--" + "a" * 38, "a" * 39 + "\n", 1234567, True])
+@pytest.mark.parametrize(
+    "value",
+    ["", "HEAD", "abc", "g" * 40, "a" * 65, "--" + "a" * 38, "a" * 39 + "\n", 1234567, True],
+)
 def test_commits_are_hexadecimal(value: object) -> None:
     with pytest.raises(BadPayload, match=r"^commitSha: "):
         _wire.Fields({"commitSha": value}).commit("commitSha")
 
 
-@pytest.mark.parametrize(("value", "found"), [(7, "7"), ("7", "7"), ("job/a/1", "job/a/1"), (0, "0")])
+@pytest.mark.parametrize(
+    ("value", "found"), [(7, "7"), ("7", "7"), ("job/a/1", "job/a/1"), (0, "0")]
+)
 def test_ids_are_numbers_or_short_texts(value: object, found: str) -> None:
     assert _wire.Fields({"id": value}).ident("id") == found
 
@@ -191,7 +222,22 @@ def test_times_are_utc_or_none(value: object, found: str | None) -> None:
     assert (moment.isoformat() if moment else None) == found
 
 
-NO_INTEGERS: list[Any] = [True, False, 1.0, 1.5, "x", "1.0", "", "\u0663", 10**19, -(10**19), "9" * 30, [], {}, [1]]
+NO_INTEGERS: list[Any] = [
+    True,
+    False,
+    1.0,
+    1.5,
+    "x",
+    "1.0",
+    "",
+    "\u0663",
+    10**19,
+    -(10**19),
+    "9" * 30,
+    [],
+    {},
+    [1],
+]
 
 
 @pytest.mark.parametrize("value", NO_INTEGERS)
@@ -227,14 +273,27 @@ def test_a_value_of_another_type_is_refused_and_its_field_named(method: str, val
 
 
 def test_there_is_no_way_to_a_value_around_its_type() -> None:
-    """An adapter that reads a payload's values untyped brings back the fault this class is there against."""
+    """An adapter that reads a payload's values untyped brings back the fault this class is there
+    against.
+    """
     places = Path(_wire.__file__).parent
-    around = [f"{path.name}: {line.strip()}" for path in sorted(places.glob("*.py")) if path.name != "_wire.py"
-              for line in path.read_text().splitlines() if re.search(r"\._?value\b|payload\[|payload\.get", line)]  # fmt: skip
+    around = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted(places.glob("*.py"))
+        if path.name != "_wire.py"
+        for line in path.read_text().splitlines()
+        if re.search(r"\._?value\b|payload\[|payload\.get", line)
+    ]
     assert around == []
 
 
-FACTS = JobFacts(execution=ExecutionRef(provider="x", host="", job_run_id="1"), repository="a/b", branch="", commit="1" * 40, job="j")
+FACTS = JobFacts(
+    execution=ExecutionRef(provider="x", host="", job_run_id="1"),
+    repository="a/b",
+    branch="",
+    commit="1" * 40,
+    job="j",
+)
 
 
 @pytest.mark.parametrize(
@@ -258,14 +317,24 @@ def test_what_slips_through_an_adapter_is_kept_by_nobody(facts: JobFacts) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "found"), [("https://x.example/a", "https://x.example/a"), ("javascript:alert(1)", ""), ("data:,x", ""), ("", ""), (None, "")]
+    ("value", "found"),
+    [
+        ("https://x.example/a", "https://x.example/a"),
+        ("javascript:alert(1)", ""),
+        ("data:,x", ""),
+        ("", ""),
+        (None, ""),
+    ],
 )
 def test_links_are_ones_people_may_click(value: object, found: str) -> None:
     assert _wire.Fields({"url": value}).link("url") == found
 
 
 def test_labels_are_made_fit_to_show() -> None:
-    assert _wire.Fields({"name": " a\x1b[31m\tb\n" + "x" * 400}).label("name") == "a [31m b " + "x" * 291
+    assert (
+        _wire.Fields({"name": " a\x1b[31m\tb\n" + "x" * 400}).label("name")
+        == "a [31m b " + "x" * 291
+    )
 
 
 @pytest.mark.parametrize(
@@ -280,9 +349,6 @@ def test_labels_are_made_fit_to_show() -> None:
 )
 def test_a_jenkins_job_keeps_its_name_over_branches(job: str, branch: str, found: str) -> None:
     assert _wire.jenkins_job(job, branch=branch) == found
-
-
-# ---------------------------------------------------------------- bounded logs
 
 
 def chunks(raw: bytes, size: int) -> Iterator[bytes]:

@@ -18,7 +18,9 @@ from tests.guard.patches import changed, created
 
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 TEXT = "def total(items):\n    return sum(item for item in items)\n"
-FIX = changed("shop/cart.py", TEXT.rstrip("\n"), TEXT.rstrip("\n").replace("item for item in items", "items"))
+FIX = changed(
+    "shop/cart.py", TEXT.rstrip("\n"), TEXT.rstrip("\n").replace("item for item in items", "items")
+)
 
 
 def git(path: Path, *args: str) -> str:
@@ -32,7 +34,9 @@ def git(path: Path, *args: str) -> str:
         "GIT_COMMITTER_NAME": "Ann",
         "GIT_COMMITTER_EMAIL": "ann@example.com",
     }
-    return subprocess.run(["git", "-C", str(path), *args], env=variables, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(path), *args], env=variables, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture
@@ -56,9 +60,16 @@ def bare(worktree: Path) -> Path:
 
 def publish(path: Path, **changes: Any) -> Published:
     call: dict[str, Any] = {
-        "run_id": RUN, "repository": "acme/shop", "branch": "main", "head": changes.pop("head", None) or git(path, "rev-parse", "main"),
-        "patch": FIX, "title": "Heal unit: sum the items", "body": "", "message": "Why.\n\nProof: 6 runs", "actor": "ann",
-    }  # fmt: skip
+        "run_id": RUN,
+        "repository": "acme/shop",
+        "branch": "main",
+        "head": changes.pop("head", None) or git(path, "rev-parse", "main"),
+        "patch": FIX,
+        "title": "Heal unit: sum the items",
+        "body": "",
+        "message": "Why.\n\nProof: 6 runs",
+        "actor": "ann",
+    }
     policy = changes.pop("policy", RepositoryPolicy(match="acme/*", clone_url=str(path)))
     return local_git.publish(Proposal(**{**call, **changes}), policy=policy, settings={})
 
@@ -73,15 +84,23 @@ def test_a_patch_becomes_one_commit_with_its_trailers(bare: Path) -> None:
     assert done == Published(url=f"file://{bare}#{done.commit}", commit=done.commit, merged=True)
     assert git(bare, "rev-parse", "main", "main^") == f"{done.commit}\n{head}"
     assert "sum(items)" in git(bare, "show", "main:shop/cart.py")
-    assert git(bare, "log", "-1", "--format=%an <%ae>|%cn <%ce>") == "cihealing <cihealing@localhost>|cihealing <cihealing@localhost>"
-    message = f"Heal unit: sum the items\n\nWhy.\n\nProof: 6 runs\n\nCihealing-Run: {RUN}\nApproved-by: ann"
+    assert (
+        git(bare, "log", "-1", "--format=%an <%ae>|%cn <%ce>")
+        == "cihealing <cihealing@localhost>|cihealing <cihealing@localhost>"
+    )
+    message = (
+        "Heal unit: sum the items\n\nWhy.\n\nProof: 6 runs\n\nCihealing-Run:"
+        f" {RUN}\nApproved-by: ann"
+    )
     assert git(bare, "log", "-1", "--format=%B") == message
 
 
 def test_a_checked_out_branch_brings_its_files_along(worktree: Path) -> None:
     (worktree / "notes.txt").write_text("mine")
     publish(worktree)
-    assert (worktree / "shop/cart.py").read_text() == TEXT.replace("item for item in items", "items")
+    assert (worktree / "shop/cart.py").read_text() == TEXT.replace(
+        "item for item in items", "items"
+    )
     assert git(worktree, "status", "--porcelain") == "?? notes.txt"
 
 
@@ -132,15 +151,27 @@ def test_another_run_on_the_same_head_finds_it_moved(bare: Path) -> None:
         publish(bare, head=head, run_id="another")
 
 
-@pytest.mark.parametrize("forged", [f"Cihealing-Run: {RUN}", f"x\n\nCihealing-Run: {RUN}", f"x\n---\nCihealing-Run: {RUN}\n---"])
+@pytest.mark.parametrize(
+    "forged",
+    [f"Cihealing-Run: {RUN}", f"x\n\nCihealing-Run: {RUN}", f"x\n---\nCihealing-Run: {RUN}\n---"],
+)
 def test_a_body_or_title_cannot_forge_a_trailer(bare: Path, forged: str) -> None:
     head = git(bare, "rev-parse", "main")
-    publish(bare, head=head, run_id="another", message=forged, title=f"a\n\n{forged}", actor=f"eve\nCihealing-Run: {RUN}")
+    publish(
+        bare,
+        head=head,
+        run_id="another",
+        message=forged,
+        title=f"a\n\n{forged}",
+        actor=f"eve\nCihealing-Run: {RUN}",
+    )
     with pytest.raises(HeadMoved):
         publish(bare, head=head)
 
 
-def test_a_persons_commit_with_the_trailer_elsewhere_on_the_branch_is_no_merge(worktree: Path) -> None:
+def test_a_persons_commit_with_the_trailer_elsewhere_on_the_branch_is_no_merge(
+    worktree: Path,
+) -> None:
     head = git(worktree, "rev-parse", "main")
     git(worktree, "commit", "--quiet", "--allow-empty", "-m", "second")
     git(worktree, "commit", "--quiet", "--allow-empty", "-m", f"third\n\nCihealing-Run: {RUN}")
@@ -163,7 +194,9 @@ def test_of_two_at_the_same_time_one_merges(worktree: Path) -> None:
     assert git(worktree, "status", "--porcelain") == ""
 
 
-def test_the_loser_of_the_swap_takes_the_winners_commit(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loser_of_the_swap_takes_the_winners_commit(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both have looked and built before either moves the branch."""
     head = git(bare, "rev-parse", "main")
     swap = local_git.swap
@@ -179,7 +212,9 @@ def test_the_loser_of_the_swap_takes_the_winners_commit(bare: Path, monkeypatch:
     assert commits(bare) == 2
 
 
-def test_a_worktree_another_worker_is_about_to_refresh_is_not_dirty(worktree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worktree_another_worker_is_about_to_refresh_is_not_dirty(
+    worktree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head, build = git(worktree, "rev-parse", "main"), local_git.build
     seen: list[str] = []
 
@@ -196,12 +231,19 @@ def test_a_worktree_another_worker_is_about_to_refresh_is_not_dirty(worktree: Pa
     assert git(worktree, "status", "--porcelain") == ""
 
 
-def test_the_loser_to_another_change_finds_the_head_moved(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loser_to_another_change_finds_the_head_moved(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     swap = local_git.swap
 
     def late(origin: local_git.Origin, change: local_git.Change, commit: str) -> str:
         tree = git(bare, "rev-parse", "main^{tree}")
-        git(bare, "update-ref", "refs/heads/main", git(bare, "commit-tree", tree, "-p", "main", "-m", "someone"))
+        git(
+            bare,
+            "update-ref",
+            "refs/heads/main",
+            git(bare, "commit-tree", tree, "-p", "main", "-m", "someone"),
+        )
         return swap(origin, change, commit)
 
     monkeypatch.setattr(local_git, "swap", late)
@@ -221,9 +263,19 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize(
     ("step", "before"),
-    [("build", True), ("build", False), ("swap", True), ("swap", False), ("refresh_worktrees", True), ("refresh", True), ("url_of", True)],
+    [
+        ("build", True),
+        ("build", False),
+        ("swap", True),
+        ("swap", False),
+        ("refresh_worktrees", True),
+        ("refresh", True),
+        ("url_of", True),
+    ],
 )
-def test_a_crash_at_any_step_ends_in_one_merge(worktree: Path, monkeypatch: pytest.MonkeyPatch, step: str, before: bool) -> None:
+def test_a_crash_at_any_step_ends_in_one_merge(
+    worktree: Path, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
+) -> None:
     head, original = git(worktree, "rev-parse", "main"), getattr(local_git, step)
 
     def crash(*args: Any) -> None:
@@ -281,7 +333,10 @@ def test_work_begun_after_a_crash_is_kept(worktree: Path, monkeypatch: pytest.Mo
         (created("run.sh", "echo", mode="100755"), "executable"),
         ("diff --git a/README b/README\nold mode 100644\nnew mode 100755\n", "executable"),
         (
-            f"diff --git a/sub b/sub\nnew file mode 160000\n--- /dev/null\n+++ b/sub\n@@ -0,0 +1 @@\n+Subproject commit {'1' * 40}\n",
+            (
+                "diff --git a/sub b/sub\nnew file mode 160000\n--- /dev/null\n+++ b/sub\n@@ -0,0"
+                f" +1 @@\n+Subproject commit {'1' * 40}\n"
+            ),
             "submodule",
         ),
     ],
@@ -293,7 +348,22 @@ def test_a_patch_that_is_not_plain_changes_nothing(bare: Path, patch: str, says:
 
 
 @pytest.mark.parametrize(
-    "branch", ["", "../main", "-d", "a..b", "x y", "main\n", "main\0", "a.lock", "@{-1}", "main^", "x" * 600, "a//b", "/main"]
+    "branch",
+    [
+        "",
+        "../main",
+        "-d",
+        "a..b",
+        "x y",
+        "main\n",
+        "main\0",
+        "a.lock",
+        "@{-1}",
+        "main^",
+        "x" * 600,
+        "a//b",
+        "/main",
+    ],
 )
 def test_a_hostile_branch_name_is_refused(bare: Path, branch: str) -> None:
     with pytest.raises((PermanentError, HeadMoved)):
@@ -301,7 +371,9 @@ def test_a_hostile_branch_name_is_refused(bare: Path, branch: str) -> None:
     assert git(bare, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 
 
-@pytest.mark.parametrize("branch", ["--upload-pack=x", "feature/$(touch)", "grün/ä", "a;b", "'quoted'"])
+@pytest.mark.parametrize(
+    "branch", ["--upload-pack=x", "feature/$(touch)", "grün/ä", "a;b", "'quoted'"]
+)
 def test_an_odd_but_lawful_branch_name_works(bare: Path, branch: str) -> None:
     git(bare, "update-ref", f"refs/heads/{branch}", git(bare, "rev-parse", "main"))
     publish(bare, branch=branch)
@@ -314,7 +386,16 @@ def test_what_is_no_commit_is_refused(bare: Path, change: dict[str, str]) -> Non
         publish(bare, **change)
 
 
-@pytest.mark.parametrize("url", ["", "shop.git", "https://example.org/shop.git", "file://elsewhere/shop.git", "ext::sh -c date"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "shop.git",
+        "https://example.org/shop.git",
+        "file://elsewhere/shop.git",
+        "ext::sh -c date",
+    ],
+)
 def test_only_a_path_of_this_machine_is_local(bare: Path, url: str) -> None:
     with pytest.raises(PermanentError, match="absolute path"):
         publish(bare, policy=RepositoryPolicy(match="acme/*", clone_url=url))
@@ -333,7 +414,14 @@ def test_a_file_url_is_a_path(worktree: Path) -> None:
 
 def test_no_hook_and_no_configured_program_runs(worktree: Path) -> None:
     mark = worktree.parent / "ran"
-    for hook in ("post-checkout", "reference-transaction", "pre-commit", "commit-msg", "post-index-change", "update"):
+    for hook in (
+        "post-checkout",
+        "reference-transaction",
+        "pre-commit",
+        "commit-msg",
+        "post-index-change",
+        "update",
+    ):
         path = worktree / ".git/hooks" / hook
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\ntouch '{mark}'\n")

@@ -30,8 +30,13 @@ def ids(rows: list[dict[str, Any]]) -> list[str]:
 
 def crowded(rows: list[dict[str, Any]]) -> list[str]:
     """Techniques with more than five entries, and ids that are not unique."""
-    techniques, names = Counter(row["technique"] for row in rows), Counter(row["id"] for row in rows)
-    return [name for name, count in techniques.items() if count > 5] + [name for name, count in names.items() if count > 1]
+    techniques, names = (
+        Counter(row["technique"] for row in rows),
+        Counter(row["id"] for row in rows),
+    )
+    return [name for name, count in techniques.items() if count > 5] + [
+        name for name, count in names.items() if count > 1
+    ]
 
 
 STANDARD: Mapping[str, str] = entries("urls/benign.yaml")[0]["settings"]
@@ -39,13 +44,23 @@ STANDARD: Mapping[str, str] = entries("urls/benign.yaml")[0]["settings"]
 
 def side_of(entry: Mapping[str, Any]) -> Side:
     settings, name = entry.get("settings", STANDARD), entry.get("side", "")
-    base = next(found for found in urls.bases_of(name or "github", settings) if isinstance(found, Base))
+    base = next(
+        found for found in urls.bases_of(name or "github", settings) if isinstance(found, Base)
+    )
     among = urls.allowed(settings, side=name)
-    return Side(title="The other side", base=base, allowed=among, credential={"Authorization": SECRET}, headers={})
+    return Side(
+        title="The other side",
+        base=base,
+        allowed=among,
+        credential={"Authorization": SECRET},
+        headers={},
+    )
 
 
 class Asked:
-    """What was really sent for an entry: (scheme, address, port, Host header, whether the credential went with it)."""
+    """What was really sent for an entry: (scheme, address, port, Host header, whether the
+    credential went with it).
+    """
 
     def __init__(self, entry: Mapping[str, Any]) -> None:
         self.answers: dict[str, list[str]] = entry.get("resolves_to", {})
@@ -67,20 +82,29 @@ class Asked:
 def ask(entry: Mapping[str, Any]) -> Asked:
     """Fetch the entry's URL over the real client. Raises Refused."""
     asked, side = Asked(entry), side_of(entry)
-    with converse(side, settings={}, transport=httpx.MockTransport(asked.answer), resolve=asked.resolve) as conversation:
+    with converse(
+        side, settings={}, transport=httpx.MockTransport(asked.answer), resolve=asked.resolve
+    ) as conversation:
         try:
-            with conversation.stream(entry["url"] if "://" in entry["url"] else _odd(entry["url"])) as streamed:
+            with conversation.stream(
+                entry["url"] if "://" in entry["url"] else _odd(entry["url"])
+            ) as streamed:
                 assert b"".join(streamed.chunks) == b"the log\n"
         finally:
             origin = side.base.target
             for request in asked.seen:
                 if "authorization" in request.headers:
-                    assert (request.url.scheme, request.headers["host"]) == (origin.scheme, origin.authority)
+                    assert (request.url.scheme, request.headers["host"]) == (
+                        origin.scheme,
+                        origin.authority,
+                    )
     return asked
 
 
 def _odd(url: str) -> NoReturn:
-    """What has no `://` would be read as a path of the API; it is judged as the URL it wants to be."""
+    """What has no `://` would be read as a path of the API; it is judged as the URL it wants to
+    be.
+    """
     found = urls.judge(url, among=urls.allowed(STANDARD))
     assert isinstance(found, Refusal)
     raise Refused(found)

@@ -45,7 +45,12 @@ def serving(answer: Answer, *, tls: ssl.SSLContext | None = None) -> Iterator[Se
     class Handler(BaseHTTPRequestHandler):
         def do_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            one = Seen(self.command, self.path, {key.lower(): value for key, value in self.headers.items()}, body)
+            one = Seen(
+                self.command,
+                self.path,
+                {key.lower(): value for key, value in self.headers.items()},
+                body,
+            )
             seen.append(one)
             status, headers, content = answer(one)
             self.send_response(status)
@@ -62,7 +67,9 @@ def serving(answer: Answer, *, tls: ssl.SSLContext | None = None) -> Iterator[Se
     httpd.daemon_threads = True
     if tls:
         httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread = threading.Thread(
+        target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
     thread.start()
     try:
         yield Server(port=httpd.server_address[1], seen=seen)
@@ -76,10 +83,19 @@ def certified(name: str, *, directory: Path) -> tuple[ssl.SSLContext, Path]:
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "The company's CA")])
     ca = _certificate(issuer, issuer, ca_key, ca_key, names=[], authority=True)
-    own = _certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), issuer, key, ca_key, names=[name], authority=False)
+    own = _certificate(
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+        issuer,
+        key,
+        ca_key,
+        names=[name],
+        authority=False,
+    )
     bundle, pair = directory / "ca.pem", directory / "server.pem"
     bundle.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     pair.write_bytes(private + own.public_bytes(serialization.Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair)
@@ -87,9 +103,14 @@ def certified(name: str, *, directory: Path) -> tuple[ssl.SSLContext, Path]:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey, *, names: list[str],
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    names: list[str],
     authority: bool,
-) -> x509.Certificate:  # fmt: skip
+) -> x509.Certificate:
     now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
@@ -102,5 +123,7 @@ def _certificate(
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
+        )
     return builder.sign(signer, hashes.SHA256())

@@ -40,16 +40,16 @@ def test_an_everyday_archive_is_read(entry: dict[str, Any]) -> None:
     assert [name for name, _ in archives.read(built(entry))] == entry["names"]
 
 
-# ---------------------------------------------------------------- as others pack
-
-
 def test_what_zipfile_packs_is_read() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("10_b.txt", "\ufeffsecond\n")
         archive.writestr("2_a.txt", b"first \xff\n")
         archive.writestr("dir/", "")
-    assert archives.read(packed.getvalue()) == [("2_a.txt", "first \ufffd\n"), ("10_b.txt", "second\n")]
+    assert archives.read(packed.getvalue()) == [
+        ("2_a.txt", "first \ufffd\n"),
+        ("10_b.txt", "second\n"),
+    ]
 
 
 class OneWay(io.RawIOBase):
@@ -85,9 +85,6 @@ def test_what_tarfile_packs_is_read(style: int, mode: Any) -> None:
     assert archives.read(packed.getvalue()) == [(name, "E x\n\n\n")]
 
 
-# ---------------------------------------------------------------- bounds
-
-
 def zipped(files: dict[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -105,7 +102,9 @@ def test_the_largest_archive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "packed", [zipped({"a.txt": b"ab" * 500, "b.txt": b"cd" * 500}), gzip.compress(b"ab" * 1_000)], ids=["zip", "gzip"]
+    "packed",
+    [zipped({"a.txt": b"ab" * 500, "b.txt": b"cd" * 500}), gzip.compress(b"ab" * 1_000)],
+    ids=["zip", "gzip"],
 )
 def test_the_most_that_is_unpacked(monkeypatch: pytest.MonkeyPatch, packed: bytes) -> None:
     monkeypatch.setattr(archives, "MAX_UNPACKED", 2_000)
@@ -116,7 +115,10 @@ def test_the_most_that_is_unpacked(monkeypatch: pytest.MonkeyPatch, packed: byte
 
 def test_a_tar_counts_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_UNPACKED", 5)
-    assert refusal(built({"tar": [{"name": "a", "text": "abc"}, {"name": "b", "text": "abc"}]})) == "archive.bomb"
+    assert (
+        refusal(built({"tar": [{"name": "a", "text": "abc"}, {"name": "b", "text": "abc"}]}))
+        == "archive.bomb"
+    )
 
 
 def test_the_steepest_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +134,10 @@ def test_the_most_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_FILES", 2)
     for kind in ("zip", "tar"):
         assert len(archives.read(built({kind: [{"name": "{n}", "copies": 2, "text": "x"}]}))) == 2
-        assert refusal(built({kind: [{"name": "{n}", "copies": 3, "text": "x"}]})) == "archive.too_many"
+        assert (
+            refusal(built({kind: [{"name": "{n}", "copies": 3, "text": "x"}]}))
+            == "archive.too_many"
+        )
     assert refusal(built({"gzip": {"text": "x", "members": 3}})) == "archive.too_many"
 
 
@@ -148,7 +153,9 @@ def test_however_it_is_cut_it_is_refused_and_never_crashes() -> None:
         built({"tar": [{"name": "a", "text": "x"}]}),
     ]
     for data in whole:
-        for length in range(0, min(len(data) - 1024 if data[257:262] == b"ustar" else len(data), 700)):
+        for length in range(
+            0, min(len(data) - 1024 if data[257:262] == b"ustar" else len(data), 700)
+        ):
             refusal(data[:length])
 
 

@@ -48,10 +48,9 @@ def test_an_everyday_url_is_fetched_at_its_own_address(entry: dict[str, Any]) ->
     for request in asked.seen:
         address = addresses.parsed(request.url.host)
         assert address is not None
-        assert request.extensions.get("sni_hostname", request.url.host) in request.headers["host"].replace("[", "").replace("]", "")
-
-
-# ---------------------------------------------------------------- form, at its bounds
+        assert request.extensions.get("sni_hostname", request.url.host) in request.headers[
+            "host"
+        ].replace("[", "").replace("]", "")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,10 @@ def test_an_everyday_url_is_fetched_at_its_own_address(entry: dict[str, Any]) ->
         ("https://h.example/a?b#step:4:12", ("https", "h.example", 443, "/a?b")),
         ("https://h.example/a#", ("https", "h.example", 443, "/a")),
         ("https://h.example/a%20b?q=%0D", None),
-        ("https://h.example/?next=https://x@y/../z", ("https", "h.example", 443, "/?next=https://x@y/../z")),
+        (
+            "https://h.example/?next=https://x@y/../z",
+            ("https", "h.example", 443, "/?next=https://x@y/../z"),
+        ),
     ],
 )
 def test_the_parts_of_a_plain_url(url: str, target: tuple[str, str, int, str] | None) -> None:
@@ -86,9 +88,29 @@ def test_the_parts_of_a_plain_url(url: str, target: tuple[str, str, int, str] | 
         assert (found.scheme, found.host, found.port, found.path) == target
 
 
-@pytest.mark.parametrize("char", ["\0", "\x7f", "\x85", "\u200b", "\ud800", "\ue000", "\u0378", "\u3000", "\u2028", "\u2029", " "])
+@pytest.mark.parametrize(
+    "char",
+    [
+        "\0",
+        "\x7f",
+        "\x85",
+        "\u200b",
+        "\ud800",
+        "\ue000",
+        "\u0378",
+        "\u3000",
+        "\u2028",
+        "\u2029",
+        " ",
+    ],
+)
 def test_characters_nobody_sees_are_refused_wherever_they_stand(char: str) -> None:
-    for url in (f"https://h.example/a{char}b", f"https://h{char}.example/", f"{char}https://h.example/", f"https://h.example/?a{char}"):
+    for url in (
+        f"https://h.example/a{char}b",
+        f"https://h{char}.example/",
+        f"{char}https://h.example/",
+        f"https://h.example/?a{char}",
+    ):
         assert rule(urls.split(url)) == "url.hidden"
 
 
@@ -107,10 +129,16 @@ def test_the_longest_host_is_one_of_253_characters() -> None:
 @pytest.mark.parametrize(
     ("host", "address"),
     [
-        ("1.2.3.4", True), ("1.2.3.256", False), ("01.2.3.4", False), ("1.2.3", False), ("1.2.3.4.5", False), ("1.2.3.", False),
-        ("300.1.1.1", False), ("199.249.250.99", True),
+        ("1.2.3.4", True),
+        ("1.2.3.256", False),
+        ("01.2.3.4", False),
+        ("1.2.3", False),
+        ("1.2.3.4.5", False),
+        ("1.2.3.", False),
+        ("300.1.1.1", False),
+        ("199.249.250.99", True),
     ],
-)  # fmt: skip
+)
 def test_only_the_usual_notation_is_an_address(host: str, address: bool) -> None:
     assert isinstance(urls.split(f"https://{host}/"), Target) is address
 
@@ -130,20 +158,27 @@ def test_messages_hold_no_query(url: str, said: str) -> None:
 
 
 def test_what_is_accepted_is_read_alike_by_all_who_read_it() -> None:
-    """Of random strings of characters that divide parsers, those accepted have one host for all, and reach the wire unchanged."""
+    """Of random strings of characters that divide parsers, those accepted have one host for all,
+    and reach the wire unchanged.
+    """
     chance, accepted = random.Random(5), 0
     for _ in range(30_000):
-        url = "https://" + "".join(chance.choices("ab1.-_:/?#[]@%2e0x;~é\\ \t,&=xn", k=chance.randint(1, 14)))
+        url = "https://" + "".join(
+            chance.choices("ab1.-_:/?#[]@%2e0x;~é\\ \t,&=xn", k=chance.randint(1, 14))
+        )
         found = urls.split(url)
         if isinstance(found, Target):
             accepted += 1
-            sent = httpx.URL(scheme=found.scheme, host=found.host, port=found.port, raw_path=found.path.encode())
-            assert (sent.host, sent.port or 443, sent.raw_path.decode()) == (found.host, found.port, found.path)
+            sent = httpx.URL(
+                scheme=found.scheme, host=found.host, port=found.port, raw_path=found.path.encode()
+            )
+            assert (sent.host, sent.port or 443, sent.raw_path.decode()) == (
+                found.host,
+                found.port,
+                found.path,
+            )
             assert (urlsplit(url).hostname, urlsplit(url).port or 443) == (found.host, found.port)
     assert accepted > 500
-
-
-# ---------------------------------------------------------------- settings
 
 
 @pytest.mark.parametrize(
@@ -169,8 +204,18 @@ def test_a_base_url_of_a_setting(value: str, expected: str) -> None:
 
 
 def test_a_side_without_setting_is_everybodys() -> None:
-    bases = [base.url for side in urls.DEFAULTS for base in urls.bases_of(side, {}) if isinstance(base, urls.Base)]
-    assert bases == ["https://api.github.com", "https://gitlab.com", "https://circleci.com", "https://api.buildkite.com"]
+    bases = [
+        base.url
+        for side in urls.DEFAULTS
+        for base in urls.bases_of(side, {})
+        if isinstance(base, urls.Base)
+    ]
+    assert bases == [
+        "https://api.github.com",
+        "https://gitlab.com",
+        "https://circleci.com",
+        "https://api.buildkite.com",
+    ]
 
 
 def test_a_wrong_base_url_opens_nothing_and_spoils_nothing() -> None:
@@ -180,7 +225,10 @@ def test_a_wrong_base_url_opens_nothing_and_spoils_nothing() -> None:
 
 
 def test_a_configured_gitlab_takes_the_place_of_gitlab_com() -> None:
-    assert rule(judged("https://gitlab.com/a/b/-/jobs/1", CI_HEALING_GITLAB_URL="https://git.example")) == "host.not_allowed"
+    assert (
+        rule(judged("https://gitlab.com/a/b/-/jobs/1", CI_HEALING_GITLAB_URL="https://git.example"))
+        == "host.not_allowed"
+    )
     assert isinstance(judged("https://gitlab.com/a/b/-/jobs/1"), Target)
 
 
@@ -203,7 +251,15 @@ def test_a_configured_gitlab_takes_the_place_of_gitlab_com() -> None:
     ],
 )
 def test_further_hosts(url: str, expected: str) -> None:
-    assert rule(judged(url, CI_HEALING_FETCH_HOSTS="Logs.example, *.store.example,https://minio.example:9000")) == expected
+    assert (
+        rule(
+            judged(
+                url,
+                CI_HEALING_FETCH_HOSTS="Logs.example, *.store.example,https://minio.example:9000",
+            )
+        )
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,14 +280,24 @@ def test_stores_of_s3(host: str, allowed: bool) -> None:
     assert (rule(judged(f"https://{host}/x")) == "") is allowed
 
 
-@pytest.mark.parametrize(("side", "url", "allowed"), [
-    ("github", "https://x.blob.core.windows.net/l", True), ("jenkins", "https://x.blob.core.windows.net/l", False),
-    ("jenkins", "https://b.s3.amazonaws.com/l", False), ("github", "https://b.s3.amazonaws.com/l", True),
-    ("gitlab", "https://b.s3.amazonaws.com/l", True), ("circleci", "https://b.s3.amazonaws.com/l", True),
-    ("buildkite", "https://b.s3.amazonaws.com/l", True), ("", "https://b.s3.amazonaws.com/l", True),
-    ("github", "https://gitlab.com/x", False), ("", "https://gitlab.com/x", True), ("gitlab", "https://storage.googleapis.com/x", True),
-    ("github", "https://storage.googleapis.com/x", False), ("circleci", "https://app.circleci.com/x", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("side", "url", "allowed"),
+    [
+        ("github", "https://x.blob.core.windows.net/l", True),
+        ("jenkins", "https://x.blob.core.windows.net/l", False),
+        ("jenkins", "https://b.s3.amazonaws.com/l", False),
+        ("github", "https://b.s3.amazonaws.com/l", True),
+        ("gitlab", "https://b.s3.amazonaws.com/l", True),
+        ("circleci", "https://b.s3.amazonaws.com/l", True),
+        ("buildkite", "https://b.s3.amazonaws.com/l", True),
+        ("", "https://b.s3.amazonaws.com/l", True),
+        ("github", "https://gitlab.com/x", False),
+        ("", "https://gitlab.com/x", True),
+        ("gitlab", "https://storage.googleapis.com/x", True),
+        ("github", "https://storage.googleapis.com/x", False),
+        ("circleci", "https://app.circleci.com/x", True),
+    ],
+)
 def test_a_side_leads_to_its_own_places_alone(side: str, url: str, allowed: bool) -> None:
     assert isinstance(urls.judge(url, among=urls.allowed({}, side=side)), Target) is allowed
 
@@ -239,10 +305,13 @@ def test_a_side_leads_to_its_own_places_alone(side: str, url: str, allowed: bool
 @pytest.mark.parametrize(
     ("side", "setting"),
     [
-        ("github", "CI_HEALING_GITHUB_API_URL"), ("gitlab", "CI_HEALING_GITLAB_URL"), ("jenkins", "CI_HEALING_JENKINS_URL"),
-        ("circleci", "CI_HEALING_CIRCLECI_URL"), ("buildkite", "CI_HEALING_BUILDKITE_URL"),
+        ("github", "CI_HEALING_GITHUB_API_URL"),
+        ("gitlab", "CI_HEALING_GITLAB_URL"),
+        ("jenkins", "CI_HEALING_JENKINS_URL"),
+        ("circleci", "CI_HEALING_CIRCLECI_URL"),
+        ("buildkite", "CI_HEALING_BUILDKITE_URL"),
     ],
-)  # fmt: skip
+)
 def test_each_side_has_its_setting(side: str, setting: str) -> None:
     among = urls.allowed({setting: "https://own.example:8443"}, side=side)
     assert isinstance(urls.judge("https://own.example:8443/x", among=among), Target)
@@ -252,32 +321,60 @@ def test_each_side_has_its_setting(side: str, setting: str) -> None:
 @pytest.mark.parametrize(
     ("side", "host"),
     [
-        ("github", "objects.githubusercontent.com"), ("github", "results-receiver.actions.githubusercontent.com"),
-        ("github", "x.blob.core.windows.net"), ("github", "github.com"), ("gitlab", "cdn.artifacts.gitlab-static.net"),
-        ("gitlab", "storage.googleapis.com"), ("gitlab", "bucket.storage.googleapis.com"), ("gitlab", "x.blob.core.windows.net"),
-        ("circleci", "output.circle-artifacts.com"), ("circleci", "dl.circleci.com"), ("circleci", "app.circleci.com"),
-        ("buildkite", "buildkiteartifacts.com"), ("buildkite", "a.buildkiteartifacts.com"), ("buildkite", "buildkite.com"),
+        ("github", "objects.githubusercontent.com"),
+        ("github", "results-receiver.actions.githubusercontent.com"),
+        ("github", "x.blob.core.windows.net"),
+        ("github", "github.com"),
+        ("gitlab", "cdn.artifacts.gitlab-static.net"),
+        ("gitlab", "storage.googleapis.com"),
+        ("gitlab", "bucket.storage.googleapis.com"),
+        ("gitlab", "x.blob.core.windows.net"),
+        ("circleci", "output.circle-artifacts.com"),
+        ("circleci", "dl.circleci.com"),
+        ("circleci", "app.circleci.com"),
+        ("buildkite", "buildkiteartifacts.com"),
+        ("buildkite", "a.buildkiteartifacts.com"),
+        ("buildkite", "buildkite.com"),
     ],
-)  # fmt: skip
+)
 def test_the_known_places_of_a_side(side: str, host: str) -> None:
     assert isinstance(urls.judge(f"https://{host}/x", among=urls.allowed({}, side=side)), Target)
-    assert rule(urls.judge(f"https://{host}/x", among=urls.allowed({}, side="jenkins"))) == "host.not_allowed"
+    assert (
+        rule(urls.judge(f"https://{host}/x", among=urls.allowed({}, side="jenkins")))
+        == "host.not_allowed"
+    )
 
 
 @pytest.mark.parametrize(
     "host",
     [
-        "metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal", "metadata.azure.internal",
-        "metadata.azure.com", "metadata.tencentyun.com", "metadata.packet.net", "metadata.platformequinix.com", "metadata.oraclecloud.com",
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata",
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata.azure.internal",
+        "metadata.azure.com",
+        "metadata.tencentyun.com",
+        "metadata.packet.net",
+        "metadata.platformequinix.com",
+        "metadata.oraclecloud.com",
     ],
-)  # fmt: skip
+)
 def test_a_clouds_metadata_service_is_not_asked_even_where_a_setting_names_it(host: str) -> None:
-    assert rule(judged(f"https://{host}/x", CI_HEALING_FETCH_HOSTS=f"https://{host}")) == "host.metadata"
+    assert (
+        rule(judged(f"https://{host}/x", CI_HEALING_FETCH_HOSTS=f"https://{host}"))
+        == "host.metadata"
+    )
 
 
-# ---------------------------------------------------------------- addresses
-
-OWN = urls.allowed({"CI_HEALING_JENKINS_URL": "http://ci.lan:8080,http://10.1.2.3,http://169.254.9.9,http://198.18.0.7"})
+OWN = urls.allowed(
+    {
+        "CI_HEALING_JENKINS_URL": (
+            "http://ci.lan:8080,http://10.1.2.3,http://169.254.9.9,http://198.18.0.7"
+        )
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +437,10 @@ def test_where_a_name_may_lead(address: str, stranger: str, configured: str) -> 
     assert rule(urls.judge_address(address, host="ci.lan", among=OWN)) == configured
 
 
-@pytest.mark.parametrize(("host", "expected"), [("10.1.2.3", ""), ("10.1.2.4", "address.private"), ("169.254.9.9", ""), ("198.18.0.7", "")])
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("10.1.2.3", ""), ("10.1.2.4", "address.private"), ("169.254.9.9", ""), ("198.18.0.7", "")],
+)
 def test_an_address_that_a_setting_names_is_met(host: str, expected: str) -> None:
     assert rule(urls.judge(f"http://{host}/x", among=OWN)) == expected
     assert rule(urls.judge_address(host, host=host, among=OWN)) == expected
@@ -361,10 +461,21 @@ def test_everybodys_services_are_never_at_home(host: str) -> None:
 @pytest.mark.parametrize(
     ("address", "host", "text"),
     [
-        ("10.0.0.1", "logs.example", "logs.example leads to 10.0.0.1, a private address: name its base URL in the setting of its side"),
+        (
+            "10.0.0.1",
+            "logs.example",
+            (
+                "logs.example leads to 10.0.0.1, a private address: name its base URL in the"
+                " setting of its side"
+            ),
+        ),
         ("127.0.0.1", "127.0.0.1", "127.0.0.1 is a loopback address: name its base URL"),
         ("169.254.1.1", "logs.example", "logs.example leads to 169.254.1.1, a link-local address"),
-        ("::ffff:10.0.0.1", "logs.example", "logs.example leads to 10.0.0.1 through the address ::ffff:"),
+        (
+            "::ffff:10.0.0.1",
+            "logs.example",
+            "logs.example leads to 10.0.0.1 through the address ::ffff:",
+        ),
     ],
 )
 def test_a_refusal_says_where_it_leads_and_what_to_do(address: str, host: str, text: str) -> None:
@@ -375,9 +486,6 @@ def test_a_refusal_says_where_it_leads_and_what_to_do(address: str, host: str, t
 
 def test_a_public_address_that_nobody_configured_is_no_host_to_fetch_from() -> None:
     assert rule(judged(f"https://{PUBLIC}/")) == "host.not_allowed"
-
-
-# ---------------------------------------------------------------- redirects
 
 
 @pytest.mark.parametrize(
@@ -395,35 +503,57 @@ def test_a_public_address_that_nobody_configured_is_no_host_to_fetch_from() -> N
     ],
 )
 def test_where_a_redirect_leads(location: str, expected: str) -> None:
-    found = urls.follow(Target(scheme="https", host="api.github.com", port=443, path="/a/x"), location, among=urls.allowed({}))
+    found = urls.follow(
+        Target(scheme="https", host="api.github.com", port=443, path="/a/x"),
+        location,
+        among=urls.allowed({}),
+    )
     assert (rule(found) or f"{found.scheme}://{found.authority}{found.path}") == expected  # type: ignore[union-attr]
 
 
 def test_a_redirect_from_https_to_a_configured_http_is_one_down_and_up_is_none() -> None:
     among = urls.allowed({"CI_HEALING_JENKINS_URL": "http://ci.example"}, side="jenkins")
-    down = urls.follow(Target(scheme="https", host="ci.example", port=443, path="/"), "http://ci.example/", among=among)
+    down = urls.follow(
+        Target(scheme="https", host="ci.example", port=443, path="/"),
+        "http://ci.example/",
+        among=among,
+    )
     assert rule(down) == "redirect.downgrade"
-    same = urls.follow(Target(scheme="http", host="ci.example", port=80, path="/"), "http://ci.example/x", among=among)
+    same = urls.follow(
+        Target(scheme="http", host="ci.example", port=80, path="/"),
+        "http://ci.example/x",
+        among=among,
+    )
     assert isinstance(same, Target)
     assert isinstance(urls.follow(same, "https://ci.example/x", among=among), Target)
 
 
 def test_nothing_is_allowed_by_nothing() -> None:
-    assert rule(urls.judge("https://b.s3.amazonaws.com/", among=Allowed(bases=()))) == "host.not_allowed"
-    assert rule(urls.judge("https://api.github.com/", among=Allowed(bases=()))) == "host.not_allowed"
+    assert (
+        rule(urls.judge("https://b.s3.amazonaws.com/", among=Allowed(bases=())))
+        == "host.not_allowed"
+    )
+    assert (
+        rule(urls.judge("https://api.github.com/", among=Allowed(bases=()))) == "host.not_allowed"
+    )
 
 
 def test_the_standard_settings_are_those_the_corpus_says() -> None:
-    assert set(STANDARD) == {"CI_HEALING_GITLAB_URL", "CI_HEALING_JENKINS_URL", "CI_HEALING_FETCH_HOSTS"}
+    assert set(STANDARD) == {
+        "CI_HEALING_GITLAB_URL",
+        "CI_HEALING_JENKINS_URL",
+        "CI_HEALING_FETCH_HOSTS",
+    }
 
-
-# ---------------------------------------------------------------- what people are told
 
 SAID = [
     ("api.github.com/x", "a whole URL is expected, beginning with https://"),
     ("gopher-of-a-long-name-x://h.example/", "gopher-of-a-long-nam is not fetched, only https is"),
     ("https:///x", "a host is expected after https://"),
-    ("https://h.example/" + "a" * urls.MAX_URL, f"a URL of at most {urls.MAX_URL} characters is expected"),
+    (
+        "https://h.example/" + "a" * urls.MAX_URL,
+        f"a URL of at most {urls.MAX_URL} characters is expected",
+    ),
     ("https://h.example/a b", "the URL holds a blank, a control character or one nobody sees"),
     ("https://h.example\\x", "the URL holds a backslash, which some read as a slash"),
     ("https://a@h.example/", "the URL holds a user name before its host"),
@@ -461,14 +591,31 @@ def test_a_refused_url_is_told_why(url: str, said: str | None) -> None:
     ("url", "settings", "said"),
     [
         ("https://169.254.169.254/x", {}, "169.254.169.254 is a metadata address"),
-        ("https://metadata.google.internal/x", {}, "metadata.google.internal is a cloud's metadata service"),
-        ("http://api.github.com/x", {}, "api.github.com is asked over https alone: a setting names no http URL of it"),
-        ("https://evil.example/x", {}, "evil.example is no host to fetch from: where it should be one, name it in CI_HEALING_FETCH_HOSTS"),
+        (
+            "https://metadata.google.internal/x",
+            {},
+            "metadata.google.internal is a cloud's metadata service",
+        ),
+        (
+            "http://api.github.com/x",
+            {},
+            "api.github.com is asked over https alone: a setting names no http URL of it",
+        ),
+        (
+            "https://evil.example/x",
+            {},
+            (
+                "evil.example is no host to fetch from: where it should be one, name it in"
+                " CI_HEALING_FETCH_HOSTS"
+            ),
+        ),
         ("https://api.github.com:8443/x", {}, "api.github.com is not asked at port 8443"),
     ],
     ids=["address", "name", "http", "unknown", "port"],
 )
-def test_a_host_that_is_not_asked_is_told_why(url: str, settings: dict[str, str], said: str) -> None:
+def test_a_host_that_is_not_asked_is_told_why(
+    url: str, settings: dict[str, str], said: str
+) -> None:
     found = judged(url, **settings)
     assert isinstance(found, Refusal)
     assert found.text == said
@@ -478,9 +625,14 @@ def test_a_redirect_to_plain_http_is_told() -> None:
     settings = {"CI_HEALING_JENKINS_URL": "https://ci.corp.example,http://ci.corp.example"}
     current = urls.split("https://ci.corp.example/x")
     assert isinstance(current, Target)
-    found = urls.follow(current, "HTTP://ci.corp.example/x", among=urls.allowed(settings, side="jenkins"))
+    found = urls.follow(
+        current, "HTTP://ci.corp.example/x", among=urls.allowed(settings, side="jenkins")
+    )
     assert isinstance(found, Refusal)
-    assert (found.rule, found.text) == ("redirect.downgrade", "ci.corp.example redirects from https down to http")
+    assert (found.rule, found.text) == (
+        "redirect.downgrade",
+        "ci.corp.example redirects from https down to http",
+    )
 
 
 def test_an_address_that_is_none_is_told() -> None:
@@ -492,8 +644,20 @@ def test_an_address_that_is_none_is_told() -> None:
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("10.1.2.3", "10.1.2.3, a private address: name its base URL in the setting of its side, if it is one"),
-        ("127.0.0.1", "127.0.0.1, a loopback address: name its base URL in the setting of its side, if it is one"),
+        (
+            "10.1.2.3",
+            (
+                "10.1.2.3, a private address: name its base URL in the setting of its side, if it"
+                " is one"
+            ),
+        ),
+        (
+            "127.0.0.1",
+            (
+                "127.0.0.1, a loopback address: name its base URL in the setting of its side, if it"
+                " is one"
+            ),
+        ),
         ("224.0.0.1", "224.0.0.1, a multicast address"),
         ("169.254.169.254", "169.254.169.254, a metadata address"),
     ],
@@ -514,7 +678,12 @@ def test_each_base_knows_its_setting() -> None:
 
 
 def test_teredo_and_6to4_addresses_are_seen_through() -> None:
-    for text in ("2002:7f00:1::", "2002:7f00:1:ffff::1", "2001:0:4136:e378:8000:63bf:80ff:fffe", "64:ff9b::7f00:1"):
+    for text in (
+        "2002:7f00:1::",
+        "2002:7f00:1:ffff::1",
+        "2001:0:4136:e378:8000:63bf:80ff:fffe",
+        "64:ff9b::7f00:1",
+    ):
         found = addresses.parsed(text)
         assert found is not None
         assert str(addresses.embedded(found)) == "127.0.0.1"

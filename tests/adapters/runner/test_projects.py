@@ -25,7 +25,12 @@ projects:
 def test_a_project_file_is_read() -> None:
     (project,) = parse(GOOD, where=".cihealing.yml")
     assert project == Project(
-        path="backend", jobs=("test-*",), command="pytest -q", setup="make deps", environment={"MODE": "ci"}, timeout=60
+        path="backend",
+        jobs=("test-*",),
+        command="pytest -q",
+        setup="make deps",
+        environment={"MODE": "ci"},
+        timeout=60,
     )
 
 
@@ -56,9 +61,9 @@ def test_a_bad_project_file_names_the_field(text: str, error: str) -> None:
 def test_the_published_schema_is_the_model() -> None:
     published = json.loads((Path(projects.__file__).parent / "cihealing.schema.json").read_text())
     model = ProjectFile.model_json_schema()
-    assert {key: published[key] for key in ("properties", "$defs", "required", "additionalProperties")} == {
-        key: model[key] for key in ("properties", "$defs", "required", "additionalProperties")
-    }
+    assert {
+        key: published[key] for key in ("properties", "$defs", "required", "additionalProperties")
+    } == {key: model[key] for key in ("properties", "$defs", "required", "additionalProperties")}
 
 
 A = Project(path="a", jobs=("test-*",), command="pytest -q")
@@ -87,7 +92,10 @@ def test_no_glob_no_project() -> None:
 
 
 FILES: dict[str, dict[str, str]] = {
-    "pytest": {"pyproject.toml": "[tool.pytest.ini_options]\n[tool.ruff]\n", "tests/test_a.py": "def test(): pass"},
+    "pytest": {
+        "pyproject.toml": "[tool.pytest.ini_options]\n[tool.ruff]\n",
+        "tests/test_a.py": "def test(): pass",
+    },
     "plain": {"test_a.py": "import unittest\n"},
     "bare": {"tests/test_a.py": "import unittest\n"},
     "node": {"package.json": '{"scripts": {"test": "jest", "lint": "eslint ."}}'},
@@ -130,6 +138,8 @@ FILES: dict[str, dict[str, str]] = {
         ("nothing", "test", "rm -rf /", None),
     ],
 )
-def test_the_project_type_has_a_usual_command(files: str, job: str, hint: str, command: str | None) -> None:
+def test_the_project_type_has_a_usual_command(
+    files: str, job: str, hint: str, command: str | None
+) -> None:
     project = usual(list(FILES[files]), FILES[files].get, job=job, hint=hint)
     assert (project.command if project else None) == command

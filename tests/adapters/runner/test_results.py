@@ -25,7 +25,8 @@ SUITE = """<?xml version="1.0"?><testsuites><testsuite name="s">
 <testcase classname="pkg.CalcTest" name="divides"><failure message="m">x</failure></testcase>
 <testcase classname="pkg.CalcTest" name="breaks"><error/></testcase>
 <testcase classname="pkg.CalcTest" name="later"><skipped/></testcase>
-<testcase classname="pkg.CalcTest" name="both"/><testcase classname="pkg.CalcTest" name="both"><failure/></testcase>
+<testcase classname="pkg.CalcTest" name="both"/>
+<testcase classname="pkg.CalcTest" name="both"><failure/></testcase>
 </testsuite></testsuites>"""
 
 
@@ -51,7 +52,9 @@ def test_a_junit_file_says_what_became_of_each_test(tmp_path: Path) -> None:
         b'<?xml version="1.0" encoding="nonsense"?><testsuite/>',
     ],
 )
-def test_a_junit_file_that_is_not_to_be_trusted_gives_no_results(tmp_path: Path, content: bytes) -> None:
+def test_a_junit_file_that_is_not_to_be_trusted_gives_no_results(
+    tmp_path: Path, content: bytes
+) -> None:
     (tmp_path / "good.xml").write_text(SUITE)
     (tmp_path / "r.xml").write_bytes(content)
     assert read_junit(["good.xml", "r.xml"], tree=Tree(root=tmp_path), name=plain_name) is None
@@ -98,9 +101,21 @@ def test_result_files_are_found_below_the_tree_alone_and_stale_ones_removed(tmp_
 @pytest.mark.parametrize(
     ("case", "files", "name"),
     [
-        ('file="t/test_a.py" classname="t.test_a" name="test_x[1-a.b]"', [], "t/test_a.py::test_x[1-a.b]"),
-        ('file="t/test_a.py" classname="t.test_a.TestA.Inner" name="test_x"', [], "t/test_a.py::TestA::Inner::test_x"),
-        ('file="base.py" classname="t.test_a.TestA" name="test_x"', ["t/test_a.py"], "t/test_a.py::TestA::test_x"),
+        (
+            'file="t/test_a.py" classname="t.test_a" name="test_x[1-a.b]"',
+            [],
+            "t/test_a.py::test_x[1-a.b]",
+        ),
+        (
+            'file="t/test_a.py" classname="t.test_a.TestA.Inner" name="test_x"',
+            [],
+            "t/test_a.py::TestA::Inner::test_x",
+        ),
+        (
+            'file="base.py" classname="t.test_a.TestA" name="test_x"',
+            ["t/test_a.py"],
+            "t/test_a.py::TestA::test_x",
+        ),
         ('classname="t.test_a.TestA" name="test_x"', ["t/test_a.py"], "t/test_a.py::TestA::test_x"),
         ('classname="t.test_a.TestA" name="test_x"', [], "t.test_a.TestA::test_x"),
         ('file="t/test_a.py" classname="" name="t.test_a"', [], "t/test_a.py"),
@@ -112,11 +127,11 @@ def test_junit_names_become_node_ids(case: str, files: list[str], name: str) -> 
 
 
 def test_one_failure_of_a_test_outweighs_its_other_results() -> None:
-    tests = told([("a", "failed"), ("a", "passed"), ("b", "passed"), ("b", "skipped"), ("c" * 900, "passed")])
+    tests = told(
+        [("a", "failed"), ("a", "passed"), ("b", "passed"), ("b", "skipped"), ("c" * 900, "passed")]
+    )
     assert (tests.passed, tests.failed, tests.skipped) == (("c" * 500,), ("a",), ("b",))
 
-
-# ---------------------------------------------------------------- output of the tools
 
 UNITTEST = """\
 test_adds (tests.test_calc.CalcTest.test_adds) ... ok
@@ -192,24 +207,39 @@ TAP = "TAP version 13\nok 1 - adds\nnot ok 2 - divides\nok 3 - later # SKIP\n# t
     ("tool", "output", "passed", "failed", "skipped"),
     [
         (
-            unittest, UNITTEST, ["tests.test_calc.CalcTest.test_adds"],
+            unittest,
+            UNITTEST,
+            ["tests.test_calc.CalcTest.test_adds"],
             ["tests.test_calc.CalcTest.test_doc", "tests.test_old.OldTest.test_old"],
             ["tests.test_calc.CalcTest.test_later", "tests.test_calc.CalcTest.test_odd"],
         ),
         (
-            go, GO, ["example.org/calc.TestAdd"], ["example.org/calc.TestDiv", "example.org/calc.TestDiv/by_zero"],
+            go,
+            GO,
+            ["example.org/calc.TestAdd"],
+            ["example.org/calc.TestDiv", "example.org/calc.TestDiv/by_zero"],
             ["example.org/other.TestAdd"],
         ),
-        (cargo, CARGO, ["tests::adds", "src/lib.rs - add (line 3)"], ["tests::divides"], ["tests::later"]),
+        (
+            cargo,
+            CARGO,
+            ["tests::adds", "src/lib.rs - add (line 3)"],
+            ["tests::divides"],
+            ["tests::later"],
+        ),
         (jest, JEST, ["adds"], ["divides by zero"], ["skipped later"]),
         (jest, NODE, ["adds"], ["divides"], []),
         (jest, TAP, ["adds"], ["divides"], ["later"]),
     ],
     ids=["unittest", "go", "cargo", "jest", "node", "tap"],
-)  # fmt: skip
+)
 def test_a_tools_own_words_are_read(tool, output, passed, failed, skipped, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     tests = tool.read(output, tree=Tree(root=tmp_path), place=".")
-    assert (list(tests.passed), list(tests.failed), list(tests.skipped)) == (passed, failed, skipped)
+    assert (list(tests.passed), list(tests.failed), list(tests.skipped)) == (
+        passed,
+        failed,
+        skipped,
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,9 +265,6 @@ def test_maven_and_gradle_leave_files(tmp_path: Path) -> None:
     tests = jvm.read("", tree=Tree(root=tmp_path), place=".")
     assert tests is not None
     assert tests.collected == 5
-
-
-# ---------------------------------------------------------------- which tool, and how it is asked
 
 
 @pytest.mark.parametrize(
@@ -272,18 +299,36 @@ def test_a_command_tells_its_tool(command: str, tool: str) -> None:
 @pytest.mark.parametrize(
     ("command", "tests", "alone"),
     [
-        ("cd a && X=1 pytest -q tests", ["t.py::test_a", "t.py::test_b[a b]"], "cd a && X=1 pytest t.py::test_a 't.py::test_b[a b]'"),
-        ("python -m pytest -q", ["--evil", "$(touch x)", "a;b"], "python -m pytest '$(touch x)' 'a;b'"),
+        (
+            "cd a && X=1 pytest -q tests",
+            ["t.py::test_a", "t.py::test_b[a b]"],
+            "cd a && X=1 pytest t.py::test_a 't.py::test_b[a b]'",
+        ),
+        (
+            "python -m pytest -q",
+            ["--evil", "$(touch x)", "a;b"],
+            "python -m pytest '$(touch x)' 'a;b'",
+        ),
         ("python -m pytest -q", ["-p", ""], None),
-        ("python -m unittest discover -s tests", ["tests.T.test_a"], "python -m unittest tests.T.test_a"),
+        (
+            "python -m unittest discover -s tests",
+            ["tests.T.test_a"],
+            "python -m unittest tests.T.test_a",
+        ),
         ("python manage.py test", ["a.T.test_a"], "python manage.py test a.T.test_a"),
-        ("go test ./...", ["example.org/a.TestX/sub", "TestY';rm"], "go test -v -run '^(TestX)$' ./..."),
+        (
+            "go test ./...",
+            ["example.org/a.TestX/sub", "TestY';rm"],
+            "go test -v -run '^(TestX)$' ./...",
+        ),
         ("cargo test", ["m::a"], "cargo test -- --exact m::a"),
         ("npm test", ["a"], None),
         ("make test", ["a"], None),
     ],
 )
-def test_tests_can_be_run_alone_and_their_names_are_only_names(command: str, tests: list[str], alone: str | None) -> None:
+def test_tests_can_be_run_alone_and_their_names_are_only_names(
+    command: str, tests: list[str], alone: str | None
+) -> None:
     assert tool_for(command).alone(command, tests) == alone
 
 
@@ -291,7 +336,10 @@ def test_tests_can_be_run_alone_and_their_names_are_only_names(command: str, tes
     ("command", "planned"),
     [
         ("python -m unittest", "python -m unittest -v"),
-        ("python -m unittest discover -s t && echo x", "python -m unittest discover -v -s t && echo x"),
+        (
+            "python -m unittest discover -s t && echo x",
+            "python -m unittest discover -v -s t && echo x",
+        ),
         ("python -m unittest discover -v", "python -m unittest discover -v"),
         ("python manage.py test shop", "python manage.py test -v 2 shop"),
         ("go test ./...", "go test -v ./..."),
@@ -304,16 +352,22 @@ def test_a_command_is_asked_to_name_its_tests(command: str, planned: str) -> Non
 
 
 def test_the_line_our_own_option_adds_is_taken_out_again() -> None:
-    output = "1 failed\n-------- generated xml file: /results/pytest.xml --------\n== short summary ==\n"
+    output = (
+        "1 failed\n-------- generated xml file: /results/pytest.xml --------\n== short summary ==\n"
+    )
     assert pytest_tool.without_note(output) == "1 failed\n== short summary ==\n"
 
 
 def test_what_a_hostile_report_asks_for_is_bounded(tmp_path: Path) -> None:
-    """Names of forty parts each, whose every front might be a file; and more tests than anybody has."""
+    """Names of forty parts each, whose every front might be a file; and more tests than anybody
+    has.
+    """
     case = f'<testcase classname="{".".join("a" * 40)}" name="x"/>'
     (tmp_path / "r.xml").write_text(f"<testsuite>{case * 60_000}</testsuite>")
     asked: list[str] = []
-    tests = read_junit(["r.xml"], tree=Tree(root=tmp_path), name=lambda c: asked.append("") or f"{len(asked)}")
+    tests = read_junit(
+        ["r.xml"], tree=Tree(root=tmp_path), name=lambda c: asked.append("") or f"{len(asked)}"
+    )
     assert tests is not None
     assert (tests.collected, len(asked)) == (MAX_TESTS, MAX_TESTS)
 
@@ -323,10 +377,16 @@ def test_all_reports_together_are_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("a.xml", "b.xml", "c.xml"):
         (tmp_path / name).write_text(SUITE)
     assert read_junit(["a.xml", "b.xml"], tree=Tree(root=tmp_path), name=plain_name) is not None
-    assert read_junit(["a.xml", "b.xml", "c.xml"], tree=Tree(root=tmp_path), name=plain_name) is None
+    assert (
+        read_junit(["a.xml", "b.xml", "c.xml"], tree=Tree(root=tmp_path), name=plain_name) is None
+    )
 
 
-@pytest.mark.parametrize("source", ["x = 1\n" * 30_000, "if " + "+".join("a" * 2500) + ":\n    pass\n", "(" * 10_000])
+@pytest.mark.parametrize(
+    "source", ["x = 1\n" * 30_000, "if " + "+".join("a" * 2500) + ":\n    pass\n", "(" * 10_000]
+)
 def test_a_long_or_hostile_test_file_costs_little(source: str) -> None:
-    planted = before_main(source + "\nif __name__ == '__main__':\n    main()\n", "def test_m(): ...")
+    planted = before_main(
+        source + "\nif __name__ == '__main__':\n    main()\n", "def test_m(): ..."
+    )
     assert planted is None or planted.index("def test_m") < planted.index("if __name__")

@@ -21,7 +21,10 @@ from tests.adapters.repositories import Origin
 
 REPOSITORY = "acme/shop"
 CALC = "def add(a, b):\n    return a - b\n"
-TESTS = "from calc import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n\n\ndef test_zero():\n    assert add(0, 0) == 0\n"
+TESTS = (
+    "from calc import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n\n\ndef test_zero():\n "
+    "   assert add(0, 0) == 0\n"
+)
 PYTEST = Project(command="python -m pytest -q")
 ADDS, ZERO = "tests/test_calc.py::test_adds", "tests/test_calc.py::test_zero"
 FIX = """\
@@ -38,19 +41,25 @@ Observe = Callable[..., Observation]
 
 @pytest.fixture(scope="module")
 def room() -> Room:
-    """bubblewrap where it works; these tests are about results, so the plain runner will do elsewhere."""
+    """bubblewrap where it works; these tests are about results, so the plain runner will do
+    elsewhere.
+    """
     sandbox = Bubblewrap()
     return sandbox if sandbox.available() is None else Plain(trusted=True)
 
 
 @pytest.fixture
 def origin(tmp_path: Path) -> Origin:
-    return Origin(tmp_path / "origin", {"calc.py": CALC, "tests/test_calc.py": TESTS, "conftest.py": ""})
+    return Origin(
+        tmp_path / "origin", {"calc.py": CALC, "tests/test_calc.py": TESTS, "conftest.py": ""}
+    )
 
 
 @pytest.fixture
 def runner(tmp_path: Path, room: Room) -> ProjectRunner:
-    return ProjectRunner(GitTrees(tmp_path / "mirrors"), settings={}, sandbox_for=lambda _policy: room)
+    return ProjectRunner(
+        GitTrees(tmp_path / "mirrors"), settings={}, sandbox_for=lambda _policy: room
+    )
 
 
 @pytest.fixture
@@ -64,7 +73,9 @@ def observe(runner: ProjectRunner, origin: Origin) -> Observe:
 
 def added(file: str, text: str) -> str:
     lines = text.splitlines()
-    return f"--- /dev/null\n+++ b/{file}\n@@ -0,0 +1,{len(lines)} @@\n" + "".join(f"+{line}\n" for line in lines)
+    return f"--- /dev/null\n+++ b/{file}\n@@ -0,0 +1,{len(lines)} @@\n" + "".join(
+        f"+{line}\n" for line in lines
+    )
 
 
 def replaced(file: str, old: str, new: str) -> str:
@@ -73,12 +84,14 @@ def replaced(file: str, old: str, new: str) -> str:
     return f"--- a/{file}\n+++ b/{file}\n@@ -1,{len(before)} +1,{len(after)} @@\n{body}"
 
 
-# ---------------------------------------------------------------- red, green, and what was seen
-
-
 def test_a_red_run_names_its_tests_and_its_error(observe: Observe, origin: Origin) -> None:
     seen = observe()
-    assert (seen.colour, seen.exit_code, seen.counts_tests, seen.collected) == (Colour.RED, 1, True, 2)
+    assert (seen.colour, seen.exit_code, seen.counts_tests, seen.collected) == (
+        Colour.RED,
+        1,
+        True,
+        2,
+    )
     assert (seen.failed_tests, seen.passed_tests) == ((ADDS,), (ZERO,))
     assert (seen.error_type, seen.error_hash[:3], seen.rule) == ("AssertionError", "v2:", "")
     assert seen.commit == origin.first
@@ -90,7 +103,11 @@ def test_a_red_run_names_its_tests_and_its_error(observe: Observe, origin: Origi
 
 def test_a_patched_run_is_green_in_the_same_environment(observe: Observe) -> None:
     red, green = observe(), observe(patch=FIX)
-    assert (green.colour, green.failed_tests, green.passed_tests) == (Colour.GREEN, (), (ADDS, ZERO))
+    assert (green.colour, green.failed_tests, green.passed_tests) == (
+        Colour.GREEN,
+        (),
+        (ADDS, ZERO),
+    )
     assert (green.error_hash, green.environment) == ("", red.environment)
     assert green.tree != red.tree
 
@@ -105,7 +122,10 @@ def test_tests_run_alone(observe: Observe) -> None:
 
 def test_the_verbose_variant_says_more(observe: Observe) -> None:
     assert f"{ZERO} PASSED" in observe(variant="verbose").log_tail
-    assert observe(Project(command="false", verbose="echo more words"), variant="verbose").log_tail == "more words\n"
+    assert (
+        observe(Project(command="false", verbose="echo more words"), variant="verbose").log_tail
+        == "more words\n"
+    )
 
 
 def test_pytest_behind_a_script_is_counted_too(observe: Observe, origin: Origin) -> None:
@@ -116,9 +136,17 @@ def test_pytest_behind_a_script_is_counted_too(observe: Observe, origin: Origin)
 
 def test_a_project_below_the_root_runs_there(observe: Observe, origin: Origin) -> None:
     commit = origin.commit(
-        {"back/test_here.py": "import os\ndef test_here(): assert os.path.exists('test_here.py')\n", "back/pytest.ini": "[pytest]\n"}
+        {
+            "back/test_here.py": (
+                "import os\ndef test_here(): assert os.path.exists('test_here.py')\n"
+            ),
+            "back/pytest.ini": "[pytest]\n",
+        }
     )
-    seen = observe(Project(path="back", command="pytest -q", environment={"PYTEST_ADDOPTS": "-k here"}), commit=commit)
+    seen = observe(
+        Project(path="back", command="pytest -q", environment={"PYTEST_ADDOPTS": "-k here"}),
+        commit=commit,
+    )
     assert (seen.colour, seen.passed_tests) == (Colour.GREEN, ("test_here.py::test_here",))
     with pytest.raises(PermanentError, match="path"):
         observe(Project(path="gone", command="true"))
@@ -143,25 +171,35 @@ def test_unittest_is_counted(observe: Observe, origin: Origin) -> None:
     commit = origin.commit({"test_unit.py": UNIT})
     project = Project(command="python -m unittest test_unit")
     seen = observe(project, commit=commit)
-    assert (seen.failed_tests, seen.passed_tests) == (("test_unit.T.test_a",), ("test_unit.T.test_b",))
+    assert (seen.failed_tests, seen.passed_tests) == (
+        ("test_unit.T.test_a",),
+        ("test_unit.T.test_b",),
+    )
     canary = observe(project, commit=commit, patch=FIX, canary=True, tests=["test_unit.T.test_a"])
     assert canary.canary_red
     assert canary.passed_tests == ("test_unit.T.test_a", "test_unit.T.test_b")
-    direct = observe(Project(command="python test_unit.py -v"), commit=commit, patch=FIX, canary=True, tests=["test_unit.T.test_a"])
+    direct = observe(
+        Project(command="python test_unit.py -v"),
+        commit=commit,
+        patch=FIX,
+        canary=True,
+        tests=["test_unit.T.test_a"],
+    )
     assert direct.canary_red
 
 
-def test_the_policys_junit_file_is_read_and_a_committed_one_is_not(observe: Observe, origin: Origin) -> None:
+def test_the_policys_junit_file_is_read_and_a_committed_one_is_not(
+    observe: Observe, origin: Origin
+) -> None:
     forged = '<testsuite><testcase classname="calc" name="adds"/></testsuite>'
     script = 'mkdir -p out; [ -n "$LATE" ] || exit 1; cp late.xml out/r.xml; exit 1'
     commit = origin.commit({"out/r.xml": forged, "run.sh": script, "late.xml": forged})
     silent = observe(Project(command="sh run.sh", junit="out/*.xml"), commit=commit)
     assert (silent.counts_tests, silent.colour) == (False, Colour.RED)
-    said = observe(Project(command="sh run.sh", junit="out/*.xml", environment={"LATE": "1"}), commit=commit)
+    said = observe(
+        Project(command="sh run.sh", junit="out/*.xml", environment={"LATE": "1"}), commit=commit
+    )
     assert (said.counts_tests, said.passed_tests) == (True, ("calc.adds",))
-
-
-# ---------------------------------------------------------------- what cannot be run
 
 
 def test_a_failed_setup_is_an_environment_that_is_not_there(observe: Observe) -> None:
@@ -203,18 +241,24 @@ def test_secrets_of_the_service_are_masked(runner: ProjectRunner, origin: Origin
     assert "a-very-private-token" not in log + seen.log_tail
 
 
-def test_names_of_tests_and_what_is_missing_hold_no_secret(runner: ProjectRunner, origin: Origin) -> None:
+def test_names_of_tests_and_what_is_missing_hold_no_secret(
+    runner: ProjectRunner, origin: Origin
+) -> None:
     secrecy.learn("a-very-private-token")
-    commit = origin.commit({"late.xml": '<testsuite><testcase classname="calc" name="adds[a-very-private-token]"/></testsuite>'})
+    commit = origin.commit(
+        {
+            "late.xml": (
+                '<testsuite><testcase classname="calc"'
+                ' name="adds[a-very-private-token]"/></testsuite>'
+            )
+        }
+    )
     project = Project(command="mkdir -p out; cp late.xml out/r.xml; false", junit="out/*.xml")
     seen, _ = runner.observe(REPOSITORY, commit, project=project, policy=origin.policy())
     assert seen.passed_tests[0].startswith("calc.adds[[redacted:known:")
     failing = Project(command="true", setup="echo no access with a-very-private-token; exit 4")
     unset, _ = runner.observe(REPOSITORY, commit, project=failing, policy=origin.policy())
     assert "no access with [redacted:known:" in unset.missing
-
-
-# ---------------------------------------------------------------- the canary
 
 
 def test_the_canary_is_reported_by_an_honest_runner(observe: Observe) -> None:
@@ -239,7 +283,9 @@ def test_the_canary_is_collected_as_the_failed_test_is(observe: Observe, command
     assert observe(Project(command=command), patch=FIX, canary=True, tests=[ADDS]).canary_red
 
 
-def test_without_a_known_failed_test_the_canary_goes_to_the_first_test_file(observe: Observe) -> None:
+def test_without_a_known_failed_test_the_canary_goes_to_the_first_test_file(
+    observe: Observe,
+) -> None:
     assert observe(patch=FIX, canary=True).canary_red
 
 
@@ -261,16 +307,43 @@ def pytest_runtest_makereport(item, call):
 @pytest.mark.parametrize(
     "patch",
     [
-        pytest.param(replaced("calc.py", CALC, CALC) + added("tests/conftest.py", SWALLOW), id="swallow"),
-        pytest.param(added("tests/conftest.py", "import os\nos._exit(0)"), id="exit 0"),
-        pytest.param(added("tests/conftest.py", "def pytest_collection_modifyitems(items):\n    items[:] = []"), id="collect nothing"),
         pytest.param(
-            added("tests/conftest.py", "def pytest_sessionfinish(session):\n    import os\n    os._exit(0)"), id="exit at the end"
+            replaced("calc.py", CALC, CALC) + added("tests/conftest.py", SWALLOW), id="swallow"
+        ),
+        pytest.param(added("tests/conftest.py", "import os\nos._exit(0)"), id="exit 0"),
+        pytest.param(
+            added(
+                "tests/conftest.py", "def pytest_collection_modifyitems(items):\n    items[:] = []"
+            ),
+            id="collect nothing",
+        ),
+        pytest.param(
+            added(
+                "tests/conftest.py",
+                "def pytest_sessionfinish(session):\n    import os\n    os._exit(0)",
+            ),
+            id="exit at the end",
         ),
         pytest.param(added("pytest.ini", "[pytest]\naddopts = --collect-only"), id="collect only"),
-        pytest.param(replaced("tests/test_calc.py", TESTS, "import pytest\npytestmark = pytest.mark.skip\n" + TESTS), id="skip"),
-        pytest.param(replaced("tests/test_calc.py", TESTS, "import pytest\npytestmark = pytest.mark.xfail\n" + TESTS), id="xfail"),
-        pytest.param(replaced("tests/test_calc.py", TESTS, "def test_zero():\n    pass\n"), id="delete"),
+        pytest.param(
+            replaced(
+                "tests/test_calc.py",
+                TESTS,
+                "import pytest\npytestmark = pytest.mark.skip\n" + TESTS,
+            ),
+            id="skip",
+        ),
+        pytest.param(
+            replaced(
+                "tests/test_calc.py",
+                TESTS,
+                "import pytest\npytestmark = pytest.mark.xfail\n" + TESTS,
+            ),
+            id="xfail",
+        ),
+        pytest.param(
+            replaced("tests/test_calc.py", TESTS, "def test_zero():\n    pass\n"), id="delete"
+        ),
     ],
 )
 def test_a_patch_that_silences_the_tests_shows(observe: Observe, patch: str) -> None:
@@ -287,19 +360,27 @@ def test_exit_code_and_results_must_agree(observe: Observe) -> None:
 
 
 def test_a_command_that_rewrites_its_own_tests_is_told_on(observe: Observe) -> None:
-    seen = observe(Project(command="echo 'def test_adds(): pass' > tests/test_calc.py; echo > notes.txt; pytest -q"))
+    seen = observe(
+        Project(
+            command="echo 'def test_adds(): pass' > tests/test_calc.py; echo > notes.txt; pytest -q"
+        )
+    )
     assert seen.colour is Colour.GREEN
     assert seen.violations == ("the command changed tests/test_calc.py while it ran",)
 
 
-def test_results_written_by_the_code_under_test_do_not_leave_the_sandbox(observe: Observe, origin: Origin, tmp_path: Path) -> None:
+def test_results_written_by_the_code_under_test_do_not_leave_the_sandbox(
+    observe: Observe, origin: Origin, tmp_path: Path
+) -> None:
     secret = tmp_path / "secret.xml"
     secret.write_text('<testsuite><testcase classname="leaked" name="leaked"/></testsuite>')
     seen = observe(Project(command=f"rm -f r.xml; ln -s {secret} r.xml; false", junit="r.xml"))
     assert "leaked" not in str(seen)
 
 
-@pytest.mark.parametrize("command", ["ruff check .", "ruff check calc.py", "ruff format --check --no-cache tests"])
+@pytest.mark.parametrize(
+    "command", ["ruff check .", "ruff check calc.py", "ruff format --check --no-cache tests"]
+)
 def test_the_canary_of_a_linter_is_a_file_it_must_name(observe: Observe, command: str) -> None:
     assert observe(Project(command=command), canary=True).canary_red
     assert not observe(Project(command=f"{command} --exit-zero || true"), canary=True).canary_red
@@ -322,33 +403,56 @@ def test_where_no_canary_can_be_planted_it_is_said(observe: Observe, origin: Ori
     assert "canary" in seen.missing
 
 
-def test_a_canary_is_never_written_through_a_link(observe: Observe, origin: Origin, tmp_path: Path) -> None:
+def test_a_canary_is_never_written_through_a_link(
+    observe: Observe, origin: Origin, tmp_path: Path
+) -> None:
     victim = tmp_path / "test_victim.py"
     victim.write_text("def test_a(): pass\n")
     (origin.root / "tests/test_calc.py").unlink()
     (origin.root / "tests/test_calc.py").symlink_to(victim)
     (origin.root / "test_dir").symlink_to(tmp_path)
     commit = origin.commit({})
-    observe(commit=commit, canary=True, tests=[ADDS, "test_dir/test_victim.py::test_a", "../../test_victim.py::test_a"])
+    observe(
+        commit=commit,
+        canary=True,
+        tests=[ADDS, "test_dir/test_victim.py::test_a", "../../test_victim.py::test_a"],
+    )
     assert victim.read_text() == "def test_a(): pass\n"
 
 
 def test_a_canarys_name_hangs_on_the_tree() -> None:
     one = mark_of(tree="a", commit="b", purpose="canary")
-    assert len({one, mark_of(tree="c", commit="b", purpose="canary"), mark_of(tree="a", commit="c", purpose="canary")}) == 3
+    assert (
+        len(
+            {
+                one,
+                mark_of(tree="c", commit="b", purpose="canary"),
+                mark_of(tree="a", commit="c", purpose="canary"),
+            }
+        )
+        == 3
+    )
 
 
-# ---------------------------------------------------------------- which project
-
-
-def test_the_policys_project_goes_first_then_the_base_branchs_file(runner: ProjectRunner, origin: Origin) -> None:
-    based = origin.commit({".cihealing.yml": "projects: [{jobs: ['test*'], command: 'sh base.sh'}]"})
+def test_the_policys_project_goes_first_then_the_base_branchs_file(
+    runner: ProjectRunner, origin: Origin
+) -> None:
+    based = origin.commit(
+        {".cihealing.yml": "projects: [{jobs: ['test*'], command: 'sh base.sh'}]"}
+    )
     origin.git("checkout", "--quiet", "-b", "feature")
     feature = origin.commit({".cihealing.yml": "projects: [{command: 'sh evil.sh'}]"})
     origin.git("checkout", "--quiet", "main")
 
     def command(job: str, *, base: str = "main", **policy: object) -> str | None:
-        found = runner.project(REPOSITORY, feature, base=base, job=job, command_hint="sh evil.sh", policy=origin.policy(**policy))
+        found = runner.project(
+            REPOSITORY,
+            feature,
+            base=base,
+            job=job,
+            command_hint="sh evil.sh",
+            policy=origin.policy(**policy),
+        )
         return found.command if found else None
 
     assert command("test-a", projects=[{"command": "sh policy.sh"}]) == "sh policy.sh"
@@ -360,18 +464,41 @@ def test_the_policys_project_goes_first_then_the_base_branchs_file(runner: Proje
 
 def test_a_bad_file_on_the_base_branch_is_told(runner: ProjectRunner, origin: Origin) -> None:
     origin.commit({".cihealing.yml": "projects: [{timeout: never}]"})
-    with pytest.raises(PermanentError, match=r"\.cihealing\.yml at main is not valid: projects\.0\.timeout"):
-        runner.project(REPOSITORY, origin.first, base="main", job="test", command_hint="", policy=origin.policy())
+    with pytest.raises(
+        PermanentError, match=r"\.cihealing\.yml at main is not valid: projects\.0\.timeout"
+    ):
+        runner.project(
+            REPOSITORY,
+            origin.first,
+            base="main",
+            job="test",
+            command_hint="",
+            policy=origin.policy(),
+        )
 
 
-def test_without_a_sandbox_nothing_is_run(origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cihealing.adapters.sandbox.choice.trouble_with", lambda _paths: "forbidden")
+def test_without_a_sandbox_nothing_is_run(
+    origin: Origin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "cihealing.adapters.sandbox.choice.trouble_with", lambda _paths: "forbidden"
+    )
     runner = ProjectRunner(GitTrees(tmp_path / "mirrors"), settings={"CI_HEALING_SANDBOX": "plain"})
     witness = tmp_path / "ran"
     with pytest.raises(PermanentError, match="no sandbox"):
-        runner.observe(REPOSITORY, origin.first, project=Project(command=f"touch {witness}"), policy=origin.policy())
+        runner.observe(
+            REPOSITORY,
+            origin.first,
+            project=Project(command=f"touch {witness}"),
+            policy=origin.policy(),
+        )
     assert not witness.exists()
-    runner.observe(REPOSITORY, origin.first, project=Project(command=f"touch {witness}"), policy=origin.policy(trusted=True))
+    runner.observe(
+        REPOSITORY,
+        origin.first,
+        project=Project(command=f"touch {witness}"),
+        policy=origin.policy(trusted=True),
+    )
     assert witness.exists()
 
 

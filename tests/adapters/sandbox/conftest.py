@@ -27,8 +27,16 @@ def run(request: pytest.FixtureRequest, tree: Path) -> Callable[..., Ran]:
         pytest.skip(f"no bubblewrap on this machine: {TROUBLE}")
     sandbox = Bubblewrap() if request.param == "bubblewrap" else Plain(trusted=True)
 
-    def call(command: str, *, timeout: float = 30, environment: dict[str, str] | None = None, workdir: str = ".") -> Ran:
-        return sandbox.run(command, tree=tree, workdir=workdir, environment=environment or {}, timeout=timeout)
+    def call(
+        command: str,
+        *,
+        timeout: float = 30,
+        environment: dict[str, str] | None = None,
+        workdir: str = ".",
+    ) -> Ran:
+        return sandbox.run(
+            command, tree=tree, workdir=workdir, environment=environment or {}, timeout=timeout
+        )
 
     return call
 

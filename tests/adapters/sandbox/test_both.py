@@ -1,4 +1,6 @@
-"""What both sandboxes promise: exit codes, bounds, a cleared environment, no process left behind."""
+"""What both sandboxes promise: exit codes, bounds, a cleared environment, no process left
+behind.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,14 @@ def token(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("command", "code"), [("true", 0), ("exit 3", 3), ("kill -9 $$", 137), ("nonsense-command", 127), ("exec nonsense-command", 127)]
+    ("command", "code"),
+    [
+        ("true", 0),
+        ("exit 3", 3),
+        ("kill -9 $$", 137),
+        ("nonsense-command", 127),
+        ("exec nonsense-command", 127),
+    ],
 )
 def test_the_exit_code_is_the_commands(run: Run, command: str, code: int) -> None:
     ran = run(command)
@@ -52,7 +61,10 @@ def test_the_exit_code_is_the_commands(run: Run, command: str, code: int) -> Non
 
 
 def test_output_and_errors_come_in_order_and_hostile_bytes_are_replaced(run: Run) -> None:
-    assert run(r"echo one; echo two >&2; printf 'three\377\000\n'").output == "one\ntwo\nthree\ufffd\0\n"
+    assert (
+        run(r"echo one; echo two >&2; printf 'three\377\000\n'").output
+        == "one\ntwo\nthree\ufffd\0\n"
+    )
 
 
 def test_the_command_starts_in_its_directory(run: Run, tree: Path) -> None:
@@ -68,7 +80,9 @@ def test_a_directory_outside_the_tree_is_refused(run: Run, tree: Path, workdir: 
         run("true", workdir=workdir)
 
 
-def test_nothing_of_the_workers_environment_is_seen(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_the_workers_environment_is_seen(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI_HEALING_GIT_TOKEN", "worker-secret-1")
     monkeypatch.setenv("PYTHONPATH", "/worker-secret-1")
     ran = run("env; cat /proc/self/environ", environment={"GIVEN": "value"})
@@ -77,7 +91,14 @@ def test_nothing_of_the_workers_environment_is_seen(run: Run, monkeypatch: pytes
 
 
 def test_the_environment_given_cannot_steer_what_runs_outside(run: Run, tree: Path) -> None:
-    ran = run("echo fine", environment={"LD_PRELOAD": "/build/evil.so", "PATH": "/nowhere", "BASH_ENV": "/build/evil.sh"})
+    ran = run(
+        "echo fine",
+        environment={
+            "LD_PRELOAD": "/build/evil.so",
+            "PATH": "/nowhere",
+            "BASH_ENV": "/build/evil.sh",
+        },
+    )
     assert ran.exit_code == 0
     assert "fine" in ran.output
 
@@ -100,7 +121,10 @@ def test_a_command_that_takes_too_long_is_ended(run: Run, token: str) -> None:
         "sleep {0} & exit 0",
         "setsid sleep {0} & exit 0",
         "nohup setsid sleep {0} >/dev/null 2>&1 & exit 0",
-        'python -c \'import os,sys; os.fork() or (os.setsid(), os.fork() or os.execlp("sleep", "sleep", "{0}"))\' ; sleep 0.2',
+        (
+            'python -c \'import os,sys; os.fork() or (os.setsid(), os.fork() or os.execlp("sleep",'
+            ' "sleep", "{0}"))\' ; sleep 0.2'
+        ),
         "trap '' TERM HUP INT; setsid sh -c \"trap '' TERM HUP; sleep {0}\" & sleep {0}",
     ],
 )
@@ -126,12 +150,19 @@ def test_a_flood_of_output_is_bounded(run: Run) -> None:
 
 def test_an_endless_flood_is_ended(run: Run, token: str) -> None:
     ran = run(f"yes {token}", timeout=60)
-    assert (ran.exit_code, ran.timed_out, ran.exceeded) == (None, False, "more than 10 MB of output")
+    assert (ran.exit_code, ran.timed_out, ran.exceeded) == (
+        None,
+        False,
+        "more than 10 MB of output",
+    )
     assert wait_until_dead(token) == []
 
 
 def test_limits_hold(run: Run) -> None:
-    script = "import resource as r; print(r.getrlimit(r.RLIMIT_CORE)[0], r.getrlimit(r.RLIMIT_FSIZE)[0], r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    script = (
+        "import resource as r; print(r.getrlimit(r.RLIMIT_CORE)[0], r.getrlimit(r.RLIMIT_FSIZE)[0],"
+        " r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    )
     assert run(f"python -c '{script}'").output.split() == ["1", str(1024**3), "4096"]
     assert run("python -c 'x = bytearray(9 * 1024**3)'").exit_code != 0
     assert run("head -c 1200000000 /dev/zero > big").exit_code != 0
@@ -165,7 +196,10 @@ def test_calling_off_reaches_only_its_own_context(run: Run) -> None:
 
 def test_runs_do_not_mix(run: Run) -> None:
     seen: dict[int, str] = {}
-    threads = [threading.Thread(target=lambda n=n: seen.update({n: run(f"sleep 0.2; echo {n}").output})) for n in range(4)]
+    threads = [
+        threading.Thread(target=lambda n=n: seen.update({n: run(f"sleep 0.2; echo {n}").output}))
+        for n in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -174,11 +208,14 @@ def test_runs_do_not_mix(run: Run) -> None:
 
 
 @pytest.mark.parametrize("kind", ["Bubblewrap()", "Plain(trusted=True)"])
-def test_a_worker_that_is_killed_takes_its_command_along(kind: str, tree: Path, token: str, bubblewrap: object) -> None:
+def test_a_worker_that_is_killed_takes_its_command_along(
+    kind: str, tree: Path, token: str, bubblewrap: object
+) -> None:
     program = (
-        "from pathlib import Path\n"
-        "from cihealing.adapters.sandbox.bubblewrap import Bubblewrap\nfrom cihealing.adapters.sandbox.plain import Plain\n"
-        f"{kind}.run('setsid sleep {token} & sleep {token}', tree=Path({str(tree)!r}), workdir='.', environment={{}}, timeout=60)\n"
+        "from pathlib import Path\nfrom cihealing.adapters.sandbox.bubblewrap import"
+        f" Bubblewrap\nfrom cihealing.adapters.sandbox.plain import Plain\n{kind}.run('setsid sleep"
+        f" {token} & sleep {token}', tree=Path({str(tree)!r}), workdir='.', environment={{}},"
+        " timeout=60)\n"
     )
     worker = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3])
     deadline = time.monotonic() + 20

@@ -20,53 +20,91 @@ from cihealing.domain.policy import Limits
 from cihealing.marks import mark
 from cihealing.ports import Ran
 
-SMALL = Limits(processes=64, memory_mb=200, growth_mb=50, files=2000, tmp_mb=64, shm_mb=32, output_mb=1)
+SMALL = Limits(
+    processes=64, memory_mb=200, growth_mb=50, files=2000, tmp_mb=64, shm_mb=32, output_mb=1
+)
 ROOMY = SMALL.model_copy(update={"memory_mb": 1500})
 """Where memory is not asked about: what others take of the machine meanwhile must not count."""
 EXCESSES = {
-    "memory of one": ("python3 -c 'x = bytearray(400 << 20); import time; time.sleep(9)'", "more than 200 MB of memory in total"),
+    "memory of one": (
+        "python3 -c 'x = bytearray(400 << 20); import time; time.sleep(9)'",
+        "more than 200 MB of memory in total",
+    ),
     "memory of several": (
-        "for i in 1 2 3 4 5 6 7 8; do python3 -c 'x = bytearray(40 << 20); import time; time.sleep(9)' & done; wait",
+        (
+            "for i in 1 2 3 4 5 6 7 8; do python3 -c 'x = bytearray(40 << 20); import time;"
+            " time.sleep(9)' & done; wait"
+        ),
         "more than 200 MB of memory in total",
     ),
     "memory without a name": (
-        "python3 -c 'import os, time; f = os.memfd_create(\"x\"); [os.write(f, b\"x\" * (1 << 20)) for _ in range(400)]; time.sleep(9)'",
+        (
+            'python3 -c \'import os, time; f = os.memfd_create("x"); [os.write(f, b"x" * (1 << 20))'
+            " for _ in range(400)]; time.sleep(9)'"
+        ),
         "more than 200 MB of memory in total",
     ),
     "one large file": ("head -c 80000000 /dev/zero > f; sleep 9", "more than 50 MB written"),
-    "several files": ("for i in 1 2 3 4 5 6 7 8; do head -c 9000000 /dev/zero > f$i; done; sleep 9", "more than 50 MB written"),
-    "a file without a name": ("exec 3>x; rm x; head -c 80000000 /dev/zero >&3; sleep 9", "more than 50 MB written"),
+    "several files": (
+        "for i in 1 2 3 4 5 6 7 8; do head -c 9000000 /dev/zero > f$i; done; sleep 9",
+        "more than 50 MB written",
+    ),
+    "a file without a name": (
+        "exec 3>x; rm x; head -c 80000000 /dev/zero >&3; sleep 9",
+        "more than 50 MB written",
+    ),
     "many files": (
-        "python3 -c 'import time; [open(str(n), \"w\").close() for n in range(5000)]; time.sleep(9)'",
+        (
+            'python3 -c \'import time; [open(str(n), "w").close() for n in range(5000)];'
+            " time.sleep(9)'"
+        ),
         "more than 2000 files written",
     ),
     "many files in /tmp": (
-        "cd /tmp; python3 -c 'import time; [open(str(n), \"w\").close() for n in range(5000)]; time.sleep(9)'",
+        (
+            'cd /tmp; python3 -c \'import time; [open(str(n), "w").close() for n in range(5000)];'
+            " time.sleep(9)'"
+        ),
         "more than 2000 files written",
     ),
-    "processes": ("for i in $(seq 90); do sleep 9 & done; wait", "more than 64 processes and threads"),
+    "processes": (
+        "for i in $(seq 90); do sleep 9 & done; wait",
+        "more than 64 processes and threads",
+    ),
     "output": ("yes", "more than 1 MB of output"),
-}  # fmt: skip
+}
 
 
 def run(tree: Path, command: str, *, walls: Walls | None = None, limits: Limits = ROOMY) -> Ran:
-    return Bubblewrap(limits=limits, walls=walls).run(command, tree=tree, workdir=".", environment={}, timeout=30)
+    return Bubblewrap(limits=limits, walls=walls).run(
+        command, tree=tree, workdir=".", environment={}, timeout=30
+    )
 
 
 @pytest.mark.parametrize("name", EXCESSES)
-def test_what_is_exceeded_ends_the_command_and_is_said(name: str, tree: Path, bubblewrap: Bubblewrap) -> None:
+def test_what_is_exceeded_ends_the_command_and_is_said(
+    name: str, tree: Path, bubblewrap: Bubblewrap
+) -> None:
     command, said = EXCESSES[name]
     ran = run(tree, command, limits=SMALL if "memory" in name else ROOMY)
     assert (ran.exceeded, ran.exit_code, ran.timed_out) == (said, None, False), ran.output[-500:]
 
 
 def test_a_command_within_its_bounds_is_left_alone(tree: Path, bubblewrap: Bubblewrap) -> None:
-    ran = run(tree, "python3 -c 'x = bytearray(50 << 20)'; head -c 30000000 /dev/zero > f; for i in 1 2 3 4; do sleep 0.2 & done; wait")
+    ran = run(
+        tree,
+        "python3 -c 'x = bytearray(50 << 20)'; head -c 30000000 /dev/zero > f; for i in 1 2 3 4; do"
+        " sleep 0.2 & done; wait",
+    )
     assert (ran.exceeded, ran.exit_code) == ("", 0)
 
 
 def test_scratch_directories_have_a_size(tree: Path, bubblewrap: Bubblewrap) -> None:
-    ran = run(tree, "head -c 90000000 /dev/zero > /dev/shm/x; head -c 90000000 /dev/zero > /tmp/x; stat -c %s /dev/shm/x /tmp/x")
+    ran = run(
+        tree,
+        "head -c 90000000 /dev/zero > /dev/shm/x; head -c 90000000 /dev/zero > /tmp/x; stat -c %s"
+        " /dev/shm/x /tmp/x",
+    )
     assert ran.output.splitlines()[-2:] == [str(32 << 20), str(64 << 20)]
 
 
@@ -77,7 +115,9 @@ def test_without_totals_nothing_is_bounded(tree: Path, bubblewrap: Bubblewrap) -
 
 
 def test_marks_that_a_command_forges_are_not_counted(tree: Path, bubblewrap: Bubblewrap) -> None:
-    """With each sandbox more may be missing that nobody can count: a command must not seem to be many."""
+    """With each sandbox more may be missing that nobody can count: a command must not seem to be
+    many.
+    """
     command = f"for i in $(seq 40); do CIHEALING_SANDBOX={mark()} sleep 5 & done; sleep 5"
     thread = threading.Thread(target=run, args=(tree, command))
     thread.start()
@@ -98,15 +138,17 @@ def test_a_wide_and_deep_tree_is_counted_in_bounded_time(tmp_path: Path) -> None
     assert time.process_time() - started < 5
 
 
-# ---------------------------------------------------------------- a user of its own
-
-
-@pytest.mark.skipif(os.getuid() != 0 or users.trouble() is not None, reason="only root has users to give")
+@pytest.mark.skipif(
+    os.getuid() != 0 or users.trouble() is not None, reason="only root has users to give"
+)
 def test_sandboxes_of_root_are_users_nobody_else_is(tmp_path: Path, bubblewrap: Bubblewrap) -> None:
     trees = [tmp_path / str(n) for n in range(3)]
     for tree in trees:
         tree.mkdir()
-    threads = [threading.Thread(target=run, args=(tree, "touch made; sleep 1; id -u > uid")) for tree in trees]
+    threads = [
+        threading.Thread(target=run, args=(tree, "touch made; sleep 1; id -u > uid"))
+        for tree in trees
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -122,15 +164,16 @@ def test_a_user_is_held_until_it_is_given_back() -> None:
         assert (one == other) is (os.getuid() != 0 or users.trouble() is not None)
 
 
-@pytest.mark.skipif(os.getuid() != 0 or users.trouble() is not None, reason="only root has users to give")
+@pytest.mark.skipif(
+    os.getuid() != 0 or users.trouble() is not None, reason="only root has users to give"
+)
 def test_what_runs_as_a_user_ends_with_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A set-uid program that somebody started outside would else meet the next tree of that user."""
+    """A set-uid program that somebody started outside would else meet the next tree of that
+    user.
+    """
     with users.lease() as uid:
         child = subprocess.Popen(["sleep", "60"], user=uid)
     assert child.wait(5) == -9
-
-
-# ---------------------------------------------------------------- what a killed service leaves
 
 
 def marked_sleep(owner: str) -> subprocess.Popen[bytes]:
@@ -149,9 +192,21 @@ def test_what_has_no_living_owner_is_ended(bubblewrap: Bubblewrap) -> None:
             process.wait()
 
 
-def test_a_sandbox_that_missed_the_end_of_its_service_is_ended(tree: Path, bubblewrap: Bubblewrap) -> None:
+def test_a_sandbox_that_missed_the_end_of_its_service_is_ended(
+    tree: Path, bubblewrap: Bubblewrap
+) -> None:
     """As after a kill in the instant of its start: nothing ties it to a parent."""
-    command = [bubblewrap.program, "--ro-bind", "/", "/", "--unshare-all", "--clearenv", "--", "/bin/sleep", "4321"]
+    command = [
+        bubblewrap.program,
+        "--ro-bind",
+        "/",
+        "/",
+        "--unshare-all",
+        "--clearenv",
+        "--",
+        "/bin/sleep",
+        "4321",
+    ]
     child = subprocess.Popen(command, env={MARK: "999999-1"}, start_new_session=True)
     deadline = time.monotonic() + 10
     while b"4321" not in everything() and time.monotonic() < deadline:
@@ -170,23 +225,43 @@ def everything() -> bytes:
 
 def test_the_launcher_does_not_start_for_a_service_that_is_gone() -> None:
     launch = Path(cgroup.__file__).with_name("launch.py")
-    command = [sys.executable, "-I", "-S", str(launch), "parent=1", "mark=", "--", "/bin/echo", "ran"]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(launch),
+        "parent=1",
+        "mark=",
+        "--",
+        "/bin/echo",
+        "ran",
+    ]
     ended = subprocess.run(command, capture_output=True, check=False)
     assert (ended.returncode, ended.stdout) == (125, b"")
-
-
-# ---------------------------------------------------------------- control groups
 
 
 class Hierarchy:
     """Files as the kernel shows them in a delegated part of a cgroup v2 hierarchy."""
 
-    def __init__(self, root: Path, *, controllers: str = "cpu memory pids", enabled: str = "", members: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        controllers: str = "cpu memory pids",
+        enabled: str = "",
+        members: str = "",
+    ) -> None:
         self.own = root / "cgroup/system.slice/cihealing.service"
         self.own.mkdir(parents=True)
         self.mounts = root / "mounts"
-        self.mounts.write_text(f"proc /proc proc rw 0 0\ncgroup2 {root / 'cgroup'} cgroup2 rw 0 0\n")
-        for name, content in (("cgroup.controllers", controllers), ("cgroup.subtree_control", enabled), ("cgroup.procs", members)):
+        self.mounts.write_text(
+            f"proc /proc proc rw 0 0\ncgroup2 {root / 'cgroup'} cgroup2 rw 0 0\n"
+        )
+        for name, content in (
+            ("cgroup.controllers", controllers),
+            ("cgroup.subtree_control", enabled),
+            ("cgroup.procs", members),
+        ):
             (self.own / name).write_text(content)
 
     def delegated(self) -> Path | None:
@@ -205,16 +280,23 @@ def test_the_service_moves_down_to_hand_its_controllers_on(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "changes", [{"controllers": "cpu"}, {"controllers": ""}, {"members": "1\n"}], ids=["no memory", "none", "somebody else's"]
+    "changes",
+    [{"controllers": "cpu"}, {"controllers": ""}, {"members": "1\n"}],
+    ids=["no memory", "none", "somebody else's"],
 )
-def test_where_nothing_is_delegated_there_is_no_group(tmp_path: Path, changes: dict[str, str]) -> None:
+def test_where_nothing_is_delegated_there_is_no_group(
+    tmp_path: Path, changes: dict[str, str]
+) -> None:
     assert Hierarchy(tmp_path, **changes).delegated() is None
 
 
 def test_a_group_says_what_the_kernel_refused(tmp_path: Path) -> None:
     group = cgroup.Group(path=tmp_path)
     group.set(SMALL)
-    assert ((tmp_path / "pids.max").read_text(), (tmp_path / "memory.max").read_text()) == ("96", str(200 << 20))
+    assert ((tmp_path / "pids.max").read_text(), (tmp_path / "memory.max").read_text()) == (
+        "96",
+        str(200 << 20),
+    )
     assert group.exceeded(SMALL) == ""
     (tmp_path / "pids.events").write_text("max 3\n")
     assert group.exceeded(SMALL) == "more than 64 processes and threads"
@@ -222,8 +304,12 @@ def test_a_group_says_what_the_kernel_refused(tmp_path: Path) -> None:
     assert group.exceeded(SMALL) == "more than 200 MB of memory in total"
 
 
-def test_what_lay_there_before_is_not_written(tree: Path, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tree larger than what may be written, made (and given to its user) a moment before the command starts."""
+def test_what_lay_there_before_is_not_written(
+    tree: Path, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree larger than what may be written, made (and given to its user) a moment before the
+    command starts.
+    """
     monkeypatch.setattr("cihealing.adapters.sandbox.watch.RECOUNT", 0.1)
     for n in range(7):
         (tree / f"asset{n}").write_bytes(os.urandom(10 << 20))

@@ -1,7 +1,8 @@
 """Cuts the operations the fake GitHub speaks out of GitHub's published description of its REST API.
 
-`npm pack @octokit/openapi && tar xzf octokit-openapi-*.tgz`, then `python -m tests.forges.openapi.extract package VERSION`.
-The description is under the MIT licence, which stands beside it (LICENSE).
+`npm pack @octokit/openapi && tar xzf octokit-openapi-*.tgz`, then `python -m
+tests.forges.openapi.extract package VERSION`. The description is under the MIT licence, which
+stands beside it (LICENSE).
 """
 
 from __future__ import annotations
@@ -13,35 +14,71 @@ from typing import Any
 
 HERE = Path(__file__).parent
 WANTED = (
-    "GET /repos/{owner}/{repo}/git/ref/{ref}", "POST /repos/{owner}/{repo}/git/refs", "DELETE /repos/{owner}/{repo}/git/refs/{ref}",
-    "GET /repos/{owner}/{repo}/git/matching-refs/{ref}", "GET /repos/{owner}/{repo}/git/commits/{commit_sha}",
-    "POST /repos/{owner}/{repo}/git/blobs", "POST /repos/{owner}/{repo}/git/trees", "POST /repos/{owner}/{repo}/git/commits",
-    "GET /repos/{owner}/{repo}/pulls", "POST /repos/{owner}/{repo}/pulls", "GET /repos/{owner}/{repo}/pulls/{pull_number}",
-    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}", "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge",
-    "GET /repos/{owner}/{repo}/commits/{ref}/check-runs", "POST /repos/{owner}/{repo}/check-runs",
-    "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}", "GET /repos/{owner}/{repo}/commits/{ref}/status",
-    "GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls", "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
-    "GET /repos/{owner}/{repo}/issues/comments", "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
-    "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}", "DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}",
-    "GET /repos/{owner}/{repo}/issues/{issue_number}/events", "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
-    "GET /repos/{owner}/{repo}/hooks", "DELETE /repos/{owner}/{repo}/hooks/{hook_id}", "GET /rate_limit",
-)  # fmt: skip
-DROPPED = ("description", "title", "example", "examples", "externalDocs", "summary", "x-github", "x-multi-segment", "deprecated")
+    "GET /repos/{owner}/{repo}/git/ref/{ref}",
+    "POST /repos/{owner}/{repo}/git/refs",
+    "DELETE /repos/{owner}/{repo}/git/refs/{ref}",
+    "GET /repos/{owner}/{repo}/git/matching-refs/{ref}",
+    "GET /repos/{owner}/{repo}/git/commits/{commit_sha}",
+    "POST /repos/{owner}/{repo}/git/blobs",
+    "POST /repos/{owner}/{repo}/git/trees",
+    "POST /repos/{owner}/{repo}/git/commits",
+    "GET /repos/{owner}/{repo}/pulls",
+    "POST /repos/{owner}/{repo}/pulls",
+    "GET /repos/{owner}/{repo}/pulls/{pull_number}",
+    "PATCH /repos/{owner}/{repo}/pulls/{pull_number}",
+    "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge",
+    "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
+    "POST /repos/{owner}/{repo}/check-runs",
+    "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}",
+    "GET /repos/{owner}/{repo}/commits/{ref}/status",
+    "GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "GET /repos/{owner}/{repo}/issues/comments",
+    "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
+    "PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}",
+    "DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}",
+    "GET /repos/{owner}/{repo}/issues/{issue_number}/events",
+    "GET /repos/{owner}/{repo}/collaborators/{username}/permission",
+    "GET /repos/{owner}/{repo}/hooks",
+    "DELETE /repos/{owner}/{repo}/hooks/{hook_id}",
+    "GET /rate_limit",
+)
+DROPPED = (
+    "description",
+    "title",
+    "example",
+    "examples",
+    "externalDocs",
+    "summary",
+    "x-github",
+    "x-multi-segment",
+    "deprecated",
+)
 
 
 def main() -> None:
     package, version = Path(sys.argv[1]), sys.argv[2]
     whole = json.loads((package / "generated" / "api.github.com.json").read_text())
-    kept: dict[str, Any] = {"source": f"@octokit/openapi {version}, api.github.com.json (MIT)", "operations": {}, "schemas": {}}
+    kept: dict[str, Any] = {
+        "source": f"@octokit/openapi {version}, api.github.com.json (MIT)",
+        "operations": {},
+        "schemas": {},
+    }
     for wanted in WANTED:
         verb, path = wanted.split(" ", 1)
         kept["operations"][wanted] = operation(whole["paths"][path][verb.lower()], whole)
     collect(kept["operations"], whole, kept["schemas"])
-    (HERE / "github.json").write_text(json.dumps(kept, indent=None, separators=(",", ":"), sort_keys=True) + "\n")
+    (HERE / "github.json").write_text(
+        json.dumps(kept, indent=None, separators=(",", ":"), sort_keys=True) + "\n"
+    )
 
 
 def operation(found: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    answers = {status: body_of(resolved(answer, whole)) for status, answer in found["responses"].items() if status.startswith("2")}
+    answers = {
+        status: body_of(resolved(answer, whole))
+        for status, answer in found["responses"].items()
+        if status.startswith("2")
+    }
     return {"request": body_of(resolved(found.get("requestBody", {}), whole)), "responses": answers}
 
 
@@ -64,7 +101,9 @@ def at(whole: dict[str, Any], ref: str) -> Any:
 
 
 def lean(value: Any, *, names: bool = False) -> Any:
-    """Without what people read; OpenAPI's `nullable` as JSON Schema says it. `names`: the keys are names of properties."""
+    """Without what people read; OpenAPI's `nullable` as JSON Schema says it. `names`: the keys are
+    names of properties.
+    """
     if isinstance(value, list):
         return [lean(item) for item in value]
     if not isinstance(value, dict):
@@ -73,7 +112,11 @@ def lean(value: Any, *, names: bool = False) -> Any:
         return {"$ref": "#/schemas/" + value["$ref"].rpartition("/")[2]}
     if names:
         return {name: lean(item) for name, item in value.items()}
-    made = {name: lean(item, names=name == "properties") for name, item in value.items() if name not in DROPPED}
+    made = {
+        name: lean(item, names=name == "properties")
+        for name, item in value.items()
+        if name not in DROPPED
+    }
     if made.pop("nullable", False):
         return {"anyOf": [made, {"type": "null"}]}
     return made

@@ -14,7 +14,9 @@ name = "cargo"
 
 CALL = re.compile(r"\bcargo\s+test\b")
 LINE = re.compile(r"^test (\S+(?: - [^\n]{1,300}?)?) \.\.\. (ok|FAILED|ignored)\b", re.MULTILINE)
-TOTAL = re.compile(r"^test result: \w+\. (\d{1,7}) passed; (\d{1,7}) failed; (\d{1,7}) ignored", re.MULTILINE)
+TOTAL = re.compile(
+    r"^test result: \w+\. (\d{1,7}) passed; (\d{1,7}) failed; (\d{1,7}) ignored", re.MULTILINE
+)
 OUTCOMES = {"ok": "passed", "FAILED": "failed", "ignored": "skipped"}
 
 
@@ -23,7 +25,9 @@ def fits(command: str) -> bool:
 
 
 def plan(command: str, *, variant: str) -> Plan:
-    return Plan(command=command, environment={"RUST_BACKTRACE": "full"} if variant == "verbose" else {})
+    return Plan(
+        command=command, environment={"RUST_BACKTRACE": "full"} if variant == "verbose" else {}
+    )
 
 
 def alone(command: str, tests: Sequence[str]) -> str | None:
@@ -41,5 +45,8 @@ def plant(ground: Ground) -> Planted | None:
     for file in ("src/lib.rs", "src/main.rs"):
         source = ground.read(ground.at(file))
         if source is not None:
-            return ground.plant(ground.at(file), f"{source}\n#[cfg(test)]\n#[test]\nfn m{ground.mark}() {{ panic!(); }}\n")
+            return ground.plant(
+                ground.at(file),
+                f"{source}\n#[cfg(test)]\n#[test]\nfn m{ground.mark}() {{ panic!(); }}\n",
+            )
     return None

@@ -17,7 +17,9 @@ CALL = re.compile(r"\bgo\s+test\b")
 FLAGGED = re.compile(r"\s-(?:v|json)\b")
 TEST_FILE = re.compile(r"_test\.go\Z")
 RESULT = re.compile(
-    r"^(?:[ \t]*--- (PASS|FAIL|SKIP): (\S+) \(|(?:ok|FAIL)[ \t]+(\S+)[ \t]|(FAIL)[ \t]+(\S+) \[build failed\])", re.MULTILINE
+    r"^(?:[ \t]*--- (PASS|FAIL|SKIP): (\S+) \(|(?:ok|FAIL)[ \t]+(\S+)[ \t]|(FAIL)[ \t]+(\S+)"
+    r" \[build failed\])",
+    re.MULTILINE,
 )
 OUTCOMES = {"PASS": "passed", "FAIL": "failed", "SKIP": "skipped"}
 
@@ -27,14 +29,20 @@ def fits(command: str) -> bool:
 
 
 def plan(command: str, *, variant: str) -> Plan:
-    return Plan(command=command if FLAGGED.search(command) else CALL.sub("go test -v", command, count=1))
+    return Plan(
+        command=command if FLAGGED.search(command) else CALL.sub("go test -v", command, count=1)
+    )
 
 
 def alone(command: str, tests: Sequence[str]) -> str | None:
     """`go test -run` takes a pattern of top-level names."""
     call = CALL.search(command)
-    names = sorted({m[1] for t in tests if (m := re.search(r"(?:\A|\.)(Test\w{0,200})(?:/|\Z)", t))})
-    return f"{command[: call.end()]} -v -run '^({'|'.join(names)})$' ./..." if call and names else None
+    names = sorted(
+        {m[1] for t in tests if (m := re.search(r"(?:\A|\.)(Test\w{0,200})(?:/|\Z)", t))}
+    )
+    return (
+        f"{command[: call.end()]} -v -run '^({'|'.join(names)})$' ./..." if call and names else None
+    )
 
 
 def read(output: str, *, tree: Tree, place: str) -> Tests | None:
@@ -57,6 +65,11 @@ def plant(ground: Ground) -> Planted | None:
     for path in ground.files(TEST_FILE):
         package = re.search(r"^package\s+(\w+)", ground.read(path) or "", re.MULTILINE)
         if package:
-            body = f'package {package[1]}\n\nimport "testing"\n\nfunc {test}(t *testing.T) {{ t.FailNow() }}\n'
-            return ground.plant(posixpath.join(posixpath.dirname(path), f"m{ground.mark}_test.go"), body)
+            body = (
+                f'package {package[1]}\n\nimport "testing"\n\nfunc {test}(t *testing.T) {{'
+                " t.FailNow() }\n"
+            )
+            return ground.plant(
+                posixpath.join(posixpath.dirname(path), f"m{ground.mark}_test.go"), body
+            )
     return None

@@ -1,6 +1,8 @@
-"""JavaScript runners (jest, vitest, mocha, node --test) behind npm, yarn or pnpm: ticks and crosses, checked against the summary.
+"""JavaScript runners (jest, vitest, mocha, node --test) behind npm, yarn or pnpm: ticks and
+crosses, checked against the summary.
 
-jest lists single tests only with `--verbose` or for one file; where it does not, the count differs and no result is claimed.
+jest lists single tests only with `--verbose` or for one file; where it does not, the count differs
+and no result is claimed.
 """
 
 from __future__ import annotations
@@ -15,10 +17,18 @@ from cihealing.tree import Tree
 
 name = "jest"
 
-CALL = re.compile(r"\b(?:(?:npm|yarn|pnpm)\s+(?:run\s+)?test\b|npm\s+t\b|jest\b|vitest\b|mocha\b|node\s+--test\b)")
+CALL = re.compile(
+    r"\b(?:(?:npm|yarn|pnpm)\s+(?:run\s+)?test\b|npm\s+t\b|jest\b|vitest\b|mocha\b|node\s+--test\b)"
+)
 TEST_FILE = re.compile(r"\.(?:test|spec)\.[cm]?[jt]sx?\Z")
-LINE = re.compile(r"^[ \t]*(?:([✓✔√])|([✕✖×])|([○﹣↓])) (\S[^\n]{0,400}?)(?: \(?\d+(?:\.\d+)? ?m?s\)?)?(?: # SKIP)?[ \t]*$", re.MULTILINE)
-TAP = re.compile(r"^[ \t]*(not )?ok \d+ - ([^\n#]{1,400}?)(?: # (SKIP|TODO)[^\n]*)?[ \t]*$", re.MULTILINE)
+LINE = re.compile(
+    r"^[ \t]*(?:([✓✔√])|([✕✖×])|([○﹣↓])) (\S[^\n]{0,400}?)(?: \(?\d+(?:\.\d+)? ?m?s\)?)?(?: #"
+    r" SKIP)?[ \t]*$",
+    re.MULTILINE,
+)
+TAP = re.compile(
+    r"^[ \t]*(not )?ok \d+ - ([^\n#]{1,400}?)(?: # (SKIP|TODO)[^\n]*)?[ \t]*$", re.MULTILINE
+)
 TOTALS = (
     re.compile(r"^Tests: [^\n]{0,200}?(\d{1,7}) total", re.MULTILINE),
     re.compile(r"^(?:ℹ|#) tests (\d{1,7})$", re.MULTILINE),
@@ -33,7 +43,10 @@ def fits(command: str) -> bool:
 
 def plan(command: str, *, variant: str) -> Plan:
     quiet = {"CI": "true", "FORCE_COLOR": "0", "NO_COLOR": "1"}
-    return Plan(command=command, environment={**quiet, "npm_config_loglevel": "verbose"} if variant == "verbose" else quiet)
+    return Plan(
+        command=command,
+        environment={**quiet, "npm_config_loglevel": "verbose"} if variant == "verbose" else quiet,
+    )
 
 
 def alone(command: str, tests: Sequence[str]) -> str | None:
@@ -42,8 +55,13 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
 
 def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     text = ESCAPE.sub("", output)
-    ticks = [(m[4], "passed" if m[1] else "failed" if m[2] else "skipped") for m in LINE.finditer(summary_cut(text))]
-    taps = [(m[2], "skipped" if m[3] else "failed" if m[1] else "passed") for m in TAP.finditer(text)]
+    ticks = [
+        (m[4], "passed" if m[1] else "failed" if m[2] else "skipped")
+        for m in LINE.finditer(summary_cut(text))
+    ]
+    taps = [
+        (m[2], "skipped" if m[3] else "failed" if m[1] else "passed") for m in TAP.finditer(text)
+    ]
     total = next((int(m[1]) for pattern in TOTALS if (m := pattern.search(text))), None)
     return counted(told(ticks or taps), total=total)
 

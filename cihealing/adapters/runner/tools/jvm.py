@@ -1,4 +1,6 @@
-"""Maven and Gradle: the JUnit files they write by themselves. Source: Maven Surefire and Gradle Java plugin docs."""
+"""Maven and Gradle: the JUnit files they write by themselves. Source: Maven Surefire and Gradle
+Java plugin docs.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ def fits(command: str) -> bool:
 
 def plan(command: str, *, variant: str) -> Plan:
     more = " --info --stacktrace" if "gradle" in command else " -e"
-    return Plan(command=command + more if variant == "verbose" and not re.search(r"[;&|]", command) else command)
+    return Plan(
+        command=(
+            command + more if variant == "verbose" and not re.search(r"[;&|]", command) else command
+        )
+    )
 
 
 def alone(command: str, tests: Sequence[str]) -> str | None:
@@ -32,7 +38,11 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
 
 
 def read(output: str, *, tree: Tree, place: str) -> Tests | None:
-    return read_junit((f for pattern in PLACES for f in junit_files(tree, pattern, place=place)), tree=tree, name=plain_name)
+    return read_junit(
+        (f for pattern in PLACES for f in junit_files(tree, pattern, place=place)),
+        tree=tree,
+        name=plain_name,
+    )
 
 
 def plant(ground: Ground) -> Planted | None:
@@ -40,9 +50,16 @@ def plant(ground: Ground) -> Planted | None:
     for path in ground.files(TEST_FILE):
         source = ground.read(path) or ""
         package = re.search(r"^package\s+[\w.]+;", source, re.MULTILINE)
-        annotation = re.search(r"^import\s+(org\.junit\.(?:jupiter\.api\.)?Test);", source, re.MULTILINE)
+        annotation = re.search(
+            r"^import\s+(org\.junit\.(?:jupiter\.api\.)?Test);", source, re.MULTILINE
+        )
         if annotation:
-            body = f"{package[0] if package else ''}\n\npublic class M{ground.mark}Test {{\n    @{annotation[1]}\n"
+            body = (
+                f"{package[0] if package else ''}\n\npublic class M{ground.mark}Test {{\n   "
+                f" @{annotation[1]}\n"
+            )
             body += f'    public void m{ground.mark}() {{ throw new AssertionError("no"); }}\n}}\n'
-            return ground.plant(posixpath.join(posixpath.dirname(path), f"M{ground.mark}Test.java"), body)
+            return ground.plant(
+                posixpath.join(posixpath.dirname(path), f"M{ground.mark}Test.java"), body
+            )
     return None

@@ -1,4 +1,6 @@
-"""Linters, formatters and type checkers: they have no tests; the canary is a file that does not even parse, reported by name."""
+"""Linters, formatters and type checkers: they have no tests; the canary is a file that does not
+even parse, reported by name.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,27 @@ from cihealing.tree import Tree
 
 name = "lint"
 
-BROKEN = {".py": "def broken( = :\n", ".js": "const = ;\n", ".ts": "const = ;\n", ".go": "package )\n"}
+BROKEN = {
+    ".py": "def broken( = :\n",
+    ".js": "const = ;\n",
+    ".ts": "const = ;\n",
+    ".go": "package )\n",
+}
 TOOLS = {
-    "ruff": ".py", "flake8": ".py", "pylint": ".py", "mypy": ".py", "pyright": ".py", "black": ".py", "isort": ".py",
-    "compileall": ".py", "eslint": ".js", "prettier": ".js", "tsc": ".ts", "gofmt": ".go", "golangci-lint": ".go",
-}  # fmt: skip
+    "ruff": ".py",
+    "flake8": ".py",
+    "pylint": ".py",
+    "mypy": ".py",
+    "pyright": ".py",
+    "black": ".py",
+    "isort": ".py",
+    "compileall": ".py",
+    "eslint": ".js",
+    "prettier": ".js",
+    "tsc": ".ts",
+    "gofmt": ".go",
+    "golangci-lint": ".go",
+}
 CALL = re.compile(rf"(?<![\w./-])({'|'.join(TOOLS)})(?![\w.-])")
 
 
@@ -43,11 +61,26 @@ def read(output: str, *, tree: Tree, place: str) -> Tests | None:
 
 
 def plant(ground: Ground) -> Planted | None:
-    """Into the first directory the command names; where it names files alone, one of them is broken instead."""
+    """Into the first directory the command names; where it names files alone, one of them is broken
+    instead.
+    """
     suffix = TOOLS[tool_of(ground.command) or "ruff"]
-    named = [path for word in ground.words() if not word.startswith("-") and (path := ground.at(word))]
+    named = [
+        path for word in ground.words() if not word.startswith("-") and (path := ground.at(word))
+    ]
     directory = next((path for path in named if ground.tree.has_directory(path)), None)
-    file = next((path for path in named if path.endswith(suffix) and ground.tree.has_file(path)), None)
+    file = next(
+        (path for path in named if path.endswith(suffix) and ground.tree.has_file(path)), None
+    )
     if directory is None and file is not None:
-        return ground.plant(file, f"{ground.read(file) or ''}\n{BROKEN[suffix]}", mark=posixpath.basename(file), in_output=True)
-    return ground.plant(posixpath.join(directory or ground.workdir, f"m{ground.mark}{suffix}"), BROKEN[suffix], in_output=True)
+        return ground.plant(
+            file,
+            f"{ground.read(file) or ''}\n{BROKEN[suffix]}",
+            mark=posixpath.basename(file),
+            in_output=True,
+        )
+    return ground.plant(
+        posixpath.join(directory or ground.workdir, f"m{ground.mark}{suffix}"),
+        BROKEN[suffix],
+        in_output=True,
+    )

@@ -19,7 +19,10 @@ def fits(command: str) -> bool:
 
 
 def plan(command: str, *, variant: str) -> Plan:
-    return Plan(command=command, environment={"PYTEST_ADDOPTS": "-vv --showlocals"} if variant == "verbose" else {})
+    return Plan(
+        command=command,
+        environment={"PYTEST_ADDOPTS": "-vv --showlocals"} if variant == "verbose" else {},
+    )
 
 
 def alone(command: str, tests: Sequence[str]) -> str | None:

@@ -1,6 +1,8 @@
-"""pytest, wherever in a shell command it stands: results through PYTEST_ADDOPTS and a JUnit file outside the tree.
+"""pytest, wherever in a shell command it stands: results through PYTEST_ADDOPTS and a JUnit file
+outside the tree.
 
-Source: pytest docs "How to change command line options defaults", "Creating JUnitXML format files" (xunit1 has the file).
+Source: pytest docs "How to change command line options defaults", "Creating JUnitXML format files"
+(xunit1 has the file).
 """
 
 from __future__ import annotations
@@ -29,15 +31,23 @@ def fits(command: str) -> bool:
 
 def options(results: str, *, environment: Mapping[str, str]) -> str:
     """PYTEST_ADDOPTS: set for every command, because `make test` and scripts call pytest too."""
-    return f"{environment.get('PYTEST_ADDOPTS', '')} --junitxml={results}/{FILE} -o junit_family=xunit1 -o junit_logging=no".strip()
+    return (
+        f"{environment.get('PYTEST_ADDOPTS', '')} --junitxml={results}/{FILE} -o"
+        " junit_family=xunit1 -o junit_logging=no".strip()
+    )
 
 
 def plan(command: str, *, variant: str) -> Plan:
-    return Plan(command=command, environment={"PYTEST_ADDOPTS": "-vv --showlocals"} if variant == "verbose" else {})
+    return Plan(
+        command=command,
+        environment={"PYTEST_ADDOPTS": "-vv --showlocals"} if variant == "verbose" else {},
+    )
 
 
 def alone(command: str, tests: Sequence[str]) -> str | None:
-    """The command up to the word `pytest`, then the tests: its variables and interpreter stay, its selection goes."""
+    """The command up to the word `pytest`, then the tests: its variables and interpreter stay, its
+    selection goes.
+    """
     call = CALL.search(command)
     return f"{command[: call.end()]} {quoted(tests)}" if call and quoted(tests) else None
 
@@ -64,7 +74,9 @@ def also(command: str, test: str) -> str:
 
 
 def plant(ground: Ground) -> Planted | None:
-    chosen = next((word for word in ground.words() if "::" in word and not word.startswith("-")), "")
+    chosen = next(
+        (word for word in ground.words() if "::" in word and not word.startswith("-")), ""
+    )
     for path in ground.files(TEST_FILE):
         test = f"{base_name(ground.tests, usual='test')}_{ground.mark}"
         content = before_main(ground.read(path) or "", f"def {test}():\n    raise AssertionError")

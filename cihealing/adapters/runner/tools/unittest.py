@@ -19,7 +19,8 @@ CALL = re.compile(r"-m\s+unittest\b(?:\s+discover\b)?|\bmanage\.py\s+test\b")
 VERBOSE_FLAG = re.compile(r"(?:\s-v\b|\s--verbose\b|\s--verbosity\b)")
 TEST_FILE = re.compile(r"\A(?:test.*|.*_tests?)\.py\Z")
 LINE = re.compile(
-    r"^(\w+) \(([\w.]+)\)(?:\n[^\n]{0,500})? \.\.\. (?:[^\n]{0,500}\n)?(ok|FAIL|ERROR|skipped|expected failure|unexpected success)\b",
+    r"^(\w+) \(([\w.]+)\)(?:\n[^\n]{0,500})? \.\.\."
+    r" (?:[^\n]{0,500}\n)?(ok|FAIL|ERROR|skipped|expected failure|unexpected success)\b",
     re.MULTILINE,
 )
 BROKEN = re.compile(r"^(?:ERROR|FAIL): (\S+) \(([\w.]+)\)", re.MULTILINE)
@@ -62,11 +63,18 @@ def plant(ground: Ground) -> Planted | None:
     """A TestCase is collected by unittest, Django and pytest alike."""
     for path in ground.files(TEST_FILE):
         source = ground.read(path)
-        if source is not None and ("unittest" in source or "TestCase" in source or "def test" in source):
+        if source is not None and (
+            "unittest" in source or "TestCase" in source or "def test" in source
+        ):
             return ground.plant(path, before_main(source, test_case(ground)))
     return None
 
 
 def test_case(ground: Ground) -> str:
-    method = f"{base_name([t.replace('::', '.') for t in ground.tests], usual='test')}_{ground.mark}"
-    return f'class Test_{ground.mark}(__import__("unittest").TestCase):\n    def {method}(self):\n        self.fail()'
+    method = (
+        f"{base_name([t.replace('::', '.') for t in ground.tests], usual='test')}_{ground.mark}"
+    )
+    return (
+        f'class Test_{ground.mark}(__import__("unittest").TestCase):\n    def {method}(self):\n    '
+        "    self.fail()"
+    )

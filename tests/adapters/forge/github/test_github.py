@@ -1,4 +1,6 @@
-"""GitHub over PyGithub and a GitHub that keeps state: one branch, one change, one merge, whatever happens in between."""
+"""GitHub over PyGithub and a GitHub that keeps state: one branch, one change, one merge, whatever
+happens in between.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,21 @@ def repo(hub: FakeGitHub) -> Repository:
 
 def proposal(repo: Repository, **fields: Any) -> Proposal:
     told: dict[str, Any] = {
-        "run_id": RUN, "repository": "acme/shop", "branch": "main", "head": repo.heads["main"], "patch": "", "title": "Heal unit",
-        "body": "Why", "message": "Proof: 7 runs", "trailers": ("Cihealing-Proof: abc",), "actor": "ann",
-        "files": (FileEdit(path="shop.py", content=b"good = 1\n"), FileEdit(path="old.py", content=None)),
-    }  # fmt: skip
+        "run_id": RUN,
+        "repository": "acme/shop",
+        "branch": "main",
+        "head": repo.heads["main"],
+        "patch": "",
+        "title": "Heal unit",
+        "body": "Why",
+        "message": "Proof: 7 runs",
+        "trailers": ("Cihealing-Proof: abc",),
+        "actor": "ann",
+        "files": (
+            FileEdit(path="shop.py", content=b"good = 1\n"),
+            FileEdit(path="old.py", content=None),
+        ),
+    }
     return Proposal(**{**told, **fields})
 
 
@@ -52,9 +65,18 @@ def test_a_patch_becomes_a_branch_a_commit_and_a_draft(hub: FakeGitHub, repo: Re
     once(repo)
     (pull,) = repo.pulls
     commit = repo.commits[done.commit]
-    assert (done.url, done.merged, pull["draft"], pull["base"]["ref"]) == (pull["html_url"], False, True, "main")
+    assert (done.url, done.merged, pull["draft"], pull["base"]["ref"]) == (
+        pull["html_url"],
+        False,
+        True,
+        "main",
+    )
     assert [p["sha"] for p in commit["parents"]] == [head]
-    assert commit["message"].splitlines()[-3:] == [f"Cihealing-Run: {RUN}", "Cihealing-Proof: abc", "Approved-by: ann"]
+    assert commit["message"].splitlines()[-3:] == [
+        f"Cihealing-Run: {RUN}",
+        "Cihealing-Proof: abc",
+        "Approved-by: ann",
+    ]
     entries = {e["path"]: e for e in repo.trees[commit["tree"]["sha"]]}
     assert base64.b64decode(repo.blobs[entries["shop.py"]["sha"]]) == b"good = 1\n"
     assert entries["old.py"]["sha"] is None
@@ -68,12 +90,20 @@ def test_publishing_again_finds_what_is_there(hub: FakeGitHub, repo: Repository)
     assert hub.made("POST", "/pulls$") == 1
 
 
-LOST = [Reply(silent=True, done=True), Reply(status=502, done=True), Reply(status=500, body="<html>", done=True)]
+LOST = [
+    Reply(silent=True, done=True),
+    Reply(status=502, done=True),
+    Reply(status=500, body="<html>", done=True),
+]
 
 
 @pytest.mark.parametrize("reply", LOST, ids=["reset", "502", "html"])
-@pytest.mark.parametrize("path", ["/git/blobs", "/git/trees", "/git/commits", "/git/refs", "/pulls$"])
-def test_an_answer_that_is_lost_makes_nothing_twice(hub: FakeGitHub, repo: Repository, path: str, reply: Reply) -> None:
+@pytest.mark.parametrize(
+    "path", ["/git/blobs", "/git/trees", "/git/commits", "/git/refs", "/pulls$"]
+)
+def test_an_answer_that_is_lost_makes_nothing_twice(
+    hub: FakeGitHub, repo: Repository, path: str, reply: Reply
+) -> None:
     hub.script("POST", path, reply)
     with pytest.raises(TransientError):
         publish(hub, proposal(repo))
@@ -97,7 +127,9 @@ def test_a_crash_between_the_steps_makes_nothing_twice(
     once(repo)
 
 
-def test_a_crash_after_the_merge_does_not_merge_twice(hub: FakeGitHub, repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_after_the_merge_does_not_merge_twice(
+    hub: FakeGitHub, repo: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = publish(hub, proposal(repo))
 
     def crash(at: str) -> None:
@@ -120,7 +152,9 @@ def test_a_branch_that_moved_gets_nothing(hub: FakeGitHub, repo: Repository) -> 
     assert list(repo.heads) == ["main"]
 
 
-def test_a_branch_that_moves_while_the_commit_is_made_gets_no_change(hub: FakeGitHub, repo: Repository) -> None:
+def test_a_branch_that_moves_while_the_commit_is_made_gets_no_change(
+    hub: FakeGitHub, repo: Repository
+) -> None:
     asked = proposal(repo)
     hub.script("POST", "/git/refs", Reply(silent=True, done=True))
     with pytest.raises(TransientError):
@@ -131,8 +165,12 @@ def test_a_branch_that_moves_while_the_commit_is_made_gets_no_change(hub: FakeGi
     assert not repo.pulls
 
 
-def test_a_branch_of_that_name_that_is_not_ours_is_left_alone(hub: FakeGitHub, repo: Repository) -> None:
-    repo.heads[f"cihealing/{RUN}"] = repo.commit(f"Cihealing-Run: {RUN} not a trailer", parents=[repo.heads["main"]])
+def test_a_branch_of_that_name_that_is_not_ours_is_left_alone(
+    hub: FakeGitHub, repo: Repository
+) -> None:
+    repo.heads[f"cihealing/{RUN}"] = repo.commit(
+        f"Cihealing-Run: {RUN} not a trailer", parents=[repo.heads["main"]]
+    )
     with pytest.raises(PermanentError, match="not this run's"):
         publish(hub, proposal(repo))
     assert not repo.pulls
@@ -146,15 +184,19 @@ def test_while_it_is_switched_off_nothing_is_written(hub: FakeGitHub, repo: Repo
 
 
 def test_what_would_be_called_is_what_is_called(hub: FakeGitHub, repo: Repository) -> None:
-    told = [(c.method, c.url.removeprefix(hub.url)) for c in github.planned(proposal(repo), policy=POLICY, settings=hub.settings)]
+    told = [
+        (c.method, c.url.removeprefix(hub.url))
+        for c in github.planned(proposal(repo), policy=POLICY, settings=hub.settings)
+    ]
     assert not hub.calls
     publish(hub, proposal(repo))
-    made = [(verb, path) for verb, path, _ in hub.calls if not (verb == "GET" and path.endswith(("/pulls", repo.commits and "x")))]
+    made = [
+        (verb, path)
+        for verb, path, _ in hub.calls
+        if not (verb == "GET" and path.endswith(("/pulls", repo.commits and "x")))
+    ]
     writes = [call for call in told if call[0] != "GET"]
     assert [call for call in made if call[0] != "GET"] == writes
-
-
-# ---------------------------------------------------------------- merging
 
 
 def merge(hub: FakeGitHub, repo: Repository, done: Any, **fields: Any) -> Any:
@@ -162,7 +204,9 @@ def merge(hub: FakeGitHub, repo: Repository, done: Any, **fields: Any) -> Any:
     return github.merge(proposal(repo), url=done.url, sha=sha, policy=POLICY, settings=hub.settings)
 
 
-def test_a_draft_is_made_ready_and_merged_at_the_commit_that_was_shown(hub: FakeGitHub, repo: Repository) -> None:
+def test_a_draft_is_made_ready_and_merged_at_the_commit_that_was_shown(
+    hub: FakeGitHub, repo: Repository
+) -> None:
     done = publish(hub, proposal(repo))
     merged = merge(hub, repo, done)
     assert merged.merged
@@ -203,9 +247,6 @@ def test_a_merge_whose_answer_was_lost_is_found(hub: FakeGitHub, repo: Repositor
     assert hub.made("PUT", "/merge") == 1
 
 
-# ---------------------------------------------------------------- looking
-
-
 def look(hub: FakeGitHub, url: str) -> Any:
     return github.look(url, policy=POLICY, settings=hub.settings)
 
@@ -224,9 +265,14 @@ def look(hub: FakeGitHub, url: str) -> Any:
         ([("cihealing", "completed", "neutral")], [], "none"),
     ],
 )
-def test_checks_and_statuses_speak_together(hub: FakeGitHub, repo: Repository, runs: Any, statuses: Any, says: str) -> None:
+def test_checks_and_statuses_speak_together(
+    hub: FakeGitHub, repo: Repository, runs: Any, statuses: Any, says: str
+) -> None:
     done = publish(hub, proposal(repo))
-    repo.checks = [{"id": 1, "name": n, "status": s, "conclusion": c, "head_sha": done.commit} for n, s, c in runs]
+    repo.checks = [
+        {"id": 1, "name": n, "status": s, "conclusion": c, "head_sha": done.commit}
+        for n, s, c in runs
+    ]
     repo.statuses = [{"context": n, "state": s, "sha": done.commit} for n, s in statuses]
     assert look(hub, done.url).checks == says
 
@@ -249,16 +295,21 @@ def test_the_label_off_is_seen_on_ours_and_on_theirs(hub: FakeGitHub, repo: Repo
     repo.pulls[0]["labels"] = [{"name": "cihealing:off"}]
     assert look(hub, done.url).opted_out
     assert github.opted_out("acme/shop", done.commit, policy=POLICY, settings=hub.settings)
-    assert not github.opted_out("acme/shop", repo.heads["main"], policy=POLICY, settings=hub.settings)
-
-
-# ---------------------------------------------------------------- ending and telling
+    assert not github.opted_out(
+        "acme/shop", repo.heads["main"], policy=POLICY, settings=hub.settings
+    )
 
 
 def test_closing_says_why_once_and_deletes_the_branch(hub: FakeGitHub, repo: Repository) -> None:
     done = publish(hub, proposal(repo))
     for _ in range(2):
-        github.close(done.url, run_id=RUN, reason="denied by @ann: fixes #3", policy=POLICY, settings=hub.settings)
+        github.close(
+            done.url,
+            run_id=RUN,
+            reason="denied by @ann: fixes #3",
+            policy=POLICY,
+            settings=hub.settings,
+        )
     assert (repo.pulls[0]["state"], list(repo.heads)) == ("closed", ["main"])
     (comment,) = repo.comments
     assert "@" not in comment["body"]
@@ -266,22 +317,40 @@ def test_closing_says_why_once_and_deletes_the_branch(hub: FakeGitHub, repo: Rep
 
 
 def test_a_change_that_is_gone_is_closed(hub: FakeGitHub, repo: Repository) -> None:
-    github.close("https://github.example/acme/shop/pull/77", run_id=RUN, reason="x", policy=POLICY, settings=hub.settings)
+    github.close(
+        "https://github.example/acme/shop/pull/77",
+        run_id=RUN,
+        reason="x",
+        policy=POLICY,
+        settings=hub.settings,
+    )
 
 
-def test_one_comment_and_one_check_are_edited_when_said_again(hub: FakeGitHub, repo: Repository) -> None:
+def test_one_comment_and_one_check_are_edited_when_said_again(
+    hub: FakeGitHub, repo: Repository
+) -> None:
     done = publish(hub, proposal(repo))
     for how in ("comment", "check"):
         for words in ("first", "second"):
             github.say(
-                run_id=RUN, repository="acme/shop", commit=done.commit, change=done.url if how == "comment" else "", text=words, how=how,
-                policy=POLICY, settings=hub.settings,
-            )  # fmt: skip
+                run_id=RUN,
+                repository="acme/shop",
+                commit=done.commit,
+                change=done.url if how == "comment" else "",
+                text=words,
+                how=how,
+                policy=POLICY,
+                settings=hub.settings,
+            )
     assert [c["body"].split("\n")[0] for c in repo.comments] == ["second"]
-    assert [(c["conclusion"], c["output"]["summary"]) for c in repo.checks] == [("neutral", "second")]
+    assert [(c["conclusion"], c["output"]["summary"]) for c in repo.checks] == [
+        ("neutral", "second")
+    ]
 
 
-def test_without_an_open_change_there_is_nowhere_to_comment(hub: FakeGitHub, repo: Repository) -> None:
+def test_without_an_open_change_there_is_nowhere_to_comment(
+    hub: FakeGitHub, repo: Repository
+) -> None:
     said = github.say(
         run_id=RUN,
         repository="acme/shop",
@@ -295,32 +364,57 @@ def test_without_an_open_change_there_is_nowhere_to_comment(hub: FakeGitHub, rep
     assert said == ""
 
 
-@pytest.mark.parametrize(("login", "may"), [("ann", True), ("ben", True), ("rob", False), ("eve", False), ("../x", False), ("", False)])
-def test_the_persons_own_permission_is_asked(hub: FakeGitHub, repo: Repository, login: str, may: bool) -> None:
+@pytest.mark.parametrize(
+    ("login", "may"),
+    [("ann", True), ("ben", True), ("rob", False), ("eve", False), ("../x", False), ("", False)],
+)
+def test_the_persons_own_permission_is_asked(
+    hub: FakeGitHub, repo: Repository, login: str, may: bool
+) -> None:
     assert github.may(login, "acme/shop", policy=POLICY, settings=hub.settings) is may
 
 
 def test_a_token_that_may_too_much_is_told(hub: FakeGitHub) -> None:
     assert github.excess(settings=hub.settings) == []
     hub.scopes = "repo, workflow, admin:org"
-    assert [told.rpartition(" ")[2] for told in github.excess(settings=hub.settings)] == ["workflow", "admin:org"]
+    assert [told.rpartition(" ")[2] for told in github.excess(settings=hub.settings)] == [
+        "workflow",
+        "admin:org",
+    ]
 
 
 def test_a_github_that_does_not_answer_is_told_by_doctor_in_words(hub: FakeGitHub) -> None:
-    hub.script("GET", "/rate_limit", Reply(status=401, body='{"message": "Bad credentials"}'), Reply(status=500))
+    hub.script(
+        "GET",
+        "/rate_limit",
+        Reply(status=401, body='{"message": "Bad credentials"}'),
+        Reply(status=500),
+    )
     for end in (PermanentError, TransientError):
         with pytest.raises(end):
             github.excess(settings=hub.settings)
 
 
-def test_leaving_takes_everything_of_ours_and_nothing_else(hub: FakeGitHub, repo: Repository) -> None:
+def test_leaving_takes_everything_of_ours_and_nothing_else(
+    hub: FakeGitHub, repo: Repository
+) -> None:
     done = publish(hub, proposal(repo))
     github.say(
-        run_id=RUN, repository="acme/shop", commit="", change=done.url, text="x", how="comment", policy=POLICY, settings=hub.settings
+        run_id=RUN,
+        repository="acme/shop",
+        commit="",
+        change=done.url,
+        text="x",
+        how="comment",
+        policy=POLICY,
+        settings=hub.settings,
     )
     repo.heads["feature"] = repo.heads["main"]
     repo.comments.append({"id": 99, "issue": "1", "body": "of a person", "html_url": "u"})
-    repo.hooks = [{"id": 1, "config": {"url": "https://heal.example/api"}}, {"id": 2, "config": {"url": "https://other.example"}}]
+    repo.hooks = [
+        {"id": 1, "config": {"url": "https://heal.example/api"}},
+        {"id": 2, "config": {"url": "https://other.example"}},
+    ]
     told = github.leave("acme/shop", policy=POLICY, settings=hub.settings)
     assert len(told) == 4
     assert sorted(repo.heads) == ["feature", "main"]
@@ -329,26 +423,53 @@ def test_leaving_takes_everything_of_ours_and_nothing_else(hub: FakeGitHub, repo
     assert repo.pulls[0]["state"] == "closed"
 
 
-# ---------------------------------------------------------------- what GitHub may answer
-
-
 HTML = {"content-type": "text/html"}
 ENDS = [
     ("401", Reply(status=401, body='{"message": "Bad credentials"}'), PermanentError),
-    ("403", Reply(status=403, body='{"message": "Resource not accessible by integration"}'), PermanentError),
-    ("403 sso", Reply(status=403, body='{"message": "Resource protected by organization SAML enforcement"}'), PermanentError),
-    ("403 secondary", Reply(status=403, body='{"message": "You have exceeded a secondary rate limit"}'), TransientError),
-    ("403 retry-after", Reply(status=403, body='{"message": "wait"}', headers={"retry-after": "30"}), TransientError),
+    (
+        "403",
+        Reply(status=403, body='{"message": "Resource not accessible by integration"}'),
+        PermanentError,
+    ),
+    (
+        "403 sso",
+        Reply(
+            status=403, body='{"message": "Resource protected by organization SAML enforcement"}'
+        ),
+        PermanentError,
+    ),
+    (
+        "403 secondary",
+        Reply(status=403, body='{"message": "You have exceeded a secondary rate limit"}'),
+        TransientError,
+    ),
+    (
+        "403 retry-after",
+        Reply(status=403, body='{"message": "wait"}', headers={"retry-after": "30"}),
+        TransientError,
+    ),
     (
         "403 primary",
-        Reply(status=403, body='{"message": "API rate limit exceeded"}', headers={"x-ratelimit-remaining": "0"}),
+        Reply(
+            status=403,
+            body='{"message": "API rate limit exceeded"}',
+            headers={"x-ratelimit-remaining": "0"},
+        ),
         TransientError,
     ),
     ("429", Reply(status=429, body="{}", headers={"retry-after": "30"}), TransientError),
     ("404", Reply(status=404, body='{"message": "Not Found"}'), (PermanentError, HeadMoved)),
     ("410", Reply(status=410, body='{"message": "gone"}'), (PermanentError, HeadMoved)),
-    ("422", Reply(status=422, body='{"message": "Validation Failed", "errors": [{"code": "invalid"}]}'), PermanentError),
-    ("422 strings", Reply(status=422, body='{"message": "Validation Failed", "errors": ["no"]}'), PermanentError),
+    (
+        "422",
+        Reply(status=422, body='{"message": "Validation Failed", "errors": [{"code": "invalid"}]}'),
+        PermanentError,
+    ),
+    (
+        "422 strings",
+        Reply(status=422, body='{"message": "Validation Failed", "errors": ["no"]}'),
+        PermanentError,
+    ),
     ("451", Reply(status=451, body='{"message": "Repository access blocked"}'), PermanentError),
     ("500", Reply(status=500), TransientError),
     ("502 html", Reply(status=502, body="<html>Bad gateway</html>", headers=HTML), TransientError),
@@ -365,8 +486,12 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("reply", "end"), [pytest.param(reply, end, id=name) for name, reply, end in ENDS])
-def test_each_answer_to_the_first_question_has_its_right_end(hub: FakeGitHub, repo: Repository, reply: Reply, end: Any) -> None:
+@pytest.mark.parametrize(
+    ("reply", "end"), [pytest.param(reply, end, id=name) for name, reply, end in ENDS]
+)
+def test_each_answer_to_the_first_question_has_its_right_end(
+    hub: FakeGitHub, repo: Repository, reply: Reply, end: Any
+) -> None:
     hub.script("GET", "/git/ref/", reply, reply)
     with pytest.raises(end) as caught:
         publish(hub, proposal(repo))
@@ -376,7 +501,16 @@ def test_each_answer_to_the_first_question_has_its_right_end(hub: FakeGitHub, re
         assert caught.value.retry_after == 30.0  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("url", ["", "x", "https://github.example/acme/shop", "https://github.example/acme/shop/pull/x", "javascript:1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "x",
+        "https://github.example/acme/shop",
+        "https://github.example/acme/shop/pull/x",
+        "javascript:1",
+    ],
+)
 def test_what_is_no_change_is_refused(hub: FakeGitHub, url: str) -> None:
     with pytest.raises(PermanentError):
         look(hub, url)
@@ -384,4 +518,9 @@ def test_what_is_no_change_is_refused(hub: FakeGitHub, url: str) -> None:
 
 def test_without_a_token_it_says_what_to_set(hub: FakeGitHub) -> None:
     with pytest.raises(PermanentError, match="CI_HEALING_GITHUB_TOKEN"):
-        github.may("ann", "acme/shop", policy=POLICY, settings={**hub.settings, "CI_HEALING_GITHUB_TOKEN": ""})
+        github.may(
+            "ann",
+            "acme/shop",
+            policy=POLICY,
+            settings={**hub.settings, "CI_HEALING_GITHUB_TOKEN": ""},
+        )
