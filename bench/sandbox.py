@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ASKED = """
 import resource, sys, tempfile, time
 from pathlib import Path
-from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
+from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 sandbox = Bubblewrap()
 def spent():
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -13,43 +13,49 @@ from typing import cast
 from django.conf import settings
 
 from cihealing import guard
-from cihealing.adapters import process
-from cihealing.adapters.ai.models import SubprocessModel
-from cihealing.adapters.chat import slack
-from cihealing.adapters.ci import buildkite, circleci, generic, github, gitlab, jenkins, local
-from cihealing.adapters.forge import github as github_forge
-from cihealing.adapters.forge import gitlab as gitlab_forge
-from cihealing.adapters.forge import local_git
-from cihealing.adapters.runner import ProjectRunner
-from cihealing.adapters.sandbox import cgroup, choose, leftovers, trouble
-from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
-from cihealing.adapters.sandbox.walls import ACCEPTABLE
-from cihealing.adapters.trees import GitTrees
-from cihealing.capabilities.ask_model import ask_model
-from cihealing.capabilities.ask_rerun import ask_rerun
-from cihealing.capabilities.check_human_fix import check_human_fix
-from cihealing.capabilities.classify import classify
-from cihealing.capabilities.close_change import close_change
-from cihealing.capabilities.collect_rerun import collect_rerun
-from cihealing.capabilities.expand_result import expand_result
-from cihealing.capabilities.explain import explain
-from cihealing.capabilities.find_blame import find_blame
-from cihealing.capabilities.find_project import find_project
-from cihealing.capabilities.judge_proof import judge_proof
-from cihealing.capabilities.publish import publish
-from cihealing.capabilities.read_failure import read_failure
-from cihealing.capabilities.release_followers import release_followers
-from cihealing.capabilities.run_command import run_command
-from cihealing.capabilities.say import say
-from cihealing.capabilities.tell import tell, tell_budget
-from cihealing.capabilities.try_fixers import try_fixers
-from cihealing.capabilities.watch_change import watch_change
-from cihealing.capabilities.write_report import write_report
+from cihealing.effects.ask_model import ask_model
+from cihealing.effects.ask_rerun import ask_rerun
+from cihealing.effects.check_human_fix import check_human_fix
+from cihealing.effects.classify import classify
+from cihealing.effects.close_change import close_change
+from cihealing.effects.collect_rerun import collect_rerun
+from cihealing.effects.expand_result import expand_result
+from cihealing.effects.explain import explain
+from cihealing.effects.find_blame import find_blame
+from cihealing.effects.find_project import find_project
+from cihealing.effects.judge_proof import judge_proof
+from cihealing.effects.publish import publish
+from cihealing.effects.read_failure import read_failure
+from cihealing.effects.release_followers import release_followers
+from cihealing.effects.run_command import run_command
+from cihealing.effects.say import say
+from cihealing.effects.tell import tell, tell_budget
+from cihealing.effects.try_fixers import try_fixers
+from cihealing.effects.watch_change import watch_change
+from cihealing.effects.write_report import write_report
 from cihealing.fixers import formatter, missing_import, ruff
-from cihealing.history import JobHistory, StoredArtifacts
 from cihealing.ports import Chat, CIAdapter, Fixer, Forge, PermanentError, Tools, TransientError
+from cihealing.providers.buildkite import hook as buildkite
+from cihealing.providers.circleci import hook as circleci
+from cihealing.providers.generic import hook as generic
+from cihealing.providers.github import forge as github_forge
+from cihealing.providers.github import hook as github
+from cihealing.providers.gitlab import forge as gitlab_forge
+from cihealing.providers.gitlab import hook as gitlab
+from cihealing.providers.jenkins import hook as jenkins
+from cihealing.providers.local_git import forge as local_git
+from cihealing.providers.local_git import hook as local
+from cihealing.providers.shared.models import SubprocessModel
+from cihealing.providers.slack import chat as slack
 from cihealing.service.running import Capability, Reader
+from cihealing.store.job_history import JobHistory, StoredArtifacts
 from cihealing.tree import sweep
+from cihealing.workshop import process
+from cihealing.workshop.runner import ProjectRunner
+from cihealing.workshop.sandbox import cgroup, choose, leftovers, trouble
+from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
+from cihealing.workshop.sandbox.walls import ACCEPTABLE
+from cihealing.workshop.trees import GitTrees
 
 log = logging.getLogger(__name__)
 

@@ -20,15 +20,16 @@ from uuid import UUID, uuid4
 import yaml
 from django.conf import settings
 
-from cihealing import queries, registry, service
-from cihealing.adapters.git import Git, GitFailed, prepare_home
-from cihealing.adapters.runner import projects
+from cihealing import registry, service
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy, Project, RepositoryPolicy
 from cihealing.domain.values import Colour, ExecutionRef, Failed, Observation
 from cihealing.models import Outbox
 from cihealing.ports import PermanentError, Tools, TransientError
-from cihealing.queries import SERVICE_VIEWER, RunDetail
+from cihealing.read import queries
+from cihealing.read.queries import SERVICE_VIEWER, RunDetail
+from cihealing.workshop.git import Git, GitFailed, prepare_home
+from cihealing.workshop.runner import projects
 
 MAX_FILE = 50 * 1024 * 1024
 """Bytes: a larger file that is not committed is left out of the copy."""

@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cihealing import strength
-from cihealing.proxies import networks
+from cihealing.web.proxies import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "CI_HEALING_"

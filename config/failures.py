@@ -16,10 +16,10 @@ from django.template.loader import render_to_string
 from django.views.defaults import server_error as page_of_500
 
 from cihealing import outages
-from cihealing.api import errors
 from cihealing.outages import Outage
-from cihealing.problems import problem
 from cihealing.store import StreamMoved
+from cihealing.web.api import errors
+from cihealing.web.problems import problem
 
 FOR_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics")
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 
-from cihealing.proxies import networks
+from cihealing.web.proxies import networks
 from config import environment
 from config.beat import every
 from config.databases import database
@@ -74,11 +74,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "cihealing.secret_paths.middleware",
-    "cihealing.callers.middleware",
+    "cihealing.web.secret_paths.middleware",
+    "cihealing.web.callers.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "cihealing.nostore.middleware",
+    "cihealing.web.nostore.middleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -146,8 +146,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login"
-AXES_HANDLER = "cihealing.tries.Handler"
-AXES_CLIENT_IP_CALLABLE = "cihealing.tries.address"
+AXES_HANDLER = "cihealing.web.tries.Handler"
+AXES_CLIENT_IP_CALLABLE = "cihealing.web.tries.address"
 # The handler counts by address, by name and together, and says how many of these limits are
 # reached.
 AXES_FAILURE_LIMIT = 1
@@ -161,7 +161,7 @@ for ever.
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
-AXES_LOCKOUT_CALLABLE = "cihealing.tries.locked_out"
+AXES_LOCKOUT_CALLABLE = "cihealing.web.tries.locked_out"
 
 SESSION_COOKIE_NAME = "cihealing_session"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
@@ -175,7 +175,7 @@ CSRF_TRUSTED_ORIGINS = [CI_HEALING["URL"]] if ENVIRONMENT.url else []
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-# Put there by cihealing.callers for a trusted proxy alone: as the name of no header looks like
+# Put there by cihealing.web.callers for a trusted proxy alone: as the name of no header looks like
 # this, nobody else can.
 SECURE_PROXY_SSL_HEADER = ("cihealing.scheme", "https")
 X_FRAME_OPTIONS = "DENY"
@@ -199,7 +199,7 @@ CONTENT_SECURITY_POLICY = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "cihealing.api.authentication.BearerToken",
+        "cihealing.web.api.authentication.BearerToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

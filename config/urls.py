@@ -2,9 +2,9 @@
 
 from django.urls import include, path
 
-from cihealing.chat_in import slack
-from cihealing.ingest import webhook
-from cihealing.secret_paths import MASK
+from cihealing.web.chat_in import slack
+from cihealing.web.ingest import webhook
+from cihealing.web.secret_paths import MASK
 
 HOME = "api/v1/ci-healing/"
 
@@ -13,8 +13,8 @@ urlpatterns = [
     path(f"{HOME}webhook", webhook, {"provider": "generic"}),
     path(f"{HOME}webhook/jenkins/{MASK}", webhook, {"provider": "jenkins"}),
     path(f"{HOME}webhook/<str:provider>", webhook),
-    path(HOME, include("cihealing.api.urls")),
-    path("", include("cihealing.api.urls_root")),
+    path(HOME, include("cihealing.web.api.urls")),
+    path("", include("cihealing.web.api.urls_root")),
     path("", include("dashboard.urls")),
 ]
 

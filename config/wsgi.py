@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-from cihealing import secret_paths
+from cihealing.web import secret_paths
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

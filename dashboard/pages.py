@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from cihealing.access import may_act
+from cihealing.read.access import may_act
 
 P = ParamSpec("P")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cihealing.domain.values import Stage
-from cihealing.rows import RunDetail, RunRow
+from cihealing.read.rows import RunDetail, RunRow
 
 CLASSES = {
     "infra": "infrastructure",

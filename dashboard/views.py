@@ -14,13 +14,15 @@ from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from cihealing import policy_file, queries, registry, service, tries
-from cihealing.access import may_act, viewer_of
+from cihealing import policy_file, registry, service
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
-from cihealing.rows import RunDetail, RunPage
+from cihealing.read import queries
+from cihealing.read.access import may_act, viewer_of
+from cihealing.read.rows import RunDetail, RunPage
 from cihealing.secrecy import masked
+from cihealing.web import tries
 from dashboard import charts, story
 from dashboard.forms import ACTIONS, FilterForm, action_form
 from dashboard.pages import operators_only, page, plain, signed_in

@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from cihealing import policy_file, secrecy
-from cihealing.adapters import github_app
 from cihealing.domain.policy import HookPolicy, Policy, RepositoryPolicy
+from cihealing.providers.github import app as github_app
 from config.environment import Environment
 
 ODD = "+/@ü"

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 
 from cihealing import secrecy
-from cihealing.rates import Rate
+from cihealing.web.rates import Rate
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
@@ -29,7 +29,7 @@ def _nothing_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """What other tests posted a moment ago does not count."""
-    monkeypatch.setattr("cihealing.ingest.rate", Rate())
+    monkeypatch.setattr("cihealing.web.ingest.rate", Rate())
 
 
 @pytest.fixture(autouse=True)

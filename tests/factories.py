@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from cihealing import projections, store
+from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.evolve import fold
 from cihealing.domain.values import (
@@ -32,7 +32,8 @@ from cihealing.domain.values import (
     Sign,
     run_id_of,
 )
-from cihealing.incident import Incident, Reach, Step, Tried, to_dict
+from cihealing.store import projections
+from cihealing.wording.incident import Incident, Reach, Step, Tried, to_dict
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 COMMIT = "c0ffee" + "0" * 34

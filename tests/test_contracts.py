@@ -13,7 +13,6 @@ from typing import get_args
 import pytest
 
 from cihealing import playbooks, registry
-from cihealing.adapters.sandbox import Refusing
 from cihealing.domain import effects as f
 from cihealing.domain.plan import STEPS
 from cihealing.domain.policy import Project
@@ -27,6 +26,7 @@ from cihealing.ports import (
     Forge,
     RawRequest,
 )
+from cihealing.workshop.sandbox import Refusing
 
 NAMES = [n for n, _ in inspect.getmembers(CIAdapter, inspect.isfunction) if not n.startswith("_")]
 SECRET = "a-secret-of-some-length"

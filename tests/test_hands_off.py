@@ -34,18 +34,18 @@ STARTERS = {
     ),
 }
 MAY_START = {
-    "adapters/git.py": "git, with its configuration pinned",
-    "adapters/process.py": "the reaper, over commands of trusted repositories",
-    "adapters/reaper.py": "the command it was told",
-    "adapters/sandbox/bubblewrap.py": "the launcher",
-    "adapters/sandbox/launch.py": "bubblewrap",
-    "adapters/ai/models.py": "the model's own process",
-    "adapters/ci/local.py": "the demo's builds",
+    "workshop/git.py": "git, with its configuration pinned",
+    "workshop/process.py": "the reaper, over commands of trusted repositories",
+    "workshop/reaper.py": "the command it was told",
+    "workshop/sandbox/bubblewrap.py": "the launcher",
+    "workshop/sandbox/launch.py": "bubblewrap",
+    "providers/shared/models.py": "the model's own process",
+    "providers/local_git/hook.py": "the demo's builds",
     "apart.py": "the process that reads a large log",
 }
-GIT = {"adapters/git.py"}
+GIT = {"workshop/git.py"}
 
-HANDS_OFF = ("adapters/runner", "adapters/trees.py", "fixers", "capabilities", "guard")
+HANDS_OFF = ("workshop/runner", "workshop/trees.py", "fixers", "effects", "guard")
 """Code that deals with trees."""
 BY_PATH = {
     "open",
@@ -87,10 +87,10 @@ BY_PATH = {
     "lexists",
 }
 ALLOWED = {
-    ("adapters/trees.py", "_mirror"): "the mirror",
-    ("adapters/trees.py", "__init__"): "the directory of the mirrors",
-    ("adapters/trees.py", "_own_repository"): "before anything ran in the tree",
-    ("adapters/trees.py", "locked"): "the mirror's lock",
+    ("workshop/trees.py", "_mirror"): "the mirror",
+    ("workshop/trees.py", "__init__"): "the directory of the mirrors",
+    ("workshop/trees.py", "_own_repository"): "before anything ran in the tree",
+    ("workshop/trees.py", "locked"): "the mirror's lock",
 }
 
 
@@ -178,7 +178,7 @@ def test_the_rule_finds_what_it_forbids() -> None:
         "def f(tree):\n    (tree.root / 'x').read_text()\n    open(tree.root / 'y')\n   "
         " tree.glob('*')\n"
     )
-    assert [c for _, _, c in touching("adapters/trees.py", planted) if not of_tree(c)] == [
+    assert [c for _, _, c in touching("workshop/trees.py", planted) if not of_tree(c)] == [
         "(tree.root / 'x').read_text",
         "open",
     ]

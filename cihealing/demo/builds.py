@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import stamina
 
-from cihealing.adapters.ci import local
 from cihealing.demo import mirror, repositories
 from cihealing.demo.repositories import Build, Made
+from cihealing.providers.local_git import hook as local
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from cihealing.adapters.git import Git
 from cihealing.domain.policy import Policy
+from cihealing.workshop.git import Git
 
 TEMPLATES = Path(__file__).parent / "templates"
 SUFFIX = ".tmpl"

@@ -23,7 +23,7 @@ from cihealing.domain.values import (
     Owner,
     Sign,
 )
-from cihealing.incident import verify
+from cihealing.wording.incident import verify
 
 MAX_HYPOTHESES = 4
 MAX_LOOK_AT = 8

@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cihealing import policy_file, registry
-from cihealing.adapters import github_app, github_manifest
-from cihealing.adapters.chat import slack as slack_adapter
-from cihealing.adapters.ci import jenkins as jenkins_adapter
-from cihealing.capabilities import asking
+from cihealing.effects.shared import asking
 from cihealing.management.findings import Finding, bad, note, ok
 from cihealing.ports import ModelFailed, ModelRequest, PermanentError, TransientError
+from cihealing.providers.github import app as github_app
+from cihealing.providers.github import manifest as github_manifest
+from cihealing.providers.jenkins import hook as jenkins_adapter
+from cihealing.providers.slack import chat as slack_adapter
 
 FORGES = {"github": "CI_HEALING_GITHUB_ENABLED"}
 QUESTION = "Answer with known=false and empty lists and texts; this is a test of the connection."

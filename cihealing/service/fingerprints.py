@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
-from cihealing import projections, store
+from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.values import NAMESPACE, Actor
 from cihealing.models import IgnoredFingerprint, StoredEvent
 from cihealing.secrecy import masked
 from cihealing.service.transactions import write
+from cihealing.store import projections
 
 
 def stream_of(error_hash: str) -> UUID:

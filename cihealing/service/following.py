@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
-from cihealing import projections
 from cihealing.domain.commands import FollowLeader
 from cihealing.domain.run import Refused
 from cihealing.service.handling import Cause, handle
-from cihealing.store import StreamMoved, UnknownEvent
+from cihealing.store import StreamMoved, UnknownEvent, projections
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from django.db import transaction
 
-from cihealing import projections, store
+from cihealing import store
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.decide import decide
@@ -26,6 +26,7 @@ from cihealing.ports import HeadMoved, Tools
 from cihealing.secrecy import masked, masked_in
 from cihealing.service import outbox, policies
 from cihealing.service.transactions import write
+from cihealing.store import projections
 
 OUTLIVING = ("release_followers", "collect_rerun", "close_change", "tell", "check_human_fix")
 """Effects that are not dropped with their run: what ends the others, and what brought the end

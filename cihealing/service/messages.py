@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
-from cihealing import projections, store
+from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.values import NAMESPACE, SERVICE
 from cihealing.models import ChatMessage, StoredEvent
 from cihealing.secrecy import masked_in
 from cihealing.service.transactions import write
+from cihealing.store import projections
 
 
 def handle_of(run: UUID, chat: str) -> str | None:

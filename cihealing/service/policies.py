@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cihealing import policy_file, projections, store
+from cihealing import policy_file, store
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Digest
+from cihealing.store import projections
 
 
 def current() -> Policy:

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 import msgspec
 from django.conf import settings
 
-from cihealing import apart, projections, reading, store
+from cihealing import apart, reading, store
 from cihealing.domain import events as e
 from cihealing.domain.effects import Effect, ExpandResult, ReadFailure
 from cihealing.domain.values import (
@@ -33,7 +33,7 @@ from cihealing.secrecy import known, masked
 from cihealing.service import outbox, waiting
 from cihealing.service.judging import Judged, judge_failed, judge_passed
 from cihealing.service.transactions import write
-from cihealing.store import Packed
+from cihealing.store import Packed, projections
 
 Told = TypeVar("Told", bound=msgspec.Struct)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from cihealing import projections, reading, store
+from cihealing import reading, store
 from cihealing.domain import commands as c
 from cihealing.domain.run import Run as RunState
 from cihealing.domain.values import Actor
@@ -17,6 +17,7 @@ from cihealing.reading.fingerprint import VERSION
 from cihealing.service.fingerprints import carry_over
 from cihealing.service.handling import Cause, get, handle_inside
 from cihealing.service.transactions import one_at_a_time, write
+from cihealing.store import projections
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from cihealing import embedded, outages, projections, store
+from cihealing import embedded, outages, store
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
@@ -29,6 +29,7 @@ from cihealing.service import jumps, outbox, policies
 from cihealing.service.handling import Cause, get, handle
 from cihealing.service.lease import Lease
 from cihealing.service.receiving import record_read, weak_failure
+from cihealing.store import projections
 
 logger = logging.getLogger(__name__)
 
@@ -136,9 +137,8 @@ def _carry_out(
         outbox.finish(row, state="dropped")
         return
     failpoint("capability.before")
-    command = _timer(effect) or capabilities[row.name](
-        effect, run=run, policy=policies.of(run), tools=tools
-    )  # type: ignore[arg-type]
+    carry_out = capabilities[row.name]
+    command = _timer(effect) or carry_out(effect, run=run, policy=policies.of(run), tools=tools)  # type: ignore[arg-type]
     failpoint("capability.after")
     if command is None:
         outbox.finish(row)

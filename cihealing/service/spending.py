@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
 
-from cihealing import projections, store
+from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.effects import TellBudget
 from cihealing.domain.policy import Policy
@@ -27,6 +27,7 @@ from cihealing.failpoints import failpoint
 from cihealing.models import Spend
 from cihealing.service import outbox
 from cihealing.service.transactions import one_at_a_time, write
+from cihealing.store import projections
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cihealing.domain.values import Observation
 from cihealing.guard.explanations import explain
-from cihealing.rows import AttemptRow, ExcerptLine
+from cihealing.read.rows import AttemptRow, ExcerptLine
 from dashboard import diff as diffs
 from dashboard import story
 

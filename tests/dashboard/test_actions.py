@@ -11,10 +11,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from cihealing import queries, service
+from cihealing import service
 from cihealing.domain import events as e
 from cihealing.ports import PermanentError, TransientError
-from cihealing.rows import RunDetail
+from cihealing.read import queries
+from cihealing.read.rows import RunDetail
 from tests import factories as make
 from tests.dashboard.markup import elements, text
 

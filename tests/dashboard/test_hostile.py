@@ -27,7 +27,7 @@ from cihealing.domain.values import (
     Purpose,
     Sign,
 )
-from cihealing.incident import Build, Incident, Reach, Step, Tried, to_dict
+from cihealing.wording.incident import Build, Incident, Reach, Step, Tried, to_dict
 from dashboard.pages import seen
 from tests import factories as make
 from tests.dashboard.markup import elements

@@ -12,10 +12,10 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
-from cihealing import queries
 from cihealing.domain import events as e
 from cihealing.domain.values import Blame, Colour, ExecutionRef, Objection, Purpose
 from cihealing.guard.explanations import EXPLANATIONS
+from cihealing.read import queries
 from tests import factories as make
 from tests.dashboard.markup import elements, text
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cihealing.domain.values import Colour
-from cihealing.rows import ExcerptLine
+from cihealing.read.rows import ExcerptLine
 from dashboard import charts, diff
 from dashboard.pages import seen
 from dashboard.templatetags import shown

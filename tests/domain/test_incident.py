@@ -24,7 +24,7 @@ from cihealing.domain.values import (
     Purpose,
     Sign,
 )
-from cihealing.incident import (
+from cihealing.wording.incident import (
     Build,
     Incident,
     Reach,
@@ -35,7 +35,7 @@ from cihealing.incident import (
     to_markdown,
     verify,
 )
-from cihealing.markdown import code, fence, prose
+from cihealing.wording.markdown import code, fence, prose
 
 EXCERPT = (
     Line(line=41, text="def total(items):"),

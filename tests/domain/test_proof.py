@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from cihealing.capabilities.judge_proof import compared
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy, ProofRepeats
 from cihealing.domain.proof import faults, next_purpose, order
 from cihealing.domain.run import Run, Seen
 from cihealing.domain.values import Colour, Observation, Purpose
+from cihealing.effects.judge_proof import compared
 from tests.domain.world import HEAD, NOW, TEST, World, always, observation, queued, seen
 
 OTHER = "tests/test_a.py::test_y"

@@ -13,7 +13,6 @@ from uuid import UUID
 import msgspec
 
 from cihealing import playbooks
-from cihealing.capabilities.judge_proof import compared
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain import events as e
@@ -32,6 +31,7 @@ from cihealing.domain.values import (
     Observation,
     Purpose,
 )
+from cihealing.effects.judge_proof import compared
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 COMMIT, BASE, HEAD = "c" * 40, "b" * 40, "d" * 40

@@ -31,13 +31,13 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from cihealing.adapters import process
-from cihealing.adapters.sandbox import Room, bubblewrap, users
-from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
-from cihealing.adapters.sandbox.plain import Plain
-from cihealing.adapters.sandbox.walls import WALLS, Walls, without
 from cihealing.domain.policy import Limits
 from cihealing.ports import PermanentError, Ran, TransientError
+from cihealing.workshop import process
+from cihealing.workshop.sandbox import Room, bubblewrap, users
+from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
+from cihealing.workshop.sandbox.plain import Plain
+from cihealing.workshop.sandbox.walls import WALLS, Walls, without
 from tests.escape import corpus, host
 from tests.escape.corpus import Attempt
 from tests.escape.outside import PYTHON, Outside

@@ -23,21 +23,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cihealing.adapters import process
-from cihealing.adapters.git import GitFailed
-from cihealing.adapters.runner import ProjectRunner
-from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
-from cihealing.adapters.trees import GitTrees
-from cihealing.capabilities import gathering
 from cihealing.domain.policy import Project, RepositoryPolicy
 from cihealing.domain.values import Failure, Line
+from cihealing.effects.shared import gathering
 from cihealing.fixers import ruff
 from cihealing.ports import FixContext, PermanentError, Ran, TransientError
 from cihealing.tree import Tree
-from tests.adapters.repositories import Origin
+from cihealing.workshop import process
+from cihealing.workshop.git import GitFailed
+from cihealing.workshop.runner import ProjectRunner
+from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
+from cihealing.workshop.trees import GitTrees
 from tests.escape.corpus import Attempt
 from tests.escape.outside import PYTHON
 from tests.escape.report import Report, report
+from tests.workshop.repositories import Origin
 
 if TYPE_CHECKING:
     from tests.escape.field import Field

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from cihealing.adapters.sandbox.bubblewrap import Bubblewrap
+from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 from tests.escape.corpus import Attempt, read
 from tests.escape.report import Report
 

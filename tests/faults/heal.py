@@ -187,7 +187,7 @@ def clone_from_disk() -> None:
     from functools import partial
     from typing import Any
 
-    from cihealing.adapters import trees
+    from cihealing.workshop import trees
 
     def local(url: str, *, remote: Any, forge: str, **rest: Any) -> Any:
         return remote(url, forge="local_git", **rest)
@@ -224,8 +224,9 @@ def drain() -> None:
 
 
 def report() -> None:
-    from cihealing import projections, service, store
+    from cihealing import service, store
     from cihealing.models import Artifact, Attempt, Delivery, Execution, Run, Spend, StoredEvent
+    from cihealing.store import projections
 
     before = [list(model._default_manager.order_by("pk").values()) for model in (Run, Delivery)]
     projections.rebuild()

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cihealing.adapters.sandbox.choice import trouble_with
-from cihealing.adapters.sandbox.toolchain import toolchain
 from cihealing.failpoints import ASKING, NAMES, OPENING
+from cihealing.workshop.sandbox.choice import trouble_with
+from cihealing.workshop.sandbox.toolchain import toolchain
 from tests.forges.github import FakeGitHub
 from tests.forges.gitlab import FakeGitLab
 from tests.model_server import ModelServer, answer, edit

@@ -31,14 +31,14 @@ from psycopg_pool import PoolTimeout
 
 from cihealing import __main__ as console
 from cihealing import outages, policy_file, room, service, store
-from cihealing.api import health, streams
-from cihealing.api.health import Probe
 from cihealing.circuit import Circuit
 from cihealing.models import Artifact, Delivery, Outbox, Run, StoredEvent
 from cihealing.service import lease, outbox
+from cihealing.web.api import health, streams
+from cihealing.web.api.health import Probe
 from config import failures
-from tests.api.conftest import TOKEN
 from tests.shell.fakes import LOG, Bench, failed, receive
+from tests.web.api.conftest import TOKEN
 
 SECRET = "a-webhook-secret-for-these-tests"
 WEBHOOK = "/api/v1/ci-healing/webhook"

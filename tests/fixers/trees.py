@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from cihealing.adapters.sandbox.plain import Plain
 from cihealing.domain.policy import Project
 from cihealing.domain.values import Failure, Frame, Line
 from cihealing.ports import FixContext, Ran, Sandbox, Tree
+from cihealing.workshop.sandbox.plain import Plain
 
 
 class NoSandbox:

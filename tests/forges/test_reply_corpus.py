@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from cihealing.adapters.chat import slack
-from cihealing.adapters.forge import github, gitlab
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import FileEdit, HeadMoved, Message, PermanentError, Proposal, TransientError
+from cihealing.providers.github import forge as github
+from cihealing.providers.gitlab import forge as gitlab
+from cihealing.providers.slack import chat as slack
 from tests.forges.github import FakeGitHub, Reply
 from tests.forges.gitlab import FakeGitLab
 from tests.forges.slack import FakeSlack

@@ -162,12 +162,13 @@ def opened(number: int, forge: Any) -> UUID:
     import msgspec
     from django.db import transaction
 
-    from cihealing import projections, store
+    from cihealing import store
     from cihealing.domain import events as e
     from cihealing.domain.evolve import fold
     from cihealing.domain.policy import Policy, RepositoryPolicy
     from cihealing.domain.values import SERVICE, Failure, run_id_of
     from cihealing.ports import Change
+    from cihealing.store import projections
     from tests.domain.world import HASH, World, queued
     from tests.shell.fakes import PATCH
     from tests.shell.forge import URL
@@ -202,8 +203,9 @@ def followers(races: int) -> dict[str, Any]:
     """A run attaches while the one it would attach to ends, and the notice of that end is carried
     out at once; never swept.
     """
-    from cihealing import projections, service
+    from cihealing import service
     from cihealing.domain import commands as c
+    from cihealing.store import projections
     from tests.domain.world import ANN
     from tests.shell.test_followers import CAUSE, begin, blame_base
 

@@ -9,10 +9,6 @@ from pathlib import Path
 import pytest
 
 from cihealing import guard
-from cihealing.adapters.runner import ProjectRunner
-from cihealing.adapters.sandbox.choice import trouble_with
-from cihealing.adapters.sandbox.toolchain import toolchain
-from cihealing.adapters.trees import GitTrees
 from cihealing.domain.events import Envelope
 from cihealing.domain.evolve import evolve
 from cihealing.domain.policy import Policy, Project, ProofRepeats
@@ -20,8 +16,12 @@ from cihealing.domain.proof import faults
 from cihealing.domain.run import Run, Seen
 from cihealing.domain.values import SERVICE, Colour, Observation, Purpose
 from cihealing.ports import PermanentError
-from tests.adapters.repositories import Origin
+from cihealing.workshop.runner import ProjectRunner
+from cihealing.workshop.sandbox.choice import trouble_with
+from cihealing.workshop.sandbox.toolchain import toolchain
+from cihealing.workshop.trees import GitTrees
 from tests.domain.world import NOW, RUN, queued
+from tests.workshop.repositories import Origin
 
 pytestmark = pytest.mark.skipif(
     trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here"

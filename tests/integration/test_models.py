@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from cihealing.adapters.sandbox.choice import trouble_with
-from cihealing.adapters.sandbox.toolchain import toolchain
+from cihealing.workshop.sandbox.choice import trouble_with
+from cihealing.workshop.sandbox.toolchain import toolchain
 from tests.integration.app import ROOT
 from tests.model_server import ModelServer, answer, edit
 

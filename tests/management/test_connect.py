@@ -21,8 +21,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django.fixtures import Settings
 
-from cihealing.adapters import github_manifest
 from cihealing.management.once import Once
+from cihealing.providers.github import manifest as github_manifest
 from config import environment
 
 CODE = "a180b1a3d263c81bc6441d7b990bae27d4c10679"

@@ -16,8 +16,9 @@ from django.conf import settings as conf
 from pytest_django.fixtures import Settings
 
 from cihealing import registry
-from cihealing.adapters import github_app, github_manifest
 from cihealing.management import outside, signing
+from cihealing.providers.github import app as github_app
+from cihealing.providers.github import manifest as github_manifest
 from tests.forges.github import FakeGitHub
 from tests.forges.gitlab import FakeGitLab
 from tests.forges.slack import FakeSlack, refusing

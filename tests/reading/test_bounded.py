@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from cihealing.adapters.ci import _outbound
 from cihealing.management import logs
+from cihealing.providers.shared import outbound as _outbound
 from cihealing.reading.bounded import Bound
 
 FAILED = (

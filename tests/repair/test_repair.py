@@ -15,8 +15,8 @@ import pytest
 
 from bench.repair import Result, heal
 from bench.repair_cases import Case
-from cihealing.adapters.sandbox.choice import trouble_with
-from cihealing.adapters.sandbox.toolchain import toolchain
+from cihealing.workshop.sandbox.choice import trouble_with
+from cihealing.workshop.sandbox.toolchain import toolchain
 
 pytestmark = [
     pytest.mark.slow,

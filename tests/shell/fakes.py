@@ -24,9 +24,9 @@ from cihealing.domain.values import (
     Purpose,
     Result,
 )
-from cihealing.history import JobHistory, StoredArtifacts
 from cihealing.models import Outbox
 from cihealing.ports import FixContext, HeadMoved, NoLog, Proposal, Published, Tools, Tree
+from cihealing.store.job_history import JobHistory, StoredArtifacts
 from tests.domain.world import BASE, COMMIT, seen
 
 LOG = """\

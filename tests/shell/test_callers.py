@@ -14,9 +14,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.test import AsyncRequestFactory, Client, RequestFactory
 
-from cihealing import callers, embedded
+from cihealing import embedded
 from cihealing.connections import Bounds
-from cihealing.proxies import caller, neighbourhood, networks
+from cihealing.web import callers
+from cihealing.web.proxies import caller, neighbourhood, networks
 from config import environment
 
 TRUSTED = networks(["10.0.0.0/8", "2001:db8:1::/64", "127.0.0.1"])

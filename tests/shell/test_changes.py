@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from cihealing import projections, service, store
+from cihealing import service, store
 from cihealing.domain.run import Refused, Stale
 from cihealing.domain.values import Actor, Colour
 from cihealing.models import Outbox, Run
 from cihealing.ports import HeadMoved, PermanentError, TransientError
 from cihealing.service import NotAllowed
+from cihealing.store import projections
 from tests.domain.world import ANN, COMMIT, seen
 from tests.shell.fakes import Bench, failed, passed, receive
 from tests.shell.forge import URL, OpenForge

@@ -73,7 +73,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
         assert url == HOOK
         told.append(json["text"])
 
-    monkeypatch.setattr("cihealing.chat_in.httpx.post", post)
+    monkeypatch.setattr("cihealing.web.chat_in.httpx.post", post)
     return told
 
 

@@ -18,11 +18,13 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from cihealing import contract, projections, queries, service
+from cihealing import service
 from cihealing.domain.values import RunStatus
 from cihealing.management.commands import rebuild, runs
 from cihealing.management.database import run_named
 from cihealing.models import Artifact, IgnoredFingerprint, Run, StoredEvent
+from cihealing.read import contract, queries
+from cihealing.store import projections
 from tests.domain.world import ANN
 from tests.shell.fakes import NOW, OTHER_LOG, Bench, failed, receive
 

@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
-from cihealing.adapters.ci import local
 from cihealing.demo import builds, mirror, repositories
 from cihealing.demo.repositories import Made
 from cihealing.policy_file import load
+from cihealing.providers.local_git import hook as local
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 SECRET = "a secret of this test"
@@ -327,9 +327,9 @@ def test_a_refused_result_is_not_sent_again(receiver: Receiver) -> None:
 
 
 def test_the_generic_adapter_reads_what_the_demo_sends(made: dict[str, Made], root: Path) -> None:
-    from cihealing.adapters.ci import generic
     from cihealing.domain.values import Failed
     from cihealing.ports import RawRequest
+    from cihealing.providers.generic import hook as generic
 
     pricing = made["pricing"]
     one = pricing.history.builds[-1]

@@ -27,7 +27,8 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
-from cihealing import embedded, first_start, strength, tries
+from cihealing import embedded, first_start, strength
+from cihealing.web import tries
 from config import environment
 from config.asgi import bounded
 from config.databases import database

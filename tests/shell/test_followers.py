@@ -15,7 +15,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cihealing import projections, registry, service, store, tasks
+from cihealing import registry, service, store, tasks
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy
@@ -23,6 +23,7 @@ from cihealing.domain.run import Refused
 from cihealing.domain.values import Colour, Failure, Purpose, RunStatus, run_id_of
 from cihealing.models import BaseClaim, Outbox, Run, StoredEvent
 from cihealing.service import outbox
+from cihealing.store import projections
 from tests.domain.world import ANN, BASE, HASH, HEAD, queued, seen
 from tests.factories import make_run
 from tests.shell.fakes import Bench

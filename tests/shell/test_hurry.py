@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from django.test import RequestFactory
 
-from cihealing import ingest
 from cihealing.models import Outbox, Run
-from tests.adapters.ci.payloads import hub
+from cihealing.web import ingest
 from tests.domain.world import ANN, COMMIT
+from tests.providers.ci.payloads import hub
 from tests.shell.fakes import Bench, failed, receive
 from tests.shell.forge import OpenForge
 

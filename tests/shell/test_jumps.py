@@ -15,9 +15,10 @@ import time_machine
 from celery.beat import ScheduleEntry
 from django.db import connection, transaction
 
-from cihealing import clock, queries
+from cihealing import clock
 from cihealing.domain.effects import DeadlineTimer, WatchChange
 from cihealing.models import Clock, Outbox
+from cihealing.read import queries
 from cihealing.service import jumps, outbox
 from cihealing.service.jumps import NOTE, SLOW, TOLERANCE, Watch
 from config.celery import app

@@ -17,15 +17,16 @@ from django.test import RequestFactory
 from django.utils import timezone
 from msgspec import structs
 
-from cihealing import apart, ingest, policy_file, reading, registry, service
-from cihealing.adapters.ci import _wire
+from cihealing import apart, policy_file, reading, registry, service
 from cihealing.domain.policy import Policy
 from cihealing.models import Artifact, Delivery, Execution, Outbox, Run, WaitingLog
 from cihealing.ports import BadPayload, PermanentError, TransientError
-from cihealing.rates import Rate
+from cihealing.providers.shared import wire as _wire
 from cihealing.service import receiving, waiting
-from tests.adapters.ci import payloads
-from tests.adapters.ci.payloads import SECRET, hub
+from cihealing.web import ingest
+from cihealing.web.rates import Rate
+from tests.providers.ci import payloads
+from tests.providers.ci.payloads import SECRET, hub
 from tests.shell.fakes import LOG, Bench, failed
 
 pytestmark = pytest.mark.django_db

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from cihealing import store
 from cihealing.models import Delivery
-from tests.adapters.ci.mutations import SAMPLES, Mutant, changed, mutants
-from tests.adapters.ci.payloads import SECRET, circle, hub, kite, standard
+from tests.providers.ci.mutations import SAMPLES, Mutant, changed, mutants
+from tests.providers.ci.payloads import SECRET, circle, hub, kite, standard
 
 pytestmark = pytest.mark.django_db
 PATH = "/api/v1/ci-healing/webhook"

@@ -23,18 +23,19 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pydantic import SecretStr
 
-from cihealing import ingest, policy_file, registry, service
-from cihealing.adapters.runner import results
-from cihealing.adapters.runner.runner import masker
-from cihealing.api import streams
+from cihealing import policy_file, registry, service
 from cihealing.domain.policy import Policy
 from cihealing.domain.values import ExecutionRef, Failed, Ignored
 from cihealing.management.commands import notify
 from cihealing.models import Artifact, Delivery, Run
 from cihealing.ports import NoLog
-from tests.adapters.ci import payloads
-from tests.adapters.ci.payloads import hub, standard
+from cihealing.web import ingest
+from cihealing.web.api import streams
+from cihealing.workshop.runner import results
+from cihealing.workshop.runner.runner import masker
 from tests.domain.world import COMMIT
+from tests.providers.ci import payloads
+from tests.providers.ci.payloads import hub, standard
 from tests.shell.fakes import LOG, Bench, failed, passed, receive
 
 pytestmark = pytest.mark.django_db
@@ -104,7 +105,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
         return github_says(request)
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
-    monkeypatch.setattr("cihealing.adapters.outside.network.system", lambda *_: ["140.82.112.5"])
+    monkeypatch.setattr("cihealing.http.network.system", lambda *_: ["140.82.112.5"])
     return seen
 
 

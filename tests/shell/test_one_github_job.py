@@ -8,9 +8,9 @@ from itertools import permutations
 
 import pytest
 
-from cihealing.adapters.ci import github
 from cihealing.models import Delivery, Execution, Run
-from tests.adapters.ci.payloads import check_run, check_suite, raw, workflow_job, workflow_run
+from cihealing.providers.github import hook as github
+from tests.providers.ci.payloads import check_run, check_suite, raw, workflow_job, workflow_run
 from tests.shell.fakes import Bench, receive
 
 pytestmark = pytest.mark.django_db

@@ -5,10 +5,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from cihealing import models, queries, store
+from cihealing import models, store
 from cihealing.domain import events as e
 from cihealing.domain.values import SERVICE, Blame, Colour, Purpose, RunStatus
-from cihealing.queries import BadPage, BadQuery, Viewer
+from cihealing.read import queries
+from cihealing.read.queries import BadPage, BadQuery, Viewer
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +22,7 @@ NOBODY = Viewer(name="eve", repositories=())
 @pytest.fixture
 def uncommitted_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The global reader leaves out what is not committed, as nothing is in a test's own
-    transaction; tests/api/test_streams.py commits.
+    transaction; tests/web/api/test_streams.py commits.
     """
     monkeypatch.setattr(queries, "_committed", models.StoredEvent.objects.all)
 

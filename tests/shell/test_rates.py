@@ -9,11 +9,12 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from cihealing import ingest, policy_file, rates, service
-from cihealing.adapters.ci import _wire
+from cihealing import policy_file, service
 from cihealing.domain.policy import Policy
-from tests.adapters.ci import payloads
-from tests.adapters.ci.payloads import SECRET, hub
+from cihealing.providers.shared import wire as _wire
+from cihealing.web import ingest, rates
+from tests.providers.ci import payloads
+from tests.providers.ci.payloads import SECRET, hub
 
 
 class Clock:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from cihealing import projections, service, store
+from cihealing import service, store
 from cihealing.domain.values import Actor
 from cihealing.models import BaseClaim, IgnoredFingerprint, Outbox, Run, StoredEvent
 from cihealing.reading import fingerprint
+from cihealing.store import projections
 from tests.domain.world import ANN
 from tests.shell.fakes import OTHER_LOG, failed, receive
 from tests.shell.test_service import snapshot

@@ -21,22 +21,25 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from pydantic import BaseModel, SecretStr
 
-from cihealing import changes, chat_in, policy_file, problems, secrecy, service, store
+from cihealing import policy_file, secrecy, service, store
 from cihealing.__main__ import Masked
-from cihealing.adapters import git
-from cihealing.adapters.ai import models
-from cihealing.adapters.runner import ProjectRunner
-from cihealing.api import errors
-from cihealing.capabilities import asking, publish, say, tell
+from cihealing.diagnosis.prompting.prompt import Prompt
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.values import Colour, Purpose
+from cihealing.effects import publish, say, tell
+from cihealing.effects.shared import asking
 from cihealing.management.commands import doctor, notify
 from cihealing.management.findings import bad
 from cihealing.models import Artifact, Run, StoredEvent
 from cihealing.ports import Message, ModelFailed, ModelRequest, PermanentError
-from cihealing.prompting.prompt import Prompt
+from cihealing.providers.shared import models
 from cihealing.service import policies
+from cihealing.web import chat_in, problems
+from cihealing.web.api import errors
+from cihealing.wording import changes
+from cihealing.workshop import git
+from cihealing.workshop.runner import ProjectRunner
 from config import logs
 from config.environment import Environment
 from dashboard import views

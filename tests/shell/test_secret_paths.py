@@ -15,12 +15,13 @@ import pytest
 from django.http import HttpRequest
 from django.test import Client
 
-from cihealing import hooks, ingest
+from cihealing import hooks
 from cihealing.management import signing
 from cihealing.models import Delivery
-from cihealing.secret_paths import MASK, PLACE, hidden, masked
+from cihealing.web import ingest
+from cihealing.web.secret_paths import MASK, PLACE, hidden, masked
 from config import asgi, wsgi
-from tests.adapters.ci import payloads
+from tests.providers.ci import payloads
 
 TOKEN, MAIN = "t0kenOfJenk1ns-8c2b9a7f66d1", "ma1nSecret-77aa1c0f9e3b2d4c"
 WEBHOOK = "/api/v1/ci-healing/webhook"

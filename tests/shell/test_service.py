@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from cihealing import projections, service, store
+from cihealing import service, store
 from cihealing.domain.run import Refused, Stale
 from cihealing.domain.values import Colour, ExecutionRef, Ignored, RunStatus
 from cihealing.models import (
@@ -23,6 +23,7 @@ from cihealing.models import (
     StoredEvent,
 )
 from cihealing.ports import HeadMoved, PermanentError, TransientError
+from cihealing.store import projections
 from tests.domain.world import ANN, COMMIT, HEAD, seen
 from tests.shell.fakes import NOW, OTHER_LOG, Bench, failed, passed, receive
 

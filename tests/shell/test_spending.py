@@ -8,12 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from cihealing import projections, service, store
+from cihealing import service, store
 from cihealing.domain.policy import AIPolicy, Policy
 from cihealing.domain.run import Run as State
 from cihealing.domain.values import FailureClass
 from cihealing.models import Outbox, Run, Spend
 from cihealing.service import OverBudget, spending
+from cihealing.store import projections
 from tests.shell.fakes import Bench, failed, receive
 from tests.shell.models import FakeModel
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cihealing import projections, service, store
+from cihealing import service, store
 from cihealing.domain.values import Failed, Result
 from cihealing.models import ClusterClaim, Run
+from cihealing.store import projections
 from tests.domain.world import ANN
 from tests.shell.chat import FakeChat
 from tests.shell.fakes import Bench, failed, passed

@@ -15,9 +15,9 @@ from axes.models import AccessAttempt
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from cihealing import tries
-from cihealing.proxies import networks
-from cihealing.tries import WAIT
+from cihealing.web import tries
+from cihealing.web.proxies import networks
+from cihealing.web.tries import WAIT
 
 pytestmark = pytest.mark.django_db
 RIGHT, HERE, THERE = "the right one, really", "203.0.113.9", "198.51.100.7"

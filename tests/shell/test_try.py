@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 
 from cihealing import trial
-from cihealing.adapters.runner import ProjectRunner
-from cihealing.adapters.trees import GitTrees
 from cihealing.domain.policy import RepositoryPolicy
+from cihealing.workshop.runner import ProjectRunner
+from cihealing.workshop.trees import GitTrees
 from tests.shell.fakes import Bench
 
 BASE = Path(__file__).resolve().parents[2]

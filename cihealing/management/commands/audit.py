@@ -17,9 +17,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from django.db.models import QuerySet
 
-from cihealing import contract, secrecy, store
+from cihealing import secrecy, store
 from cihealing.management.database import MISUSED, DatabaseCommand, person, run_named
 from cihealing.models import Artifact, StoredEvent
+from cihealing.read import contract
 
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 NAMED = re.compile(r'"([0-9a-f]{64})"')

@@ -15,11 +15,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from cihealing import registry
-from cihealing.adapters import github_manifest
-from cihealing.adapters.github_manifest import PERMISSIONS, App
 from cihealing.first_start import keep
 from cihealing.management.once import Once
 from cihealing.ports import PermanentError, TransientError
+from cihealing.providers.github import manifest as github_manifest
+from cihealing.providers.github.manifest import PERMISSIONS, App
 
 FILES = ("github_app_id", "github_app_private_key", "webhook_secret_github")
 """In the data directory, where the service's settings look for them."""

@@ -17,11 +17,11 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from cihealing import policy_file, registry
-from cihealing.adapters.git import version
 from cihealing.first_start import SECRETS, SecretsGone, gone
 from cihealing.management import outside, signing
 from cihealing.management.findings import Finding, bad, note, ok
 from cihealing.secrecy import masked
+from cihealing.workshop.git import version
 
 
 def python() -> Finding:

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from cihealing import contract, queries, service
+from cihealing import service
 from cihealing.management import terminal
 from cihealing.management.database import MISUSED, DatabaseCommand, person
 from cihealing.models import IgnoredFingerprint, Run
-from cihealing.queries import SERVICE_VIEWER
+from cihealing.read import contract, queries
+from cihealing.read.queries import SERVICE_VIEWER
 
 WHOLE = re.compile(r"v[0-9]{1,3}:[0-9a-f]{64}\Z")
 BEGINNING = re.compile(r"(?:v[0-9]{1,3}:)?[0-9a-f]{1,64}\Z")

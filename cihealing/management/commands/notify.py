@@ -21,8 +21,9 @@ from uuid import uuid4
 import httpx
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from cihealing.adapters.ci import _signing, _wire
 from cihealing.ports import BadPayload
+from cihealing.providers.shared import signing as _signing
+from cihealing.providers.shared import wire as _wire
 from cihealing.reading import clean
 from cihealing.secrecy import learn, learn_from, masked
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cihealing import queries
-from cihealing.rows import SERVICE_VIEWER, AskedRow
+from cihealing.read import queries
+from cihealing.read.rows import SERVICE_VIEWER, AskedRow
 
 
 class Command(BaseCommand):

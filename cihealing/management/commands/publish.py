@@ -10,7 +10,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from cihealing import registry, service
-from cihealing.capabilities.publish import forge_of, proposal_of
+from cihealing.effects.publish import forge_of, proposal_of
 from cihealing.ports import Call, PermanentError, TransientError
 from cihealing.secrecy import masked_in
 from cihealing.service import policies

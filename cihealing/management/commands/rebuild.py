@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import models, transaction
 
-from cihealing import projections, store
+from cihealing import store
 from cihealing.management.database import DatabaseCommand
 from cihealing.models import (
     Attempt,
@@ -25,6 +25,7 @@ from cihealing.models import (
     Run,
     Spend,
 )
+from cihealing.store import projections
 
 DERIVED: tuple[type[models.Model], ...] = (
     Run,

@@ -7,10 +7,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from cihealing import contract, queries, registry, service
+from cihealing import registry, service
 from cihealing.domain.run import Refused
 from cihealing.management.database import DatabaseCommand, person, run_named
-from cihealing.queries import SERVICE_VIEWER
+from cihealing.read import contract, queries
+from cihealing.read.queries import SERVICE_VIEWER
 
 
 class Command(DatabaseCommand):

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from cihealing import contract, queries
 from cihealing.management import terminal
 from cihealing.management.database import MISUSED, DatabaseCommand
-from cihealing.queries import SERVICE_VIEWER
-from cihealing.rows import RunRow
+from cihealing.read import contract, queries
+from cihealing.read.queries import SERVICE_VIEWER
+from cihealing.read.rows import RunRow
 
 PAGE = 500
 

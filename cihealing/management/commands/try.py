@@ -15,11 +15,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from cihealing import contract, registry, trial
+from cihealing import registry, trial
 from cihealing.__main__ import OWN_DIRECTORY
 from cihealing.management import terminal
 from cihealing.management.database import MISUSED
-from cihealing.rows import RunDetail, Seen
+from cihealing.read import contract
+from cihealing.read.rows import RunDetail, Seen
 
 if TYPE_CHECKING:
     from rich.console import Console

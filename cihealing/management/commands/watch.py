@@ -10,10 +10,10 @@ from uuid import UUID
 
 from django.core.management.base import CommandParser
 
-from cihealing import contract, queries
 from cihealing.management import terminal
 from cihealing.management.database import DatabaseCommand, run_named
-from cihealing.queries import SERVICE_VIEWER, TimelineEntry
+from cihealing.read import contract, queries
+from cihealing.read.queries import SERVICE_VIEWER, TimelineEntry
 
 PACE = 0.5
 """Seconds between looks."""

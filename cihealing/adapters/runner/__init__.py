@@ -1,7 +1,0 @@
-"""Runs a project's command in the sandbox: which one (`projects`), over what, and what came of it
-(`runner`).
-"""
-
-from cihealing.adapters.runner.runner import ProjectRunner
-
-__all__ = ["ProjectRunner"]

@@ -1,5 +1,0 @@
-"""Where repository code is run, and what it can see there. `choose` decides which."""
-
-from cihealing.adapters.sandbox.choice import Refusing, Room, choose, trouble
-
-__all__ = ["Refusing", "Room", "choose", "trouble"]

@@ -1,0 +1,141 @@
+"""Ask a model for a patch: its answer is an attempt, of use or not; where nobody could answer, none
+is spent.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cihealing import secrecy
+from cihealing.diagnosis.prompting import injection, patching
+from cihealing.diagnosis.prompting.answer import Answer
+from cihealing.diagnosis.prompting.context import Context
+from cihealing.diagnosis.prompting.prompt import fix_prompt
+from cihealing.domain import effects as f
+from cihealing.domain.commands import RecordAnswer, RecordNoAnswer
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.domain.values import Digest, Objection
+from cihealing.effects.shared import asking
+from cihealing.effects.shared.gathering import gather
+from cihealing.ports import Tools
+
+MAX_FILE = 1024 * 1024
+
+
+def ask_model(
+    effect: f.AskModel, *, run: Run, policy: Policy, tools: Tools
+) -> RecordAnswer | RecordNoAnswer:
+    if off := asking.why_off(policy, tools):
+        return RecordNoAnswer(number=effect.number, reason=off)
+    context = gather(run, policy=policy, tools=tools, purpose="fix")
+    language = tools.settings.get("CI_HEALING_LANGUAGE", "en")
+    prompt = fix_prompt(context, language=language, budget=policy.ai.context_tokens)
+    asked = asking.ask(prompt, run=run, number=effect.number, policy=policy, tools=tools)
+    if not asked.spent:
+        return RecordNoAnswer(
+            number=effect.number,
+            calls=asked.calls,
+            reason=asked.reason,
+            delay=asked.delay,
+            budget=asked.budget,
+        )
+    return _judged(effect.number, asked, context, run=run, policy=policy, tools=tools)
+
+
+def _judged(
+    number: int, asked: asking.Asked, context: Context, *, run: Run, policy: Policy, tools: Tools
+) -> RecordAnswer:
+    answer = asked.answer
+    spent = RecordAnswer(
+        number=number,
+        calls=asked.calls,
+        diagnoser=asked.diagnoser,
+        reason=f"the model's answer is of no use: {asked.reason}",
+    )
+    if answer is None:
+        return spent
+    told = secrecy.masked(answer.proposed_fix)[:500]
+    if wrong := asking.faults(answer, context.failure.excerpt):
+        return _with(spent, proposed_fix=told, reason=f"the diagnosis is refused: {wrong}")
+    spent = _with(spent, proposed_fix=told, diagnosis=asking.diagnosis_of(answer, asked.diagnoser))
+    if not answer.known:
+        return _with(
+            spent, reason=f"the model does not know: {secrecy.masked(answer.root_cause)[:500]}"
+        )
+    try:
+        # What is stored is what the guard sees: it refuses a patch that holds the marker of a
+        # masked value.
+        patch = secrecy.masked_in(_patch(answer, run, policy, tools))
+    except patching.NotApplicable as problem:
+        return _with(
+            spent, reason=f"the patch does not apply: {secrecy.masked(str(problem))[:500]}"
+        )
+    stored = tools.artifacts.put(patch, kind="patch")
+    return _with(
+        spent,
+        patch=stored,
+        objections=_objections(patch, stored, context, run=run, policy=policy, tools=tools),
+        reason="",
+    )
+
+
+def _with(command: RecordAnswer, **fields: object) -> RecordAnswer:
+    return msgspec.structs.replace(command, **fields)
+
+
+def _patch(answer: Answer, run: Run, policy: Policy, tools: Tools) -> str:
+    """As a unified diff against the head. Raises NotApplicable, TransientError, PermanentError."""
+    with tools.trees.at(run.repository, run.head, policy=policy.repository(run.repository)) as tree:
+        return patching.to_diff(answer, lambda path: tree.text(path, limit=MAX_FILE))
+
+
+def _objections(
+    patch: str, stored: Digest, context: Context, *, run: Run, policy: Policy, tools: Tools
+) -> tuple[Objection, ...]:
+    found = list(tools.guard(patch, policy=policy, repository=policy.repository(run.repository)))
+    if stored in tools.history.refused_patches(run.repository, run.error_hash):
+        found.append(
+            Objection(
+                rule="refused-before",
+                text="a person refused this patch for this failure",
+                hard=True,
+            )
+        )
+    return (*found, *_addressed(patch), *_suspicions(context))
+
+
+def _addressed(patch: str) -> list[Objection]:
+    """What the patch writes into the project and speaks to the next model that reads it."""
+    lines = [
+        line[1:]
+        for line in patch.splitlines()
+        if line.startswith("+") and not line.startswith("+++ ")
+    ]
+    rules = dict.fromkeys(finding.rule for finding in injection.findings(lines))
+    return [
+        Objection(
+            rule=rule,
+            text=f"the patch holds words for a model: {injection.RULES[rule]}",
+            hard=False,
+        )
+        for rule in rules
+    ]
+
+
+def _suspicions(context: Context) -> list[Objection]:
+    """Text that tries to instruct a model stops nothing, but then a person looks at what came of
+    it.
+    """
+    lines = [line.text for line in context.failure.excerpt] + [
+        line for snippet in context.snippets for line in snippet.text.splitlines()
+    ]
+    rules = dict.fromkeys(finding.rule for finding in injection.findings(lines))
+    return [
+        Objection(
+            rule=rule,
+            text=f"what the model was shown tries to instruct it: {injection.RULES[rule]}",
+            hard=False,
+        )
+        for rule in rules
+    ]

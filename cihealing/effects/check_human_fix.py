@@ -1,0 +1,35 @@
+"""Whether what a person did heals the failing commit in the sandbox too: then it is remembered for
+failures like this one.
+"""
+
+from __future__ import annotations
+
+from cihealing.domain import effects as f
+from cihealing.domain.commands import RecordHumanFix
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.domain.values import Colour
+from cihealing.effects.shared.observing import observe
+from cihealing.ports import Tools
+
+
+def check_human_fix(
+    effect: f.CheckHumanFix, *, run: Run, policy: Policy, tools: Tools
+) -> RecordHumanFix | None:
+    """The failing commit was seen red before; with the fix it must be green as often as a proof
+    asks.
+    """
+    if not run.reproduced or not run.project:
+        return None
+    patch = tools.trees.between(
+        run.repository, run.commit, effect.commit, policy=policy.repository(run.repository)
+    )
+    if not patch:
+        return None
+    for _ in range(policy.proof_repeats.green):
+        if (
+            observe(run, run.commit, policy=policy, tools=tools, patch=patch).colour
+            is not Colour.GREEN
+        ):
+            return None
+    return RecordHumanFix(commit=effect.commit, patch=tools.artifacts.put(patch, kind="patch"))

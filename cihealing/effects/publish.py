@@ -1,0 +1,141 @@
+"""Bring a proven and approved patch to the forge: once, whatever crashes where."""
+
+from __future__ import annotations
+
+from unidiff.patch import PatchSet
+
+from cihealing.domain import effects as f
+from cihealing.domain.commands import RecordHeadMoved, RecordPublished, RecordPublishFailed
+from cihealing.domain.policy import Policy, RepositoryPolicy
+from cihealing.domain.run import Run
+from cihealing.effects.shared.frames import failure_of
+from cihealing.failpoints import failpoint
+from cihealing.ports import (
+    FileEdit,
+    Forge,
+    HeadMoved,
+    PermanentError,
+    Proposal,
+    Published,
+    Tools,
+    Tree,
+)
+from cihealing.secrecy import masked_in
+from cihealing.tree import shown
+from cihealing.wording import changes
+
+
+def publish(
+    effect: f.Publish, *, run: Run, policy: Policy, tools: Tools
+) -> RecordPublished | RecordPublishFailed | RecordHeadMoved:
+    failpoint("publish.before_merge")
+    try:
+        done = _publish(effect, run, policy, tools)
+    except HeadMoved as moved:
+        # Of an open change its own branch moved: what was proven is not what is there, and a person
+        # must look.
+        found = "" if effect.act == "merge" and run.change_open else moved.found or ""
+        return (
+            RecordHeadMoved(expected=effect.head, found=found)
+            if found
+            else RecordPublishFailed(reason=str(moved))
+        )
+    except PermanentError as error:
+        return RecordPublishFailed(reason=str(error))
+    failpoint("publish.after_merge")
+    return RecordPublished(url=done.url, commit=done.commit, merged=done.merged)
+
+
+def _publish(effect: f.Publish, run: Run, policy: Policy, tools: Tools) -> Published:
+    forge, repository = forge_of(run, policy, tools), policy.repository(run.repository)
+    if forge.opens_changes and run.fork:
+        raise PermanentError("the failing code comes from a fork: forks get a diagnosis only")
+    proposal = proposal_of(run, policy=policy, tools=tools)
+    if effect.act == "merge" and forge.opens_changes:
+        return forge.merge(
+            proposal,
+            url=run.pr_url,
+            sha=run.change_commit,
+            policy=repository,
+            settings=tools.settings,
+        )
+    if forge.opens_changes and forge.opted_out(
+        run.repository, run.commit, policy=repository, settings=tools.settings
+    ):
+        raise PermanentError("the change of the developers is labelled cihealing:off")
+    return forge.publish(proposal, policy=repository, settings=tools.settings)
+
+
+def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
+    """Raises PermanentError where policy names none that there is."""
+    name = policy.repository(run.repository).forge
+    forge = tools.forges.get(name)
+    if forge is None:
+        raise PermanentError(
+            f"there is no forge {name}: policy names one of {', '.join(sorted(tools.forges))}"
+        )
+    return forge
+
+
+def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
+    """The proven patch as the forge takes it. Raises PermanentError, TransientError."""
+    repository, patch = policy.repository(run.repository), tools.artifacts.text(run.patch)
+    body = changes.body(run, failure_of(run, tools), url=page_of(run, tools))
+    return Proposal(
+        run_id=change_id(run),
+        repository=run.repository,
+        branch=run.target,
+        head=run.head,
+        patch=patch,
+        files=edits(run, patch, repository, tools),
+        title=masked_in(changes.title(run)),
+        message=masked_in(changes.message(run)),
+        body=masked_in(body),
+        trailers=masked_in(changes.trailers(run)),
+        draft=repository.draft,
+        actor=run.approved_by.name if run.approved_by else "",
+    )
+
+
+def change_id(run: Run) -> str:
+    """The run's id; a later change of the same run (its first one's CI was red) has a branch of its
+    own.
+    """
+    nth = run.changes if run.change_open else run.changes + 1
+    return str(run.id) if nth <= 1 else f"{run.id}-{nth}"
+
+
+def edits(run: Run, patch: str, repository: RepositoryPolicy, tools: Tools) -> tuple[FileEdit, ...]:
+    """Every file the patch touches as it leaves it, read from a worktree of the proven commit."""
+    with tools.trees.at(run.repository, run.head, policy=repository, patch=patch) as tree:
+        return tuple(_edit(tree, path) for path in touched(patch))
+
+
+def touched(patch: str) -> list[str]:
+    found = (
+        name
+        for file in PatchSet(patch)
+        for name in (file.source_file, file.target_file)
+        if name != "/dev/null"
+    )
+    return list(dict.fromkeys(name.partition("/")[2] for name in found))
+
+
+def _edit(tree: Tree, path: str) -> FileEdit:
+    found = tree.entry(path)
+    if found is None and not tree.leads_elsewhere(path):
+        return FileEdit(path=path, content=None)
+    content = tree.read(path)
+    if found is None or content is None:
+        raise PermanentError(
+            f"{shown(path)[:200]} is no plain file of the repository, or larger than 32 MB"
+        )
+    return FileEdit(
+        path=path, content=content, mode="100755" if found.status.st_mode & 0o100 else "100644"
+    )
+
+
+def page_of(run: Run, tools: Tools) -> str:
+    """The run's page, where the service knows its own address; else empty."""
+    base = tools.settings.get("CI_HEALING_URL", "")
+    return f"{base}/runs/{run.id}" if base else ""

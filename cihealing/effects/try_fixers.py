@@ -1,0 +1,88 @@
+"""Ask the fixers, in their order, for a patch that was not tried yet."""
+
+from __future__ import annotations
+
+from cihealing.domain import effects as f
+from cihealing.domain.commands import RecordPatch, SkipStep
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Run
+from cihealing.domain.values import Failure, Objection
+from cihealing.effects.shared.frames import failure_of
+from cihealing.effects.shared.observing import project_of
+from cihealing.ports import FixContext, Fixer, PermanentError, Tools, Tree
+from cihealing.secrecy import masked_in
+from cihealing.tree import TooLarge
+
+INHERITED = "inherited"
+"""The proven patch of an older commit with the same failure: the first candidate."""
+
+
+def try_fixers(
+    effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools
+) -> RecordPatch | SkipStep:
+    if run.inherited_patch and INHERITED not in run.tried_fixers:
+        patch = tools.artifacts.text(run.inherited_patch)
+        return _found(
+            INHERITED,
+            "applies the patch that was proven for this failure on an older commit",
+            patch,
+            run,
+            policy,
+            tools,
+        )
+    failure = failure_of(run, tools)
+    fitting = [
+        fixer
+        for fixer in tools.fixers
+        if fixer.name not in run.tried_fixers and fixer.fits(failure)
+    ]
+    for fixer in fitting:
+        told, patch = _ask(fixer, failure, run, policy, tools)
+        if told and patch:
+            return _found(fixer.name, told, patch, run, policy, tools)
+    tried = ", ".join(run.tried_fixers) or "none fits"
+    return SkipStep(step="fixers", reason=f"no further fixer has a patch ({tried})")
+
+
+def _ask(
+    fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools
+) -> tuple[str | None, str]:
+    repository = policy.repository(run.repository)
+    with tools.trees.at(run.repository, run.head, policy=repository) as tree:
+        try:
+            told = fixer.fix(_context(failure, run, tree, policy, tools))
+        except TooLarge as error:
+            raise PermanentError(f"the tree cannot be looked at: {error}") from error
+        return told, tools.trees.diff(tree) if told else ""
+
+
+def _context(failure: Failure, run: Run, tree: Tree, policy: Policy, tools: Tools) -> FixContext:
+    sandbox = tools.sandbox(policy.repository(run.repository))
+    return FixContext(
+        failure=failure,
+        repository=run.repository,
+        commit=run.head,
+        project=project_of(run, tools),
+        tree=tree,
+        sandbox=sandbox,
+    )
+
+
+def _found(
+    fixer: str, told: str, patch: str, run: Run, policy: Policy, tools: Tools
+) -> RecordPatch:
+    patch = masked_in(
+        patch
+    )  # what is stored is what the guard sees: it refuses the marker of a masked value
+    stored = tools.artifacts.put(patch, kind="patch")
+    objections = tools.guard(patch, policy=policy, repository=policy.repository(run.repository))
+    if stored in tools.history.refused_patches(run.repository, run.error_hash):
+        objections = [
+            *objections,
+            Objection(
+                rule="refused-before",
+                text="a person refused this patch for this failure",
+                hard=True,
+            ),
+        ]
+    return RecordPatch(fixer=fixer, told=told, patch=stored, objections=tuple(objections))

@@ -1,0 +1,161 @@
+"""The incident report of an escalated run: an owner, since when, what was tried, what is believed
+and why, what to do next.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cihealing.diagnosis import diagnose
+from cihealing.diagnosis.advice import next_steps
+from cihealing.diagnosis.ranking import merged, ranked
+from cihealing.domain import effects as f
+from cihealing.domain.commands import RecordReport
+from cihealing.domain.policy import Policy
+from cihealing.domain.run import Attempt, Run, Seen
+from cihealing.domain.values import AttemptStatus, Blame, Diagnosis, Failure, Hypothesis, Owner
+from cihealing.effects.publish import page_of
+from cihealing.effects.shared.frames import failure_of, suspects
+from cihealing.ports import Green, PermanentError, Tools, TransientError
+from cihealing.wording.incident import (
+    Build,
+    Incident,
+    Reach,
+    Step,
+    Tried,
+    reproduce,
+    to_dict,
+    to_markdown,
+)
+
+
+def write_report(effect: f.WriteReport, *, run: Run, policy: Policy, tools: Tools) -> RecordReport:
+    failure = failure_of(run, tools)
+    owner = run.owner or _owner(run, policy, tools)
+    offline = diagnose(failure, owner=owner)
+    diagnosis = merged(offline, run.diagnosis)
+    believed = ranked([diagnosis] if diagnosis is offline else [diagnosis, offline], _failed(run))
+    incident = _incident(run, failure, diagnosis, believed, owner, policy, tools)
+    told = {**to_dict(incident), "markdown": to_markdown(incident)}
+    return RecordReport(
+        report=tools.artifacts.put(msgspec.json.encode(told), kind="report"),
+        owner=owner,
+        diagnosis=diagnosis,
+    )
+
+
+def _owner(run: Run, policy: Policy, tools: Tools) -> Owner | None:
+    """A repository that cannot be asked has no owner that could be named; the report says so and is
+    written all the same.
+    """
+    try:
+        return tools.trees.owner(
+            run.repository,
+            run.commit,
+            suspects(run, tools),
+            policy=policy.repository(run.repository),
+        )
+    except (PermanentError, TransientError):
+        return None
+
+
+def _incident(
+    run: Run,
+    failure: Failure,
+    diagnosis: Diagnosis,
+    believed: tuple[Hypothesis, ...],
+    owner: Owner | None,
+    policy: Policy,
+    tools: Tools,
+) -> Incident:
+    red, reach = (
+        tools.history.first_red(run.repository, run.job, run.error_hash),
+        _reach(run, tools),
+    )
+    return Incident(
+        run_id=run.id,
+        repository=run.repository,
+        branch=run.branch,
+        commit=run.commit,
+        job=run.job,
+        escalation_reason=run.escalation_reason,
+        owner=owner,
+        pipeline_url=run.pipeline_url,
+        error_type=run.error_type,
+        summary=run.summary,
+        failure_class=run.failure_class,
+        confidence=run.confidence,
+        signs=run.signs,
+        blame=run.blame or Blame.UNKNOWN,
+        reach=reach,
+        last_green=_build(_last_green(run, policy, tools)),
+        first_red=_build(red),
+        attempts=_tried(run),
+        root_cause=diagnosis.root_cause,
+        hypotheses=believed,
+        proposed_fix=diagnosis.proposed_fix,
+        look_at=diagnosis.look_at,
+        excerpt=failure.excerpt,
+        root_line=failure.root_line,
+        next_steps=next_steps(
+            blame=run.blame or Blame.UNKNOWN,
+            failure_class=run.failure_class,
+            owner=owner,
+            look_at=diagnosis.look_at,
+            waiting=reach.waiting,
+            branch=run.branch,
+            reproduced=bool(run.reproduced),
+        ),
+        page_url=page_of(run, tools),
+        change_url=run.pr_url,
+        next_command=reproduce(
+            run.commit, run.project_command or run.command, path=run.project_workdir
+        ),
+    )
+
+
+def _failed(run: Run) -> list[Diagnosis]:
+    """What attempts stood on that were not proven."""
+    tried = (*run.past_attempts, *run.attempts)
+    return [a.diagnosis for a in tried if a.diagnosis and a.status is AttemptStatus.FAILED]
+
+
+def _reach(run: Run, tools: Tools) -> Reach:
+    found = tools.history.affected(run.id)
+    return Reach(
+        runs=found.runs, branches=found.branches, waiting=found.waiting, cluster=found.cluster
+    )
+
+
+def _last_green(run: Run, policy: Policy, tools: Tools) -> Green | None:
+    """On the branch; where the job was never green there, on the branch it goes to."""
+    if run.failed_at is None:
+        return None
+    base = run.base_branch or policy.repository(run.repository).target_branch
+    green = tools.history.last_green(run.repository, run.job, run.branch, before=run.failed_at)
+    return green or tools.history.last_green(run.repository, run.job, base, before=run.failed_at)
+
+
+def _build(seen: Green | None) -> Build | None:
+    return Build(commit=seen.commit, url=seen.url, at=seen.at) if seen else None
+
+
+def _tried(run: Run) -> tuple[Tried, ...]:
+    before = Tried(number=0, steps=_steps(run.observations)) if run.observations else None
+    attempts = [_attempt(a) for a in (*run.past_attempts, *run.attempts)]
+    return (*([before] if before else []), *attempts)
+
+
+def _attempt(attempt: Attempt) -> Tried:
+    return Tried(
+        number=attempt.number,
+        status=str(attempt.status),
+        diagnosis=attempt.diagnosis.root_cause if attempt.diagnosis else "",
+        proposed_fix=attempt.proposed_fix,
+        failure_reason=attempt.failure_reason,
+        steps=_steps(attempt.observations),
+    )
+
+
+def _steps(seen: tuple[Seen, ...]) -> tuple[Step, ...]:
+    return tuple(Step(purpose=s.purpose, observation=s.seen) for s in seen)

@@ -1,0 +1,433 @@
+"""Conversations with the other sides: one base URL, one credential that goes there alone, redirects
+by hand, bounded bodies and time.
+
+Sources: GitHub REST 'Rate limits' and 'Best practices'; GitLab 'Rate limits'; RFC 9110 10.2.3
+'Retry-After'; HTTPX 'Extensions' (trace).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from cihealing.http import network, pace, urls
+from cihealing.http.refusal import Refusal, Refused
+from cihealing.http.urls import Allowed, Base, Target
+from cihealing.ports import PermanentError, TransientError
+
+MAX_HOPS = 4
+"""Redirects that are followed."""
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes of an answer that is no log, unpacked."""
+MAX_STREAM = 1024 * 1024 * 1024
+"""Bytes of a log that are read at all, unpacked; a reader keeps far fewer."""
+MAX_SECONDS = 300.0
+"""Of a whole conversation, from its beginning to the last byte of its last answer."""
+MAX_WAIT = 3_600.0
+CHUNK = 64 * 1024
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+AGENT = "cihealing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One other side as its settings say. `title` is its name for people, `credential` the headers
+    that prove us to `base`.
+    """
+
+    title: str
+    base: Base
+    allowed: Allowed
+    credential: Mapping[str, str]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """`at_side` is false where a redirect led to another origin than the side's own."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    at_side: bool
+
+    @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streamed:
+    """An answer whose body is still on its way; `chunks` can be read once, within the `with` that
+    gave it.
+    """
+
+    status: int
+    headers: httpx.Headers
+    chunks: Iterator[bytes]
+    at_side: bool
+
+
+class Conversation:
+    """Requests to one side, one after the other. Every method raises TransientError (unreachable,
+    too slow, over the pace) and Refused.
+    """
+
+    def __init__(
+        self, side: Side, *, transport: httpx.BaseTransport, keep_to: pace.Pace, rate: int
+    ) -> None:
+        # No `httpx.Client`: it reads the Location of a redirect by rules of its own, keeps cookies
+        # and looks at the environment.
+        self.side, self._transport, self._pace, self._rate = side, transport, keep_to, rate
+        self._end = time.monotonic() + MAX_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._transport.close()
+
+    def get(
+        self, path: str, *, params: Mapping[str, str | int] | None = None, limit: int = MAX_ANSWER
+    ) -> Answer:
+        """The answer at `path` below the base URL."""
+        with self.stream(path, params=params) as streamed:
+            return self._whole(streamed, limit=limit)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: object = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request that may change something, with JSON or a form; its redirects are not
+        followed.
+        """
+        body = _encoded(content, form)
+        target = self._below(path)
+        with self._answered(), _in_time(self.side.title, end=self._end) as watch:
+            request = self._request(method, target, at_side=True, body=body, more=headers or {})
+            with self._sent(request, watch) as response:
+                streamed = Streamed(
+                    status=response.status_code,
+                    headers=response.headers,
+                    chunks=watch.over(response),
+                    at_side=True,
+                )
+                return self._whole(streamed, limit=MAX_ANSWER)
+
+    @contextmanager
+    def stream(
+        self, path: str, *, params: Mapping[str, str | int] | None = None, accept: str = ""
+    ) -> Iterator[Streamed]:
+        """The answer at `path`, or at a whole URL that an answer of the side named, over at most
+        MAX_HOPS redirects.
+        """
+        target, more = (
+            self._judged(path) if "://" in path else self._below(path, params),
+            {"Accept": accept} if accept else {},
+        )
+        with self._answered(), _in_time(self.side.title, end=self._end) as watch:
+            at_side = target.origin == self.side.base.target.origin
+            for _ in range(MAX_HOPS + 1):
+                with self._sent(
+                    self._request("GET", target, at_side=at_side, more=more), watch
+                ) as response:
+                    if not response.has_redirect_location:
+                        yield Streamed(
+                            status=response.status_code,
+                            headers=response.headers,
+                            chunks=watch.over(response),
+                            at_side=at_side,
+                        )
+                        return
+                    target = self._next(target, response.headers["location"])
+                # Once it has led elsewhere, a redirect never brings the credential back: who
+                # answers there chose where to.
+                at_side = at_side and target.origin == self.side.base.target.origin
+        raise Refused(
+            Refusal("redirect.too_many", f"{self.side.title} redirects more than {MAX_HOPS} times")
+        )
+
+    def _next(self, target: Target, location: str) -> Target:
+        found = urls.follow(target, location, among=self.side.allowed)
+        if isinstance(found, Refusal):
+            raise Refused(
+                Refusal(
+                    found.rule,
+                    f"{self.side.title} redirects where nothing is fetched: {found.text}",
+                )
+            )
+        return found
+
+    def _judged(self, url: str) -> Target:
+        found = urls.judge(url, among=self.side.allowed)
+        if isinstance(found, Refusal):
+            raise Refused(found)
+        return found
+
+    def _below(self, path: str, params: Mapping[str, str | int] | None = None) -> Target:
+        query = f"?{httpx.QueryParams(params)}" if params else ""
+        return self._judged(f"{self.side.base.url}/{path.lstrip('/')}{query}")
+
+    def _request(
+        self,
+        method: str,
+        target: Target,
+        *,
+        at_side: bool,
+        body: tuple[bytes, str] | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> httpx.Request:
+        headers = {
+            "User-Agent": AGENT,
+            "Accept-Encoding": "identity",
+            **self.side.headers,
+            **(more or {}),
+        }
+        if body:
+            headers["Content-Type"] = body[1]
+        if at_side:
+            headers |= self.side.credential
+        url = httpx.URL(
+            scheme=target.scheme, host=target.host, port=target.port, raw_path=target.path.encode()
+        )
+        return httpx.Request(
+            method,
+            url,
+            headers=headers,
+            content=body[0] if body else None,
+            extensions={"timeout": TIMEOUT.as_dict()},
+        )
+
+    @contextmanager
+    def _sent(self, request: httpx.Request, watch: _Watch) -> Iterator[httpx.Response]:
+        self._pace.take(f"{request.url.host}:{request.url.port or ''}", rate=self._rate)
+        request.extensions["trace"] = watch.see
+        response = self._transport.handle_request(request)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """What goes wrong between here and there passes."""
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, zlib.error) as error:
+            raise TransientError(
+                f"{self.side.title} could not be reached: {type(error).__name__}"
+            ) from error
+
+    def _whole(self, streamed: Streamed, *, limit: int) -> Answer:
+        body = bytearray()
+        for chunk in streamed.chunks:
+            body += chunk
+            if len(body) > limit:
+                raise PermanentError(
+                    f"{self.side.title} answered with more than {limit} bytes, which are not read"
+                )
+        return Answer(
+            status=streamed.status,
+            headers=streamed.headers,
+            body=bytes(body),
+            at_side=streamed.at_side,
+        )
+
+
+def converse(
+    side: Side,
+    *,
+    settings: Mapping[str, str],
+    transport: httpx.BaseTransport | None = None,
+    resolve: network.Resolve | None = None,
+    keep_to: pace.Pace | None = None,
+) -> Conversation:
+    """A conversation over the real network, or over another `transport`, which then resolves names
+    itself unless `resolve` is given.
+
+    Raises PermanentError where the settings of proxy or certificates are of no use.
+    """
+    if transport is None:
+        chosen, shared = (
+            network.transport(settings, among=side.allowed, resolve=resolve or network.system),
+            pace.SHARED,
+        )
+    else:
+        chosen, shared = (
+            (
+                network.Pinned(transport, among=side.allowed, resolve=resolve)
+                if resolve
+                else transport
+            ),
+            pace.Pace(),
+        )
+    return Conversation(
+        side, transport=chosen, keep_to=keep_to or shared, rate=pace.per_minute(settings)
+    )
+
+
+def _encoded(content: object, form: Mapping[str, str] | None) -> tuple[bytes, str] | None:
+    if form is not None:
+        return str(httpx.QueryParams(form)).encode(), "application/x-www-form-urlencoded"
+    return None if content is None else (json.dumps(content).encode(), "application/json")
+
+
+class _Watch:
+    """Ends what is not over at `end`, even a body or a header that drips: read time-outs bound the
+    wait for one packet alone.
+    """
+
+    def __init__(self, title: str, *, end: float) -> None:
+        self.title, self.over_time, self._stream, self._end = title, False, None, end
+
+    def see(self, event: str, details: Mapping[str, Any]) -> None:
+        """HTTPX' trace: the newest stream is the one that holds the socket."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._stream = details.get("return_value")
+
+    def cut(self) -> None:
+        self.over_time = True
+        sock = self._stream.get_extra_info("socket") if self._stream is not None else None
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(2)
+
+    def over(self, response: httpx.Response) -> Generator[bytes, None, None]:
+        """The unpacked chunks. Raises TransientError when the time or MAX_STREAM is up."""
+        total = 0
+        for chunk in unpacked(
+            _raw(response), encoding=response.headers.get("content-encoding", "")
+        ):
+            total += len(chunk)
+            if self.over_time or time.monotonic() > self._end:
+                raise self.late()
+            if total > MAX_STREAM:
+                raise TransientError(f"{self.title} sent more than {MAX_STREAM} bytes")
+            yield chunk
+
+    def late(self) -> TransientError:
+        return TransientError(f"{self.title} took more than {MAX_SECONDS:.0f} seconds")
+
+
+@contextmanager
+def _in_time(title: str, *, end: float) -> Iterator[_Watch]:
+    watch, left = _Watch(title, end=end), end - time.monotonic()
+    if left <= 0:
+        raise watch.late()
+    timer = threading.Timer(left, watch.cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield watch
+    except httpx.HTTPError:
+        if watch.over_time:
+            raise watch.late() from None
+        raise
+    finally:
+        timer.cancel()
+
+
+def _raw(response: httpx.Response) -> Iterable[bytes]:
+    """A response that a mock transport made whole holds its body already."""
+    return (
+        [response.content]
+        if response.is_stream_consumed or response.is_closed
+        else response.iter_raw(CHUNK)
+    )
+
+
+def unpacked(chunks: Iterable[bytes], *, encoding: str) -> Generator[bytes, None, None]:
+    """The bytes a content encoding stands for, in pieces of at most CHUNK, however much one packet
+    swells.
+
+    Raises TransientError for an encoding that was not asked for and is not gzip or deflate,
+    zlib.error for a broken one.
+    """
+    match encoding.strip().lower():
+        case "" | "identity":
+            yield from chunks
+        case "gzip" | "x-gzip" | "deflate":
+            yield from _inflated(chunks)
+        case other:
+            raise TransientError(
+                f"the answer is packed as {re.sub('[^a-z0-9, -]', '', other)[:40]}, which was not"
+                " asked for"
+            )
+
+
+def _inflated(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
+    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    for chunk in chunks:
+        rest = chunk
+        while rest and not inflate.eof:
+            yield inflate.decompress(rest, CHUNK)
+            rest = inflate.unconsumed_tail
+    yield inflate.flush()
+
+
+def check_busy(answer: Answer | Streamed, *, title: str) -> None:
+    """Raises TransientError for what passes: 408, 425, 429, 5xx, and a 403 that is a rate limit.
+    `retry_after` where it was named.
+    """
+    status, headers = answer.status, answer.headers
+    limited = (
+        "retry-after" in headers
+        or headers.get("x-ratelimit-remaining") == "0"
+        or _secondary(answer)
+    )
+    if status in (408, 425, 429) or status >= 500 or (status == 403 and limited):
+        raise TransientError(
+            f"{title} answered {status}", retry_after=retry_after(headers, now=time.time())
+        )
+
+
+def _secondary(answer: Answer | Streamed) -> bool:
+    """GitHub's secondary limit may name no time at all."""
+    return isinstance(answer, Answer) and b"secondary rate limit" in answer.body[:10_000].lower()
+
+
+def retry_after(headers: httpx.Headers, *, now: float) -> float | None:
+    """Seconds to wait, at most an hour: Retry-After (seconds or a date), else the moment the spent
+    limit is new again.
+    """
+    given = headers.get("retry-after", "")
+    if re.fullmatch(r"[0-9]{1,6}", given):
+        return min(float(given), MAX_WAIT)
+    moment = _date(given) or _reset(headers)
+    return min(moment - now, MAX_WAIT) if moment and moment > now else None
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text[:60]).timestamp() if text else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _reset(headers: httpx.Headers) -> float | None:
+    given = headers.get("x-ratelimit-reset", "") or headers.get("ratelimit-reset", "")
+    spent = (
+        headers.get("x-ratelimit-remaining", "") or headers.get("ratelimit-remaining", "0")
+    ) == "0"
+    return float(given) if spent and re.fullmatch(r"[0-9]{9,11}", given) else None

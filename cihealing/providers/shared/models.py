@@ -1,0 +1,184 @@
+"""`ports.Model`: every call is a subprocess that holds the key of its own provider and nothing else
+of the service.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cihealing import secrecy
+from cihealing.ports import ModelFailed, ModelReply, ModelRequest
+from cihealing.providers.shared import prices, worker
+from cihealing.tree import scratch
+from cihealing.workshop.process import flood, kill_group, supervise
+
+BASE_URLS: Mapping[str, str] = {
+    "anthropic": "",
+    "openai": "",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta/openai/",
+    "grok": "https://api.x.ai/v1",
+}
+"""Empty: the SDK knows it."""
+DEFAULT_MODELS: Mapping[str, str] = {
+    "anthropic": "claude-sonnet-5-5",
+    "openai": "gpt-5.4-mini",
+    "gemini": "gemini-3.7-flash",
+    "grok": "grok-4.7",
+}
+MAX_REPLY = 8 * 1024 * 1024
+GRACE = 15.0
+"""Seconds the subprocess may take beyond the call itself: to start, and to end."""
+ROOT = Path(__file__).resolve().parents[3]
+START = (
+    "import sys; sys.path.insert(0, sys.argv.pop());"
+    " from cihealing.providers.shared.worker import main; main()"
+)
+LACKS = {"offline": "CI_HEALING_AI_PROVIDER is `offline`"}
+
+
+class SubprocessModel:
+    """Stateless. `settings` are named as in `Tools.settings`."""
+
+    def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
+        if lacking := self.configured(request.provider, settings=settings):
+            raise ModelFailed(lacking, kind="not_configured", again=False)
+        # Servers quote the key in what they answer, and what comes back is stored and shown.
+        secrecy.learn(_setting(settings, request.provider, "API_KEY"))
+        told = secrecy.masked_in(
+            _told(request, environment_for(request.provider, settings=settings))
+        )
+        if "reply" in told:
+            return ModelReply(**told["reply"])
+        failed = told["failed"]
+        raise ModelFailed(
+            failed["message"],
+            kind=failed["kind"],
+            again=failed["again"],
+            retry_after=failed["retry_after"],
+            seconds=failed["seconds"],
+        )
+
+    def configured(self, provider: str, *, settings: Mapping[str, str]) -> str:
+        if provider in LACKS:
+            return LACKS[provider]
+        if provider not in BASE_URLS:
+            return (
+                f"there is no AI provider {provider[:40]}: one of {', '.join(BASE_URLS)} or offline"
+            )
+        own_server = provider == "openai" and _setting(settings, provider, "BASE_URL")
+        return (
+            ""
+            if own_server or _setting(settings, provider, "API_KEY")
+            else f"{provider.upper()}_API_KEY is not set"
+        )
+
+    def default_model(self, provider: str, *, settings: Mapping[str, str]) -> str:
+        return _setting(settings, provider, "DEFAULT_MODEL") or DEFAULT_MODELS.get(provider, "")
+
+    def price(
+        self,
+        provider: str,
+        model: str,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        cached_tokens: int = 0,
+    ) -> float | None:
+        return prices.usd(
+            provider,
+            model,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached_tokens=cached_tokens,
+        )
+
+
+def _setting(settings: Mapping[str, str], provider: str, name: str) -> str:
+    return settings.get(f"CI_HEALING_{provider.upper()}_{name}", "")
+
+
+def environment_for(provider: str, *, settings: Mapping[str, str]) -> dict[str, str]:
+    """All that the subprocess is given."""
+    base_url = _setting(settings, provider, "BASE_URL") or BASE_URLS[provider]
+    proxy = settings.get("CI_HEALING_HTTPS_PROXY", "")
+    host = urlsplit(base_url).hostname or f"api.{provider}.com"
+    given = {
+        worker.KEY: _setting(settings, provider, "API_KEY"),
+        worker.BASE_URL: base_url,
+        worker.PROXY: "" if _direct(host, settings.get("CI_HEALING_NO_PROXY", "")) else proxy,
+        worker.CA: settings.get("CI_HEALING_CA_BUNDLE", ""),
+        "LANG": "C.UTF-8",
+        "PATH": os.defpath,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _direct(host: str, no_proxy: str) -> bool:
+    """Whether `NO_PROXY` names this host or a domain it is in."""
+    names = [name.strip().lstrip(".").lower() for name in no_proxy.split(",") if name.strip()]
+    return any(
+        name == "*" or host == name or host.endswith(f".{name}") or fnmatchcase(host, name)
+        for name in names
+    )
+
+
+def _told(request: ModelRequest, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the subprocess wrote. Raises ModelFailed, Cancelled."""
+    with (
+        tempfile.TemporaryFile() as question,
+        tempfile.TemporaryFile() as output,
+        scratch("ai") as home,
+    ):
+        question.write(json.dumps(asdict(request)).encode())
+        question.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-c", START, str(ROOT)],
+            stdin=question,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+            cwd=home,
+            start_new_session=True,
+            close_fds=True,
+        )
+        ended = supervise(
+            process,
+            timeout=request.timeout + GRACE,
+            stop=lambda: kill_group(process),
+            exceeded=flood(output),
+        )
+        output.seek(0)
+        raw = output.read(MAX_REPLY + 1)
+    if ended.timed_out:
+        raise ModelFailed(
+            f"no answer in {request.timeout:.0f} s",
+            kind="timeout",
+            again=True,
+            seconds=ended.seconds,
+        )
+    return _parsed(raw, ended.exit_code, ended.seconds)
+
+
+def _parsed(raw: bytes, exit_code: int | None, seconds: float) -> dict[str, Any]:
+    try:
+        told = json.loads(raw) if exit_code == 0 and len(raw) <= MAX_REPLY else None
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        raise ModelFailed(
+            f"the call's process ended with {exit_code} and no answer",
+            kind="crashed",
+            again=False,
+            seconds=seconds,
+        )
+    return told

@@ -1,0 +1,300 @@
+"""Slack, by bot token (one message a run that is changed as the run goes on) or by incoming webhook
+(which can change nothing).
+
+Source: Slack docs, 'chat.postMessage', 'chat.update', 'conversations.history', 'Message metadata',
+'Incoming webhooks', 'Rate limits'.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Any
+from urllib.error import URLError
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError, SlackRequestError
+from slack_sdk.webhook import WebhookClient
+
+from cihealing.ports import Message, PermanentError, TransientError
+from cihealing.providers.slack.blocks import blocks, fallback, thread
+
+name = "slack"
+
+TOKEN, WEBHOOK, CHANNEL = (
+    "CI_HEALING_SLACK_BOT_TOKEN",
+    "CI_HEALING_SLACK_WEBHOOK_URL",
+    "CI_HEALING_SLACK_CHANNEL",
+)
+API = "CI_HEALING_SLACK_API_URL"
+EVENT = "cihealing_run"
+TIMEOUT = 10
+RECENT = 100
+"""Messages that are searched for one of ours."""
+PASSING = ("ratelimited", "rate_limited", "service_unavailable", "team_added_to_org")
+PARTLY = ("internal_error", "fatal_error", "request_timeout")
+"""Some of the work may have been done before these."""
+GONE = ("message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found")
+ADVICE = {
+    "invalid_auth": f"set {TOKEN} to a bot token that is valid",
+    "token_revoked": f"set {TOKEN} to a bot token that is valid",
+    "not_authed": f"set {TOKEN}",
+    "channel_not_found": f"set {CHANNEL} to the id of a channel the bot is in",
+    "not_in_channel": "invite the bot to the channel",
+    "is_archived": f"the channel is archived: set {CHANNEL} to another",
+    "missing_scope": (
+        "the bot needs the scopes chat:write and, to find its own messages, channels:history"
+    ),
+}
+
+
+def configured(*, settings: Mapping[str, str]) -> bool:
+    return bool(settings.get(WEBHOOK) or (settings.get(TOKEN) and settings.get(CHANNEL)))
+
+
+def tell(message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
+    """A handle is `channel/timestamp`. Raises TransientError, PermanentError."""
+    if not (settings.get(TOKEN) and settings.get(CHANNEL)):
+        return _by_webhook(message, settings)
+    client = _client(settings)
+    if handle and (changed := _changed(client, message, handle)):
+        return changed
+    known = _posted_before(client, message, settings, but=handle)
+    if known and (changed := _changed(client, message, known)):
+        return changed
+    try:
+        return _posted(client, message, settings)
+    except Unsure as error:
+        if known is None:
+            raise PermanentError(
+                f"{error}: the message may have been posted, and without channels:history nobody"
+                " can look"
+            ) from None
+        raise
+
+
+def signed_in(*, settings: Mapping[str, str]) -> list[str]:
+    """What is to be looked at before the bot can post. Raises TransientError, PermanentError.
+    Source: Slack, `auth.test`.
+    """
+    _asked(_client(settings), "auth.test")
+    return [] if settings.get(CHANNEL) else [f"set {CHANNEL}: without it nothing is posted"]
+
+
+def _client(settings: Mapping[str, str]) -> WebClient:
+    return WebClient(
+        token=settings[TOKEN],
+        base_url=settings.get(API) or "https://slack.com/api/",
+        timeout=TIMEOUT,
+        ssl=_trust(settings),
+        proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+        retry_handlers=[],
+    )
+
+
+def _trust(settings: Mapping[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if bundle := settings.get("CI_HEALING_CA_BUNDLE"):
+        context.load_verify_locations(bundle)
+    return context
+
+
+def _posted(client: WebClient, message: Message, settings: Mapping[str, str]) -> str:
+    body = {"event_type": EVENT, "event_payload": {"run": message.run_id}}
+    answer = _asked(
+        client,
+        "chat.postMessage",
+        channel=settings[CHANNEL],
+        text=fallback(message),
+        blocks=blocks(message),
+        metadata=body,
+        unfurl_links=False,
+        unfurl_media=False,
+    )
+    handle = f"{answer.get('channel', settings[CHANNEL])}/{answer.get('ts', '')}"
+    _detailed(client, message, handle)
+    return handle[:200]
+
+
+def _detailed(client: WebClient, message: Message, handle: str) -> None:
+    """Details go into the thread; that they did not arrive is no reason to post the message
+    again.
+    """
+    channel, _, ts = handle.partition("/")
+    if message.details and ts:
+        try:
+            _asked(
+                client,
+                "chat.postMessage",
+                channel=channel,
+                thread_ts=ts,
+                text=thread(message),
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        except (TransientError, PermanentError):
+            return
+
+
+def _changed(client: WebClient, message: Message, handle: str) -> str:
+    """Empty where the message is gone: then a new one is posted."""
+    channel, _, ts = handle.partition("/")
+    try:
+        _asked(
+            client,
+            "chat.update",
+            channel=channel,
+            ts=ts,
+            text=fallback(message),
+            blocks=blocks(message),
+        )
+    except Gone:
+        return ""
+    return handle
+
+
+def _posted_before(
+    client: WebClient, message: Message, settings: Mapping[str, str], *, but: str
+) -> str | None:
+    """Our message about this run among the newest of the channel: a time-out does not say that
+    nothing was posted.
+
+    Empty where there is none besides `but`, None where nobody may look.
+    """
+    try:
+        answer = _asked(
+            client,
+            "conversations.history",
+            channel=settings[CHANNEL],
+            limit=RECENT,
+            include_all_metadata=True,
+        )
+    except PermanentError:
+        return None
+    for found in answer.get("messages") or ():
+        place = f"{settings[CHANNEL]}/{found.get('ts', '')}" if isinstance(found, dict) else ""
+        if place and place != but and _is_of(found.get("metadata"), message.run_id):
+            return place
+    return ""
+
+
+def _is_of(metadata: Any, run_id: str) -> bool:
+    payload = (
+        metadata.get("event_payload")
+        if isinstance(metadata, dict) and metadata.get("event_type") == EVENT
+        else None
+    )
+    return isinstance(payload, dict) and payload.get("run") == run_id
+
+
+class Unsure(TransientError):
+    """No answer came: what was asked may have been done."""
+
+
+class Gone(PermanentError):
+    """The message cannot be changed any more."""
+
+
+def _asked(client: WebClient, method: str, **body: Any) -> dict[str, Any]:
+    """The answer's fields. Raises TransientError, PermanentError, Gone; a token is in no
+    message.
+    """
+    try:
+        answer = client.api_call(method, json=body)
+    except SlackApiError as error:
+        raise _told(method, error) from None
+    except (
+        SlackClientError,
+        SlackRequestError,
+        URLError,
+        OSError,
+        HTTPException,
+        ValueError,
+    ) as error:
+        raise Unsure(f"Slack did not answer {method} ({type(error).__name__})") from None
+    return answer.data if isinstance(answer.data, dict) else {}
+
+
+def _told(method: str, error: SlackApiError) -> Exception:
+    response = error.response
+    data = getattr(response, "data", None)
+    status = getattr(response, "status_code", 0)
+    said = str(data.get("error", "")) if isinstance(data, dict) else ""
+    if said.startswith("Received a response in a non-JSON format"):
+        return Unsure(f"Slack answered {method} with something that is no JSON")
+    if said in PARTLY or status >= 500:
+        return Unsure(f"Slack did not finish {method}: {said or status}")
+    if status == 429 or said in PASSING:
+        return TransientError(
+            f"Slack has no time for {method}: {said or status}",
+            retry_after=_wait(getattr(response, "headers", {})),
+        )
+    if method == "chat.update" and said in GONE:
+        return Gone(said)
+    return PermanentError(
+        f"Slack refused {method}: {said[:60] or status}"
+        + (f"; {ADVICE[said]}" if said in ADVICE else "")
+    )
+
+
+def _wait(headers: Any) -> float | None:
+    """Seconds that Slack names; None where it names none."""
+    for key, value in dict(headers or {}).items():
+        if str(key).lower() == "retry-after":
+            text = value[0] if isinstance(value, list) and value else value
+            return (
+                min(float(text), 3_600.0) if str(text).isascii() and str(text).isdecimal() else None
+            )
+    return None
+
+
+def _by_webhook(message: Message, settings: Mapping[str, str]) -> str:
+    """Nothing can be changed later. After a time-out nobody can tell whether it arrived: it is not
+    sent again.
+    """
+    client = WebhookClient(
+        settings[WEBHOOK],
+        timeout=TIMEOUT,
+        ssl=_trust(settings),
+        proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+        retry_handlers=[],
+    )
+    shown = [block for block in blocks(message) if block["type"] != "actions"]
+    try:
+        answer = client.send(
+            text=fallback(message),
+            blocks=[*shown, *_page(message)],
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+    except (URLError, OSError, HTTPException, ValueError) as error:
+        refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+        if refused:
+            raise TransientError("Slack's webhook refused the connection") from None
+        raise PermanentError(
+            f"Slack's webhook did not answer ({type(error).__name__}): the message may have been"
+            " posted"
+        ) from None
+    if answer.status_code >= 500:
+        raise PermanentError(
+            f"Slack's webhook answered {answer.status_code}: the message may have been posted"
+        )
+    if answer.status_code == 429:
+        raise TransientError(
+            f"Slack's webhook answered {answer.status_code}", retry_after=_wait(answer.headers)
+        )
+    if answer.status_code != 200:
+        raise PermanentError(
+            f"Slack's webhook answered {answer.status_code}: set {WEBHOOK} to one that is in use"
+        )
+    return ""
+
+
+def _page(message: Message) -> list[dict[str, Any]]:
+    """Buttons that act need a bot; the link to the page does not."""
+    return [
+        block
+        for block in blocks(Message(run_id=message.run_id, title="", link=message.link))
+        if block["type"] == "actions"
+    ]

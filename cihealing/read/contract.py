@@ -1,0 +1,156 @@
+"""The frozen rows as the JSON of the HTTP contract: camelCase, times as RFC 3339, ids as text. What
+the API answers, `--json` prints.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from cihealing.read import rows
+
+Json = dict[str, Any]
+
+LISTED = tuple(f.name for f in fields(rows.RunRow))
+APART = (
+    "attempts",
+    "past_attempts",
+    "candidate",
+    "timeline",
+    "executions",
+    "followers",
+    "proof",
+    "report",
+    "report_markdown",
+)
+"""Of a run's detail, what is not copied field by field."""
+NAMES = {"commit": "commitSha", "job": "ciJob"}
+"""`jobId` is the service's own job; what CI calls a job is `ciJob`."""
+
+
+def run_row(row: rows.RunRow) -> Json:
+    """A run as lists show it."""
+    return {NAMES.get(name, camel(name)): plain(getattr(row, name)) for name in LISTED}
+
+
+def run_detail(row: rows.RunDetail) -> Json:
+    """A run with everything that is known of it."""
+    own = (f.name for f in fields(row) if f.name not in LISTED and f.name not in APART)
+    return {
+        **run_row(row),
+        **{camel(name): plain(getattr(row, name)) for name in own},
+        "proof": recased(row.proof),
+        "candidate": plain(row.candidate),
+        "executions": [execution(x) for x in row.executions],
+        "followers": [str(f.id) for f in row.followers],
+        "attempts": [attempt(a) for a in row.attempts],
+        "pastAttempts": [attempt(a) for a in row.past_attempts],
+        "events": [event(entry) for entry in row.timeline],
+    }
+
+
+def attempt(row: rows.AttemptRow) -> Json:
+    return {
+        "attemptNo": row.number,
+        **{
+            camel(f.name): plain(getattr(row, f.name))
+            for f in fields(row)
+            if f.name not in ("number", "proof")
+        },
+        "validationLog": row.validation_log,
+        "proof": recased(row.proof),
+    }
+
+
+def execution(row: rows.ExecutionRow) -> Json:
+    return {NAMES.get(f.name, camel(f.name)): plain(getattr(row, f.name)) for f in fields(row)}
+
+
+def event(entry: rows.TimelineEntry) -> Json:
+    return {
+        "version": entry.version,
+        "type": entry.tag,
+        "at": plain(entry.at),
+        "actor": entry.actor,
+        "actorKind": entry.actor_kind,
+        "source": entry.source,
+        "text": entry.text,
+        "data": recased(entry.data),
+    }
+
+
+def run_page(page: rows.RunPage) -> Json:
+    return {
+        "data": [run_row(row) for row in page.rows],
+        "total": page.total,
+        "totalCapped": page.total_capped,
+        "page": page.page,
+        "pageSize": page.page_size,
+        "nextCursor": page.next_cursor,
+    }
+
+
+def memory(found: rows.Memory) -> Json:
+    return {**plain(found), "others": [run_row(row) for row in found.others]}
+
+
+def delivery(row: rows.DeliveryRow) -> Json:
+    return {
+        "id": str(row.id),
+        "provider": row.provider,
+        "status": row.status,
+        "receivedAt": plain(row.received_at),
+        "runIds": plain(row.run_ids),
+        "ignored": list(row.ignored),
+    }
+
+
+def told(entry: rows.GlobalEntry) -> Json:
+    """A fact of any run as live lists get it: one line, without the data."""
+    line = {name: value for name, value in event(entry.entry).items() if name != "data"}
+    return {
+        "runId": str(entry.run_id),
+        "repository": entry.repository,
+        "status": entry.status,
+        "stage": entry.stage,
+        **line,
+    }
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses and structs as camelCase objects; keys of mappings are data and stay."""
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case UUID():
+            return str(value)
+        case Enum():
+            return value.value
+        case tuple() | list():
+            return [plain(item) for item in value]
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case msgspec.Struct():
+            return {camel(name): plain(getattr(value, name)) for name in value.__struct_fields__}
+        case _ if is_dataclass(value):
+            return {camel(f.name): plain(getattr(value, f.name)) for f in fields(value)}
+        case _:
+            return value
+
+
+def recased(value: Any) -> Any:
+    """Stored JSON of the service's own shapes, its snake_case keys as camelCase."""
+    if isinstance(value, Mapping):
+        return {camel(str(key)): recased(item) for key, item in value.items()}
+    return [recased(item) for item in value] if isinstance(value, list | tuple) else plain(value)
+
+
+def camel(name: str) -> str:
+    return re.sub(r"_([a-z0-9])", lambda m: m.group(1).upper(), name)

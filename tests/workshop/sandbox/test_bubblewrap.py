@@ -1,0 +1,192 @@
+"""What only the real sandbox promises: nothing to see, nothing to reach. Probes run inside and tell
+what they could do.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cihealing.ports import PermanentError, TransientError
+from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
+from cihealing.workshop.sandbox.toolchain import SETTING, default_toolchain, toolchain
+
+PROBE = """\
+import json, os, pathlib, socket, subprocess, sys
+port, secret, home, data = int(sys.argv[1]), *sys.argv[2:5]
+def tried(what):
+    try:
+        return what() or "yes"
+    except Exception as error:
+        return type(error).__name__
+def reached(family, address):
+    with socket.socket(family, socket.SOCK_STREAM) as s:
+        s.settimeout(2)
+        s.connect(address)
+def alone():
+    with socket.socket() as a, socket.socket() as b:
+        a.bind(("127.0.0.1", 0)); a.listen(); b.connect(a.getsockname())
+def listed(place):
+    return ",".join(sorted(os.listdir(place)))
+def wrote(place):
+    p = pathlib.Path(place, "planted"); p.write_text("x"); p.unlink()
+def processes():
+    return [open(f"/proc/{p}/cmdline").read() for p in os.listdir("/proc") if p.isdigit()]
+print(json.dumps({
+    "host loopback": tried(lambda: reached(socket.AF_INET, ("127.0.0.1", port))),
+    "outside": tried(lambda: reached(socket.AF_INET, ("192.0.2.1", 80))),
+    "abstract socket": tried(lambda: reached(socket.AF_UNIX, "\\0cihealing-probe")),
+    "own loopback": tried(alone),
+    "secret": tried(lambda: open(secret).read()),
+    "home": tried(lambda: listed(home)),
+    "data": tried(lambda: listed(data)),
+    "places": {p: tried(lambda: listed(p))
+        for p in ("/home", "/run", "/var", "/srv", "/mnt", "/opt", "/sys")},
+    "writes": {p: tried(lambda: wrote(p)) for p in  # every kind of place
+        ("/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/build", "/tmp", os.environ["HOME"])},
+    "processes": len(processes()),
+    "init environment": tried(lambda: open("/proc/1/environ").read()),
+    "shadow": tried(lambda: open("/etc/shadow").read()), "kill": tried(lambda: os.kill(2**21, 9)),
+    "user": os.getuid(),
+    "caps": [l for l in open("/proc/self/status") if l.startswith("CapEff")][0].split()[1],
+    "namespace": subprocess.run(["unshare", "-Ur", "true"], capture_output=True).returncode,
+    "mount": subprocess.run(["mount", "-t", "tmpfs", "x", "/tmp"], capture_output=True).returncode,
+    "host": socket.gethostname(),
+    "raw": tried(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
+}))
+"""
+
+
+@pytest.fixture
+def seen(bubblewrap: Bubblewrap, tree: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    secret = tree.parent / "secret"
+    secret.write_text("data directory")
+    monkeypatch.setenv("CI_HEALING_GIT_TOKEN", "worker-secret-1")
+    (tree / "probe.py").write_text(PROBE)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket(socket.AF_UNIX) as abstract,
+    ):
+        abstract.bind("\0cihealing-probe")
+        abstract.listen()
+        arguments = f"{listener.getsockname()[1]} {secret} {Path.home()} {tree.parent}"
+        ran = bubblewrap.run(
+            f"python probe.py {arguments}", tree=tree, workdir=".", environment={}, timeout=60
+        )
+    assert ran.exit_code == 0, ran.output
+    answer: dict[str, object] = json.loads(ran.output)
+    return answer
+
+
+def test_a_probe_inside_finds_nothing_and_reaches_nobody(seen: dict[str, object]) -> None:
+    unreachable = ("host loopback", "outside", "abstract socket", "secret", "data", "shadow", "raw")
+    assert {name: seen[name] for name in unreachable if seen[name] == "yes"} == {}
+    assert seen["secret"] == "FileNotFoundError"
+    assert seen["own loopback"] == "yes"
+    assert seen["home"] in ("PermissionError", "FileNotFoundError")
+    assert set(seen["places"].values()) == {"FileNotFoundError"}  # type: ignore[attr-defined]
+    assert seen["host"] == "build"
+
+
+def test_a_probe_inside_writes_only_to_the_tree_and_its_own_scratch(
+    seen: dict[str, object],
+) -> None:
+    writes: dict[str, str] = seen["writes"]  # type: ignore[assignment]
+    assert {place for place, said in writes.items() if said == "yes"} == {
+        "/build",
+        "/tmp",
+        "/tmp/home",
+    }
+
+
+def test_a_probe_inside_has_no_power(seen: dict[str, object]) -> None:
+    assert (seen["user"], seen["caps"]) == (1000, "0" * 16)
+    assert seen["namespace"] != 0
+    assert seen["mount"] != 0
+    assert seen["kill"] == "ProcessLookupError"
+    assert seen["processes"] in (2, 3, 4)
+    assert "worker-secret-1" not in str(seen)
+
+
+def test_results_have_a_directory_of_their_own(
+    bubblewrap: Bubblewrap, tree: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    command = f"pwd; echo found > {bubblewrap.inside(results)}/x"
+    ran = bubblewrap.run(
+        command, tree=tree, workdir=".", environment={}, timeout=20, results=results
+    )
+    assert (ran.output, (results / "x").read_text()) == ("/build\n", "found\n")
+    assert list(tree.iterdir()) == []
+
+
+def test_the_environment_is_not_shown_to_the_machine(bubblewrap: Bubblewrap, tree: Path) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        started: list[list[str]] = []
+        popen = subprocess.Popen
+        patched.setattr(
+            subprocess,
+            "Popen",
+            lambda argv, **options: started.append(argv) or popen(argv, **options),
+        )
+        ran = bubblewrap.run(
+            "echo $A; cat /proc/*/cmdline",
+            tree=tree,
+            workdir=".",
+            environment={"A": "private-value"},
+            timeout=20,
+        )
+    assert ran.output.count("private-value") == 1
+    assert "private-value" not in str(started)
+
+
+def test_a_set_uid_file_made_inside_gives_no_power(bubblewrap: Bubblewrap, tree: Path) -> None:
+    command = (
+        "cp /usr/bin/id own && chmod 6755 own && ./own -u && grep NoNewPrivs /proc/self/status"
+    )
+    assert (
+        bubblewrap.run(command, tree=tree, workdir=".", environment={}, timeout=20).output
+        == "1000\nNoNewPrivs:\t1\n"
+    )
+
+
+def test_bubblewrap_that_does_not_work_says_so_and_runs_nothing(tree: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "bwrap"
+    broken.write_text(
+        "#!/bin/sh\necho 'bwrap: no permissions to create new namespace' >&2\nexit 1\n"
+    )
+    broken.chmod(0o755)
+    for program in (str(broken), "/nowhere/bwrap"):
+        sandbox = Bubblewrap(program=program)
+        assert "bubblewrap could not start" in (sandbox.available() or "")
+        with pytest.raises(TransientError, match="could not start"):
+            sandbox.run("touch ran", tree=tree, workdir=".", environment={}, timeout=20)
+    assert not (tree / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", str(Path.home()), str(Path.home().parent), "relative/tools", "~"]
+)
+def test_a_toolchain_cannot_be_the_machine_or_a_home(path: str) -> None:
+    with pytest.raises(PermanentError, match=SETTING):
+        toolchain({SETTING: path})
+
+
+def test_the_toolchain_is_named_by_a_setting(
+    tmp_path: Path, tree: Path, bubblewrap: Bubblewrap
+) -> None:
+    tool = tmp_path / "tools/bin/greet"
+    tool.parent.mkdir(parents=True)
+    tool.write_text("#!/bin/sh\necho hello\n")
+    tool.chmod(0o755)
+    assert toolchain({}) == default_toolchain()
+    paths = toolchain({SETTING: str(tmp_path / "tools")})
+    sandbox = Bubblewrap(toolchain=paths)
+    assert sandbox.run(
+        "greet; touch $(command -v greet)", tree=tree, workdir=".", environment={}, timeout=20
+    ).output.startswith("hello\ntouch:")
