@@ -47,9 +47,9 @@ from cihealing.providers.local_git import forge as local_git
 from cihealing.providers.local_git import hook as local
 from cihealing.providers.shared.models import SubprocessModel
 from cihealing.providers.slack import chat as slack
+from cihealing.scratch import sweep
 from cihealing.service.running import Capability, Reader
 from cihealing.store.job_history import JobHistory, StoredArtifacts
-from cihealing.tree import sweep
 from cihealing.workshop import process
 from cihealing.workshop.runner import ProjectRunner
 from cihealing.workshop.sandbox import cgroup, choose, leftovers, trouble

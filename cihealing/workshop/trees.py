@@ -21,7 +21,8 @@ from pathlib import Path
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import PermanentError, Tree
-from cihealing.tree import scratch, shown
+from cihealing.scratch import scratch
+from cihealing.tree import shown
 from cihealing.workshop.git import GitFailed, is_commit
 from cihealing.workshop.mirrors import Mirrors
 from cihealing.workshop.process import check_cancelled

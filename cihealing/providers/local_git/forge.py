@@ -23,7 +23,7 @@ from cihealing.guard import paths
 from cihealing.guard.change import FileChange
 from cihealing.ports import Call, HeadMoved, PermanentError, Proposal, Published, TransientError
 from cihealing.ports import Change as ForgeChange
-from cihealing.tree import scratch
+from cihealing.scratch import scratch
 from cihealing.workshop.git import Git, GitFailed, is_commit, prepare_home
 
 name = "local_git"

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from cihealing import secrecy
 from cihealing.ports import ModelFailed, ModelReply, ModelRequest
 from cihealing.providers.shared import prices, worker
-from cihealing.tree import scratch
+from cihealing.scratch import scratch
 from cihealing.workshop.process import flood, kill_group, supervise
 
 BASE_URLS: Mapping[str, str] = {

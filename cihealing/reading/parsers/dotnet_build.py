@@ -2,7 +2,6 @@
 packages. C and C++ are not of it.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -15,7 +14,9 @@ MARKS = (": error ", "error: ")
 FAILED = Saying(("Build FAILED.",), re.compile(r"Build FAILED\.$"))
 PASSED = Saying(("Build succeeded.",), re.compile(r"Build succeeded\.$"))
 FORM = re.compile(
-    r"\s{0,8}(?:\d{1,4}>)?(?P<file>[^\s(:][^(:]{0,400}|[A-Za-z]:[^(:]{1,400}|/[^(:]{1,400}|\\\\[^(:]{1,400})(?:\(\d{1,9}(?:,\d{1,9}){0,3}\))? ?: error (?P<rule>(?!TS\d|LNK|RC\d|C\d|D\d)[A-Za-z]{1,12}\d{3,5}) ?: (?P<message>.+?)(?: \[[^\[\]]{1,400}proj(?:::[^\]]{1,100})?\])?$"
+    r"\s{0,8}(?:\d{1,4}>)?(?P<file>[^\s(:][^(:]{0,400}|[A-Za-z]:[^(:]{1,400}|/[^(:]{1,400}|\\\\[^(:]{1,400})(?:\(\d{1,9}(?:,\d{1,9}){0,3}\))?"
+    r" ?: error (?P<rule>(?!TS\d|LNK|RC\d|C\d|D\d)[A-Za-z]{1,12}\d{3,5}) ?: (?P<message>.+?)(?:"
+    r" \[[^\[\]]{1,400}proj(?:::[^\]]{1,100})?\])?$"
 )
 NUGET = re.compile(r"\s{0,8}error: (?P<rule>NU\d{4}): (?P<message>.+)$")
 ECHOES = ("MSB3073", "MSB4181", "MSB3077")

@@ -2,7 +2,6 @@
 panics, races, compile and module errors. Source: cmd/go, package testing.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -37,16 +36,21 @@ COMPILE = re.compile(
 SAID = re.compile(r"\s+(?:\S+: )?[\w./-]{1,200}\.go:\d+:(?: |$)(?P<message>.*)$")
 PANIC = re.compile(r"(?:panic|fatal error): (?P<message>.+?)(?: \[recovered\])?$")
 OF_TEST = re.compile(
-    r"\s?(?:created by )?(?:\S{1,300}[./])?(?P<test>(?:Test|Fuzz|Benchmark|Example)\w{0,200})(?:\.func[\d.]{1,20})?(?:\(| \([\d.]+m?s\)$|$)"
+    r"\s?(?:created by"
+    r" )?(?:\S{1,300}[./])?(?P<test>(?:Test|Fuzz|Benchmark"
+    r"|Example)\w{0,200})(?:\.func[\d.]{1,20})?(?:\(|"
+    r" \([\d.]+m?s\)$|$)"
 )
 """A frame in a test, or an entry of `running tests:`."""
 FAILURE = re.compile(
-    r"(?i)\b(?:want|wanted|expected|got|errors?|fail|failed|unexpected|mismatch|cannot|panic|should|race detected|invalid|not)\b|!="
+    r"(?i)\b(?:want|wanted|expected|got|errors?|fail|failed|unexpected|mismatch|cannot|panic|should|race"
+    r" detected|invalid|not)\b|!="
 )
 TESTIFY = re.compile(r"\s+Error:\s+(?P<message>\S.*)$")
 BEGUN = re.compile(r"=== (?:RUN|CONT|NAME) {2,3}(?P<name>\S+)$")
 TALKS = re.compile(
-    r"go: (?!downloading |finding |extracting |found |added |upgraded |downgraded |removed |creating |to add |warning|trying |copying |writing )(?P<message>\S.+)$"
+    r"go: (?!downloading |finding |extracting |found |added |upgraded |downgraded |removed"
+    r" |creating |to add |warning|trying |copying |writing )(?P<message>\S.+)$"
 )
 RACE = "race detected during execution of test"
 LINTER = re.compile(r"\((?P<rule>[a-zA-Z][\w-]+)\)$")

@@ -2,7 +2,6 @@
 Sources: pytest's terminal reporter, versions 2 to 9.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -45,7 +44,8 @@ MARKS = (
 SECTION = re.compile(r"=+ (?:FAILURES|ERRORS) =+$")
 RULE = re.compile(r"=+(?: .*)? =+$|=+$")
 VERBOSE = re.compile(
-    r"(?:\[gw\d+\] \[ *\d+%\] )?(?P<first>\S.{0,900}?)(?: <- \S+)? (?P<second>FAILED|ERROR|\S+\.py::.+?)(?: +\[ *\d+%\])?$"
+    r"(?:\[gw\d+\] \[ *\d+%\] )?(?P<first>\S.{0,900}?)(?: <- \S+)?"
+    r" (?P<second>FAILED|ERROR|\S+\.py::.+?)(?: +\[ *\d+%\])?$"
 )
 PLACE = re.compile(r"(?P<file>[^\s:()]{1,300}\.py[x]?):\d{1,9}: ?(?P<rest>.*)$")
 SUMMARY = re.compile(
@@ -366,11 +366,13 @@ def tb_line(log: Log, lines: range) -> Iterator[Finding]:
 def of_summary(summary: Summary) -> Finding:
     error = raised(summary.message)
     error_type, message = error or (
-        "AssertionError"
-        if summary.message.startswith("assert")
-        else "Failed"
-        if not summary.message
-        else "Error",
+        (
+            "AssertionError"
+            if summary.message.startswith("assert")
+            else "Failed"
+            if not summary.message
+            else "Error"
+        ),
         summary.message,
     )
     if message.endswith(ELLIPSIS):  # cut at the terminal's width, which is not part of the failure

@@ -5,7 +5,7 @@ The end of a name is looked for, the whole name is taken apart into words, and t
 the value itself must look like a secret.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
+# ruff: noqa: E501 - an expression in parts, one a line
 from __future__ import annotations
 
 import re
@@ -43,13 +43,15 @@ NAME_CHARACTERS = "$-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 MAX_NAME = 80
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 DECLARES = re.compile(
-    r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets? set|variable set|login \S{1,80})\s{1,3}(?:\S{1,200}:)?)$"
+    r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets?"
+    r" set|variable set|login \S{1,80})\s{1,3}(?:\S{1,200}:)?)$"
 )
 OF_WORD = re.compile(
     r"(?i)\b(api|access|secret|private|account|license|auth|encryption|signing|deploy|subscription)[ ]$"
 )
 PARSING = re.compile(
-    r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)[ ](?:\w{1,12}[ ])?$|\d{12}:$"
+    r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)["
+    r" ](?:\w{1,12}[ ])?$|\d{12}:$"
 )
 BARE_END = re.compile(
     r"[,;&|](?=$|[\w.\[$-]{1,60}[=:]|[,;&|]|https?:)|[)\]}>]{1,20}(?=[,;:.)\]}>]{0,20}$)|(?<=.)[,;:.]{1,20}$|</|\\{1,4}[nrt](?=[A-Za-z_-]|$)|\\{1,8}$|&amp;|&quot;|%26|%22|\("

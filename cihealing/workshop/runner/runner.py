@@ -12,8 +12,9 @@ from functools import cache
 from cihealing.domain.policy import Project, RepositoryPolicy
 from cihealing.domain.values import Colour, Observation
 from cihealing.ports import PermanentError, Ran, Tree
+from cihealing.scratch import scratch
 from cihealing.secrecy import known
-from cihealing.tree import TooLarge, scratch
+from cihealing.tree import TooLarge
 from cihealing.workshop.runner import projects
 from cihealing.workshop.runner.canary import Ground, Planted, mark_of
 from cihealing.workshop.runner.results import (

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from cihealing.domain.policy import Limits
 from cihealing.marks import mark
 from cihealing.ports import Ran, TransientError
-from cihealing.tree import scratch
+from cihealing.scratch import scratch
 from cihealing.workshop import process
 from cihealing.workshop.sandbox import cgroup, users
 from cihealing.workshop.sandbox.command_line import CommandLine
