@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,45 +203,20 @@ class Copying:
         if self.repository.bare:
             return (), ()
         own = {"GIT_INDEX_FILE": str(self.into / "seen"), "GIT_WORK_TREE": str(root)}
-        self.git("read-tree", git(root, "rev-parse", "HEAD^{commit}").strip(), **own)
-        # "No" says that some differ, which is the question.
-        self.own.quiet(
-            "-C",
-            str(root),
-            "update-index",
-            "-q",
-            "--really-refresh",
-            "--ignore-missing",
-            variables=own,
-        )
-        differing = self.git(
-            "-C",
-            str(root),
-            "diff-files",
-            "--name-only",
-            "--no-renames",
-            "--ignore-submodules=all",
-            "-z",
-            **own,
-        )
-        staged = git(
-            root,
-            "diff-index",
-            "--cached",
-            "--name-only",
-            "--no-renames",
-            "--ignore-submodules=all",
-            "-z",
-            "HEAD",
-        )
-        new = git(root, "ls-files", "--others", "--exclude-standard", "-z")
-        paths = [
-            p
-            for p in dict.fromkeys((differing + "\0" + staged + new).split("\0"))
-            if p and not p.endswith("/")
-        ]
+        paths = [p for p in dict.fromkeys(self._differing(root, own)) if p and not p.endswith("/")]
         large = tuple(p for p in paths if too_large(root / p))
         return tuple(p for p in paths if p not in large), large
+
+    def _differing(self, root: Path, own: Mapping[str, str]) -> list[str]:
+        self.git("read-tree", git(root, "rev-parse", "HEAD^{commit}").strip(), **own)
+        # "No" says that some differ, which is the question.
+        refresh = ["update-index", "-q", "--really-refresh", "--ignore-missing"]
+        self.own.quiet("-C", str(root), *refresh, variables=own)
+        by_name = ["--name-only", "--no-renames", "--ignore-submodules=all", "-z"]
+        differing = self.git("-C", str(root), "diff-files", *by_name, **own)
+        staged = git(root, "diff-index", "--cached", *by_name, "HEAD")
+        new = git(root, "ls-files", "--others", "--exclude-standard", "-z")
+        return (differing + "\0" + staged + new).split("\0")
 
     def _with(self, changed: Sequence[str], *, branch: str, head: str) -> str:
         """A commit on top of `head` with these files as they lie in the working tree; only the copy

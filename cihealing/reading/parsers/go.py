@@ -209,6 +209,11 @@ def nearby(log: Log, number: int) -> Iterator[int]:
         yield n
 
 
+def test_in(log: Log, lines: range) -> str:
+    """The first test that a trace names."""
+    return next((m["test"] for n in lines if (m := OF_TEST.match(log.line(n)))), "")
+
+
 def package_failed(log: Log, number: int, marks: Landmarks) -> Finding:
     """A package that failed without a verdict on any test: it was not built, or it ran and died,
     and then its own line is the verdict.
@@ -230,18 +235,7 @@ def package_failed(log: Log, number: int, marks: Landmarks) -> Finding:
         )
     message = PANIC.match(log.line(panic))
     text = message["message"] if message else package
-    test = (
-        next(
-            (
-                m["test"]
-                for n in range(panic + 1, min(number, panic + 3000))
-                if (m := OF_TEST.match(log.line(n)))
-            ),
-            "",
-        )
-        if panic
-        else ""
-    )
+    test = test_in(log, range(panic + 1, min(number, panic + 3000))) if panic else ""
     return Finding(
         kind=Kind.TEST,
         tool="go",

@@ -130,14 +130,7 @@ def family_of(name: str, text: str, at: int) -> str:
     ):
         return "secret"
     if last in ("key", "keys"):
-        return (
-            "secret"
-            if KEY_OF.intersection(words[:-1])
-            or (len(words) == 1 and OF_WORD.search(text, max(0, at - 14), at))
-            else "key"
-            if name.isupper() and len(words) > 1
-            else ""
-        )
+        return _key(words, name, text, at)
     if (
         last in SESSIONS
         or last.endswith(("sessionid", "sessid"))
@@ -153,6 +146,13 @@ def family_of(name: str, text: str, at: int) -> str:
         or not name.isupper()
         else "key"
     )
+
+
+def _key(words: Sequence[str], name: str, text: str, at: int) -> str:
+    alone = len(words) == 1
+    if KEY_OF.intersection(words[:-1]) or (alone and OF_WORD.search(text, max(0, at - 14), at)):
+        return "secret"
+    return "key" if name.isupper() and not alone else ""
 
 
 def is_secret(text: str, match: re.Match[str], name: str, family: str, value: str) -> bool:
