@@ -297,6 +297,7 @@ def test_a_body_that_could_not_be_spooled_is_answered_before_django_is_reached()
     sent = asyncio.run(asked(failures.answered(full)))
     assert sent[0]["status"] == 507
     assert (b"retry-after", b"60") in sent[0]["headers"]
+    assert (b"cache-control", b"no-store") in sent[0]["headers"]
     assert json.loads(sent[1]["body"])["type"] == "urn:cihealing:problem:storage-full"
 
 
