@@ -443,15 +443,17 @@ def test_readiness_asks_the_disk_and_names_it(
 
 
 def test_every_place_where_a_delivery_is_put_is_written_to(
-    committed: None, monkeypatch: pytest.MonkeyPatch, settings: Any
+    committed: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
     tried: list[Path] = []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(room, "write_for_trial", tried.append)
     room.require()
-    expected = {Path(tempfile.gettempdir()), Path(settings.CI_HEALING["DATA_DIR"])}
-    assert expected <= set(tried)
+    expected = {tmp_path, Path(settings.CI_HEALING["DATA_DIR"])}
     if connection.vendor == "sqlite":
-        assert Path(connection.settings_dict["NAME"]).parent in tried
+        expected.add(Path(connection.settings_dict["NAME"]).parent)
+    assert set(tried) == expected
+    assert len(expected) == (3 if connection.vendor == "sqlite" else 2)
 
 
 def test_a_database_file_that_may_not_be_written_is_no_room(

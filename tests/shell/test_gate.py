@@ -25,7 +25,7 @@ class Request:
         self.sent = list[Mapping[str, Any]]()
 
     async def receive(self) -> Mapping[str, Any]:
-        if self.stalls and len(self.parts) == 1:
+        if not self.parts or (self.stalls and len(self.parts) == 1):
             await asyncio.Event().wait()
         return {"type": "http.request", "body": self.parts.pop(0), "more_body": bool(self.parts)}
 
