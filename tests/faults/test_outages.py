@@ -24,7 +24,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connection, connections
 from django.test import Client
 from psycopg import errors as pg
 from psycopg_pool import PoolTimeout
@@ -33,6 +33,7 @@ from cihealing import __main__ as console
 from cihealing import outages, policy_file, room, service, store
 from cihealing.circuit import Circuit
 from cihealing.models import Artifact, Delivery, Outbox, Run, StoredEvent
+from cihealing.postgresql import base as postgresql
 from cihealing.service import lease, outbox
 from cihealing.web.api import health, streams
 from cihealing.web.api.health import Probe
@@ -383,11 +384,21 @@ def test_readiness_answers_though_what_it_asks_never_does() -> None:
         assert dict(probe()) == {"storage": True, "database": False, "workers": False}
         assert dict(probe()) == {"storage": True, "database": False, "workers": False}
         assert time.monotonic() - began < 10
+        assert health.PATIENCE < 1, "a busy machine may take longer, the wait may not"
         assert sum(thread.name == "readiness" for thread in threading.enumerate()) == 1, (
             "one look at a time"
         )
     finally:
         over.set()
+
+
+def test_readiness_asks_over_a_connection_beside_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: list[dict[str, Any]] = []
+    monkeypatch.setattr(health, "PATIENCE", 60.0)
+    monkeypatch.setitem(connections.settings[DEFAULT_DB_ALIAS]["OPTIONS"], "pool", {"min_size": 1})
+    Probe({"database": lambda: not options.append(connection.settings_dict["OPTIONS"])})()
+    assert "pool" not in options[0]
+    assert options[0]["connect_timeout"] == health.CONNECTING
 
 
 def test_readiness_that_hung_is_asked_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -500,6 +511,34 @@ def test_a_circuit_opens_when_a_look_fails_and_closes_by_itself() -> None:
     away.clear()
     wait_until(lambda: not circuit.open)
     assert calls == ["opened", "closed"]
+
+
+def test_a_circuit_opens_as_often_as_the_other_side_goes_away() -> None:
+    away, closed = threading.Event(), threading.Event()
+
+    def look() -> None:
+        if away.is_set():
+            raise OSError("refused")
+
+    circuit = Circuit("a side", every=0.01)
+    for _ in range(3):
+        away.set()
+        closed.clear()
+        wait_until(lambda: not any(t.name == "circuit-a side" for t in threading.enumerate()))
+        circuit.suspect(look, opened=away.clear, closed=closed.set)
+        assert closed.wait(20)
+
+
+def test_a_database_that_is_known_to_be_away_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = postgresql.Pool("", open=False, configure=lambda connection: None)
+    settings = {**connection.settings_dict, "OPTIONS": {"pool": {"min_size": 1}}}
+    database = postgresql.DatabaseWrapper(settings)
+    monkeypatch.setattr(postgresql.DatabaseWrapper, "pool", pool)
+    monkeypatch.setattr(postgresql.circuit, "why", "refused")
+    for ask in (pool.getconn, lambda: database.get_new_connection({})):
+        with pytest.raises(postgresql.Away, match="refused") as told:
+            ask()
+        assert outages.of(told.value) is outages.AWAY
 
 
 def test_a_suspicion_that_was_none_refuses_nobody() -> None:

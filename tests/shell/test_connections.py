@@ -122,6 +122,24 @@ def test_a_body_that_begins_fast_earns_no_long_wait(monkeypatch: pytest.MonkeyPa
     asyncio.run(main())
 
 
+def test_nor_does_one_that_comes_little_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 4 KB/s, where 8 are asked and 2 are borne with for a while."""
+    monkeypatch.setattr(connections, "LOOK", 0.05)
+    begun = REQUEST.replace(b"GET", b"POST")[:-2] + b"Content-Length: 200000\r\n\r\n"
+
+    async def main() -> None:
+        async with watched(reading, body=0.3) as (port, _):
+            reader, writer = await come(port, begun)
+            said = asyncio.create_task(reader.readline())
+            async with asyncio.timeout(10):
+                while not said.done():
+                    writer.write(b"x" * 200)
+                    await asyncio.sleep(0.05)
+            assert said.result().startswith(b"HTTP/1.1 408")
+
+    asyncio.run(main())
+
+
 @asynccontextmanager
 async def watched(application: Any, **times: float) -> AsyncIterator[tuple[int, ServerState]]:
     state = ServerState()
