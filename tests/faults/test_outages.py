@@ -453,6 +453,18 @@ def test_readiness_asks_the_disk_and_names_it(
     assert "Traceback" not in caplog.text
 
 
+def test_a_server_that_found_no_room_a_moment_ago_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "vendor", "postgresql")
+    monkeypatch.setattr(room, "require", lambda: None)
+    assert health._storage()
+    outages.meet(pg.DiskFull("could not extend file"))
+    assert not health._storage()
+    monkeypatch.setattr(outages.met, "clock", lambda: time.monotonic() + health.LATELY + 1)
+    assert health._storage(), "it is tried again"
+
+
 def test_every_place_where_a_delivery_is_put_is_written_to(
     committed: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
