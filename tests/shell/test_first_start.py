@@ -251,10 +251,14 @@ def test_a_name_is_locked_out_after_too_many_wrong_passwords(client: Client, set
 
 
 def test_a_page_may_load_nothing_from_elsewhere(client: Client, db: None) -> None:
-    policy = client.get("/login").headers["Content-Security-Policy"]
+    told = client.get("/login").headers
+    policy = told["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
+    assert told["X-Frame-Options"] == "DENY"
+    assert told["X-Content-Type-Options"] == "nosniff"
+    assert told["Referrer-Policy"] == "same-origin"
 
 
 async def answered(
