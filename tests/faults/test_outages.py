@@ -37,7 +37,7 @@ from cihealing.postgresql import base as postgresql
 from cihealing.service import lease, outbox
 from cihealing.web.api import health, streams
 from cihealing.web.api.health import Probe
-from config import failures
+from config import asgi, failures
 from tests.shell.fakes import LOG, Bench, failed, receive
 from tests.web.api.conftest import TOKEN
 
@@ -302,6 +302,14 @@ def test_a_body_that_could_not_be_spooled_is_answered_before_django_is_reached()
     assert json.loads(sent[1]["body"])["type"] == "urn:cihealing:problem:storage-full"
 
 
+def test_so_it_is_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(scope: Any, receive: Any, send: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(asgi, "get_asgi_application", lambda: full)
+    assert asyncio.run(asked(asgi.build()))[0]["status"] == 507
+
+
 def test_what_is_begun_is_not_answered_twice_and_other_faults_are_not_hidden() -> None:
     async def begun(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -322,7 +330,8 @@ async def asked(application: Any) -> list[Any]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await application({"type": "http", "path": WEBHOOK}, None, send)
+    scope = {"type": "http", "path": WEBHOOK, "headers": []}
+    await application(scope, None, send)
     return sent
 
 
