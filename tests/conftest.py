@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from hypothesis import HealthCheck, settings
 
 from cihealing import secrecy
 from cihealing.web.rates import Rate
 from tests.http.servers import certified
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
