@@ -228,8 +228,10 @@ def test_a_worker_that_is_killed_takes_its_command_along(
         " timeout=60)\n"
     )
     worker = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3])
-    deadline = time.monotonic() + 20
+    # A busy machine takes its time to start it; a command that somebody ended has ended its worker.
+    deadline = time.monotonic() + 120
     while len(alive(f"sleep\0{token}")) < 2 and time.monotonic() < deadline:
+        assert worker.poll() is None, "its command came to an end"
         time.sleep(0.05)
     assert len(alive(f"sleep\0{token}")) == 2
     worker.send_signal(signal.SIGKILL)
