@@ -23,8 +23,9 @@ from cihealing.domain.values import RunStatus
 from cihealing.management.commands import rebuild, runs
 from cihealing.management.database import run_named
 from cihealing.models import Artifact, IgnoredFingerprint, Run, StoredEvent
-from cihealing.read import contract, queries
-from cihealing.store import projections
+from cihealing.read import access, contract, feed, texts
+from cihealing.read import runs as listed
+from cihealing.store import rebuilding
 from tests.domain.world import ANN
 from tests.shell.fakes import NOW, OTHER_LOG, Bench, failed, receive
 
@@ -74,7 +75,7 @@ def escalated() -> Run:
 
 def test_runs_as_json_are_those_of_the_api() -> None:
     run_on("a"), run_on("b", repository="acme/other")
-    page = contract.run_page(queries.runs(queries.SERVICE_VIEWER))
+    page = contract.run_page(listed.page(access.SERVICE_VIEWER))
     assert lines("runs", "--json") == page["data"]
     assert {"commitSha", "errorHash", "attemptCount", "createdAt"} <= page["data"][0].keys()
 
@@ -175,7 +176,7 @@ def test_watching_everything_tells_what_is_new_until_it_is_interrupted(
 ) -> None:
     # A test is one transaction that is never committed; PostgreSQL's readers would wait for its
     # end.
-    monkeypatch.setattr(queries, "_committed", StoredEvent.objects.all)
+    monkeypatch.setattr(feed, "_committed", StoredEvent.objects.all)
     run_on("a")
     slept: list[float] = []
 
@@ -334,7 +335,7 @@ def test_a_purged_artifact_is_gone_and_the_chain_whole() -> None:
     run = run_on("a")
     log = service.get(run.id).log
     said("audit", "purge", log, "--reason", "holds a name")
-    assert queries.artifact_text(log) is None
+    assert texts.artifact_text(log) is None
     assert lines("audit", "verify", "--json")[0]["clean"]
     assert "purged before" in str(refused("audit", "purge", log, "--reason", "again"))
     assert "holds a name" in lines("audit", "export")[-1]["data"]
@@ -343,7 +344,7 @@ def test_a_purged_artifact_is_gone_and_the_chain_whole() -> None:
 def test_what_rows_are_rebuilt_from_is_not_purged() -> None:
     policy = service.get(run_on("a").id).policy
     assert "policy" in str(refused("audit", "purge", policy, "--reason", "x"))
-    assert queries.artifact_text(policy)
+    assert texts.artifact_text(policy)
 
 
 @pytest.mark.parametrize(("digest", "reason"), [("abc", "why"), ("g" * 64, "why"), ("a" * 64, " ")])
@@ -394,7 +395,7 @@ def _deleted_by_rebuild() -> list[Any]:
     import inspect
     import textwrap
 
-    tree = ast.parse(textwrap.dedent(inspect.getsource(projections.rebuild)))
+    tree = ast.parse(textwrap.dedent(inspect.getsource(rebuilding.rebuild)))
     loop = next(
         node
         for node in ast.walk(tree)

@@ -21,6 +21,7 @@ from cihealing.first_start import SECRETS, SecretsGone, gone
 from cihealing.management import outside, signing
 from cihealing.management.findings import Finding, bad, note, ok
 from cihealing.secrecy import masked
+from cihealing.store import words
 from cihealing.workshop.git import version
 
 
@@ -97,6 +98,19 @@ def database() -> Finding:
     return ok("database", connection.vendor)
 
 
+def search() -> Finding:
+    """Words are found either way; without the index every run's are read."""
+    try:
+        trouble = words.trouble()
+    except DatabaseError:
+        return note("search", "not known: the database does not answer")
+    return (
+        note("search", f"words are looked for slowly: {trouble}")
+        if trouble
+        else ok("search", "indexed")
+    )
+
+
 def broker() -> Finding:
     if settings.EMBEDDED_BROKER:
         return ok("broker", "in this process (REDIS_URL is not set)")
@@ -160,6 +174,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     sandbox,
     data_directory,
     database,
+    search,
     broker,
     policy,
     switch,

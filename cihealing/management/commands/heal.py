@@ -12,8 +12,8 @@ from cihealing import service
 from cihealing.management import terminal
 from cihealing.management.database import MISUSED, DatabaseCommand, person
 from cihealing.models import IgnoredFingerprint, Run
-from cihealing.read import contract, queries
-from cihealing.read.queries import SERVICE_VIEWER
+from cihealing.read import contract, memory
+from cihealing.read.access import SERVICE_VIEWER
 
 WHOLE = re.compile(r"v[0-9]{1,3}:[0-9a-f]{64}\Z")
 BEGINNING = re.compile(r"(?:v[0-9]{1,3}:)?[0-9a-f]{1,64}\Z")
@@ -63,7 +63,7 @@ class Command(DatabaseCommand):
     def show(self, *, as_json: bool, no_color: bool) -> None:
         from rich.table import Table
 
-        rows = queries.ignored_fingerprints(SERVICE_VIEWER)
+        rows = memory.ignored_fingerprints(SERVICE_VIEWER)
         if as_json:
             for row in rows:
                 self.stdout.write(json.dumps(contract.plain(row)))

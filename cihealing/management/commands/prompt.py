@@ -9,8 +9,9 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cihealing.read import queries
-from cihealing.read.rows import SERVICE_VIEWER, AskedRow
+from cihealing.read import detail, texts
+from cihealing.read.access import SERVICE_VIEWER
+from cihealing.read.rows import AskedRow
 
 
 class Command(BaseCommand):
@@ -22,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object a call")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run = queries.run(SERVICE_VIEWER, options["run"])
+        run = detail.run(SERVICE_VIEWER, options["run"])
         if run is None:
             raise CommandError(f"there is no run {options['run']}")
         calls = [call for call in run.asked if options["attempt"] in (None, call.number)]
@@ -35,7 +36,7 @@ class Command(BaseCommand):
             self._show(call, as_json=options["json"], run=run.id)
 
     def _show(self, call: AskedRow, *, as_json: bool, run: UUID) -> None:
-        sent = json.loads(queries.run_artifact(SERVICE_VIEWER, run, call.prompt) or "{}")
+        sent = json.loads(texts.run_artifact(SERVICE_VIEWER, run, call.prompt) or "{}")
         facts = {
             "attempt": call.number,
             "provider": call.provider,

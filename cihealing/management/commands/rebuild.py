@@ -25,7 +25,7 @@ from cihealing.models import (
     Run,
     Spend,
 )
-from cihealing.store import projections
+from cihealing.store import counters, rebuilding
 
 DERIVED: tuple[type[models.Model], ...] = (
     Run,
@@ -61,7 +61,7 @@ class Command(DatabaseCommand):
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
         try:
-            counts, differing = checked() if check else (projections.rebuild(), [])
+            counts, differing = checked() if check else (rebuilding.rebuild(), [])
         except store.UnknownEvent as error:
             raise CommandError(
                 f"a newer release wrote part of this: rebuild with that one ({error})"
@@ -92,13 +92,14 @@ class Command(DatabaseCommand):
 def checked() -> tuple[dict[str, int], list[str]]:
     """(streams by kind, what a rebuild would change); the rebuild is rolled back."""
     with transaction.atomic():
+        miscounted = counters.differing()
         before = {model: rows_of(model) for model in DERIVED}
-        counts = projections.rebuild()
+        counts = rebuilding.rebuild()
         differing = [
             told for model in DERIVED for told in differences(model, before[model], rows_of(model))
         ]
         transaction.set_rollback(True)
-    return counts, differing
+    return counts, [*differing, *miscounted]
 
 
 def columns_of(model: type[models.Model]) -> list[str]:

@@ -10,8 +10,8 @@ from django.core.management.base import CommandError, CommandParser
 from cihealing import registry, service
 from cihealing.domain.run import Refused
 from cihealing.management.database import DatabaseCommand, person, run_named
-from cihealing.read import contract, queries
-from cihealing.read.queries import SERVICE_VIEWER
+from cihealing.read import contract, runs
+from cihealing.read.access import SERVICE_VIEWER
 
 
 class Command(DatabaseCommand):
@@ -33,7 +33,7 @@ class Command(DatabaseCommand):
             state = service.perform(run_id, "retry", note=note, by=person(), tools=registry.tools())
         except Refused as error:
             raise CommandError(f"run {run_id} cannot be retried: {error}") from None
-        row = queries.run_row(SERVICE_VIEWER, run_id)
+        row = runs.row(SERVICE_VIEWER, run_id)
         if options["json"] and row:
             self.stdout.write(json.dumps(contract.run_row(row)))
         else:

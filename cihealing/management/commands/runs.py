@@ -10,8 +10,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from cihealing.management import terminal
 from cihealing.management.database import MISUSED, DatabaseCommand
-from cihealing.read import contract, queries
-from cihealing.read.queries import SERVICE_VIEWER
+from cihealing.read import contract, cursors, runs
+from cihealing.read.access import SERVICE_VIEWER
 from cihealing.read.rows import RunRow
 
 PAGE = 500
@@ -49,7 +49,7 @@ class Command(DatabaseCommand):
             if options["json"]:
                 return self.print_json(rows)
             return self.print_table(list(rows), no_color=options["no_color"])
-        except queries.BadQuery as error:
+        except cursors.BadQuery as error:
             raise CommandError(str(error), returncode=MISUSED) from None
 
     def print_json(self, rows: Iterable[RunRow]) -> None:
@@ -82,11 +82,11 @@ class Command(DatabaseCommand):
 
 
 def listed(*, status: str, repository: str, q: str, limit: int) -> Iterator[RunRow]:
-    """At most `limit` runs (0: all), a page at a time. Raises queries.BadQuery."""
+    """At most `limit` runs (0: all), a page at a time. Raises cursors.BadQuery."""
     left, cursor = limit, ""
     while True:
         size = min(left, PAGE) if limit else PAGE
-        page = queries.runs(
+        page = runs.page(
             SERVICE_VIEWER, page_size=size, status=status, repository=repository, q=q, cursor=cursor
         )
         yield from page.rows

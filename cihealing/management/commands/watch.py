@@ -12,8 +12,9 @@ from django.core.management.base import CommandParser
 
 from cihealing.management import terminal
 from cihealing.management.database import DatabaseCommand, run_named
-from cihealing.read import contract, queries
-from cihealing.read.queries import SERVICE_VIEWER, TimelineEntry
+from cihealing.read import contract, feed, runs
+from cihealing.read.access import SERVICE_VIEWER
+from cihealing.read.rows import TimelineEntry
 
 PACE = 0.5
 """Seconds between looks."""
@@ -48,9 +49,9 @@ class Command(DatabaseCommand):
             self.tell(json.dumps(contract.event(entry)) if self.as_json else line_of(entry))
 
     def follow_all(self) -> None:
-        cursor = queries.global_cursor()
+        cursor = feed.global_cursor()
         while True:
-            for found in queries.global_events_after(SERVICE_VIEWER, cursor):
+            for found in feed.global_events_after(SERVICE_VIEWER, cursor):
                 cursor = found.cursor
                 told = (
                     f"{str(found.run_id)[:8]}  {found.repository}  {found.entry.text} "
@@ -76,8 +77,8 @@ def facts(run_id: UUID) -> Iterator[TimelineEntry]:
     version = 0
     while True:
         # Asked before the facts are read: whatever came until the end is then still told.
-        row = queries.run_row(SERVICE_VIEWER, run_id)
-        while found := queries.events_after(SERVICE_VIEWER, run_id, version):
+        row = runs.row(SERVICE_VIEWER, run_id)
+        while found := feed.events_after(SERVICE_VIEWER, run_id, version):
             yield from found
             version = found[-1].version
         if row is None or row.ended:

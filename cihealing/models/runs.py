@@ -1,150 +1,9 @@
-"""Tables: the events, what waits to be done, artifacts, and the rows derived from events.
-
-Only `store`, `projections` and `service` write here; only `queries` reads for people. Constraints
-live in the database.
-"""
+"""The healing of failures, as derived from events."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models import F, Q
-
-
-class StoredEvent(models.Model):
-    """One fact. Never updated, deleted or truncated: database triggers refuse it (migration
-    0002).
-    """
-
-    id = models.BigAutoField(primary_key=True)
-    stream = models.UUIDField()
-    version = models.PositiveIntegerField()
-    tag = models.CharField(max_length=80)
-    data = models.TextField()
-    """The exact encoded envelope, as hashed."""
-    previous = models.CharField(max_length=64)
-    hash = models.CharField(max_length=64)
-    at = models.DateTimeField()
-    run_id = models.UUIDField(null=True)
-    tx = models.BigIntegerField(null=True)
-    """PostgreSQL: the writing transaction, so that a reader can stop below the oldest open one.
-    SQLite: null (one writer).
-    """
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["stream", "version"], name="event_stream_version")
-        ]
-        indexes = [models.Index(fields=["tx", "id"], name="event_tx_id")]
-
-    def __str__(self) -> str:
-        return f"{self.stream}#{self.version} {self.tag}"
-
-
-class Artifact(models.Model):
-    """Content by SHA-256. Purging empties `content` and is itself an event; the row stays, so that
-    hashes can be explained.
-    """
-
-    digest = models.CharField(max_length=64, primary_key=True)
-    kind = models.CharField(max_length=40)
-    size = models.PositiveBigIntegerField()
-    content = models.BinaryField(null=True)
-    """zlib-compressed."""
-    created_at = models.DateTimeField()
-    purged_at = models.DateTimeField(null=True)
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.digest[:12]}"
-
-
-class Delivery(models.Model):
-    """One authenticated request on a hook."""
-
-    id = models.UUIDField(primary_key=True)
-    hook = models.CharField(max_length=100)
-    key = models.CharField(max_length=200)
-    """The provider's delivery id, else the SHA-256 of the body."""
-    provider = models.CharField(max_length=40)
-    received_at = models.DateTimeField()
-    version = models.PositiveIntegerField()
-    status = models.CharField(max_length=20)
-    """`reading` or `done`."""
-    outcomes = models.TextField()
-    """JSON list, one entry a result: `{runId,status,deduplicated,ignored}`."""
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["hook", "key"], name="delivery_once_per_hook")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.provider} {self.key}"
-
-
-class WaitingLog(models.Model):
-    """A large log that came in a body and was not read yet: sealed (`service.waiting`), gone once
-    it is read.
-    """
-
-    delivery = models.UUIDField()
-    position = models.PositiveIntegerField()
-    """Whose log it is: a result of the delivery."""
-    size = models.PositiveBigIntegerField()
-    at = models.DateTimeField()
-    content = models.BinaryField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["delivery", "position"], name="waiting_log_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"log {self.position} of {self.delivery}"
-
-
-class Execution(models.Model):
-    """One CI job run and its result, red or green."""
-
-    provider = models.CharField(max_length=40)
-    host = models.CharField(max_length=255)
-    job_run_id = models.CharField(max_length=200)
-    attempt = models.PositiveIntegerField()
-    outcome = models.CharField(max_length=10)
-    """`failed` or `passed`."""
-    repository = models.CharField(max_length=300)
-    branch = models.CharField(max_length=300)
-    commit = models.CharField(max_length=64)
-    job = models.CharField(max_length=300)
-    pipeline_url = models.CharField(max_length=2000)
-    parent_id = models.CharField(max_length=200)
-    coarse = models.BooleanField()
-    at = models.DateTimeField()
-    """When it finished, where the payload says so; else when it was received."""
-    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="executions")
-    position = models.PositiveIntegerField()
-    """Which result of the delivery it is."""
-    run_id = models.UUIDField(null=True, db_index=True)
-    log = models.CharField(max_length=64)
-    """Artifact of the redacted log, or empty."""
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["provider", "host", "job_run_id", "attempt"], name="execution_once"
-            ),
-            models.CheckConstraint(
-                condition=Q(outcome__in=["failed", "passed"]), name="execution_outcome"
-            ),
-        ]
-        indexes = [
-            models.Index(
-                fields=["repository", "job", "branch", "outcome", "at"], name="execution_job"
-            ),
-            models.Index(fields=["provider", "parent_id"], name="execution_parent"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.provider} {self.job} {self.job_run_id}"
 
 
 class Run(models.Model):
@@ -181,6 +40,8 @@ class Run(models.Model):
     """The run that stands for this failure of the machines, where that is another one."""
     cost_usd = models.FloatField(default=0)
     """Of its calls to models."""
+    seconds_to_proof = models.FloatField(null=True)
+    """From its beginning to the proof of its first generation, where it came to one."""
     patch_hash = models.CharField(max_length=64)
     report = models.CharField(max_length=64)
     awaiting_rerun = models.BooleanField()
@@ -213,6 +74,26 @@ class Run(models.Model):
             models.Index(fields=["pr_url"], condition=~Q(pr_url=""), name="run_change"),
             models.Index(
                 fields=["attached_to"], condition=Q(attached_to__isnull=False), name="run_attached"
+            ),
+            # What begins with some characters is found by `pattern_ops` alone, whatever the
+            # database's collation.
+            models.Index(fields=["commit"], opclasses=["varchar_pattern_ops"], name="run_commit"),
+            models.Index(
+                fields=["error_hash", "created_at", "id", "status", "resolution"],
+                opclasses=[
+                    "varchar_pattern_ops",
+                    "timestamptz_ops",
+                    "uuid_ops",
+                    "varchar_ops",
+                    "varchar_ops",
+                ],
+                condition=Q(attached_to__isnull=True),
+                name="run_family",
+            ),
+            models.Index(
+                fields=["-created_at", "seconds_to_proof"],
+                condition=Q(attached_to__isnull=True, seconds_to_proof__isnull=False),
+                name="run_proof",
             ),
         ]
 
@@ -340,60 +221,3 @@ class IgnoredFingerprint(models.Model):
 
     def __str__(self) -> str:
         return self.error_hash
-
-
-class Outbox(models.Model):
-    """Work an event calls for: one row an effect, claimed under a lease. The broker is a hint, this
-    is the truth.
-    """
-
-    id = models.UUIDField(primary_key=True)
-    """Name-based on (stream, version, name, ordinal): the same event never asks twice."""
-    stream = models.UUIDField(db_index=True)
-    version = models.PositiveIntegerField()
-    ordinal = models.PositiveIntegerField()
-    name = models.CharField(max_length=60)
-    payload = models.TextField()
-    run_id = models.UUIDField(null=True)
-    not_before = models.DateTimeField()
-    created_at = models.DateTimeField()
-    state = models.CharField(max_length=10)
-    """`pending`, `done`, `dropped` or `gave_up`."""
-    claims = models.PositiveIntegerField(default=0)
-    fence = models.PositiveIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True)
-    poked_at = models.DateTimeField(null=True)
-    last_error = models.CharField(max_length=1000, default="")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["stream", "version", "name", "ordinal"], name="effect_once"
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=["pending", "done", "dropped", "gave_up"]),
-                name="outbox_state",
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["not_before"], condition=Q(state="pending"), name="outbox_due")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} for {self.stream}"
-
-
-class Clock(models.Model):
-    """What time it was last, by the database and by the machine of whoever looked; one row."""
-
-    seen = models.DateTimeField()
-    boot = models.CharField(max_length=40)
-    """Which start of which machine `uptime` counts from; empty where that cannot be told."""
-    uptime = models.FloatField()
-    moved = models.FloatField()
-    """Seconds by which everything that waits was moved, in all: after jumps of the database's
-    clock.
-    """
-
-    def __str__(self) -> str:
-        return f"{self.seen:%Y-%m-%d %H:%M:%S}"
