@@ -155,21 +155,14 @@ def _follow() -> None:
     """One round of a live list that begins now, and one that comes back after 200 facts."""
     from django.contrib.auth.models import User
 
+    from cihealing.read import feed
     from cihealing.read.access import viewer_of
 
-    feed, viewer = _feed(), viewer_of(User(username="bench"))
+    viewer = viewer_of(User(username="bench"))
     cursor = feed.global_cursor()
     feed.global_events_after(viewer, cursor)
     tx, last = cursor.split(".")
     feed.global_events_after(viewer, f"{tx}.{int(last) - 200}", limit=200)
-
-
-def _feed() -> Any:
-    try:
-        from cihealing.read import feed
-    except ImportError:  # as it was called before
-        from cihealing.read import queries as feed  # type: ignore[attr-defined,no-redef]
-    return feed
 
 
 def _measured(name: str, path: str, times: int) -> Seen:

@@ -73,6 +73,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "waiting_total": sum(found.total for found in waits),
         "latest": listed.page(viewer, page_size=8).rows,
         "repositories": figures.repositories(viewer, most=REPOSITORIES),
+        "more_repositories": max(0, figures.repository_count(viewer) - REPOSITORIES),
         "policy": policy,
         "policy_problem": problem,
         "origin": request.build_absolute_uri("/").rstrip("/"),

@@ -121,6 +121,10 @@ def repository_names(viewer: Viewer, *, most: int) -> tuple[str, ...]:
     return tuple(name for name, _ in _latest(viewer, most))
 
 
+def repository_count(viewer: Viewer) -> int:
+    return len(_kinds(viewer, "repository"))
+
+
 def _latest(viewer: Viewer, most: int | None) -> list[tuple[str, datetime]]:
     """(repository, when its last run began), the latest first: one look into an index each."""
     runs = models.Run.objects.filter(repository=OuterRef("repository"), attached_to__isnull=True)

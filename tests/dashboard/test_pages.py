@@ -413,6 +413,18 @@ def test_artifacts_of_other_runs_are_not_shown(reader: Client) -> None:
     assert reader.get(url("patch", found, "..")).status_code == 404
 
 
+def test_the_overview_shows_nine_repositories_and_tells_of_those_it_does_not(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        run_of(number, repository=f"acme/shop{number}")
+    shown = page(reader, "overview")
+    assert all(f"?repository=acme%2Fshop{n}" in shown for n in range(9))
+    assert "whose last runs are older" not in shown
+    monkeypatch.setattr("dashboard.views.REPOSITORIES", 8)
+    assert "and 1 more, whose last runs are older" in page(reader, "overview")
+
+
 def test_a_run_that_is_not_there_has_a_page_that_looks_like_the_others(reader: Client) -> None:
     response = reader.get(url("run", uuid4()))
     assert response.status_code == 404

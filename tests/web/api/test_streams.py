@@ -230,7 +230,9 @@ async def go_on_soon(run_id: UUID) -> None:
 
 
 def committing(run_id: UUID) -> None:
-    make.go_on(run_id, [e.RunStarted()])
+    """Facts and row at once, as the service does."""
+    with transaction.atomic():
+        make.go_on(run_id, [e.RunStarted()])
     connection.close()
 
 
