@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, Min, OuterRef, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from cihealing import models
@@ -46,11 +46,11 @@ def summary(viewer: Viewer, *, now: datetime | None = None) -> Summary:
     )
 
 
-def _kinds(viewer: Viewer, *names: str) -> list[Values]:
+def _kinds(viewer: Viewer, *names: str, **asked: Any) -> list[Values]:
     """Runs by these columns: `n` of them, with their `tries`, `good` proofs and `merged` fixes of
     models.
     """
-    kept = within(models.RunCount.objects.all(), viewer, "repository").order_by()
+    kept = within(models.RunCount.objects.filter(**asked), viewer, "repository").order_by()
     rows = kept.values(*names).annotate(
         n=Sum("runs"), tries=Sum("attempts"), good=Sum("proven"), merged=Sum("accepted")
     )
@@ -108,10 +108,10 @@ def _median_to_fixed(viewer: Viewer) -> float | None:
 def repositories(viewer: Viewer, *, most: int | None = None) -> tuple[RepositoryRow, ...]:
     """One row a repository, the latest run's first."""
     latest = dict(_latest(viewer, most))
-    rows = _kinds(viewer, "repository", "status")
+    asked = {"repository__in": list(latest)} if most else {}
     grouped: dict[str, list[Values]] = {name: [] for name in latest}
-    for row in rows:
-        if row["repository"] in grouped:
+    for row in _kinds(viewer, "repository", "status", **asked):
+        if row["repository"] in grouped:  # not one that began meanwhile
             grouped[row["repository"]].append(row)
     return tuple(_repository(name, rows, latest[name]) for name, rows in grouped.items())
 
@@ -130,7 +130,9 @@ def _latest(viewer: Viewer, most: int | None) -> list[tuple[str, datetime]]:
     runs = models.Run.objects.filter(repository=OuterRef("repository"), attached_to__isnull=True)
     last = Subquery(runs.order_by("-created_at", "-id").values("created_at")[:1])
     kept = within(models.RunCount.objects.all(), viewer, "repository").order_by()
-    rows = kept.values("repository").annotate(n=Sum("runs"), last=last).filter(n__gt=0)
+    some = kept.values("repository").annotate(first=Min("id"), n=Sum("runs")).filter(n__gt=0)
+    # One row a repository, so that each is looked up once.
+    rows = models.RunCount.objects.filter(id__in=some.values("first")).annotate(last=last)
     return list(rows.order_by("-last").values_list("repository", "last")[:most])
 
 

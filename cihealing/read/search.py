@@ -24,7 +24,8 @@ no index: it is looked for there alone.
 """
 MOST = 10_000
 """Hits that are counted."""
-BEGINNING = "SELECT id FROM cihealing_run WHERE "
+# As the index is made: of listed runs alone.
+BEGINNING = "SELECT id FROM cihealing_run WHERE attached_to IS NULL AND "
 SEARCHED = ("repository", "branch", "job", "error_type", "error_summary", "owner")
 
 
