@@ -13,7 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import models, transaction
 
 from cihealing import store
-from cihealing.management.database import DatabaseCommand
+from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.models import (
     Attempt,
     BaseClaim,
@@ -45,7 +45,7 @@ Key = tuple[object, ...]
 Rows = dict[Key, tuple[int, ...]]
 
 
-class Command(DatabaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
         "Write every derived row afresh from the events; the outbox is not touched. --check changes"
         " nothing; exit 1 where a row differs."

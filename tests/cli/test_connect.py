@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.core.management.base import CommandError
 from pytest_django.fixtures import Settings
 
-from cihealing.management.once import Once
+from cihealing.cli.shared.found import call_command
+from cihealing.cli.shared.once import Once
 from cihealing.providers.github import manifest as github_manifest
 from config import environment
 

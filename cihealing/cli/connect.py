@@ -12,11 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from cihealing import registry
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.once import Once
 from cihealing.first_start import keep
-from cihealing.management.once import Once
 from cihealing.ports import PermanentError, TransientError
 from cihealing.providers.github import manifest as github_manifest
 from cihealing.providers.github.manifest import PERMISSIONS, App
@@ -25,15 +26,14 @@ FILES = ("github_app_id", "github_app_private_key", "webhook_secret_github")
 """In the data directory, where the service's settings look for them."""
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.DATA):
     help = (
         "Make a GitHub App for this service in the browser, and keep its key and its webhook's"
         " secret in the data directory."
     )
-    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("forge", choices=["github"])
+        parser.add_argument("forge", choices=["github"], help="where the App is made")
         parser.add_argument(
             "--url", help="where GitHub reaches this service (default: CI_HEALING_URL)"
         )
@@ -64,10 +64,6 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--port", type=int, default=0, help="of the page to open (default: a free one)"
-        )
-        parser.add_argument(
-            "--data",
-            help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -11,8 +11,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.reading.rulebook import Refused, Rule, Rulebook, problems, rules, rules_from
 
 SETTING = "CI_HEALING_RULES_DIR"
@@ -36,13 +35,11 @@ def as_json(rule: Rule, problem: str) -> dict[str, Any]:
     }
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.NOTHING):
     help = (
         "List the rules that classify failures and run each rule's samples. Exits with 1 where one"
         " fails or a local rule is refused."
     )
-    requires_system_checks = []
-    requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -14,14 +14,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
 from cihealing import service
+from cihealing.cli import rebuild, runs
+from cihealing.cli.shared.found import call_command
+from cihealing.cli.shared.naming import run_named
 from cihealing.domain.values import RunStatus
-from cihealing.management.commands import rebuild, runs
-from cihealing.management.database import run_named
 from cihealing.models import Artifact, IgnoredFingerprint, Run, StoredEvent
 from cihealing.read import contract, queries
 from cihealing.store import projections
@@ -108,6 +108,96 @@ def test_runs_for_people_name_them_and_obey_no_control_character() -> None:
     assert "acme/shop" in told
     assert "[red]gone[/red]" in told
     assert "\x1b" not in told
+
+
+LONG = "acme-corporation/a-repository-with-a-long-name"
+SUMMARY = "ModuleNotFoundError: No module named 'requests' while tests/api/test_orders.py is read"
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, *, columns: int) -> list[str]:
+    """The lines of `cihealing runs` on a terminal."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "dumb")
+    out = Terminal()
+    call_command("runs", stdout=out)
+    return out.getvalue().splitlines()
+
+
+def of_every_status() -> dict[str, str]:
+    """Short id -> status of runs whose other facts are long."""
+    for number, status in enumerate(RunStatus):
+        run = run_on("abcdef"[number % 6], repository=f"acme/{number}")
+        Run.objects.filter(id=run.id).update(
+            status=status.value,
+            repository=LONG,
+            branch="feature/a-branch-with-a-long-name",
+            job="build / integration tests (3.11, ubuntu)",
+            error_summary=SUMMARY,
+            evidence="not_reproduced",
+            failure_class="automation",
+        )
+    return {str(row.id)[:8]: row.status for row in Run.objects.all()}
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60, 80, 100, 120, 160, 230])
+def test_on_a_terminal_of_any_width_id_and_status_are_whole(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs_there = of_every_status()
+    head, *rows = shown(monkeypatch, columns=columns)
+    at = head.index("status")
+    assert {row[:8]: row[at:].split()[0] for row in rows} == runs_there
+    assert max(map(len, (head, *rows))) <= columns
+    if columns >= 80:
+        assert {"repository", "failure", "updated"} <= set(head.split())
+        assert all("ModuleNotFoundError: No mod" in row for row in rows)
+    if columns >= 160:
+        assert len(head.split()) == 11
+
+
+def test_in_a_pipe_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_there = of_every_status()
+    monkeypatch.setenv("COLUMNS", "80")
+    head, *rows = said("runs").splitlines()
+    at = head.index("status")
+    assert {row[:8]: row[at:].split()[0] for row in rows} == runs_there
+    assert all(LONG in row and row.endswith(SUMMARY) for row in rows)
+    assert "…" not in "".join(rows)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["watch", "{}", "--json"],
+        ["audit", "verify", "--run", "{}"],
+        ["audit", "export", "--run", "{}"],
+        ["prompt", "{}"],
+        ["publish", "{}", "--dry-run"],
+        ["retry", "{}"],
+    ],
+)
+@pytest.mark.parametrize("digits", [8, 36])
+def test_every_command_about_a_run_knows_it_by_its_short_id(
+    command: list[str], digits: int
+) -> None:
+    run = escalated()
+    service.perform(run.id, "abort", by=ANN, tools=Bench().tools)
+    known = answered(*(word.format(str(run.id)[:digits]) for word in command))
+    assert known
+    assert "no run" not in known
+    assert "no run" in answered(*(word.format("0" * 8) for word in command))
+
+
+def answered(*command: str) -> str:
+    try:
+        return said(*command)
+    except CommandError as error:
+        return str(error)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,20 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings as conf
+from django.db import connection
 from pytest_django.fixtures import Settings
 
-from cihealing import registry
-from cihealing.management import outside, signing
+from cihealing import first_start, registry
+from cihealing.cli import doctor
+from cihealing.cli.shared import outside, signing
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github import manifest as github_manifest
 from tests.forges.github import FakeGitHub
@@ -106,6 +111,54 @@ def test_all_hooks_are_tried(settings: Settings, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(registry.CI["jenkins"], "verify", lambda request, secrets: "id")
     found = signing.signatures()
     assert (found.state, found.told) == ("bad", "jenkins: a forged delivery is taken")
+
+
+def test_before_the_first_start_nothing_is_bad(settings: Settings, tmp_path: Path) -> None:
+    """Nothing is made by looking, either."""
+    use(
+        settings,
+        WEBHOOK_SECRETS={"": "", "jenkins": STRONG},
+        API_TOKEN="",
+        METRICS_TOKEN="",
+        DATA_DIR=tmp_path,
+    )
+    for kept in (tmp_path / "none", tmp_path):
+        use(settings, DATA_DIR=kept)
+        with never_made(kept / "cihealing.sqlite3"):
+            states = {
+                check: check()
+                for check in (
+                    doctor.data_directory,
+                    doctor.database,
+                    doctor.webhook_secret,
+                    signing.strength,
+                    signing.jenkins,
+                )
+            }
+        assert not list(tmp_path.iterdir())
+        assert "bad" not in {finding.state for finding in states.values()}
+        for check in (doctor.database, doctor.webhook_secret):
+            assert states[check].state == "note"
+            assert f"`cihealing up` makes {kept}" in states[check].told
+    use(settings, WEBHOOK_SECRETS={"": ""})
+    assert signing.strength().state == "note"
+
+
+@contextmanager
+def never_made(place: Path) -> Iterator[None]:
+    """As if the database were a file that is not there."""
+    given = connection.settings_dict
+    with (
+        patch.object(connection, "settings_dict", {**given, "NAME": str(place)}),
+        patch.object(connection, "vendor", "sqlite"),
+    ):
+        yield
+
+
+def test_a_webhook_secret_that_was_lost_is_bad(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / first_start.RECORD).write_text("webhook_secret\n")
+    use(settings, WEBHOOK_SECRETS={"": ""}, DATA_DIR=tmp_path)
+    assert doctor.webhook_secret().state == "bad"
 
 
 def test_without_credentials_each_side_says_what_to_set(settings: Settings) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cihealing import policy_file, registry
+from cihealing.cli.shared.findings import Finding, bad, note, ok
 from cihealing.effects.shared import asking
-from cihealing.management.findings import Finding, bad, note, ok
 from cihealing.ports import ModelFailed, ModelRequest, PermanentError, TransientError
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github import manifest as github_manifest

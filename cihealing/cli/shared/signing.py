@@ -16,7 +16,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from cihealing import hooks, policy_file, registry
-from cihealing.management.findings import Finding, bad, note, ok
+from cihealing.cli.shared.command import not_made
+from cihealing.cli.shared.findings import Finding, bad, note, ok
 from cihealing.models import Delivery
 from cihealing.ports import BadSignature, RawRequest
 from cihealing.strength import MAKE, own, shared, weakness
@@ -32,18 +33,17 @@ def strength() -> Finding:
         f"CI_HEALING_{name}": str(settings.CI_HEALING.get(name) or "")
         for name in ("API_TOKEN", "METRICS_TOKEN")
     }
-    found = own(
-        settings.CI_HEALING["WEBHOOK_SECRETS"],
-        {"CI_HEALING_SECRET_KEY": settings.SECRET_KEY, **others},
-    )
+    webhooks = settings.CI_HEALING["WEBHOOK_SECRETS"]
+    found = own(webhooks, {"CI_HEALING_SECRET_KEY": settings.SECRET_KEY, **others})
     weak = [f"{name} {why}" for name, secret in found if (why := weakness(secret))]
     if twice := shared(found):
         weak.append(f"{twice} are one secret: who holds it holds both")
-    return (
-        bad("secret strength", f"{'; '.join(weak)}; {MAKE}")
-        if weak
-        else ok("secret strength", "long enough")
-    )
+    if weak:
+        return bad("secret strength", f"{'; '.join(weak)}; {MAKE}")
+    # Where none is stored, settings make a key that lasts as long as this process.
+    if not any((*webhooks.values(), *others.values())):
+        return note("secret strength", "none is set yet; `cihealing up` makes strong ones")
+    return ok("secret strength", "long enough")
 
 
 def jenkins() -> Finding:
@@ -53,21 +53,28 @@ def jenkins() -> Finding:
     if not settings.CI_HEALING["WEBHOOK_SECRETS"].get("jenkins"):
         return note(
             "jenkins",
-            "its webhook has no token of its own: set CI_HEALING_WEBHOOK_SECRET_JENKINS, the URL"
-            " shows it to many",
+            "its webhook has no token of its own: `cihealing up` makes one, or set"
+            " CI_HEALING_WEBHOOK_SECRET_JENKINS; the URL shows it to many",
         )
-    since = timezone.now() - OLD_PATHS
-    try:
-        old = Delivery.objects.filter(hook=hooks.OLD_JENKINS, received_at__gte=since).exists()
-    except DatabaseError:
-        old = False
-    if old:
+    if old_jenkins_urls():
         return note(
             "jenkins",
             f"builds still come in by the old URL, which ends in {hooks.SETTING}:"
             f" {hooks.NEW_JENKINS_URL}",
         )
     return ok("jenkins", "its URL ends in a token of its own")
+
+
+def old_jenkins_urls() -> bool:
+    """Whether builds came in by them lately; no where there is no database yet."""
+    since = timezone.now() - OLD_PATHS
+    try:
+        return (
+            not not_made()
+            and Delivery.objects.filter(hook=hooks.OLD_JENKINS, received_at__gte=since).exists()
+        )
+    except DatabaseError:
+        return False
 
 
 def signatures() -> Finding:
@@ -84,7 +91,10 @@ def signatures() -> Finding:
         for hook in hooks.hooks_for(provider, settings=secrets, policy=policy)
     ]
     if not found:
-        return note("signatures", "no webhook has a secret: set CI_HEALING_WEBHOOK_SECRET")
+        return note(
+            "signatures",
+            "no webhook has a secret: `cihealing up` makes one, or set CI_HEALING_WEBHOOK_SECRET",
+        )
     faults = [
         f"{hook.name}: {why}"
         for hook in found

@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 import httpx
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.ports import BadPayload
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
@@ -54,9 +55,8 @@ FIELDS = {
 """Option -> field of the generic body."""
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.NOTHING):
     help = "Tell the service how a CI job ended: cihealing notify --status failed --log build.log"
-    requires_system_checks: list[str] = []
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], None] = staticmethod(time.sleep)
 
@@ -67,7 +67,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--commit", help="full hash of the commit that was built; of a pull request its head"
         )
-        parser.add_argument("--branch")
+        parser.add_argument("--branch", help="the branch that was built")
         parser.add_argument("--base-branch", help="the branch a pull request would be merged into")
         parser.add_argument("--job", help="name of the CI job")
         parser.add_argument("--step", help="name of the failing step")

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from django.core.management.base import CommandParser
 
-from cihealing.management import terminal
-from cihealing.management.database import DatabaseCommand, run_named
+from cihealing.cli.shared import terminal
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.naming import run_named
 from cihealing.read import contract, queries
 from cihealing.read.queries import SERVICE_VIEWER, TimelineEntry
 
@@ -19,7 +20,7 @@ PACE = 0.5
 """Seconds between looks."""
 
 
-class Command(DatabaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
         "Follow one run from its first fact to its end, or what happens to all runs from now on."
         " Ctrl-C ends it."

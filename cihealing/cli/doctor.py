@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from cihealing import policy_file, registry
+from cihealing.cli.shared import outside, signing
+from cihealing.cli.shared.command import Needs, ProductCommand, not_made
+from cihealing.cli.shared.findings import Finding, bad, note, ok
 from cihealing.first_start import SECRETS, SecretsGone, gone
-from cihealing.management import outside, signing
-from cihealing.management.findings import Finding, bad, note, ok
 from cihealing.secrecy import masked
 from cihealing.workshop.git import version
 
@@ -65,7 +65,10 @@ def sandbox() -> Finding:
 def data_directory() -> Finding:
     path = Path(settings.CI_HEALING["DATA_DIR"])
     if not path.is_dir():
-        return note("data directory", f"{path} does not exist yet; `cihealing up` makes it")
+        return note(
+            "data directory",
+            f"{path} does not exist yet; `cihealing up` makes it, with {', '.join(SECRETS)}",
+        )
     if not os.access(path, os.W_OK):
         return bad("data directory", f"{path} is not writable")
     if lost := gone(path, environment=os.environ):
@@ -83,6 +86,12 @@ def readable_by_others(path: Path) -> bool:
 
 
 def database() -> Finding:
+    if not_made():
+        return note(
+            "database",
+            f"{connection.vendor}: there is none yet; `cihealing up` makes"
+            f" {connection.settings_dict['NAME']}",
+        )
     try:
         executor = MigrationExecutor(connection)
         waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -132,13 +141,16 @@ def switch() -> Finding:
 
 
 def webhook_secret() -> Finding:
-    if any(settings.CI_HEALING["WEBHOOK_SECRETS"].values()):
+    secrets = settings.CI_HEALING["WEBHOOK_SECRETS"]
+    path = Path(settings.CI_HEALING["DATA_DIR"]) / "webhook_secret"
+    if secrets.get(""):
         return ok("webhook secret", "set")
-    return note(
-        "webhook secret",
-        "none: every webhook is refused; `cihealing up` makes one, or set"
-        " CI_HEALING_WEBHOOK_SECRET",
-    )
+    if path.name in gone(path.parent, environment=os.environ):
+        return bad("webhook secret", f"{path} is gone: every webhook it signs is refused")
+    only = ", ".join(sorted(provider for provider, secret in secrets.items() if secret))
+    refused = f"of {only} alone: every other webhook" if only else "none: every webhook"
+    makes = f"`cihealing up` makes {path}, or set CI_HEALING_WEBHOOK_SECRET"
+    return note("webhook secret", f"{refused} is refused; {makes}")
 
 
 def proxies() -> Finding:
@@ -172,12 +184,11 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
 )
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.DATA):
     help = (
         "Say what works on this machine, what does not, and what to do about it. Exit 1 where"
         " something does not work."
     )
-    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -185,10 +196,6 @@ class Command(BaseCommand):
             "--online",
             action="store_true",
             help="also ask the forge, and one tiny question of the model",
-        )
-        parser.add_argument(
-            "--data",
-            help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

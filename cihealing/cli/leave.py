@@ -12,10 +12,11 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from cihealing import registry, service
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.found import call_command
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.models import Run
@@ -30,7 +31,7 @@ AFTER = (
 )
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
         "Leave a repository: end its runs, close the service's changes, delete branches and"
         " comments, remove hooks, export the audit."

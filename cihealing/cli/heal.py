@@ -9,8 +9,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from cihealing import service
-from cihealing.management import terminal
-from cihealing.management.database import MISUSED, DatabaseCommand, person
+from cihealing.cli.shared import terminal
+from cihealing.cli.shared.command import MISUSED, Needs, ProductCommand
+from cihealing.cli.shared.naming import person
 from cihealing.models import IgnoredFingerprint, Run
 from cihealing.read import contract, queries
 from cihealing.read.queries import SERVICE_VIEWER
@@ -22,7 +23,7 @@ SHORTEST = 12
 MAX_REASON = 500
 
 
-class Command(DatabaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
         "Silence a known failure (ignore), listen to it again (hear), or list what is silenced"
         " (ignored)."

@@ -10,11 +10,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from cihealing import service
-from cihealing.management.database import DatabaseCommand, person
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.naming import person
 from cihealing.reading.fingerprint import VERSION
 
 
-class Command(DatabaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
         f"Read the stored logs of runs with older fingerprints again and record their {VERSION}"
         " ones, so that the same failure is known as such and what was silenced stays so. Where a"

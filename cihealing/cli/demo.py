@@ -10,19 +10,19 @@ from threading import Event
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.demo import builds
 
 WEBHOOK = "/api/v1/ci-healing/webhook"
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.DATA):
     help = (
         "Make six small repositories in the data directory, build them for real and post the"
         " results to the running service."
     )
-    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -30,7 +30,6 @@ class Command(BaseCommand):
             default=settings.CI_HEALING["URL"] or "http://127.0.0.1:8000",
             help="the service (default: %(default)s)",
         )
-        parser.add_argument("--data", help="data directory of that service")
 
     def handle(self, *args: Any, url: str, **options: Any) -> None:
         secret = settings.CI_HEALING["WEBHOOK_SECRET"].split(",")[0].strip()

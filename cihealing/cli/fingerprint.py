@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from cihealing.management.logs import Unreadable, bound, sources
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.logs import Unreadable, bound, sources
 from cihealing.reading import read
 from cihealing.reading.clean import decoded
 from cihealing.reading.fingerprint import line_hash
@@ -33,13 +34,11 @@ def lines_in(text: str) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.NOTHING):
     help = (
         "Print the fingerprint of a failed log, or with --each-line one hash for every line of a"
         " file."
     )
-    requires_system_checks = []
-    requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

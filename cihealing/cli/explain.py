@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.logs import MAX_SECONDS, MAX_SIZE, Source, Unreadable, bound, sources
 from cihealing.domain.values import Failure, Line
-from cihealing.management.logs import MAX_SECONDS, MAX_SIZE, Source, Unreadable, bound, sources
 from cihealing.reading import Reading, read_chunks
 from cihealing.reading.junit import MAX_BYTES, FailedTest, NoReport, failed_tests, merged
 from cihealing.reading.rulebook import put_in_force
@@ -93,13 +94,11 @@ def step_as_json(step: Step) -> dict[str, Any]:
     }
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.NOTHING):
     help = (
         "Say what broke in a CI log: class, root line, failed tests, excerpt, frames, the command"
         " to run again, fingerprint."
     )
-    requires_system_checks = []
-    requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from cihealing.management import terminal
-from cihealing.management.database import MISUSED, DatabaseCommand
+from cihealing.cli.shared import terminal
+from cihealing.cli.shared.command import MISUSED, Needs, ProductCommand
 from cihealing.read import contract, queries
 from cihealing.read.queries import SERVICE_VIEWER
 from cihealing.read.rows import RunRow
@@ -17,7 +17,7 @@ from cihealing.read.rows import RunRow
 PAGE = 500
 
 
-class Command(DatabaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = "List runs, newest first; runs attached to another one are left out."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,28 +57,14 @@ class Command(DatabaseCommand):
             self.stdout.write(json.dumps(contract.run_row(row)))
 
     def print_table(self, rows: Sequence[RunRow], *, no_color: bool) -> None:
-        from rich.table import Table
-
         if not rows:
             return self.stdout.write("no runs")
-        table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-        for name in (
-            "run",
-            "updated",
-            "status",
-            "repository",
-            "branch",
-            "job",
-            "class",
-            "blame",
-            "evidence",
-            "tries",
-            "failure",
-        ):
-            table.add_column(name, no_wrap=True, overflow="ellipsis")
-        for row in rows:
-            table.add_row(*cells(row))
-        return terminal.console(self.stdout, no_color=no_color).print(table)
+        from cihealing.cli.shared.run_table import table  # programs ask for JSON and need it not
+
+        console = terminal.console(self.stdout, no_color=no_color)
+        for line in table(rows, room=console.width if self.stdout.isatty() else None):
+            console.print(line, soft_wrap=True)
+        return None
 
 
 def listed(*, status: str, repository: str, q: str, limit: int) -> Iterator[RunRow]:
@@ -93,23 +79,3 @@ def listed(*, status: str, repository: str, q: str, limit: int) -> Iterator[RunR
         left, cursor = left - len(page.rows), page.next_cursor or ""
         if not cursor or (limit and left <= 0):
             return
-
-
-def cells(row: RunRow) -> list[Any]:
-    tried = f"{row.attempt_count}/{row.max_attempts}"
-    named = (
-        row.repository,
-        row.branch,
-        row.job,
-        row.failure_class,
-        row.blame or "-",
-        row.evidence,
-        tried,
-        row.error_summary,
-    )
-    return [
-        str(row.id)[:8],
-        terminal.clock(row.updated_at),
-        terminal.coloured(row.status),
-        *(terminal.plain(text) for text in named),
-    ]

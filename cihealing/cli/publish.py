@@ -7,23 +7,27 @@ from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from cihealing import registry, service
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.naming import run_named
 from cihealing.effects.publish import forge_of, proposal_of
 from cihealing.ports import Call, PermanentError, TransientError
 from cihealing.secrecy import masked_in
 from cihealing.service import policies
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
         "Print the exact calls that approving a proven fix would make at its forge. Approving"
         " itself is done on the page or by the API."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("run", type=UUID, help="id of a run with a proven patch")
+        parser.add_argument(
+            "run", metavar="RUN", help="id of a run with a proven patch, or how it begins"
+        )
         parser.add_argument(
             "--dry-run", action="store_true", help="print the calls; nothing is sent"
         )
@@ -35,7 +39,7 @@ class Command(BaseCommand):
                 "a fix is published by a person who approves it, on the run's page or by the API;"
                 " --dry-run prints the calls"
             )
-        for call in masked_in(self.calls(options["run"])):
+        for call in masked_in(self.calls(run_named(options["run"]))):
             told = {"method": call.method, "url": call.url, "body": dict(call.body)}
             if options["json"]:
                 self.stdout.write(json.dumps(told, ensure_ascii=False))

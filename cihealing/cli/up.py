@@ -11,10 +11,11 @@ from typing import Any
 from celery.app import app_or_default
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
 
 from cihealing import embedded, first_start, registry, room, service
+from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.connections import QUEUE, Bounds, at_most
 from cihealing.demo import builds
 from cihealing.models import Delivery
@@ -22,12 +23,11 @@ from cihealing.models import Delivery
 WEBHOOK = "/api/v1/ci-healing/webhook"
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.FIRST_START):
     help = (
         "Run the service: web, worker and clock in one process. Makes what is missing on first"
         " start."
     )
-    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -40,10 +40,6 @@ class Command(BaseCommand):
             type=int,
             default=8000,
             help="port to listen on (default: %(default)s; 0 takes a free one)",
-        )
-        parser.add_argument(
-            "--data",
-            help="data directory (default: CI_HEALING_DATA_DIR, else var/ in the checkout)",
         )
         parser.add_argument(
             "--no-demo",

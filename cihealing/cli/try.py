@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from cihealing import registry, trial
-from cihealing.__main__ import OWN_DIRECTORY
-from cihealing.management import terminal
-from cihealing.management.database import MISUSED
+from cihealing.cli.shared import terminal
+from cihealing.cli.shared.command import MISUSED, Needs, ProductCommand
+from cihealing.cli.shared.start import OWN_DIRECTORY
 from cihealing.read import contract
 from cihealing.read.rows import RunDetail, Seen
 
@@ -33,13 +33,12 @@ DIFF = 20_000
 """Characters of a diff that are shown."""
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.OWN_DATA):
     help = (
         "Run a command over a copy of a repository and, where it fails, heal it there: blame,"
         " diagnosis, proof and diff. Exit 0: green, or a proven fix or flake; 1: not healed; 2:"
         " used wrongly."
     )
-    requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

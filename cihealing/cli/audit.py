@@ -18,7 +18,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from cihealing import secrecy, store
-from cihealing.management.database import MISUSED, DatabaseCommand, person, run_named
+from cihealing.cli.shared.command import MISUSED, Needs, ProductCommand
+from cihealing.cli.shared.naming import person, run_named
 from cihealing.models import Artifact, StoredEvent
 from cihealing.read import contract
 
@@ -28,7 +29,7 @@ KEPT = ("policy",)
 """Kinds that rows are rebuilt from."""
 
 
-class Command(DatabaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
         "Check the event store (verify), write it out (export), or forget the content of an"
         " artifact (purge)."

@@ -7,24 +7,27 @@ from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.naming import run_named
 from cihealing.read import queries
 from cihealing.read.rows import SERVICE_VIEWER, AskedRow
 
 
-class Command(BaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = "Show exactly what was sent to a model for a run: system text and prompt of every call."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("run", type=UUID, help="id of the run")
+        parser.add_argument("run", metavar="RUN", help="id of the run, or how it begins")
         parser.add_argument("--attempt", type=int, help="of this attempt only; 0: of the report")
         parser.add_argument("--json", action="store_true", help="one JSON object a call")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run = queries.run(SERVICE_VIEWER, options["run"])
+        run_id = run_named(options["run"])
+        run = queries.run(SERVICE_VIEWER, run_id)
         if run is None:
-            raise CommandError(f"there is no run {options['run']}")
+            raise CommandError(f"there is no run {run_id}")
         calls = [call for call in run.asked if options["attempt"] in (None, call.number)]
         if not calls:
             raise CommandError(

@@ -8,13 +8,14 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from cihealing import registry, service
+from cihealing.cli.shared.command import Needs, ProductCommand
+from cihealing.cli.shared.naming import person, run_named
 from cihealing.domain.run import Refused
-from cihealing.management.database import DatabaseCommand, person, run_named
 from cihealing.read import contract, queries
 from cihealing.read.queries import SERVICE_VIEWER
 
 
-class Command(DatabaseCommand):
+class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
         "Try a run that escalated or ended once more, with a fresh budget. The running service"
         " carries it out."
