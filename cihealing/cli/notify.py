@@ -61,6 +61,21 @@ class Command(ProductCommand, needs=Needs.NOTHING):
     sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def add_arguments(self, parser: CommandParser) -> None:
+        self.add_build(parser)
+        self.add_result(parser)
+        parser.add_argument("--url", help="base URL of the service (default: CI_HEALING_URL)")
+        parser.add_argument(
+            "--secret",
+            help=(
+                "webhook secret (default, and better: CI_HEALING_WEBHOOK_SECRET, which no process"
+                " list shows)"
+            ),
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print the service's answer as it is"
+        )
+
+    def add_build(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--repo", help="owner/name (default: the CI's own variables, also for what follows)"
         )
@@ -76,6 +91,8 @@ class Command(ProductCommand, needs=Needs.NOTHING):
             dest="ci_command",
             help="what was run; it selects among configured commands and is never executed",
         )
+
+    def add_result(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--status", choices=["failed", "passed"], help="default: what the CI says, else failed"
         )
@@ -95,17 +112,6 @@ class Command(ProductCommand, needs=Needs.NOTHING):
         )
         parser.add_argument("--pipeline-url", help="page of the job or pipeline")
         parser.add_argument("--provider", help="name of the CI, e.g. github")
-        parser.add_argument("--url", help="base URL of the service (default: CI_HEALING_URL)")
-        parser.add_argument(
-            "--secret",
-            help=(
-                "webhook secret (default, and better: CI_HEALING_WEBHOOK_SECRET, which no process"
-                " list shows)"
-            ),
-        )
-        parser.add_argument(
-            "--json", action="store_true", help="print the service's answer as it is"
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         url = _endpoint(options["url"] or os.environ.get("CI_HEALING_URL", ""))

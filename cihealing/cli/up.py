@@ -66,11 +66,7 @@ class Command(ProductCommand, needs=Needs.FIRST_START):
             host, port=sock.getsockname()[1]
         )
         self.check()
-        call_command("migrate", verbosity=0, interactive=False)
-        try:
-            password = first_start.ensure_admin(data)
-        except first_start.NoPassword as error:
-            raise CommandError(str(error)) from None
+        password = self.migrate(data)
         day = (
             self.day(data, sock_port=sock.getsockname()[1], host=host)
             if demo and demo_wanted(data)
@@ -100,6 +96,14 @@ class Command(ProductCommand, needs=Needs.FIRST_START):
         )
         if connection.vendor == "sqlite":
             service.reclaim(counted=False)
+
+    def migrate(self, data: Path) -> str | None:
+        """The password of an admin made now, if one was. Raises CommandError."""
+        call_command("migrate", verbosity=0, interactive=False)
+        try:
+            return first_start.ensure_admin(data)
+        except first_start.NoPassword as error:
+            raise CommandError(str(error)) from None
 
     def day(self, data: Path, *, sock_port: int, host: str) -> builds.Day:
         post = builds.Post(

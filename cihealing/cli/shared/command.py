@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import Enum
-from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -82,6 +81,8 @@ class ProductCommand(BaseCommand):
 
 def version() -> str:
     """Of the product."""
+    from importlib import metadata  # it takes longer than all a light command does at start
+
     try:
         return metadata.version("cihealing")
     except metadata.PackageNotFoundError:
