@@ -33,7 +33,7 @@ FRAMEWORK = (
     "--verbosity",
     "--version",
 )
-HELLO = '''"""`cihealing hello [NAME]`: say hello, and to whom."""
+MADE_UP = '''"""`cihealing made_up [NAME]`: say hello, and to whom."""
 
 from __future__ import annotations
 
@@ -172,19 +172,19 @@ def test_only_a_whole_option_is_taken_out(
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ('"""`cihealing hello`: x."""\n', "does not declare"),
-        ('"""`cihealing hello`: x."""\nclass Command: ...\n', "does not declare"),
-        (HELLO.replace("(ProductCommand, needs=Needs.NOTHING)", ""), "does not declare"),
+        ('"""`cihealing made_up`: x."""\n', "does not declare"),
+        ('"""`cihealing made_up`: x."""\nclass Command: ...\n', "does not declare"),
+        (MADE_UP.replace("(ProductCommand, needs=Needs.NOTHING)", ""), "does not declare"),
     ],
 )
 def test_a_file_that_is_no_command_is_named(
     source: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(source, tmp_path, monkeypatch)
-    with pytest.raises(found.NoCommand, match=f"hello {says}"):
-        found.needs("hello")
+    with pytest.raises(found.NoCommand, match=f"made_up {says}"):
+        found.needs("made_up")
     with pytest.raises((found.NoCommand, NameError)):
-        found.load("hello")
+        found.load("made_up")
 
 
 def test_what_a_command_needs_is_told_when_it_is_made() -> None:
@@ -195,19 +195,19 @@ def test_what_a_command_needs_is_told_when_it_is_made() -> None:
 
 
 def add(source: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file `hello.py` among the commands, and nothing else."""
-    (place / "hello.py").write_text(source)
+    """A file `made_up.py` among the commands, and nothing else."""
+    (place / "made_up.py").write_text(source)
     monkeypatch.setattr(cli, "__path__", [*cli.__path__, str(place)])
-    monkeypatch.delitem(sys.modules, "cihealing.cli.hello", raising=False)
+    monkeypatch.delitem(sys.modules, "cihealing.cli.made_up", raising=False)
 
 
 def test_a_new_command_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    add(HELLO, tmp_path, monkeypatch)
-    holds("hello")
-    assert "hello" in found.names()
+    add(MADE_UP, tmp_path, monkeypatch)
+    holds("made_up")
+    assert "made_up" in found.names()
     assert "say hello, and to whom" in found.listing()
-    assert all("hello" in make(places()) for make in SHELLS.values())
-    assert call_command("hello", "ann", loudly=True) is None
+    assert all("made_up" in make(places()) for make in SHELLS.values())
+    assert call_command("made_up", "ann", loudly=True) is None
 
 
 def console(*arguments: str, script: str = "-m cihealing", **environment: str) -> tuple[int, str]:
