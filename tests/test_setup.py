@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PYTHON = """#!/bin/sh
 echo "$*" >>"{notes}"
 case "$1 $2" in
