@@ -122,6 +122,7 @@ class Terminal(StringIO):
 def shown(monkeypatch: pytest.MonkeyPatch, *, columns: int) -> list[str]:
     """The lines of `cihealing runs` on a terminal."""
     monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", "24")  # without it rich takes what is dumb to have 80 columns
     monkeypatch.setenv("TERM", "dumb")
     out = Terminal()
     call_command("runs", stdout=out)
