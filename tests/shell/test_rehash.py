@@ -10,9 +10,9 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from cihealing import service, store
+from cihealing.cli.shared.found import call_command
 from cihealing.domain.values import Actor
 from cihealing.models import BaseClaim, IgnoredFingerprint, Outbox, Run, StoredEvent
 from cihealing.reading import fingerprint
