@@ -27,6 +27,7 @@ from cihealing.models import Outbox
 from cihealing.outages import QUIET
 from cihealing.secrecy import masked
 from cihealing.service import jumps
+from cihealing.store import rows
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +60,28 @@ def enqueue(
     `now` is what their `not_before` was reckoned from, by the caller's clock; they wait as long by
     the database's.
     """
-    effects = list(called)
-    at = jumps.now() if effects else now
-    rows = [
+    enqueue_all([(stream, list(called), run_id)], now=now)
+
+
+def enqueue_all(
+    called: Sequence[tuple[UUID, list[tuple[int, Effect]], UUID | None]],
+    *,
+    now: datetime,
+    at: datetime | None = None,
+) -> None:
+    """`enqueue` for each (stream, called, run), by one statement. `at`: the database's time, where
+    the caller was just told it.
+    """
+    if not any(effects for _, effects, _ in called):
+        return
+    at = at or jumps.now()
+    waiting = [
         _row(stream, version, i, effect, run_id, at, ahead=at - now)
+        for stream, effects, run_id in called
         for i, (version, effect) in enumerate(effects)
     ]
-    Outbox.objects.bulk_create(rows)
-    poke_on_commit([row.id for row in rows if row.not_before <= at])
+    rows.insert(waiting)
+    poke_on_commit([row.id for row in waiting if row.not_before <= at])
 
 
 def _row(
