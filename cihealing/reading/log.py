@@ -69,7 +69,10 @@ class Log:
         """
         if len(needles) == 1:
             return list(self.hits(needles[0]))
-        return sorted({number for needle in needles for number in self.hits(needle)})
+        found = [numbers for needle in needles if (numbers := self.hits(needle))]
+        if len(found) < 2:
+            return list(found[0]) if found else []
+        return sorted({number for numbers in found for number in numbers})
 
     def has(self, needle: str) -> bool:
         return bool(self.hits(needle))

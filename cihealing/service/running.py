@@ -74,11 +74,19 @@ def run_effect(
     """Claim the effect and carry it out; False where there was nothing to claim or effects are
     switched off.
     """
-    if not policies.current().enabled:
-        return False
-    row = outbox.claim(effect_id)
-    if row is None:
-        return False
+    row = outbox.claim(effect_id) if policies.current().enabled else None
+    return row is not None and _run(row, tools, capabilities, readers)
+
+
+def run_next(*, tools: Tools, capabilities: Capabilities, readers: Readers) -> bool:
+    """The same for the effect that is most wanted now. Whoever was told of one takes that: as many
+    are taken as were told of, each run's next before what is new.
+    """
+    row = outbox.claim_next() if policies.current().enabled else None
+    return row is not None and _run(row, tools, capabilities, readers)
+
+
+def _run(row: Outbox, tools: Tools, capabilities: Capabilities, readers: Readers) -> bool:
     try:
         _claimed(row, tools, capabilities, readers)
     except outbox.UnknownEffect as error:
