@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from cihealing import embedded, outages, store
+from cihealing import ending, outages, store
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
@@ -228,7 +228,7 @@ def _hand_back(row: Outbox, outage: Outage, met: Exception) -> None:
     lease, another has it by then.
     """
     until = time.monotonic() + outbox.LEASE.total_seconds()
-    while time.monotonic() < until and not embedded.stopping.is_set():
+    while time.monotonic() < until and not ending.stopping.is_set():
         try:
             outbox.release(
                 row, delay=outage.retry_after, error=outages.reason(met), counted=not _fresh(row)
@@ -238,7 +238,7 @@ def _hand_back(row: Outbox, outage: Outage, met: Exception) -> None:
             if not outages.meet(error):
                 raise
             connection.close()
-            embedded.stopping.wait(PAUSE)
+            ending.stopping.wait(PAUSE)
 
 
 def _fresh(row: Outbox) -> bool:

@@ -16,6 +16,8 @@ from django.db.models import AutoField, Field, Model
 MOST = 100
 """Rows of one statement: SQLite takes no more than so many values."""
 KEPT_TEXTS = 256
+PLAIN = (str, int, bool, float, type(None))
+"""Types of values that every database takes as they are."""
 
 
 def insert(rows: Sequence[Model], *, skip_known: bool = False) -> int:
@@ -60,4 +62,5 @@ def _text(model: type[Model], number: int, *, skip_known: bool) -> str:
 
 def _values(row: Model, columns: Sequence[Field[Any, Any]]) -> Iterator[Any]:
     for field in columns:
-        yield field.get_db_prep_save(getattr(row, field.attname), connection)
+        value = getattr(row, field.attname)
+        yield value if type(value) in PLAIN else field.get_db_prep_save(value, connection)

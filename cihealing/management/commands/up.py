@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from cihealing import embedded, first_start, registry, room, service
+from cihealing import embedded, ending, first_start, registry, room, service
 from cihealing.connections import QUEUE, Bounds, at_most
 from cihealing.demo import builds
 from cihealing.models import Delivery
@@ -112,7 +112,7 @@ class Command(BaseCommand):
         )
         policy = Path(settings.CI_HEALING["POLICY_FILE"])
         return builds.Day(
-            root=data / "demo", policy=policy, post=post, stopping=embedded.stopping, tell=self.tell
+            root=data / "demo", policy=policy, post=post, stopping=ending.stopping, tell=self.tell
         )
 
     def tell(self, line: str) -> None:
