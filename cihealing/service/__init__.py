@@ -15,18 +15,10 @@ from cihealing.service.handling import (
     perform,
 )
 from cihealing.service.judging import hurry
+from cihealing.service.logs import read_log, read_waiting, weak_failure
 from cihealing.service.messages import handle_of, record_message
 from cihealing.service.outbox import claim, claim_next, due, poke_due, reclaim
-from cihealing.service.receiving import (
-    Outcome,
-    Receipt,
-    read_log,
-    read_waiting,
-    receive,
-    record_expanded,
-    record_read,
-    weak_failure,
-)
+from cihealing.service.receiving import Outcome, Receipt, receive, record_expanded, record_read
 from cihealing.service.rehashing import Rehashed, outdated, rehash
 from cihealing.service.running import run_effect, run_next
 from cihealing.service.spending import Hold, OverBudget, reserve, settle

@@ -28,7 +28,8 @@ from cihealing.secrecy import masked
 from cihealing.service import jumps, outbox, policies
 from cihealing.service.handling import Cause, get, handle
 from cihealing.service.lease import Lease
-from cihealing.service.receiving import record_read, weak_failure
+from cihealing.service.logs import weak_failure
+from cihealing.service.receiving import record_read
 from cihealing.store import projections
 
 logger = logging.getLogger(__name__)

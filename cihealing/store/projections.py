@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Exists, OuterRef, Q
 
 from cihealing import store
 from cihealing.domain import events as e
@@ -350,16 +350,6 @@ def packed_green_logs(repository: str, job: str, *, most: int = 3) -> list[bytes
     )
     found = {digest: bytes(content) for digest, content in kept if content is not None}
     return [found[digest] for digest in digests if digest in found]
-
-
-def green_size(repository: str, job: str, *, most: int = 3) -> int:
-    """Bytes of these logs."""
-    return (
-        Artifact.objects.filter(
-            digest__in=_green(repository, job, most), content__isnull=False
-        ).aggregate(all=Sum("size"))["all"]
-        or 0
-    )
 
 
 def _green(repository: str, job: str, most: int) -> list[Digest]:

@@ -22,7 +22,7 @@ from cihealing.domain.policy import Policy
 from cihealing.models import Artifact, Delivery, Execution, Outbox, Run, WaitingLog
 from cihealing.ports import BadPayload, PermanentError, TransientError
 from cihealing.providers.shared import wire as _wire
-from cihealing.service import earlier, receiving, waiting
+from cihealing.service import earlier, logs, waiting
 from cihealing.service.earlier import Greens
 from cihealing.web import ingest
 from cihealing.web.rates import Rate
@@ -44,7 +44,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, "WEBHOOK_SECRETS": {"": SECRET}}
     monkeypatch.setattr(policy_file, "current", lambda: (Policy(), None))
     monkeypatch.setattr(ingest, "rate", Rate())
-    monkeypatch.setattr(receiving, "LARGE", 10_000)
+    monkeypatch.setattr(logs, "LARGE", 10_000)
     # A process takes a second to begin: those tests that are about it call it themselves.
     monkeypatch.setattr(apart, "read", lambda log, **more: apart.answered(question(log, **more)))
 
@@ -108,8 +108,8 @@ def test_a_small_log_is_read_in_the_request() -> None:
 def test_a_megabyte_of_logs_in_one_body_is_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     half = structs.replace(failed(), log="x" * 500_000)
-    assert not receiving.large([half, half], Greens())
-    assert receiving.large([half, half, structs.replace(half, log="x")], Greens())
+    assert not logs.large([half, half], Greens())
+    assert logs.large([half, half, structs.replace(half, log="x")], Greens())
 
 
 def test_a_large_log_is_answered_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,9 +138,9 @@ def test_the_run_begins_when_it_was_read_and_its_log_is_kept_redacted() -> None:
 
 
 def test_it_is_read_as_it_would_have_been_in_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "LARGE", 10**9)
+    monkeypatch.setattr(logs, "LARGE", 10**9)
     now = UUID(told(post(LARGE, deliveryId="a", executionId="a"))["runId"])
-    monkeypatch.setattr(receiving, "LARGE", 10_000)
+    monkeypatch.setattr(logs, "LARGE", 10_000)
     later = told(post(LARGE, deliveryId="b", executionId="b"))
     read_all()
     outcome = json.loads(Delivery.objects.get(id=later["deliveryId"]).outcomes)[0]
