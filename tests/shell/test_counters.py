@@ -10,18 +10,18 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from cihealing.management.commands.rebuild import checked
 from django.db import connection, transaction
 from django.db.models import Case, Count, Sum, When
 from django.test.utils import CaptureQueriesContext
 
 from cihealing import models
+from cihealing.cli.rebuild import checked
 from cihealing.domain import events as e
 from cihealing.read import figures, runs
 from cihealing.read.access import SERVICE_VIEWER
 from cihealing.store import counters, rebuilding, words
 from tests import factories as make
-from tests.shell.test_commands import exits
+from tests.cli.test_database_commands import exits
 
 KEYS = counters.RUNS.keys
 PROVEN = Case(When(evidence__in=["proven", "ci_proven"], then=1), default=0)
