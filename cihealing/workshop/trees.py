@@ -25,8 +25,7 @@ from pathlib import Path
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
-from cihealing.ports import PermanentError, TransientError, Tree
-from cihealing.providers.github import app as github_app
+from cihealing.ports import Credentials, PermanentError, TransientError, Tree
 from cihealing.tree import TooLarge, scratch, shown
 from cihealing.workshop import owners
 from cihealing.workshop.git import (
@@ -99,12 +98,19 @@ class Workspace:
 
 class GitTrees:
     """`mirrors`: the directory of the mirrors. `settings`: CI_HEALING_GIT_TOKEN and
-    CI_HEALING_GIT_USER for https clones.
+    CI_HEALING_GIT_USER for https clones. `credentials`: whose tokens go before that.
     """
 
-    def __init__(self, mirrors: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        mirrors: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        credentials: Sequence[Credentials] = (),
+    ) -> None:
         self.mirrors = mirrors.resolve()
         self.settings = dict(settings or {})
+        self.credentials = tuple(credentials)
         self.git = Git(home=self.mirrors / ".git-home")
         self._open: dict[Path, Made] = {}
 
@@ -131,10 +137,10 @@ class GitTrees:
         return path
 
     def _remote(self, repository: str, policy: RepositoryPolicy) -> dict[str, str]:
-        """An App's token lives an hour and is of this repository alone: it goes before the
+        """A provider's token lives an hour and is of this repository alone: it goes before the
         setting's.
         """
-        short_lived = github_app.clone_token(repository, policy.clone_url, self.settings)
+        short_lived = self._short_lived(repository, policy.clone_url)
         token = short_lived or self.settings.get("CI_HEALING_GIT_TOKEN", "")
         user = (
             "x-access-token"
@@ -144,6 +150,10 @@ class GitTrees:
         return remote_environment(
             policy.clone_url, forge=policy.forge, home=self.git.home, token=token, user=user
         )
+
+    def _short_lived(self, repository: str, url: str) -> str:
+        tokens = (one.clone_token(repository, url, self.settings) for one in self.credentials)
+        return next((token for token in tokens if token), "")
 
     def _fetch(
         self, repository: str, mirror: Path, *, policy: RepositoryPolicy, refs: Sequence[str]

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from cihealing import registry, service
-from cihealing.effects.publish import forge_of, proposal_of
+from cihealing.effects.publish import forge_of, proposal_of, site_of
 from cihealing.ports import Call, PermanentError, TransientError
 from cihealing.secrecy import masked_in
 from cihealing.service import policies
@@ -53,9 +53,8 @@ class Command(BaseCommand):
                 raise CommandError(f"run {run_id} has no proven patch (it is {run.status})")
             policy = policies.of(run)
             proposal = proposal_of(run, policy=policy, tools=tools)
-            return forge_of(run, policy, tools).planned(
-                proposal, policy=policy.repository(run.repository), settings=tools.settings
-            )
+            site = site_of(run, policy, tools)
+            return forge_of(run, policy, tools).publishing(site).planned(proposal)
         except service.NoSuchRun:
             raise CommandError(f"there is no run {run_id}") from None
         except (PermanentError, TransientError) as error:

@@ -18,7 +18,7 @@ from openai.types.chat import ChatCompletion
 
 from cihealing.ports import Cancelled, ModelFailed, ModelReply, ModelRequest
 from cihealing.providers.shared import prices, worker
-from cihealing.providers.shared.models import SubprocessModel, environment_for
+from cihealing.providers.shared.models import SubprocessModel, environment_for, question_of
 from cihealing.workshop import process
 from tests.model_server import (
     ModelServer,
@@ -62,10 +62,8 @@ def request(provider: str, **fields: Any) -> ModelRequest:
 
 def here(provider: str, server: ModelServer, **fields: Any) -> ModelReply:
     """The worker's own function, without the subprocess around it."""
-    from dataclasses import asdict
-
     told = worker.answered(
-        asdict(request(provider, **fields)),
+        question_of(request(provider, **fields)),
         environment_for(provider, settings=settings(server, provider)),
     )
     if "reply" in told:
