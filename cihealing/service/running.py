@@ -137,8 +137,12 @@ def _carry_out(
         outbox.finish(row, state="dropped")
         return
     failpoint("capability.before")
-    carry_out = capabilities[row.name]
-    command = _timer(effect) or carry_out(effect, run=run, policy=policies.of(run), tools=tools)  # type: ignore[arg-type]
+    command = _timer(effect) or capabilities[row.name](
+        effect,  # type: ignore[arg-type]
+        run=run,
+        policy=policies.of(run),
+        tools=tools,
+    )
     failpoint("capability.after")
     if command is None:
         outbox.finish(row)
