@@ -63,7 +63,7 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
 
 def own_change(payload: Mapping[str, Any]) -> tuple[str, str] | None:
     """(repository, branch) of a change of the service's own that a `merge_request` tells of."""
-    if payload.get("object_kind") != "merge_request":
+    if _results.at(payload, "object_kind") != "merge_request":
         return None
     return _results.own_change(
         _results.at(payload, "project", "path_with_namespace"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cihealing import registry
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, JobFacts, Passed, Result
 from cihealing.ports import BadPayload, NoLog, PermanentError
 from cihealing.providers.buildkite import hook as buildkite
@@ -443,20 +444,23 @@ def test_a_wrong_field_is_named(field: str, value: object) -> None:
         parse(generic, payload)
 
 
-ASKED = [buildkite, circleci, gitlab, jenkins]
-
-
-@pytest.mark.parametrize("adapter", ASKED)
-def test_those_who_are_not_set_up_say_so(adapter: ModuleType) -> None:
-    result = parse(generic, payloads.generic())
+@pytest.mark.parametrize("name", registry.offered(lambda one: one.logs))
+def test_who_is_not_set_up_for_logs_says_so(name: str) -> None:
+    logs = registry.offered(lambda one: one.logs)[name]
     with pytest.raises(NoLog, match="cihealing notify --log"):
-        adapter.fetch_log(result, settings={})
+        logs.fetch_log(parse(generic, payloads.generic()), settings={})
+
+
+@pytest.mark.parametrize("name", registry.offered(lambda one: one.expanding))
+def test_who_is_not_set_up_for_lists_of_jobs_says_so(name: str) -> None:
+    expanding = registry.offered(lambda one: one.expanding)[name]
+    with pytest.raises(NoLog, match=r"job events|set CI_HEALING_\w+_TOKEN"):
+        expanding.expand(parse(generic, payloads.generic()), settings={})
+
+
+@pytest.mark.parametrize("name", ["buildkite", "circleci", "gitlab", "jenkins"])
+def test_who_is_not_set_up_for_reruns_says_so(name: str) -> None:
+    reruns = registry.offered(lambda one: one.reruns)[name]
     with pytest.raises(PermanentError, match="not rerun from here"):
-        adapter.rerun({}, settings={})
-    assert adapter.rerun_result("handle", settings={}) is None
-
-
-@pytest.mark.parametrize("adapter", [buildkite, circleci, gitlab])
-def test_those_whose_jobs_are_not_listed_say_so(adapter: ModuleType) -> None:
-    with pytest.raises(NoLog, match="job events"):
-        adapter.expand(parse(generic, payloads.generic()), settings={})
+        reruns.rerun({}, settings={})
+    assert reruns.rerun_result("handle", settings={}) is None

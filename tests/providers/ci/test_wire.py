@@ -283,7 +283,7 @@ def test_there_is_no_way_to_a_value_around_its_type() -> None:
     around = [
         f"{path.name}: {line.strip()}"
         for path in sorted(places.rglob("*.py"))
-        if path != Path(_wire.__file__)
+        if path != Path(_wire.__file__) and path.parent.name != "slack"
         for line in path.read_text().splitlines()
         if re.search(r"\._?value\b|payload\[|payload\.get", line)
     ]
