@@ -1,8 +1,9 @@
-"""Kills the real service with -9 again and again while signed deliveries come in; says whether
+r"""Kills the real service with -9 again and again while signed deliveries come in; says whether
 anything was lost, doubled or left behind.
 
-    python bench/soak.py --posts 2000 --kills 40 python bench/soak.py --posts 1000 --kills 20
-    --database postgresql://postgres@127.0.0.1/postgres --redis redis://127.0.0.1:6379/9
+    python bench/soak.py --posts 2000 --kills 40
+    python bench/soak.py --posts 1000 --kills 20 --redis redis://127.0.0.1:6379/9 \
+        --database postgresql://postgres@127.0.0.1/postgres
 
 Without a database it is `cihealing up` on SQLite; with one, a web process, a Celery worker and
 beat, in a database of its own beside the one that is named (dropped at the end). Deliveries are

@@ -45,7 +45,15 @@ MAY_START = {
 }
 GIT = {"workshop/git.py"}
 
-HANDS_OFF = ("workshop/runner", "workshop/trees.py", "fixers", "effects", "guard")
+HANDS_OFF = (
+    "workshop/runner",
+    "workshop/trees.py",
+    "workshop/mirrors.py",
+    "workshop/worktree.py",
+    "fixers",
+    "effects",
+    "guard",
+)
 """Code that deals with trees."""
 BY_PATH = {
     "open",
@@ -87,10 +95,9 @@ BY_PATH = {
     "lexists",
 }
 ALLOWED = {
-    ("workshop/trees.py", "_mirror"): "the mirror",
-    ("workshop/trees.py", "__init__"): "the directory of the mirrors",
+    ("workshop/mirrors.py", "_mirror"): "the mirror",
+    ("workshop/mirrors.py", "__init__"): "the directory of the mirrors",
     ("workshop/trees.py", "_own_repository"): "before anything ran in the tree",
-    ("workshop/trees.py", "locked"): "the mirror's lock",
 }
 
 

@@ -7,9 +7,9 @@ The YAML file:
     enabled: true
     max_attempts: 3
     ai:
-      repositories: ["acme/*"]       # left out: every repository named below, once a key is set; []
-      switches it off provider: [anthropic, openai]  # asked in this order ladder: [small, small,
-      large]  # model of attempt 1, 2, 3
+      repositories: ["acme/*"]       # left out: all named below, once a key is set; []: none
+      provider: [anthropic, openai]  # asked in this order
+      ladder: [small, small, large]  # model of attempt 1, 2, 3
     chat:
       tell: [escalated, review, decided]
     repositories:

@@ -12,94 +12,41 @@ ignore rules.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from cihealing.domain.policy import RepositoryPolicy
-from cihealing.domain.values import Owner
-from cihealing.ports import Credentials, PermanentError, TransientError, Tree
-from cihealing.tree import TooLarge, scratch, shown
-from cihealing.workshop import owners
-from cihealing.workshop.git import (
-    REMOTE_TIMEOUT,
-    Git,
-    GitFailed,
-    is_commit,
-    prepare_home,
-    remote_environment,
-    remote_error,
-)
+from cihealing.ports import Credentials, PermanentError, Tree
+from cihealing.tree import scratch, shown
+from cihealing.workshop.git import GitFailed, is_commit
+from cihealing.workshop.mirrors import Mirrors
 from cihealing.workshop.process import check_cancelled
 from cihealing.workshop.sandbox import users
+from cihealing.workshop.worktree import (
+    IDENTITY,
+    UNTRACKED,
+    Change,
+    Made,
+    Workspace,
+    colliding,
+    stamps,
+    told,
+)
 
 MAX_PATCH = 2 * 1024 * 1024
-MAX_FILE = 1024 * 1024
-LOCK_TIMEOUT = 300.0
 MAX_ENTRIES, MAX_TREE = 500_000, 4 * 1024**3
 """Files of a commit that is checked out, and bytes of all."""
 MAX_CHANGED, MAX_STORED = 2_000, 8 * 1024 * 1024
 """Files of a change, and bytes of one of them."""
-UNTRACKED = frozenset(
-    {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", "node_modules"}
-)
-"""What tools leave behind; never part of a change unless the commit has such files itself."""
 RULES, REGULAR = (".gitattributes", ".gitignore"), ("100644", "100755")
-IGNORABLE = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
-"""Characters HFS+ does not count in a name."""
-
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "cihealing",
-    "GIT_AUTHOR_EMAIL": "cihealing@localhost",
-    "GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z",
-    "GIT_COMMITTER_NAME": "cihealing",
-    "GIT_COMMITTER_EMAIL": "cihealing@localhost",
-    "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
-}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workspace:
-    """The private directory of one worktree. `objects`, `index` and `rules` are the service's own
-    and no part of the tree.
-    """
-
-    place: Path
-    mirror: Path
-
-    @property
-    def root(self) -> Path:
-        return self.place / "tree"
-
-    @property
-    def rules(self) -> Path:
-        """The commit's own `.gitattributes` and `.gitignore`, the only files of it that git reads
-        from a disk.
-        """
-        return self.place / "rules"
-
-    @property
-    def variables(self) -> dict[str, str]:
-        return {
-            "GIT_DIR": str(self.mirror),
-            "GIT_INDEX_FILE": str(self.place / "index"),
-            "GIT_WORK_TREE": str(self.rules),
-            "GIT_OBJECT_DIRECTORY": str(self.place / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.mirror / "objects"),
-        }
-
-
-class GitTrees:
-    """`mirrors`: the directory of the mirrors. `settings`: CI_HEALING_GIT_TOKEN and
-    CI_HEALING_GIT_USER for https clones. `credentials`: whose tokens go before that.
-    """
+class GitTrees(Mirrors):
+    """Private trees of exact commits, made from the mirrors, and what has changed in them."""
 
     def __init__(
         self,
@@ -108,279 +55,8 @@ class GitTrees:
         settings: Mapping[str, str] | None = None,
         credentials: Sequence[Credentials] = (),
     ) -> None:
-        self.mirrors = mirrors.resolve()
-        self.settings = dict(settings or {})
-        self.credentials = tuple(credentials)
-        self.git = Git(home=self.mirrors / ".git-home")
+        super().__init__(mirrors, settings=settings, credentials=credentials)
         self._open: dict[Path, Made] = {}
-
-    def mirror_path(self, repository: str) -> Path:
-        readable = re.sub(r"[^A-Za-z0-9._-]", "_", repository)[:60].lstrip(".")
-        return (
-            self.mirrors / f"{readable}-{hashlib.sha256(repository.encode()).hexdigest()[:16]}.git"
-        )
-
-    def _mirror(self, repository: str, *, policy: RepositoryPolicy) -> Path:
-        """The mirror, made where it does not exist yet. Raises PermanentError where policy gives no
-        clone URL.
-        """
-        if not policy.clone_url or policy.clone_url.startswith("-"):
-            raise PermanentError(
-                f"{repository} has no `clone_url` in the policy: add it, so that its code can be"
-                " looked at"
-            )
-        prepare_home(self.git.home)
-        path = self.mirror_path(repository)
-        if not (path / "HEAD").is_file():
-            with locked(path):
-                self.git("init", "--bare", "--quiet", "--", str(path))
-        return path
-
-    def _remote(self, repository: str, policy: RepositoryPolicy) -> dict[str, str]:
-        """A provider's token lives an hour and is of this repository alone: it goes before the
-        setting's.
-        """
-        short_lived = self._short_lived(repository, policy.clone_url)
-        token = short_lived or self.settings.get("CI_HEALING_GIT_TOKEN", "")
-        user = (
-            "x-access-token"
-            if short_lived
-            else self.settings.get("CI_HEALING_GIT_USER", "x-access-token")
-        )
-        return remote_environment(
-            policy.clone_url, forge=policy.forge, home=self.git.home, token=token, user=user
-        )
-
-    def _short_lived(self, repository: str, url: str) -> str:
-        tokens = (one.clone_token(repository, url, self.settings) for one in self.credentials)
-        return next((token for token in tokens if token), "")
-
-    def _fetch(
-        self, repository: str, mirror: Path, *, policy: RepositoryPolicy, refs: Sequence[str]
-    ) -> None:
-        command = (
-            "--git-dir",
-            str(mirror),
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--prune",
-            "--no-write-fetch-head",
-            "--force",
-        )
-        try:
-            with locked(mirror):
-                self.git(
-                    *command,
-                    "--",
-                    policy.clone_url,
-                    *refs,
-                    variables=self._remote(repository, policy),
-                    timeout=REMOTE_TIMEOUT,
-                )
-        except GitFailed as error:
-            raise remote_error(error, what=f"{repository} could not be fetched") from error
-
-    def _with_commit(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> Path:
-        """A mirror that has `commit`: asked of the origin's branches, then by its id (a pull
-        request's head is on no branch).
-        """
-        if not is_commit(commit):
-            raise PermanentError(f"{commit[:80]!r} is no full commit id")
-        mirror = self._mirror(repository, policy=policy)
-        if not self._has(mirror, commit):
-            self._fetch(repository, mirror, policy=policy, refs=["+refs/heads/*:refs/heads/*"])
-        if not self._has(mirror, commit):
-            with contextlib.suppress(PermanentError, TransientError):
-                self._fetch(
-                    repository, mirror, policy=policy, refs=[f"+{commit}:refs/cihealing/{commit}"]
-                )
-        if not self._has(mirror, commit):
-            raise PermanentError(
-                f"{repository} has no commit {commit} at its clone URL (pushed over, or a fork's?)"
-            )
-        return mirror
-
-    def _has(self, mirror: Path, commit: str) -> bool:
-        return self.git.quiet("--git-dir", str(mirror), "cat-file", "-t", commit) == "commit"
-
-    def _ask(self, mirror: Path, *args: str) -> str | None:
-        return self.git.quiet("--git-dir", str(mirror), *args)
-
-    def _resolve(
-        self, repository: str, commitish: str, *, policy: RepositoryPolicy
-    ) -> tuple[Path, str] | None:
-        """A commit id as it is, a branch name as the origin has it now; None where there is no such
-        branch.
-        """
-        if is_commit(commitish):
-            return self._with_commit(repository, commitish, policy=policy), commitish
-        commit = self.head(repository, commitish, policy=policy)
-        return (
-            None
-            if commit is None
-            else (self._with_commit(repository, commit, policy=policy), commit)
-        )
-
-    def head(self, repository: str, branch: str, *, policy: RepositoryPolicy) -> str | None:
-        """The commit the origin's branch points at now (asks the origin)."""
-        self._mirror(repository, policy=policy)
-        ref = f"refs/heads/{branch}"
-        if not self._well_formed(ref):
-            return None
-        try:
-            answer = self.git(
-                "ls-remote",
-                "--",
-                policy.clone_url,
-                ref,
-                variables=self._remote(repository, policy),
-                timeout=REMOTE_TIMEOUT,
-            )
-        except GitFailed as error:
-            raise remote_error(
-                error, what=f"{repository} could not be asked for {branch[:100]}"
-            ) from error
-        found = [line.split("\t") for line in answer.splitlines()]
-        return next((commit for commit, name in found if name == ref and is_commit(commit)), None)
-
-    def _well_formed(self, ref: str) -> bool:
-        try:
-            self.git("check-ref-format", ref)
-        except (GitFailed, ValueError):
-            return False
-        return True
-
-    def merge_base(
-        self, repository: str, commit: str, branch: str, *, policy: RepositoryPolicy
-    ) -> str | None:
-        mirror = self._with_commit(repository, commit, policy=policy)
-        tip = self.head(repository, branch, policy=policy)
-        if tip is None:
-            return None
-        self._with_commit(repository, tip, policy=policy)
-        return self._ask(mirror, "merge-base", commit, tip)
-
-    def first_parent(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> str | None:
-        mirror = self._with_commit(repository, commit, policy=policy)
-        return self._ask(mirror, "rev-parse", "--verify", "--quiet", f"{commit}^1^{{commit}}")
-
-    def show(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> str:
-        """What the commit changed against its first parent; of the first commit of all nothing is
-        said.
-        """
-        parent = self.first_parent(repository, commit, policy=policy)
-        return self.between(repository, parent, commit, policy=policy) if parent else ""
-
-    def between(self, repository: str, commit: str, other: str, *, policy: RepositoryPolicy) -> str:
-        """The diff from one commit to another, as text; binary files are named only. Raises
-        PermanentError where one is unknown.
-        """
-        self._with_commit(repository, commit, policy=policy)
-        mirror = self._with_commit(repository, other, policy=policy)
-        asked = (
-            "diff",
-            "--no-color",
-            "--no-ext-diff",
-            "--no-textconv",
-            "--no-renames",
-            "--full-index",
-            commit,
-            other,
-            "--",
-        )
-        return self._ask(mirror, *asked) or ""
-
-    def read_file(
-        self, repository: str, commit: str, path: str, *, policy: RepositoryPolicy
-    ) -> str | None:
-        """The text of a regular file (at most 1 MB) at a commit, or at the head of a branch; None
-        where there is none.
-        """
-        resolved = self._resolve(repository, commit, policy=policy)
-        if resolved is None or unsafe(path):
-            return None
-        mirror, commit = resolved
-        entry = (
-            self._ask(mirror, "ls-tree", "-l", "--full-tree", commit, "--", f":(literal){path}")
-            or ""
-        )
-        mode, kind, blob, size = (*entry.partition("\t")[0].split(), "", "", "", "")[:4]
-        if kind != "blob" or mode == "120000" or not size.isdigit() or int(size) > MAX_FILE:
-            return None
-        return self.git("--git-dir", str(mirror), "cat-file", "blob", blob)
-
-    def files(self, repository: str, commit: str, *, policy: RepositoryPolicy) -> tuple[str, ...]:
-        """Every path at a commit, or at the head of a branch."""
-        resolved = self._resolve(repository, commit, policy=policy)
-        return () if resolved is None else self._files(*resolved)
-
-    def _files(self, mirror: Path, commit: str) -> tuple[str, ...]:
-        return tuple(
-            p
-            for p in self.git(
-                "--git-dir", str(mirror), "ls-tree", "-r", "-z", "--name-only", commit
-            ).split("\0")
-            if p
-        )
-
-    def owner(
-        self, repository: str, commit: str, files: Sequence[str], *, policy: RepositoryPolicy
-    ) -> Owner | None:
-        mirror = self._with_commit(repository, commit, policy=policy)
-        known = self._known(mirror, commit, files)
-        text = next(
-            filter(
-                None, (self.read_file(repository, commit, p, policy=policy) for p in owners.PLACES)
-            ),
-            "",
-        )
-        for file in known:
-            if name := owners.owner_of(file, codeowners=text):
-                return Owner(name=name, source="codeowners")
-        return self._author(mirror, commit, known)
-
-    def _known(self, mirror: Path, commit: str, files: Sequence[str]) -> list[str]:
-        """Those of `files` the commit has; a path from a log may carry the build directory in
-        front.
-        """
-        present = set(self._files(mirror, commit))
-        tails = (
-            (f, "/".join(f.split("/")[i:]))
-            for f in files[:50]
-            for i in range(min(f.count("/") + 1, 20))
-        )
-        first: dict[str, str] = {}
-        for file, tail in tails:
-            if tail in present:
-                first.setdefault(file, tail)
-        return list(dict.fromkeys(first.values()))
-
-    def _author(self, mirror: Path, commit: str, files: Sequence[str]) -> Owner | None:
-        for file in files:
-            if name := self._last_author(mirror, commit, "--", f":(literal){file}"):
-                return Owner(name=name, source=f"last author of {file}")
-        name = self._last_author(mirror, commit)
-        return Owner(name=name, source="commit author") if name else None
-
-    def _last_author(self, mirror: Path, commit: str, *paths: str) -> str | None:
-        answer = (
-            self._ask(
-                mirror,
-                "log",
-                "-20",
-                "--no-merges",
-                "--no-show-signature",
-                "--format=%ae",
-                commit,
-                *paths,
-            )
-            or ""
-        )
-        # A bot's change has no one to ask: the person before it is the one who knows the file.
-        return next(
-            (login(mail) for mail in answer.splitlines() if mail and "[bot]@" not in mail), None
-        )
 
     @contextlib.contextmanager
     def at(
@@ -706,135 +382,3 @@ class GitTrees:
         if made is None:
             raise PermanentError("this worktree was given back already")
         return made
-
-
-@contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
-    """git's no to something about a tree is for a person: trying again would not help."""
-    try:
-        yield
-    except GitFailed as error:
-        raise PermanentError(f"{what}: {shown(error.text[:500])}") from error
-    except TooLarge as error:
-        raise PermanentError(f"{what}: {error}") from error
-
-
-Stamp = tuple[int, int, int, int]
-"""Mode, size, inode and time of the last change of a file: code under test can set none but the
-first two as it likes.
-"""
-
-
-def stamps(tree: Tree, leaving: frozenset[str]) -> Iterator[tuple[str, Stamp]]:
-    """Every file and link a commit could hold. Raises TooLarge."""
-    for entry in tree.walk(leave_out=lambda name: name in leaving or no_commit_holds(name)):
-        if entry.is_file or entry.is_link:
-            yield (
-                entry.path,
-                (
-                    entry.status.st_mode,
-                    entry.status.st_size,
-                    entry.status.st_ino,
-                    entry.status.st_ctime_ns,
-                ),
-            )
-
-
-def colliding(tracked: Mapping[str, tuple[str, ...]]) -> str | None:
-    """A link with which a directory collides where case does not count (CVE-2021-21300): nobody
-    means that.
-    """
-    links = {path.casefold(): path for path, entry in tracked.items() if entry[0] == "120000"}
-    directories = (
-        {
-            "/".join(parts[:n])
-            for path in tracked
-            for parts in [path.split("/")]
-            for n in range(1, len(parts))
-        }
-        if links
-        else set()
-    )
-    return next(
-        (links[name.casefold()] for name in sorted(directories) if name.casefold() in links), None
-    )
-
-
-def no_commit_holds(name: str) -> bool:
-    """Names git refuses anywhere in a path, on any file system it guards (`.git`, `.GIT`, `git~1`,
-    `.g\u200cit`).
-    """
-    bare = IGNORABLE.sub("", name).rstrip(" .").lower()
-    return bare in (".git", "git~1") or bare.startswith(".git:")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One line of `git update-index --index-info`; without a blob the path is taken away."""
-
-    path: str
-    mode: str = "0"
-    blob: str = "0" * 40
-
-    def __str__(self) -> str:
-        return f"{self.mode} {self.blob}\t{self.path}\0"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """A worktree as it was yielded: what git tracked there (path -> mode, blob), and how each file
-    looked.
-    """
-
-    space: Workspace
-    tracked: Mapping[str, tuple[str, ...]]
-    leaving: frozenset[str]
-    """Names of caches that are not looked into."""
-    stamps: Mapping[str, Stamp]
-
-    @cached_property
-    def links(self) -> frozenset[str]:
-        """Directories of other repositories (gitlinks): what lies in them is no part of this
-        one.
-        """
-        return frozenset(path for path, entry in self.tracked.items() if entry[0] == "160000")
-
-    def is_elsewhere(self, path: str) -> bool:
-        parts = path.split("/")
-        return any("/".join(parts[:n]) in self.links for n in range(1, len(parts)))
-
-
-def unsafe(path: str) -> bool:
-    return not path or "\0" in path or path.startswith("/") or ".." in path.split("/")
-
-
-def login(mail: str) -> str:
-    """GitHub's private addresses hold the login; any other address is the name itself."""
-    found = re.match(r"(?:\d+\+)?([A-Za-z0-9-]+)@users\.noreply\.github\.com\Z", mail)
-    return found[1] if found else mail
-
-
-@contextlib.contextmanager
-def locked(mirror: Path) -> Iterator[None]:
-    """One writer a mirror, across threads and processes. Raises TransientError after five
-    minutes.
-    """
-    mirror.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + LOCK_TIMEOUT
-    with mirror.with_suffix(".lock").open("w") as file:
-        while not _taken(file.fileno()):
-            check_cancelled()
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"{mirror.name} is being fetched by another worker for over five minutes"
-                )
-            time.sleep(0.05)
-        yield
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

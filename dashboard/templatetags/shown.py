@@ -4,6 +4,7 @@ else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from cihealing.guard.explanations import explain
 from cihealing.read.rows import AttemptRow, ExcerptLine
 from dashboard import diff as diffs
 from dashboard import story
+from dashboard.charts import Segment
 
 register = template.Library()
 
@@ -67,6 +69,12 @@ def tone(word: str) -> str:
 def words(value: str) -> str:
     text = str(value)
     return STATUS_WORDS.get(text, text.replace("_", " "))
+
+
+@register.filter
+def counted(segments: Sequence[Segment]) -> str:
+    """Runs by status in words, as `1 queued, 3 escalated`."""
+    return ", ".join(f"{segment.count} {words(segment.status)}" for segment in segments)
 
 
 @register.filter

@@ -202,7 +202,7 @@ def test_what_cannot_be_seen_is_spelled_out(pages: dict[str, str], name: str) ->
 
 def test_a_patch_that_looks_like_another_is_shown_as_it_is(pages: dict[str, str]) -> None:
     added = [x.text for x in elements(pages["run"], "tr", cls="add")]
-    assert "1+access⟨U+202E⟩⟨U+2066⟩ nimda⟨U+2069⟩⟨U+202C⟩ ⟨U+200B⟩zero" in added[0]
+    assert "access⟨U+202E⟩⟨U+2066⟩ nimda⟨U+2069⟩⟨U+202C⟩ ⟨U+200B⟩zero" in added[0]
     assert "⟨U+E0041⟩tag" in added[0]
 
 

@@ -244,7 +244,7 @@ def test_every_state_of_a_run_is_told_in_a_sentence(reader: Client, name: str) -
 
 def test_a_proven_flake_stands_on_what_was_seen_not_on_nothing(reader: Client) -> None:
     facts = text(page(reader, "run", run_of(1, *history("flake"))), "dl", cls="facts")
-    assert "Evidencered and green of one tree" in facts
+    assert "Evidence red and green of one tree" in facts
 
 
 STAGES = [
@@ -272,8 +272,8 @@ def test_the_stages_show_how_far_it_came_and_where_it_is(
 
 def test_the_excerpt_is_numbered_and_marks_the_root_line(reader: Client) -> None:
     html = page(reader, "run", run_of(1, *make.classified()))
-    assert text(html, "div", cls="root") == "41Root line: NameError: name 'math' is not defined"
-    assert "40E total = math.ceil(9.5)" in text(html, "div", cls="lines")
+    assert text(html, "div", cls="root") == "41 Root line: NameError: name 'math' is not defined"
+    assert "40 E total = math.ceil(9.5)" in text(html, "div", cls="lines")
 
 
 def test_a_proof_shows_every_command_with_its_exit_code_and_colour(reader: Client) -> None:
@@ -285,7 +285,7 @@ def test_a_proof_shows_every_command_with_its_exit_code_and_colour(reader: Clien
         "With the patch green exit 0",
     ]
     assert "it was red" in rows[1]
-    assert [e.text for e in elements(html, "tr", cls="add")] == ["1+import math"]
+    assert [e.text for e in elements(html, "tr", cls="add")] == ["1 + import math"]
 
 
 def test_a_proof_run_of_the_wrong_colour_is_pointed_at(reader: Client) -> None:

@@ -187,12 +187,12 @@ def clone_from_disk() -> None:
     from functools import partial
     from typing import Any
 
-    from cihealing.workshop import trees
+    from cihealing.workshop import mirrors
 
     def local(url: str, *, remote: Any, forge: str, **rest: Any) -> Any:
         return remote(url, forge="local_git", **rest)
 
-    trees.remote_environment = partial(local, remote=trees.remote_environment)
+    mirrors.remote_environment = partial(local, remote=mirrors.remote_environment)
 
 
 def drain() -> None:

@@ -2,10 +2,12 @@
 commit, checks, comments, people, hooks.
 
     with FakeGitHub() as hub:
-        repo = hub.repository("acme/shop") repo.heads["main"]                                  # the
-        commit main is at hub.script("POST", "/pulls", Reply(status=502))     # the next such call
-        hub.script("PUT", "/merge", Reply(silent=True, done=True))   # the work is done, the answer
-        is lost hub.made("PUT", "/merge")
+        repo = hub.repository("acme/shop")
+        repo.heads["main"]                                  # the commit main is at
+        hub.script("POST", "/pulls", Reply(status=502))     # the next such call
+        # The work is done, the answer is lost:
+        hub.script("PUT", "/merge", Reply(silent=True, done=True))
+        hub.made("PUT", "/merge")
 
 Source of every shape: GitHub REST docs (2022-11-28).
 """

@@ -1,0 +1,94 @@
+"""What people decide."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from cihealing.domain import commands as c
+from cihealing.domain import events as e
+from cihealing.domain.decide.life import ENDED, OPEN, end_attempt
+from cihealing.domain.events import Events
+from cihealing.domain.policy import MERGING_FORGES, Policy
+from cihealing.domain.run import Refused, Run, Stale
+from cihealing.domain.values import AttemptStatus, Evidence, RunStatus
+
+
+def by_person(run: Run, command: c.PersonCommand, policy: Policy) -> Events:
+    if not run.exists:
+        raise Refused("there is no such run")
+    match command:
+        case c.Approve():
+            return _approve(run, command, policy)
+        case c.Deny():
+            return _deny(run, command)
+        case c.Abort(by=by, note=note):
+            run.require(*OPEN)
+            run.require_version(command.version)
+            return [
+                *end_attempt(run, "aborted by a person"),
+                e.RunAborted(reason="person", by=by, note=note),
+            ]
+        case c.Retry():
+            run.require(RunStatus.ESCALATED, *ENDED)
+            run.require_version(command.version)
+            return [
+                e.RunRetried(
+                    generation=run.generation + 1,
+                    by=command.by,
+                    policy=command.policy,
+                    note=command.note,
+                )
+            ]
+        case c.FixByHand(by=by, note=note):
+            run.require(RunStatus.ESCALATED)
+            run.require_version(command.version)
+            return [e.RunResolved(how="human_fix", by=by, note=note, commit=command.commit)]
+        case _:
+            assert_never(command)
+
+
+def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
+    run.require(RunStatus.FIXED)
+    if command.version is None or command.version != run.version:
+        raise Stale(run.version)
+    if command.act not in ("publish", "merge"):
+        raise Refused("approve names its act: publish or merge")
+    if run.approved_by:
+        raise Refused(f"{run.approved_by.name} approved it already")
+    if wrong := _wrong_act(run, command.act, policy):
+        raise Refused(wrong)
+    if (
+        run.evidence not in (Evidence.PROVEN, Evidence.CI_PROVEN)
+        or not run.proof
+        or run.attempt is None
+        or run.attempt.status is not AttemptStatus.SUCCEEDED
+    ):
+        raise Refused("there is no proof to approve")
+    return [e.Approved(act=command.act, by=command.by, note=command.note)]
+
+
+def _wrong_act(run: Run, act: str, policy: Policy) -> str:
+    if act == "publish" and run.change_open:
+        return "the change is open already: what is left to approve is its merge"
+    merges_at_once = policy.repository(run.repository).forge in MERGING_FORGES
+    return (
+        "no change is open: approve its publishing first"
+        if act == "merge" and not (run.change_open or merges_at_once)
+        else ""
+    )
+
+
+def _deny(run: Run, command: c.Deny) -> Events:
+    run.require(RunStatus.FIXED)
+    run.require_version(command.version)
+    if run.approved_by:
+        raise Refused(f"{run.approved_by.name} approved it already")
+    told = f"denied by {command.by.name}" + (f": {command.note}" if command.note else "")
+    closed = (
+        [e.ChangeClosed(url=run.pr_url, by=command.by.name, reason=told)] if run.change_open else []
+    )
+    return [
+        *closed,
+        e.PatchDenied(by=command.by, patch=run.patch, note=command.note),
+        e.RunEscalated(reason=told[:1000], owner=run.owner),
+    ]
