@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ def found(package: str, export: str, kind: type[Kind]) -> dict[str, Kind]:
 
     Raises TypeError for one that exports nothing of that kind.
     """
-    return {name: exported(f"{package}.{name}", export, kind) for name in sorted(_names(package))}
+    return {name: exported(f"{package}.{name}", export, kind) for name in sorted(names(package))}
 
 
 def exported(module: str, export: str, kind: type[Kind]) -> Kind:
@@ -31,6 +32,8 @@ def exported(module: str, export: str, kind: type[Kind]) -> Kind:
     return value
 
 
-def _names(package: str) -> Iterator[str]:
-    place = import_module(package).__path__
-    return (module.name for module in iter_modules(place) if module.name != SHARED)
+def names(package: str) -> Iterator[str]:
+    """Who is there, without importing them."""
+    spec = find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    return (module.name for module in iter_modules(places or []) if module.name != SHARED)

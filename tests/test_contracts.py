@@ -35,6 +35,7 @@ from cihealing.ports import (
     Signing,
     Site,
 )
+from cihealing.web import secret_paths
 from cihealing.workshop.sandbox import Refusing
 
 SECRET = "a-secret-of-some-length"
@@ -86,9 +87,16 @@ def test_a_provider_is_named_as_its_folder_and_offers_something(provider: Provid
     assert any(value for name, value in offers.items() if name not in ("name", "signs_body"))
 
 
+@pytest.mark.parametrize("provider", registry.offered(lambda one: one.hook))
+def test_the_path_of_a_webhook_is_no_secret(provider: str) -> None:
+    path = f"/api/v1/ci-healing/webhook/{provider}"
+    assert secret_paths.masked(path) == path
+    assert secret_paths.masked(f"{path}/t0ken") == f"{path}/{secret_paths.MASK}"
+
+
 @offering(lambda one: one.hosts, "hosts")
 def test_the_hosts_of_a_provider_are_ones_that_may_be_asked(hosts: Hosts) -> None:
-    assert hosts.setting.startswith("CI_HEALING_")
+    assert hosts.setting in registry.adapter_settings(), "no field of config/environment.py"
     assert all(isinstance(base, urls.Base) for base in urls.bases_of(hosts, {}))
     assert not hosts.public or any(host in hosts.default for host in hosts.public)
 
