@@ -6,7 +6,7 @@ logs. One has survived when any eight characters of its secret part stand in the
 secret stands in this file: every one is put together from pieces when it runs.
 """
 
-# ruff: noqa: E501 - a way of printing is read on one line
+# ruff: noqa: E501 - an expression in parts, one a line
 from __future__ import annotations
 
 import argparse
@@ -64,7 +64,9 @@ def jwt(rng: random.Random) -> tuple[str, str]:
 
     return (
         "",
-        f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({'sub': some(rng, B62, 12), 'iat': rng.randrange(10**9)})}.{some(rng, URL64, 43)}",
+        (
+            f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({'sub': some(rng, B62, 12), 'iat': rng.randrange(10**9)})}.{some(rng, URL64, 43)}"
+        ),
     )
 
 
@@ -287,7 +289,9 @@ def placed(rng: random.Random) -> Iterator[Planted]:
         ),
         (
             "azure-sas",
-            f"https://s.blob.core.windows.net/c?sv=2022-11-02&sig={quote(b64[:43] + '=', safe='')}&se=2026",
+            (
+                f"https://s.blob.core.windows.net/c?sv=2022-11-02&sig={quote(b64[:43] + '=', safe='')}&se=2026"
+            ),
             quote(b64[:43], safe=""),
         ),
         (
@@ -417,11 +421,13 @@ def recall(logs: list[str], rng: random.Random) -> None:
         lost += [secret] if any(survives(part, masked) for part in secret.parts) else []
     kinds, ways = Counter(s.kind for s in secrets), Counter(s.way for s in secrets)
     print(
-        f"planted {len(secrets)} secrets of {len(kinds)} kinds in {len(ways)} ways: recall {1 - len(lost) / len(secrets):.4f}"
+        f"planted {len(secrets)} secrets of {len(kinds)} kinds in {len(ways)} ways: recall"
+        f" {1 - len(lost) / len(secrets):.4f}"
     )
     for secret in lost:
         print(
-            f"  survived: {secret.kind:20} {secret.text[:200]!r} -> {redact(secret.text).text[:120]!r}"
+            f"  survived: {secret.kind:20} {secret.text[:200]!r} ->"
+            f" {redact(secret.text).text[:120]!r}"
         )
 
 
@@ -437,7 +443,8 @@ def false_alarms(logs: list[str]) -> None:
         if a != b
     ]
     print(
-        f"{lines} untouched lines: {len(changed)} masked, {10_000 * len(changed) / max(1, lines):.3f} in 10,000; {size / 1e6 / took:.0f} MB/s"
+        f"{lines} untouched lines: {len(changed)} masked,"
+        f" {10_000 * len(changed) / max(1, lines):.3f} in 10,000; {size / 1e6 / took:.0f} MB/s"
     )
     for line, seen in dict(changed).items():
         print(f"  masked: {line[:160]!r} -> {seen[:160]!r}")

@@ -18,9 +18,9 @@ from cihealing.discovery import found
 from cihealing.effects.shared.handler import DeliveryHandler, EffectHandler, Handler
 from cihealing.ports import Fixer, PermanentError, Provider, Tools, TransientError
 from cihealing.providers.shared.models import SubprocessModel
+from cihealing.scratch import sweep
 from cihealing.service.running import Capability, Reader
 from cihealing.store.job_history import JobHistory, StoredArtifacts
-from cihealing.tree import sweep
 from cihealing.workshop import process
 from cihealing.workshop.runner import ProjectRunner
 from cihealing.workshop.sandbox import cgroup, choose, leftovers, trouble

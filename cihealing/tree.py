@@ -12,12 +12,9 @@ import errno
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-from cihealing.marks import lives, mark
 
 MAX_READ = 32 * 1024 * 1024
 """Bytes of one file."""
@@ -25,8 +22,6 @@ MAX_ENTRIES = 1_000_000
 MAX_DEPTH = 256
 """Directories below each other; those on the way down are open at once."""
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-SCRATCH = "cihealing-"
-ABANDONED = re.compile(r"cihealing-[a-z]+-(?P<mark>\d+-\d+)-\w+")
 FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
@@ -313,50 +308,6 @@ def shown(name: str) -> str:
     """
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name
-    )
-
-
-@contextlib.contextmanager
-def scratch(kind: str) -> Iterator[Path]:
-    """A directory in the one for temporary files; gone at the end whatever was left in it, or
-    (`sweep`) once its process is.
-
-    It lies in a private one: whatever it is given to, and whatever is put there (a set-uid
-    program), nobody else gets to it.
-    """
-    place = Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{kind}-{mark()}-")).resolve()
-    try:
-        inside = place / "in"
-        inside.mkdir()
-        yield inside
-    finally:
-        with contextlib.suppress(OSError):
-            remove(place)
-
-
-def sweep() -> int:
-    """Remove what processes that are gone left in the directory for temporary files; how many. To
-    be called at start.
-    """
-    found = [p for p in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*") if _abandoned(p)]
-    for path in found:
-        with contextlib.suppress(OSError):
-            remove(path)
-    return len(found)
-
-
-def _abandoned(path: Path) -> bool:
-    """True for a directory of this user's whose process is gone."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    named = ABANDONED.fullmatch(path.name)
-    return (
-        named is not None
-        and stat.S_ISDIR(status.st_mode)
-        and status.st_uid == os.getuid()
-        and not lives(named["mark"])
     )
 
 

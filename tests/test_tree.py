@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cihealing.tree import MAX_DEPTH, TooLarge, Tree, remove, scratch
+from cihealing.scratch import scratch
+from cihealing.tree import MAX_DEPTH, TooLarge, Tree, remove
 
 
 @pytest.fixture

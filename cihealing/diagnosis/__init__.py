@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cihealing.diagnosis.patterns import PATTERNS, Pattern
+from cihealing.diagnosis.known import PATTERNS
+from cihealing.diagnosis.pattern import Pattern
 from cihealing.domain.values import (
     Diagnosis,
     Failure,

@@ -35,33 +35,7 @@ def _steps(
     branch: str,
     reproduced: bool,
 ) -> Iterator[str]:
-    who = owner.name if owner else "whoever knows this part"
-    if blame is Blame.BASE:
-        held = (
-            f"; {waiting} other {'run waits' if waiting == 1 else 'runs wait'} for it"
-            if waiting
-            else ""
-        )
-        yield f"Mend the branch that {branch} starts from: it fails in the same way{held}."
-    elif blame is Blame.FLAKE:
-        yield (
-            "Run the job again, and ask why it is now red, now green: time, order, network or"
-            " shared state."
-        )
-    elif blame is Blame.INFRA or kind is FailureClass.INFRA:
-        yield (
-            "Look whether the service named in the cited lines is up, then run the job again: no"
-            " code is at fault as far as is known."
-        )
-    elif kind is FailureClass.ENV:
-        yield (
-            "Give the job what the cited lines miss (a tool, a version, a variable), then run it"
-            " again."
-        )
-    elif blame is Blame.CHANGE:
-        yield f"Ask {who}: the change on {branch} broke it."
-    else:
-        yield f"Ask {who} to read the cited lines: what broke it is not known."
+    yield _first(blame, kind, owner, waiting, branch)
     if look_at:
         yield f"Begin at {look_at[0]}."
     yield (
@@ -73,3 +47,29 @@ def _steps(
         "Once it is mended, name the commit with human-fix on the run's page: the same failure is"
         " then mended the same way."
     )
+
+
+def _first(blame: Blame, kind: FailureClass, owner: Owner | None, waiting: int, branch: str) -> str:
+    who = owner.name if owner else "whoever knows this part"
+    if blame is Blame.BASE:
+        waits = "run waits" if waiting == 1 else "runs wait"
+        held = f"; {waiting} other {waits} for it" if waiting else ""
+        return f"Mend the branch that {branch} starts from: it fails in the same way{held}."
+    if blame is Blame.FLAKE:
+        return (
+            "Run the job again, and ask why it is now red, now green: time, order, network or"
+            " shared state."
+        )
+    if blame is Blame.INFRA or kind is FailureClass.INFRA:
+        return (
+            "Look whether the service named in the cited lines is up, then run the job again: no"
+            " code is at fault as far as is known."
+        )
+    if kind is FailureClass.ENV:
+        return (
+            "Give the job what the cited lines miss (a tool, a version, a variable), then run it"
+            " again."
+        )
+    if blame is Blame.CHANGE:
+        return f"Ask {who}: the change on {branch} broke it."
+    return f"Ask {who} to read the cited lines: what broke it is not known."

@@ -63,6 +63,24 @@ def _owner(run: Run, policy: Policy, tools: Tools) -> Owner | None:
         return None
 
 
+def _next_steps(
+    run: Run, diagnosis: Diagnosis, owner: Owner | None, *, waiting: int
+) -> tuple[str, ...]:
+    return next_steps(
+        blame=run.blame or Blame.UNKNOWN,
+        failure_class=run.failure_class,
+        owner=owner,
+        look_at=diagnosis.look_at,
+        waiting=waiting,
+        branch=run.branch,
+        reproduced=bool(run.reproduced),
+    )
+
+
+def _reproduce(run: Run) -> str:
+    return reproduce(run.commit, run.project_command or run.command, path=run.project_workdir)
+
+
 def _incident(
     run: Run,
     failure: Failure,
@@ -72,10 +90,8 @@ def _incident(
     policy: Policy,
     tools: Tools,
 ) -> Incident:
-    red, reach = (
-        tools.history.first_red(run.repository, run.job, run.error_hash),
-        _reach(run, tools),
-    )
+    red = tools.history.first_red(run.repository, run.job, run.error_hash)
+    reach = _reach(run, tools)
     return Incident(
         run_id=run.id,
         repository=run.repository,
@@ -101,20 +117,10 @@ def _incident(
         look_at=diagnosis.look_at,
         excerpt=failure.excerpt,
         root_line=failure.root_line,
-        next_steps=next_steps(
-            blame=run.blame or Blame.UNKNOWN,
-            failure_class=run.failure_class,
-            owner=owner,
-            look_at=diagnosis.look_at,
-            waiting=reach.waiting,
-            branch=run.branch,
-            reproduced=bool(run.reproduced),
-        ),
+        next_steps=_next_steps(run, diagnosis, owner, waiting=reach.waiting),
         page_url=page_of(run, tools),
         change_url=run.pr_url,
-        next_command=reproduce(
-            run.commit, run.project_command or run.command, path=run.project_workdir
-        ),
+        next_command=_reproduce(run),
     )
 
 

@@ -8,34 +8,27 @@ Sources: GitHub REST 'Rate limits' and 'Best practices'; GitLab 'Rate limits'; R
 from __future__ import annotations
 
 import json
-import re
-import threading
 import time
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
 from cihealing.http import network, pace, urls
+from cihealing.http.answers import Answer, Streamed
 from cihealing.http.refusal import Refusal, Refused
 from cihealing.http.urls import Allowed, Base, Target
+from cihealing.http.watch import MAX_SECONDS, Watch, in_time
 from cihealing.ports import PermanentError, TransientError
 
 MAX_HOPS = 4
 """Redirects that are followed."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of an answer that is no log, unpacked."""
-MAX_STREAM = 1024 * 1024 * 1024
-"""Bytes of a log that are read at all, unpacked; a reader keeps far fewer."""
-MAX_SECONDS = 300.0
-"""Of a whole conversation, from its beginning to the last byte of its last answer."""
-MAX_WAIT = 3_600.0
-CHUNK = 64 * 1024
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 AGENT = "cihealing"
 
@@ -51,32 +44,6 @@ class Side:
     allowed: Allowed
     credential: Mapping[str, str]
     headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """`at_side` is false where a redirect led to another origin than the side's own."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
-    at_side: bool
-
-    @property
-    def good(self) -> bool:
-        return 200 <= self.status < 300
-
-
-@dataclass(frozen=True, kw_only=True)
-class Streamed:
-    """An answer whose body is still on its way; `chunks` can be read once, within the `with` that
-    gave it.
-    """
-
-    status: int
-    headers: httpx.Headers
-    chunks: Iterator[bytes]
-    at_side: bool
 
 
 class Conversation:
@@ -124,7 +91,7 @@ class Conversation:
         """
         body = _encoded(content, form)
         target = self._below(path)
-        with self._answered(), _in_time(self.side.title, end=self._end) as watch:
+        with self._answered(), in_time(self.side.title, end=self._end) as watch:
             request = self._request(method, target, at_side=True, body=body, more=headers or {})
             with self._sent(request, watch) as response:
                 streamed = Streamed(
@@ -146,7 +113,7 @@ class Conversation:
             self._judged(path) if "://" in path else self._below(path, params),
             {"Accept": accept} if accept else {},
         )
-        with self._answered(), _in_time(self.side.title, end=self._end) as watch:
+        with self._answered(), in_time(self.side.title, end=self._end) as watch:
             at_side = target.origin == self.side.base.target.origin
             for _ in range(MAX_HOPS + 1):
                 with self._sent(
@@ -220,7 +187,7 @@ class Conversation:
         )
 
     @contextmanager
-    def _sent(self, request: httpx.Request, watch: _Watch) -> Iterator[httpx.Response]:
+    def _sent(self, request: httpx.Request, watch: Watch) -> Iterator[httpx.Response]:
         self._pace.take(f"{request.url.host}:{request.url.port or ''}", rate=self._rate)
         request.extensions["trace"] = watch.see
         response = self._transport.handle_request(request)
@@ -291,143 +258,3 @@ def _encoded(content: object, form: Mapping[str, str] | None) -> tuple[bytes, st
     if form is not None:
         return str(httpx.QueryParams(form)).encode(), "application/x-www-form-urlencoded"
     return None if content is None else (json.dumps(content).encode(), "application/json")
-
-
-class _Watch:
-    """Ends what is not over at `end`, even a body or a header that drips: read time-outs bound the
-    wait for one packet alone.
-    """
-
-    def __init__(self, title: str, *, end: float) -> None:
-        self.title, self.over_time, self._stream, self._end = title, False, None, end
-
-    def see(self, event: str, details: Mapping[str, Any]) -> None:
-        """HTTPX' trace: the newest stream is the one that holds the socket."""
-        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-            self._stream = details.get("return_value")
-
-    def cut(self) -> None:
-        self.over_time = True
-        sock = self._stream.get_extra_info("socket") if self._stream is not None else None
-        if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(2)
-
-    def over(self, response: httpx.Response) -> Generator[bytes, None, None]:
-        """The unpacked chunks. Raises TransientError when the time or MAX_STREAM is up."""
-        total = 0
-        for chunk in unpacked(
-            _raw(response), encoding=response.headers.get("content-encoding", "")
-        ):
-            total += len(chunk)
-            if self.over_time or time.monotonic() > self._end:
-                raise self.late()
-            if total > MAX_STREAM:
-                raise TransientError(f"{self.title} sent more than {MAX_STREAM} bytes")
-            yield chunk
-
-    def late(self) -> TransientError:
-        return TransientError(f"{self.title} took more than {MAX_SECONDS:.0f} seconds")
-
-
-@contextmanager
-def _in_time(title: str, *, end: float) -> Iterator[_Watch]:
-    watch, left = _Watch(title, end=end), end - time.monotonic()
-    if left <= 0:
-        raise watch.late()
-    timer = threading.Timer(left, watch.cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield watch
-    except httpx.HTTPError:
-        if watch.over_time:
-            raise watch.late() from None
-        raise
-    finally:
-        timer.cancel()
-
-
-def _raw(response: httpx.Response) -> Iterable[bytes]:
-    """A response that a mock transport made whole holds its body already."""
-    return (
-        [response.content]
-        if response.is_stream_consumed or response.is_closed
-        else response.iter_raw(CHUNK)
-    )
-
-
-def unpacked(chunks: Iterable[bytes], *, encoding: str) -> Generator[bytes, None, None]:
-    """The bytes a content encoding stands for, in pieces of at most CHUNK, however much one packet
-    swells.
-
-    Raises TransientError for an encoding that was not asked for and is not gzip or deflate,
-    zlib.error for a broken one.
-    """
-    match encoding.strip().lower():
-        case "" | "identity":
-            yield from chunks
-        case "gzip" | "x-gzip" | "deflate":
-            yield from _inflated(chunks)
-        case other:
-            raise TransientError(
-                f"the answer is packed as {re.sub('[^a-z0-9, -]', '', other)[:40]}, which was not"
-                " asked for"
-            )
-
-
-def _inflated(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    for chunk in chunks:
-        rest = chunk
-        while rest and not inflate.eof:
-            yield inflate.decompress(rest, CHUNK)
-            rest = inflate.unconsumed_tail
-    yield inflate.flush()
-
-
-def check_busy(answer: Answer | Streamed, *, title: str) -> None:
-    """Raises TransientError for what passes: 408, 425, 429, 5xx, and a 403 that is a rate limit.
-    `retry_after` where it was named.
-    """
-    status, headers = answer.status, answer.headers
-    limited = (
-        "retry-after" in headers
-        or headers.get("x-ratelimit-remaining") == "0"
-        or _secondary(answer)
-    )
-    if status in (408, 425, 429) or status >= 500 or (status == 403 and limited):
-        raise TransientError(
-            f"{title} answered {status}", retry_after=retry_after(headers, now=time.time())
-        )
-
-
-def _secondary(answer: Answer | Streamed) -> bool:
-    """GitHub's secondary limit may name no time at all."""
-    return isinstance(answer, Answer) and b"secondary rate limit" in answer.body[:10_000].lower()
-
-
-def retry_after(headers: httpx.Headers, *, now: float) -> float | None:
-    """Seconds to wait, at most an hour: Retry-After (seconds or a date), else the moment the spent
-    limit is new again.
-    """
-    given = headers.get("retry-after", "")
-    if re.fullmatch(r"[0-9]{1,6}", given):
-        return min(float(given), MAX_WAIT)
-    moment = _date(given) or _reset(headers)
-    return min(moment - now, MAX_WAIT) if moment and moment > now else None
-
-
-def _date(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text[:60]).timestamp() if text else None
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _reset(headers: httpx.Headers) -> float | None:
-    given = headers.get("x-ratelimit-reset", "") or headers.get("ratelimit-reset", "")
-    spent = (
-        headers.get("x-ratelimit-remaining", "") or headers.get("ratelimit-remaining", "0")
-    ) == "0"
-    return float(given) if spent and re.fullmatch(r"[0-9]{9,11}", given) else None

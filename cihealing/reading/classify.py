@@ -7,7 +7,6 @@ elsewhere in the excerpt, such as a warning about the network that failed nothin
 A confidence is how often the class is right where the sign stands: bench/READING.md has the table.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -60,11 +59,17 @@ STANDARD = {
     Kind.LINT: (FailureClass.PRODUCT, 0.95),
 }
 MILD = re.compile(
-    r"\s{0,8}(?:##\[(?:warning|debug|notice)\]|::(?:warning|notice)|\[?(?:WARN|WARNING|INFO|DEBUG|TRACE|NOTICE|warn|warning|info)\b\]?|[WN]: |npm (?:WARN|warn|notice)\b)"
-    r"|.{0,400}(?:\bRetry(?:ing)?\b|\bretrying\b|(?:[Rr]etry|[Tt]ry)(?:ing)? (?:again|in|after)\b|tries remaining|other mirror\b|[Ff]ailed to (?:upload|save|restore) (?:the )?(?:\w{1,20} )?(?:artifact|cache|report|coverage)|\bIgnoring\b|\bignored\b|\bskipping\b)"
+    r"\s{0,8}(?:##\[(?:warning|debug|notice)\]|::(?:warning|notice)|\[?(?:WARN|WARNING|INFO|DEBUG|TRACE|NOTICE|warn|warning|info)\b\]?|[WN]:"
+    r" |npm (?:WARN|warn|notice)\b)"
+    r"|.{0,400}(?:\bRetry(?:ing)?\b|\bretrying\b|(?:[Rr]etry|[Tt]ry)(?:ing)?"
+    r" (?:again|in|after)\b|tries remaining|other mirror\b|[Ff]ailed to (?:upload|save|restore)"
+    r" (?:the )?(?:\w{1,20}"
+    r" )?(?:artifact|cache|report|coverage)|\bIgnoring\b|\bignored\b|\bskipping\b)"
 )
 QUOTED = re.compile(
-    r"\$ |\+{1,3} |>?\s{2,60}(?:raise|throw|return|assert|except|catch|with|if|elif|for|def|self\.assert\w{0,30})\b"
+    r"\$ |\+{1,3}"
+    r" |>?\s{2,60}(?:raise|throw|return|assert|except|catch|with|if|elif|for|def"
+    r"|self\.assert\w{0,30})\b"
 )
 """Lines of a command, a difference or source code: they do not say that something happened."""
 ASSERTION = re.compile(r"assert|Assert|ComparisonFailure|ExpectationNotMet|expect\(")

@@ -2,7 +2,6 @@
 newlines (CRLF, CR, LF).
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import codecs
@@ -45,7 +44,8 @@ PREFIX = re.compile(
     r"(?:#\d{1,4} \d{1,6}\.\d{1,3} )?"  # docker buildx: step, seconds
     r"(?:[\w.-]{1,60}[-_]\d{1,3} {1,20}\| )?"  # docker compose: service and number
     # turbo, pnpm -r: package and task
-    rf"(?:(?:@[\w.-]{{1,60}}/)?[\w.-]{{1,60}}:{TASK}:(?: |$)|(?:\.|[\w@.-]{{1,60}}/[\w./-]{{1,100}}) {TASK}: )?"
+    rf"(?:(?:@[\w.-]{{1,60}}/)?[\w.-]{{1,60}}:{TASK}:(?:"
+    rf" |$)|(?:\.|[\w@.-]{{1,60}}/[\w./-]{{1,100}}) {TASK}: )?"
     r"(?:\d{2,8} (?=\[(?:INFO|ERROR|WARNING|DEBUG)\]))?"  # Maven's relative time
 )
 GROUP = re.compile(

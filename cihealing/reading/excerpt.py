@@ -2,7 +2,6 @@
 other findings of its weight, with the least context.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -68,42 +67,67 @@ TALK_WORDS = (
     "CRITICAL",
 )
 NOT_TALK = re.compile(
-    r"(?i)\b(?:0|no|without) (?:errors?|failures?|failed)\b|(?:errors?|failures?|failed)['\"]?\s?[:=]\s?(?:0\b|false|none|null)|-Werror|error_?(?:handler|page|log|prone)|failfast|fail-fast"
-    r"|continue-on-error|if-no-files-found|\bon[_-]?error\b|errorlevel|set -e|\|\| (?:true|exit)|warning:|^\s*(?:\[?(?:WARN(?:ING)?|INFO|DEBUG|TRACE|NOTE)\b)|^(?:\$|\+) |PASSED|\bok\b|✓|✔"
-    r"|Download(?:ing|ed)|^Collecting |^Requirement |\.\.\. ok$|install(?:ing|ed)\b.*\berror|pip's dependency resolver does not currently take into account"
+    r"(?i)\b(?:0|no|without)"
+    r" (?:errors?|failures?|failed)\b|(?:errors?|failures?|failed)['\"]?\s?[:=]\s?(?:0\b|false"
+    r"|none|null)|-Werror|error_?(?:handler|page|log|prone)|failfast|fail-fast"
+    r"|continue-on-error|if-no-files-found|\bon[_-]?error\b|errorlevel|set -e|\|\|"
+    r" (?:true|exit)|warning:|^\s*(?:\[?(?:WARN(?:ING)?|INFO|DEBUG|TRACE|NOTE)\b)|^(?:\$|\+)"
+    r" |PASSED|\bok\b|✓|✔"
+    r"|Download(?:ing|ed)|^Collecting |^Requirement |\.\.\. ok$|install(?:ing|ed)\b.*\berror|pip's"
+    r" dependency resolver does not currently take into account"
 )
 LEVELS = (
     (52, re.compile(r"(?:##\[error\]|::error[ :]|\s{0,4}(?:FATAL|CRITICAL|SEVERE|fatal|Fatal)\b)")),
     (
         50,
         re.compile(
-            r"\s{0,8}(?:\[?(?:ERROR|FATAL)\]?\b|[Ee]rrors?(?:\[\w+\])?: |Error \(\w{1,60}\) |\S{1,40}: (?:fatal )?error: |E: |ERR! )"
+            r"\s{0,8}(?:\[?(?:ERROR|FATAL)\]?\b|[Ee]rrors?(?:\[\w+\])?: |Error \(\w{1,60}\)"
+            r" |\S{1,40}: (?:fatal )?error: |E: |ERR! )"
         ),
     ),
     (46, re.compile(r"\s{0,8}(?:[A-Za-z_][\w.]{0,100}(?:Error|Exception)\b)")),
     (
         44,
         re.compile(
-            r"(?:\S{1,60}: ){1,3}.{0,80}(?:[Nn]o such file|[Nn]ot found|[Cc]annot|[Cc]an't|[Uu]nable|[Ii]nvalid|[Ff]ailed|[Dd]enied)|Something went wrong"
+            r"(?:\S{1,60}: ){1,3}.{0,80}(?:[Nn]o such file|[Nn]ot"
+            r" found|[Cc]annot|[Cc]an't|[Uu]nable|[Ii]nvalid|[Ff]ailed|[Dd]enied)|Something went"
+            r" wrong"
         ),
     ),
     (
         36,
         re.compile(
-            r".{0,200}\b(?:FAILED|FAILURE|[Ff]ailed to|[Uu]nable to|[Cc]ould not|[Cc]annot)\b|.{0,20}[✖✗❌]"
+            r".{0,200}\b(?:FAILED|FAILURE|[Ff]ailed to|[Uu]nable to|[Cc]ould"
+            r" not|[Cc]annot)\b|.{0,20}[✖✗❌]"
         ),
     ),
     (24, re.compile(r".{0,400}(?i:\b(?:error|failed|failure|fatal|exception|abort(?:ed|ing)?)\b)")),
 )
 EXIT = re.compile(
-    r"(?:##\[error\])?(?:Error: )?(?:Process completed with exit code \d+|.{0,200}\bfailed with exit code \d+\.?$|The command .{0,400} (?:failed and )?exited with \d+.*$"
-    r"|Done\. Your build exited|Finished: |Build step '.{1,80}' (?:marked|changed) build|script returned exit code|ERROR: Job failed|make(?:\[\d+\])?: \*\*\* .{0,300}(?:Error \d+|Stop\.)"
-    r"|.{0,10}Command failed with exit code|npm (?:ERR!|error) (?:code (?:ELIFECYCLE|\d+)|errno|Exit status|Failed at|A complete log|This is probably not|Test failed)"
-    r"|\[(?:cihealing|ci)\] exit code|Exited with code|exit status \d+\s*$|ERROR: InvocationError|.{0,4}Error: The command exited|Error: Process completed|FAILURE: Build failed with an exception"
-    r"|.{0,160}\b(?:exited|completed|terminated|finished|ended|failed) with (?:a )?(?:non-?zero )?(?:exit |return |error )?(?:code|status)\b|Tests? failed\.|BUILD FAIL|\[INFO\] BUILD FAIL|BUILD FAILED|.{0,40}Node\.js \d+ actions are deprecated|error: (?:doc)?test failed, to rerun|error: \d+ targets? failed|error: could not compile |collect2: error: ld returned \d+|clang.{0,20}: error: linker command failed|ninja: build stopped: |Errors while running CTest|\s{0,4}evaluation failed :\(|ERROR: {2,4}\S{1,80}: commands failed$|\s{0,2}[\w.-]{1,80}: FAIL (?:code \d+|✖ in)|[\w.-]{1,80}: exit -?\d+ \([\d.]+ seconds\)|nox > (?:Command .{1,400} failed with exit code|Session \S{1,100} failed\.|\* \S{1,100}: failed)|➤ YN0000: .{0,100}Failed with errors|\s?ELIFECYCLE|##\[error\]Error: .{0,80}exit code \d+\.?$)"
+    r"(?:##\[error\])?(?:Error: )?(?:Process completed with exit code \d+|.{0,200}\bfailed with"
+    r" exit code \d+\.?$|The command .{0,400} (?:failed and )?exited with \d+.*$"
+    r"|Done\. Your build exited|Finished: |Build step '.{1,80}' (?:marked|changed) build|script"
+    r" returned exit code|ERROR: Job failed|make(?:\[\d+\])?: \*\*\* .{0,300}(?:Error \d+|Stop\.)"
+    r"|.{0,10}Command failed with exit code|npm (?:ERR!|error) (?:code"
+    r" (?:ELIFECYCLE|\d+)|errno|Exit status|Failed at|A complete log|This is probably not|Test"
+    r" failed)"
+    r"|\[(?:cihealing|ci)\] exit code|Exited with code|exit status \d+\s*$|ERROR:"
+    r" InvocationError|.{0,4}Error: The command exited|Error: Process completed|FAILURE: Build"
+    r" failed with an exception"
+    r"|.{0,160}\b(?:exited|completed|terminated|finished|ended|failed) with (?:a )?(?:non-?zero"
+    r" )?(?:exit |return |error )?(?:code|status)\b|Tests? failed\.|BUILD FAIL|\[INFO\] BUILD"
+    r" FAIL|BUILD FAILED|.{0,40}Node\.js \d+ actions are deprecated|error: (?:doc)?test failed, to"
+    r" rerun|error: \d+ targets? failed|error: could not compile |collect2: error: ld returned"
+    r" \d+|clang.{0,20}: error: linker command failed|ninja: build stopped: |Errors while running"
+    r" CTest|\s{0,4}evaluation failed :\(|ERROR: {2,4}\S{1,80}: commands"
+    r" failed$|\s{0,2}[\w.-]{1,80}: FAIL (?:code \d+|✖ in)|[\w.-]{1,80}: exit -?\d+ \([\d.]+"
+    r" seconds\)|nox > (?:Command .{1,400} failed with exit code|Session \S{1,100} failed\.|\*"
+    r" \S{1,100}: failed)|➤ YN0000: .{0,100}Failed with errors|\s?ELIFECYCLE|##\[error\]Error:"
+    r" .{0,80}exit code \d+\.?$)"
 )
 STEP_END = re.compile(
-    r"##\[error\]Process completed with exit code [1-9]|Build step '.{1,80}' (?:marked|changed) build|The command .{1,400} exited with [1-9]|ERROR: Job failed"
+    r"##\[error\]Process completed with exit code [1-9]|Build step '.{1,80}' (?:marked|changed)"
+    r" build|The command .{1,400} exited with [1-9]|ERROR: Job failed"
 )
 STEP_WORDS = (
     "completed with exit code",

@@ -2,7 +2,6 @@
 exception type or exit code.
 """
 
-# ruff: noqa: E501 - a pattern, an excerpt or a table is read on one line
 from __future__ import annotations
 
 import hashlib
@@ -23,7 +22,8 @@ MAX_PARTS = 500
 log does not matter.
 """
 EXIT = re.compile(
-    r"(?i:(?:exit code|exit status|exited with(?: code| status)?|returned exit code|exit code:)[: ]+)(?P<code>-?\d{1,6})\b(?!\.\d)"
+    r"(?i:(?:exit code|exit status|exited with(?: code| status)?|returned exit code|exit code:)[:"
+    r" ]+)(?P<code>-?\d{1,6})\b(?!\.\d)"
 )
 EXIT_MARKS = ("exit code", "exited with", "exit status", "Exit code", "Exited with")
 SPLIT = re.compile(r"[\[({]")
@@ -38,7 +38,8 @@ BUILD_ID = re.compile(r"(?<![0-9A-Za-z])(?=[a-f]{0,12}\d)[0-9a-f]{12,64}(?![0-9A
 
 
 def hash_of(parts: Iterable[str]) -> str:
-    return f"{VERSION}:{hashlib.sha256(chr(10).join(parts).encode('utf-8', 'surrogatepass')).hexdigest()}"
+    joined = chr(10).join(parts).encode("utf-8", "surrogatepass")
+    return f"{VERSION}:{hashlib.sha256(joined).hexdigest()}"
 
 
 def line_hash(line: str) -> str:

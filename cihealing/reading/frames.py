@@ -2,7 +2,6 @@
 where its root is known.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -13,16 +12,20 @@ from cihealing.domain.values import Frame
 MAX_FRAMES = 30
 FORMS = (
     re.compile(
-        r'[\s|]{0,60}File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in (?P<fn>\S{1,200}))?'
+        r'[\s|]{0,60}File "(?P<file>[^"\n]{1,500})", line (?P<line>\d{1,9})(?:, in'
+        r" (?P<fn>\S{1,200}))?"
     ),  # Python
     re.compile(
-        r"\s*(?:\[[\w:-]{1,24}\]\s{1,8})?(?:at )?(?P<fn>[\w.$<>/ -]{1,300})\((?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})\)"
+        r"\s*(?:\[[\w:-]{1,24}\]\s{1,8})?(?:at )?(?P<fn>[\w.$<>/"
+        r" -]{1,300})\((?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})\)"
     ),  # JVM
     re.compile(
-        r"\s+(?P<fn>)[\w.$]{1,300} at (?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})$"
+        r"\s+(?P<fn>)[\w.$]{1,300} at"
+        r" (?P<file>[\w$]{1,100}\.(?:java|kt|scala|groovy)):(?P<line>\d{1,9})$"
     ),  # Gradle, short
     re.compile(
-        r"\s*(?:at )?(?:async )?(?P<fn>[^\s(]{1,200}(?: \[as [^\]]{1,80}\])?) \((?:file://)?(?P<file>[^()\s:]{1,400}|[A-Za-z]:[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}\)"
+        r"\s*(?:at )?(?:async )?(?P<fn>[^\s(]{1,200}(?: \[as [^\]]{1,80}\])?)"
+        r" \((?:file://)?(?P<file>[^()\s:]{1,400}|[A-Za-z]:[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}\)"
     ),  # V8; node:test's TAP leaves out the `at`
     re.compile(
         r"\s*❯ (?:(?P<fn>\S{1,200}) )?(?P<file>[^()\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}$"
@@ -37,7 +40,8 @@ FORMS = (
         r"(?P<file>[^\s:()]{1,300}\.py):(?P<line>\d{1,9}):(?P<fn>) (?:[A-Za-z_][\w.]{0,200})?$"
     ),  # pytest, long
     re.compile(
-        r"\s*(?:from |# )?(?P<file>[^\s:()]{1,300}\.rb):(?P<line>\d{1,9}):in ['`](?P<fn>[^'`]{1,200})"
+        r"\s*(?:from |# )?(?P<file>[^\s:()]{1,300}\.rb):(?P<line>\d{1,9}):in"
+        r" ['`](?P<fn>[^'`]{1,200})"
     ),  # Ruby
     re.compile(
         r".{1,300} \[(?P<file>[^\s:()\[\]]{1,300}\.rb):(?P<line>\d{1,9})\](?P<fn>):?$"
@@ -46,7 +50,8 @@ FORMS = (
         r"\s*at (?P<fn>[^\s(]{1,300})\(.{0,400}\) in (?P<file>.{1,400}):line (?P<line>\d{1,9})$"
     ),  # .NET
     re.compile(
-        r"\s{0,8}(?:#\d{1,4} |│ )?(?P<file>[^\s:()]{1,300}\.php)(?::|\()(?P<line>\d{1,9})(?:\): (?P<fn>[\w\\:>-]{1,200})\(.*|\)?)$"
+        r"\s{0,8}(?:#\d{1,4} |│ )?(?P<file>[^\s:()]{1,300}\.php)(?::|\()(?P<line>\d{1,9})(?:\):"
+        r" (?P<fn>[\w\\:>-]{1,200})\(.*|\)?)$"
     ),  # PHP
     re.compile(
         r".{1,1000} in (?P<file>[^\s:()]{1,300}\.php) on line (?P<line>\d{1,9})(?P<fn>)$"
@@ -54,13 +59,16 @@ FORMS = (
     re.compile(r"\s*(?P<fn>)(?P<file>\S{1,300}\.go):(?P<line>\d{1,9})(?: \+0x|: |$)"),  # Go
     re.compile(r"\s*--> (?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}(?P<fn>)"),  # rustc, ruff
     re.compile(
-        r"\s*thread '[^']{0,200}'(?: \(\d{1,20}\))? panicked at (?:'.{0,1000}', )?(?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}:?$(?P<fn>)"
+        r"\s*thread '[^']{0,200}'(?: \(\d{1,20}\))? panicked at (?:'.{0,1000}',"
+        r" )?(?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}:?$(?P<fn>)"
     ),  # Rust
     re.compile(
         r"\s*right: `.{0,1000}', (?P<file>[^\s:']{1,400}\.rs):(?P<line>\d{1,9}):\d{1,9}$(?P<fn>)"
     ),  # Rust before 1.73
     re.compile(
-        r"\s{0,8}(?:\[\w+\] )?(?P<file>(?:[A-Za-z]:[\\/])?[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?|\()(?P<line>\d{1,9})[:,)](?P<fn>)"
+        r"\s{0,8}(?:\[\w+\]"
+        r" )?(?P<file>(?:[A-Za-z]:[\\/])?[^\s:()\[\]]{1,300}\.[A-Za-z]{1,5})(?::\[?"
+        r"|\()(?P<line>\d{1,9})[:,)](?P<fn>)"
     ),  # compilers, linters; on Windows with a drive
 )
 LIBRARY = re.compile(

@@ -10,7 +10,7 @@ nothing that looks further than one character beyond a token sees a mask otherwi
 mask stands for (`test_masking_is_idempotent` tries).
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
+# ruff: noqa: E501 - an expression in parts, one a line
 from __future__ import annotations
 
 import re
@@ -90,9 +90,11 @@ HOST = re.compile(r"//(?:[^/@\s]{0,200}@)?(?P<host>[A-Za-z.-]{1,80})(?=[:/?#]|$)
 ASK = ("named", "keep", "url", "path")
 """Groups whose mask depends on the text or on what stands before it."""
 BY_INDEX: dict[int | None, str] = {
-    index: ""
-    if name in ASK
-    else {"at": "<addr>", "date": "<time>", "signed": "<n>"}.get(name, f"<{name}>")
+    index: (
+        ""
+        if name in ASK
+        else {"at": "<addr>", "date": "<time>", "signed": "<n>"}.get(name, f"<{name}>")
+    )
     for name, index in MASK.groupindex.items()
 }
 
@@ -179,7 +181,8 @@ VALUES = (
     ),
     (
         re.compile(
-            r"(?<![\w.-])[\w-]{1,60}(?:\.[\w-]{1,60}){1,8}(?=:<n>)|(?<!\S)[a-z][\w-]{1,60}(?=:<n>(?: |$))"
+            r"(?<![\w.-])[\w-]{1,60}(?:\.[\w-]{1,60}){1,8}(?=:<n>)|(?<!\S)[a-z][\w-]{1,60}(?=:<n>(?:"
+            r" |$))"
         ),
         "<host>",
     ),
@@ -191,7 +194,8 @@ VALUES = (
     ),
     (
         re.compile(
-            r"(?i)(?<=\buser )(?![<\[]|unknown)[^\s,;]{1,200}(?= from| by| \[|$)|(?<=\bfor )(?!invalid |user |[<\[])[^\s,;]{1,200}(?= from | \[)"
+            r"(?i)(?<=\buser )(?![<\[]|unknown)[^\s,;]{1,200}(?= from| by| \[|$)|(?<=\bfor"
+            r" )(?!invalid |user |[<\[])[^\s,;]{1,200}(?= from | \[)"
         ),
         "<v>",
     ),
@@ -205,7 +209,8 @@ VALUES = (
     ),
     (
         re.compile(
-            r"(?i)(?<!exit code )(?<!exit code: )(?<!exit status )(?<!exited with )(?<![\w<])-?\d{1,15}(?!\w)"
+            r"(?i)(?<!exit code )(?<!exit code: )(?<!exit status )(?<!exited with"
+            r" )(?<![\w<])-?\d{1,15}(?!\w)"
         ),
         "<v>",
     ),

@@ -2,7 +2,6 @@
 Source: CPython's `traceback` module.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -17,10 +16,12 @@ MAX_TRACE = 400
 JOINT = 4
 """Lines that may stand between two tracebacks of one chain."""
 RAISED = re.compile(
-    r"(?P<type>(?=[A-Za-z_])[\w.]{0,200}(?:Error|Exception|Exit|Interrupt|Warning|Failure|Failed|Timeout|NotFound|DoesNotExist|Refused|Denied|Fault|Group))(?:: (?P<message>.*)|:?$)"
+    r"(?P<type>(?=[A-Za-z_])[\w.]{0,200}(?:Error|Exception|Exit|Interrupt|Warning|Failure|Failed|Timeout|NotFound|DoesNotExist|Refused|Denied|Fault|Group))(?::"
+    r" (?P<message>.*)|:?$)"
 )
 LAST = re.compile(
-    r"(?P<type>(?:[A-Za-z_]\w{0,99}\.){1,12}[A-Za-z_]\w{0,99}|[A-Z]\w{0,99})(?:: ?(?P<message>.*)|$)"
+    r"(?P<type>(?:[A-Za-z_]\w{0,99}\.){1,12}[A-Za-z_]\w{0,99}|[A-Z]\w{0,99})(?::"
+    r" ?(?P<message>.*)|$)"
 )
 """The last line of a traceback: any class may be raised, whatever its name ends in."""
 WRAPPED = re.compile(r'"[^"]{1,500}",$|line \d{1,9}, in |File$')

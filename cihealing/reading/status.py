@@ -1,6 +1,5 @@
 """Did the job fail, pass, or was it cancelled? CI's own last word first, then the tools'."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -19,7 +18,8 @@ LAST_WORD = (
     (re.compile(r"Done: Job Cancelled"), CANCELLED),
     (
         re.compile(
-            r"Your build has been stopped\.|The build has been terminated|The job exceeded the maximum time limit"
+            r"Your build has been stopped\.|The build has been terminated|The job exceeded the"
+            r" maximum time limit"
         ),
         FAILED,
     ),
@@ -29,7 +29,8 @@ LAST_WORD = (
     (re.compile(r"\[(?:cihealing|ci)\] exit code 0$"), PASSED),
     (
         re.compile(
-            r"(?:\[(?:cihealing|ci)\] exit code|Process completed with exit code|Exited with code|exit status:?|Exited with code exit status) [1-9]\d*"
+            r"(?:\[(?:cihealing|ci)\] exit code|Process completed with exit code|Exited with"
+            r" code|exit status:?|Exited with code exit status) [1-9]\d*"
         ),
         FAILED,
     ),
@@ -56,15 +57,19 @@ COMPLETE = ("Post job cleanup.", "Cleaning up orphan processes")
 """What GitHub's runner writes after the last step."""
 GROUP = "##[group]"
 TIMED_OUT = re.compile(
-    r"has timed out after|exceeded the maximum execution time|received a shutdown signal|lost communication"
+    r"has timed out after|exceeded the maximum execution time|received a shutdown signal|lost"
+    r" communication"
 )
 FATAL = re.compile(r"(?:fatal|FATAL)(?: error)?: ")
 TOOL_PASSED = re.compile(
-    r"(?:=+ )?\d+ passed\b(?!.*\b(?:failed|error))|OK(?: \(.*\))?$|\[INFO\] BUILD SUCCESS|BUILD SUCCESSFUL|All checks passed!|test result: ok\.|ok  \t|PASS$"
-    r"|\d+ files? already formatted|Success: no issues found|Tests: +(?:\d+ skipped, )?\d+ passed, \d+ total|\s+Tests +\d+ passed|\d+ examples?, 0 failures|\s+\d+ passing\b"
+    r"(?:=+ )?\d+ passed\b(?!.*\b(?:failed|error))|OK(?: \(.*\))?$|\[INFO\] BUILD SUCCESS|BUILD"
+    r" SUCCESSFUL|All checks passed!|test result: ok\.|ok  \t|PASS$"
+    r"|\d+ files? already formatted|Success: no issues found|Tests: +(?:\d+ skipped, )?\d+ passed,"
+    r" \d+ total|\s+Tests +\d+ passed|\d+ examples?, 0 failures|\s+\d+ passing\b"
 )
 TOOL_FAILED = re.compile(
-    r"=+ (?:\d+ \w+, ){0,8}[1-9]\d* (?:failed|errors?)\b|(?:Tests|Test Suites|Test Files):? +[1-9]\d* failed|\d+ examples?, [1-9]\d* failures?"
+    r"=+ (?:\d+ \w+, ){0,8}[1-9]\d* (?:failed|errors?)\b|(?:Tests|Test Suites|Test Files):?"
+    r" +[1-9]\d* failed|\d+ examples?, [1-9]\d* failures?"
 )
 TOOL_WORDS = (
     " passed",

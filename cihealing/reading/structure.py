@@ -5,7 +5,6 @@ Sources: the runners' own output of GitHub Actions, Azure Pipelines, GitLab, Jen
 freestyle), Travis, Buildkite, CircleCI, Bitbucket.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -49,10 +48,12 @@ COMMAND = re.compile(
     r"(?:(?:\[\S{1,200} ?\S{0,200}\] ?)?\$ |\+ |\[command\]|##\[command\])(?P<command>\S.*)"
 )
 NO_STEP = re.compile(
-    r"(?:\$|\+) (?:export |echo |cd |set |\[|\{|\(|<|>|\||\^|#|:\s*$|true$|shopt |unset |local |printf )"
+    r"(?:\$|\+) (?:export |echo |cd |set |\[|\{|\(|<|>|\||\^|#|:\s*$|true$|shopt |unset |local"
+    r" |printf )"
 )
 BEGIN = re.compile(
-    r"##\[section\]Starting: (?P<azure>.+)|\[Pipeline\] \{ \((?P<jenkins>.+)\)$|(?:---|\+\+\+|~~~) (?P<buildkite>(?!a/|b/|/|\d)[^\s-].{0,200})$"
+    r"##\[section\]Starting: (?P<azure>.+)|\[Pipeline\] \{ \((?P<jenkins>.+)\)$|(?:---|\+\+\+|~~~)"
+    r" (?P<buildkite>(?!a/|b/|/|\d)[^\s-].{0,200})$"
 )
 RAW_BEGIN = re.compile(r".{0,60}section_start:(?P<at>\d{1,12}):(?P<name>[\w.-]+)")
 RAW_END = re.compile(
@@ -63,7 +64,8 @@ END = re.compile(
 )
 EXIT = (
     re.compile(
-        r"(?:##\[error\])?(?:\w{1,20} (?:completed|exited) with (?:exit )?code '?(?P<code>-?\d{1,6})'?)"
+        r"(?:##\[error\])?(?:\w{1,20} (?:completed|exited) with (?:exit )?code"
+        r" '?(?P<code>-?\d{1,6})'?)"
     ),
     re.compile(r'The command ".{0,900}" (?:failed and )?exited with (?P<code>\d{1,6})'),
     re.compile(
@@ -71,7 +73,8 @@ EXIT = (
     ),
     re.compile(r".{0,4}Error: The command exited with status (?P<code>\d{1,6})"),
     re.compile(
-        r"(?:Exited with code )?exit status (?P<code>\d{1,6})\s*$|\[(?:cihealing|ci)\] exit code (?P<ours>\d{1,6})$"
+        r"(?:Exited with code )?exit status (?P<code>\d{1,6})\s*$|\[(?:cihealing|ci)\] exit code"
+        r" (?P<ours>\d{1,6})$"
     ),
 )
 STAMP = re.compile(r".{0,200}?(?P<at>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?P<part>\.\d{1,6})?")

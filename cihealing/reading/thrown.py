@@ -2,7 +2,6 @@
 test's name, what was expected below that.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -11,7 +10,10 @@ from collections.abc import Sequence
 from cihealing.reading.log import Log
 
 ERROR = re.compile(
-    r"\s*(?:Uncaught )?(?P<type>(?=[A-Z])[\w.]{0,80}(?:Error|Exception|Failure|Failed|Rejection|Timeout)|Invariant Violation)(?: \[\w{1,60}\])?(?:: (?P<message>.*)|:?$)"
+    r"\s*(?:Uncaught"
+    r" )?(?P<type>(?=[A-Z])[\w.]{0,80}(?:Error|Exception|Failure|Failed|Rejection|Timeout)"
+    r"|Invariant"
+    r" Violation)(?: \[\w{1,60}\])?(?:: (?P<message>.*)|:?$)"
 )
 ASSERTED = ("expect", "assert", "Expected ", "expected ")
 SHOWN = 15

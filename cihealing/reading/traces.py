@@ -2,7 +2,6 @@
 messages with their details.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -20,10 +19,14 @@ LABEL = re.compile(r"\s{0,8}\[[\w:.-]{1,24}\] ?")
 runs.
 """
 RAISED = re.compile(
-    r"\s{0,16}(?:\[[\w:-]{1,24}\]\s{1,8})?(?:Caused by: )?(?P<type>(?:[a-z_][\w$]{0,80}\.){1,12}[A-Z][\w$]{0,120}|[A-Z]\w{0,80}(?:Error|Exception|Failure))(?:: (?P<message>.*)| at (?P<at>\S+\.\w+:\d+)|:?$)"
+    r"\s{0,16}(?:\[[\w:-]{1,24}\]\s{1,8})?(?:Caused by:"
+    r" )?(?P<type>(?:[a-z_][\w$]{0,80}\.){1,12}[A-Z][\w$]{0,120}|[A-Z]\w{0,80}(?:Error"
+    r"|Exception|Failure))(?::"
+    r" (?P<message>.*)| at (?P<at>\S+\.\w+:\d+)|:?$)"
 )
 TRACE = re.compile(
-    r"(?:\s{1,40}|\s{0,8}\[[\w:-]{1,24}\]\s{1,40})(?:at |\.\.\. \d+ |Suppressed: )|\s{0,40}(?:\[[\w:-]{1,24}\]\s{1,40})?Caused by: "
+    r"(?:\s{1,40}|\s{0,8}\[[\w:-]{1,24}\]\s{1,40})(?:at |\.\.\. \d+ |Suppressed:"
+    r" )|\s{0,40}(?:\[[\w:-]{1,24}\]\s{1,40})?Caused by: "
 )
 
 

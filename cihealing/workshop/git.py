@@ -279,7 +279,7 @@ def _call(
             (
                 process.reaped(argv, limits={"RLIMIT_CORE": 1, "RLIMIT_DATA": MAX_MEMORY})
                 if timeout > LOCAL_TIMEOUT
-                else list(argv)
+                else process.tied(argv)
             ),
             env=dict(environment),
             stdin=given,
@@ -316,7 +316,7 @@ def bounded(child: subprocess.Popen[bytes], *, seconds: int | None) -> None:
     """
     with contextlib.suppress(OSError):
         resource.prlimit(child.pid, resource.RLIMIT_DATA, (MAX_MEMORY, MAX_MEMORY))
-        # One that outlives a killed worker ends by this.
+        # One that could not be tied to its worker ends by this.
         most = seconds or round(REMOTE_TIMEOUT)
         resource.prlimit(child.pid, resource.RLIMIT_CPU, (most, most))
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +36,9 @@ FLOOD_MB = 10
 TICK = 0.05
 GRACE = 5.0
 REAPER = Path(__file__).with_name("reaper.py")
+TIE = ("setpriv", "--pdeathsig", "KILL")
+STILL_OURS = '[ "$PPID" = "$0" ] && exec "$@"'
+"""Closes the gap in which the parent ended before the signal was asked for."""
 
 LIMITS: Mapping[str, int] = {
     # One byte: at 0 the kernel still starts a crash handler that `core_pattern` pipes to, as root
@@ -187,6 +191,24 @@ def reaped(argv: Sequence[str], *, limits: Mapping[str, int] = LIMITS) -> list[s
         "--",
         *argv,
     ]
+
+
+def tied(argv: Sequence[str]) -> list[str]:
+    """`argv`, killed by the kernel when the thread that starts it ends, as all do with a worker
+    that is killed. What it starts itself lives on: where that matters, use `reaped`.
+
+    Costs 1 ms, a reaper 80: for what is called often. Where nothing can tie it, it runs untied.
+    """
+    return [*TIE, "sh", "-c", STILL_OURS, str(os.getpid()), *argv] if _ties() else list(argv)
+
+
+@cache
+def _ties() -> bool:
+    """Whether setpriv is here and of util-linux: busybox has one that knows no parents."""
+    try:
+        return subprocess.run([*TIE, "true"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def stop_reaper(process: subprocess.Popen[bytes]) -> None:

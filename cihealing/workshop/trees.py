@@ -21,7 +21,8 @@ from pathlib import Path
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import Credentials, PermanentError, Tree
-from cihealing.tree import scratch, shown
+from cihealing.scratch import scratch
+from cihealing.tree import shown
 from cihealing.workshop.git import GitFailed, is_commit
 from cihealing.workshop.mirrors import Mirrors
 from cihealing.workshop.process import check_cancelled
@@ -187,6 +188,15 @@ class GitTrees(Mirrors):
         self.git("--git-dir", str(own), "update-ref", "HEAD", commit)
         shutil.copyfile(space.place / "index", own / "index")
 
+    def _keep_rules(self, space: Workspace, tracked: Mapping[str, tuple[str, ...]]) -> None:
+        rules = "".join(
+            f"{path}\0"
+            for path, entry in tracked.items()
+            if path.rpartition("/")[2] in RULES and entry[0] in REGULAR
+        )
+        checkout = ["checkout-index", "--quiet", "--force", "-z", "--stdin"]
+        self.git(*checkout, f"--prefix={space.rules}/", data=rules, variables=space.variables)
+
     def _as_made(self, space: Workspace, tree: Tree, *, uid: int) -> Made:
         """What a later look is compared with, and git's own rules as the commit has them, out of
         reach of what will run.
@@ -197,40 +207,14 @@ class GitTrees(Mirrors):
             if line
         )
         tracked = {path: tuple(entry.split()[:2]) for entry, _, path in listed}
-        rules = "".join(
-            f"{path}\0"
-            for path, entry in tracked.items()
-            if path.rpartition("/")[2] in RULES and entry[0] in REGULAR
-        )
-        checkout = (
-            "checkout-index",
-            "--quiet",
-            "--force",
-            "-z",
-            "--stdin",
-            f"--prefix={space.rules}/",
-        )
-        self.git(*checkout, data=rules, variables=space.variables)
+        self._keep_rules(space, tracked)
         if uid != os.getuid():
             tree.give_to(uid)
         leaving = UNTRACKED - {part for path in tracked for part in path.split("/")}
         made = Made(
             space=space, tracked=tracked, leaving=leaving, stamps=dict(stamps(tree, leaving))
         )
-        if lost := [
-            path
-            for path, entry in tracked.items()
-            if entry[0] != "160000" and path not in made.stamps
-        ]:
-            raise PermanentError(
-                "names of the commit that this machine does not tell apart:"
-                f" {', '.join(map(shown, lost[:3]))}"
-            )
-        if found := colliding(tracked):
-            raise PermanentError(
-                "the commit has a link and a directory whose names differ in case only:"
-                f" {shown(found)}"
-            )
+        require_told_apart(made)
         # The clock of a file system ticks up to 10 ms apart: what is written from now on bears
         # another time.
         time.sleep(0.01)
@@ -382,3 +366,20 @@ class GitTrees(Mirrors):
         if made is None:
             raise PermanentError("this worktree was given back already")
         return made
+
+
+def require_told_apart(made: Made) -> None:
+    """Raises PermanentError where names of the commit are one name on this machine."""
+    if lost := [
+        path
+        for path, entry in made.tracked.items()
+        if entry[0] != "160000" and path not in made.stamps
+    ]:
+        raise PermanentError(
+            "names of the commit that this machine does not tell apart:"
+            f" {', '.join(map(shown, lost[:3]))}"
+        )
+    if found := colliding(made.tracked):
+        raise PermanentError(
+            f"the commit has a link and a directory whose names differ in case only: {shown(found)}"
+        )

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from cihealing.diagnosis import diagnose
-from cihealing.diagnosis.patterns import PATTERNS, Pattern
+from cihealing.diagnosis.known import PATTERNS
+from cihealing.diagnosis.pattern import Pattern
 from cihealing.domain.values import Failure, FailureClass, Frame, Line, Owner
 
 ANN = Owner(name="ann", source="codeowners")

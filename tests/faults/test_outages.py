@@ -24,7 +24,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connection, connections
 from django.test import Client
 from psycopg import errors as pg
 from psycopg_pool import PoolTimeout
@@ -33,10 +33,11 @@ from cihealing import __main__ as console
 from cihealing import outages, policy_file, room, service, store
 from cihealing.circuit import Circuit
 from cihealing.models import Artifact, Delivery, Outbox, Run, StoredEvent
+from cihealing.postgresql import base as postgresql
 from cihealing.service import lease, outbox
 from cihealing.web.api import health, streams
 from cihealing.web.api.health import Probe
-from config import failures
+from config import asgi, failures
 from tests.shell.fakes import LOG, Bench, failed, receive
 from tests.web.api.conftest import TOKEN
 
@@ -297,7 +298,16 @@ def test_a_body_that_could_not_be_spooled_is_answered_before_django_is_reached()
     sent = asyncio.run(asked(failures.answered(full)))
     assert sent[0]["status"] == 507
     assert (b"retry-after", b"60") in sent[0]["headers"]
+    assert (b"cache-control", b"no-store") in sent[0]["headers"]
     assert json.loads(sent[1]["body"])["type"] == "urn:cihealing:problem:storage-full"
+
+
+def test_so_it_is_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(scope: Any, receive: Any, send: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(asgi, "get_asgi_application", lambda: full)
+    assert asyncio.run(asked(asgi.build()))[0]["status"] == 507
 
 
 def test_what_is_begun_is_not_answered_twice_and_other_faults_are_not_hidden() -> None:
@@ -320,7 +330,8 @@ async def asked(application: Any) -> list[Any]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await application({"type": "http", "path": WEBHOOK}, None, send)
+    scope = {"type": "http", "path": WEBHOOK, "headers": []}
+    await application(scope, None, send)
     return sent
 
 
@@ -382,11 +393,21 @@ def test_readiness_answers_though_what_it_asks_never_does() -> None:
         assert dict(probe()) == {"storage": True, "database": False, "workers": False}
         assert dict(probe()) == {"storage": True, "database": False, "workers": False}
         assert time.monotonic() - began < 10
+        assert health.PATIENCE < 1, "a busy machine may take longer, the wait may not"
         assert sum(thread.name == "readiness" for thread in threading.enumerate()) == 1, (
             "one look at a time"
         )
     finally:
         over.set()
+
+
+def test_readiness_asks_over_a_connection_beside_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: list[dict[str, Any]] = []
+    monkeypatch.setattr(health, "PATIENCE", 60.0)
+    monkeypatch.setitem(connections.settings[DEFAULT_DB_ALIAS]["OPTIONS"], "pool", {"min_size": 1})
+    Probe({"database": lambda: not options.append(connection.settings_dict["OPTIONS"])})()
+    assert "pool" not in options[0]
+    assert options[0]["connect_timeout"] == health.CONNECTING
 
 
 def test_readiness_that_hung_is_asked_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,16 +462,30 @@ def test_readiness_asks_the_disk_and_names_it(
     assert "Traceback" not in caplog.text
 
 
+def test_a_server_that_found_no_room_a_moment_ago_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "vendor", "postgresql")
+    monkeypatch.setattr(room, "require", lambda: None)
+    assert health._storage()
+    outages.meet(pg.DiskFull("could not extend file"))
+    assert not health._storage()
+    monkeypatch.setattr(outages.met, "clock", lambda: time.monotonic() + health.LATELY + 1)
+    assert health._storage(), "it is tried again"
+
+
 def test_every_place_where_a_delivery_is_put_is_written_to(
-    committed: None, monkeypatch: pytest.MonkeyPatch, settings: Any
+    committed: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
 ) -> None:
     tried: list[Path] = []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(room, "write_for_trial", tried.append)
     room.require()
-    expected = {Path(tempfile.gettempdir()), Path(settings.CI_HEALING["DATA_DIR"])}
-    assert expected <= set(tried)
+    expected = {tmp_path, Path(settings.CI_HEALING["DATA_DIR"])}
     if connection.vendor == "sqlite":
-        assert Path(connection.settings_dict["NAME"]).parent in tried
+        expected.add(Path(connection.settings_dict["NAME"]).parent)
+    assert set(tried) == expected
+    assert len(expected) == (3 if connection.vendor == "sqlite" else 2)
 
 
 def test_a_database_file_that_may_not_be_written_is_no_room(
@@ -497,6 +532,34 @@ def test_a_circuit_opens_when_a_look_fails_and_closes_by_itself() -> None:
     away.clear()
     wait_until(lambda: not circuit.open)
     assert calls == ["opened", "closed"]
+
+
+def test_a_circuit_opens_as_often_as_the_other_side_goes_away() -> None:
+    away, closed = threading.Event(), threading.Event()
+
+    def look() -> None:
+        if away.is_set():
+            raise OSError("refused")
+
+    circuit = Circuit("a side", every=0.01)
+    for _ in range(3):
+        away.set()
+        closed.clear()
+        wait_until(lambda: not any(t.name == "circuit-a side" for t in threading.enumerate()))
+        circuit.suspect(look, opened=away.clear, closed=closed.set)
+        assert closed.wait(20)
+
+
+def test_a_database_that_is_known_to_be_away_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = postgresql.Pool("", open=False, configure=lambda connection: None)
+    settings = {**connection.settings_dict, "OPTIONS": {"pool": {"min_size": 1}}}
+    database = postgresql.DatabaseWrapper(settings)
+    monkeypatch.setattr(postgresql.DatabaseWrapper, "pool", pool)
+    monkeypatch.setattr(postgresql.circuit, "why", "refused")
+    for ask in (pool.getconn, lambda: database.get_new_connection({})):
+        with pytest.raises(postgresql.Away, match="refused") as told:
+            ask()
+        assert outages.of(told.value) is outages.AWAY
 
 
 def test_a_suspicion_that_was_none_refuses_nobody() -> None:

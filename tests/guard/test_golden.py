@@ -4,7 +4,6 @@ After a change on purpose: `python -m tests.guard.test_golden` writes the file a
 before you believe it.
 """
 
-# ruff: noqa: E501 - a line is a sample
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -17,9 +16,18 @@ from tests.guard.test_corpora import BENIGN, CHEATING, HOSTILE
 
 GOLDEN = Path(__file__).parent / "golden" / "corpora.txt"
 POLICY = Policy()
-CODE = "import os\n\n\ndef total(items):\n    # adds\n    found = 0\n    for item in items:\n        found += item\n    return found"
-TEST = "import shop\n\n\ndef test_total():\n    assert shop.total([1, 2]) == 3\n    assert shop.total([]) == 0\n\n\ndef helper():\n    return 1"
-TOML = '[project]\nname = "shop"\ndependencies = [\n    "httpx>=0.27",\n]\n\n[project.scripts]\nshop = "shop:main"\n\n[tool.x]\na = 1'
+CODE = (
+    "import os\n\n\ndef total(items):\n    # adds\n    found = 0\n    for item in items:\n       "
+    " found += item\n    return found"
+)
+TEST = (
+    "import shop\n\n\ndef test_total():\n    assert shop.total([1, 2]) == 3\n    assert"
+    " shop.total([]) == 0\n\n\ndef helper():\n    return 1"
+)
+TOML = (
+    '[project]\nname = "shop"\ndependencies = [\n    "httpx>=0.27",\n]\n\n[project.scripts]\nshop ='
+    ' "shop:main"\n\n[tool.x]\na = 1'
+)
 SHELL = "#!/bin/sh\nset -eu\nrun\nset -e\nend"
 
 
@@ -301,7 +309,10 @@ def more() -> Iterator[tuple[str, str]]:
     )
     yield (
         "no newline in the middle",
-        "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n",
+        (
+            "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No"
+            " newline at end of file\n"
+        ),
     )
     head = "diff --git a/x b/x\nnew file mode 100644\n"
     yield (
@@ -345,7 +356,10 @@ def more() -> Iterator[tuple[str, str]]:
         quoted = name[:1] + "b/" + name[1:]
         yield (
             f"quoted: {name}",
-            f"diff --git {name[:1]}a/{name[1:]} {quoted}\nnew file mode 100644\n--- /dev/null\n+++ {quoted}\n@@ -0,0 +1 @@\n+x\n",
+            (
+                f"diff --git {name[:1]}a/{name[1:]} {quoted}\nnew file mode 100644\n---"
+                f" /dev/null\n+++ {quoted}\n@@ -0,0 +1 @@\n+x\n"
+            ),
         )
     yield (
         "blanks in names",

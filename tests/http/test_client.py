@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cihealing.http import client, network, pace, urls
+from cihealing.http import answers, client, network, pace, urls, watch
 from cihealing.http.client import Conversation, Side, converse
 from cihealing.http.refusal import Refused
 from cihealing.http.urls import Base
@@ -400,9 +400,9 @@ def test_a_broken_packing_is_tried_again() -> None:
 
 
 def test_a_bomb_comes_out_in_pieces_and_ends_at_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "MAX_STREAM", 1_000_000)
+    monkeypatch.setattr(watch, "MAX_STREAM", 1_000_000)
     bomb = gzip.compress(b"\0" * 50_000_000)
-    assert max(map(len, client.unpacked([bomb[:50_000]], encoding="gzip"))) <= client.CHUNK
+    assert max(map(len, answers.unpacked([bomb[:50_000]], encoding="gzip"))) <= answers.CHUNK
     sizes: list[int] = []
     with (
         pytest.raises(TransientError, match="more than 1000000 bytes"),
@@ -451,7 +451,7 @@ def test_the_time_is_that_of_the_whole_conversation(monkeypatch: pytest.MonkeyPa
     now = 1_000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     conversation = mocked(httpx.Response(200))
-    now += client.MAX_SECONDS - 1
+    now += watch.MAX_SECONDS - 1
     assert conversation.get("x").good
     now += 1
     with pytest.raises(TransientError, match="took more than 300 seconds"):
@@ -508,7 +508,7 @@ def test_what_passes_is_told_from_what_stays(
         else nullcontext()
     )
     with expected:
-        client.check_busy(answered(status, headers, body), title="GitLab")
+        answers.check_busy(answered(status, headers, body), title="GitLab")
 
 
 NOW = 1_700_000_000.0
@@ -535,7 +535,7 @@ NOW = 1_700_000_000.0
     ],
 )
 def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    assert client.retry_after(httpx.Headers(headers), now=NOW) == seconds
+    assert answers.retry_after(httpx.Headers(headers), now=NOW) == seconds
 
 
 def test_a_host_is_asked_only_so_often_a_minute() -> None:

@@ -119,6 +119,7 @@ def problem(answer: bytes) -> tuple[int, str, dict[str, str]]:
     first, *others = head.decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in others)}
     assert headers["content-type"] == "application/problem+json"
+    assert headers["cache-control"] == "no-store"
     told = json.loads(body)
     assert str(told["status"]) == first.split()[1]
     return told["status"], told["type"].removeprefix("urn:cihealing:problem:"), headers

@@ -2,8 +2,6 @@
 no scanner takes this for a leak.
 """
 
-# ruff: noqa: E501 - a line is a sample
-
 from __future__ import annotations
 
 import base64
@@ -80,7 +78,10 @@ def keys() -> Iterator[Case]:
     yield "key: the first without end", f"{HEAD}\n{body}\n{HEAD}\n{body}\n{FOOT}", ()
     yield (
         "key: PuTTY",
-        f"PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 1\n{KEY_LINE}\nPrivate-MAC: {HEX}\nz",
+        (
+            "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines:"
+            f" 1\n{KEY_LINE}\nPrivate-MAC: {HEX}\nz"
+        ),
         (),
     )
     yield (
@@ -95,7 +96,10 @@ def keys() -> Iterator[Case]:
     )
     yield (
         "key: short marks",
-        f"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: x\n{body}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+        (
+            f"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: x\n{body}\n---- END SSH2"
+            " ENCRYPTED PRIVATE KEY ----"
+        ),
         (),
     )
     for before in ("2026-01-01T00:00:00Z ", "| ", "  > ", "a b c ", ""):

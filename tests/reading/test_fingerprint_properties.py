@@ -2,7 +2,6 @@
 made-up runs.
 """
 
-# ruff: noqa: E501 - a pattern, an excerpt or a table is read on one line
 from __future__ import annotations
 
 import random
@@ -55,8 +54,14 @@ class Bug:
 
 def pytest_log(bug: Bug, at: Place) -> str:
     failures = [
-        f"FAILED tests/test_stock.py::{bug.test} - {bug.type}: <{bug.symbol} object at {at.address:#x}> refused 127.0.0.1:{at.port} for {at.uuid} after {at.seconds:.2f}s",
-        f"FAILED tests/test_stock.py::test_b - {bug.type}: seed={at.seed} in {at.root}/stock/db.py:12 on 2026-03-{at.day:02} 10:11:12",
+        (
+            f"FAILED tests/test_stock.py::{bug.test} - {bug.type}: <{bug.symbol} object at"
+            f" {at.address:#x}> refused 127.0.0.1:{at.port} for {at.uuid} after {at.seconds:.2f}s"
+        ),
+        (
+            f"FAILED tests/test_stock.py::test_b - {bug.type}: seed={at.seed} in"
+            f" {at.root}/stock/db.py:12 on 2026-03-{at.day:02} 10:11:12"
+        ),
         "FAILED tests/test_stock.py::test_c - AssertionError: no",
     ]
     random.Random(at.shuffle).shuffle(failures)

@@ -1,6 +1,5 @@
 """One small log a tool: failed tests, exception type, message, lint rule."""
 
-# ruff: noqa: E501 - a log is read on one line
 from __future__ import annotations
 
 import pytest
@@ -23,7 +22,12 @@ TESTS = [
         "",
     ),
     (
-        "=== FAILURES ===\n____ test_list ____\n\n>   assert [1, 2] == [1, 3]\nE   AssertionError: assert [1, 2] == [1, 3]\nE     \nE     At index 1 diff: 2 != 3\nE     \nE     Full diff:\nE       [\nE     -     3,\nE       ]\n\ntest_a.py:2: AssertionError\n",
+        (
+            "=== FAILURES ===\n____ test_list ____\n\n>   assert [1, 2] == [1, 3]\nE  "
+            " AssertionError: assert [1, 2] == [1, 3]\nE     \nE     At index 1 diff: 2 != 3\nE    "
+            " \nE     Full diff:\nE       [\nE     -     3,\nE       ]\n\ntest_a.py:2:"
+            " AssertionError\n"
+        ),
         "test_a.py::test_list",
         "AssertionError",
         "assert [1, 2] == [1, 3]",
@@ -39,13 +43,19 @@ TESTS = [
         "1 != 2",
     ),
     (
-        "--- FAIL: TestSum (0.01s)\n    sum_test.go:9: got 3, want 4\nFAIL\texample.org/calc\t0.02s\n",
+        (
+            "--- FAIL: TestSum (0.01s)\n    sum_test.go:9: got 3, want"
+            " 4\nFAIL\texample.org/calc\t0.02s\n"
+        ),
         "example.org/calc.TestSum",
         "TestFailed",
         "got 3, want 4",
     ),
     (
-        "--- FAIL: TestSum (0.00s)\n    --- FAIL: TestSum/zero (0.00s)\n        sum_test.go:9: no\nFAIL\tcalc\t0.02s\n",
+        (
+            "--- FAIL: TestSum (0.00s)\n    --- FAIL: TestSum/zero (0.00s)\n        sum_test.go:9:"
+            " no\nFAIL\tcalc\t0.02s\n"
+        ),
         "calc.TestSum/zero",
         "TestFailed",
         "no",
@@ -63,20 +73,30 @@ TESTS = [
         "expected 3 to be 4",
     ),
     (
-        "  1 failing\n\n  1) sum\n       adds\n         small numbers:\n     TypeError: x is not a function\n",
+        (
+            "  1 failing\n\n  1) sum\n       adds\n         small numbers:\n     TypeError: x is"
+            " not a function\n"
+        ),
         "sum adds small numbers",
         "TypeError",
         "x is not a function",
     ),
     ("not ok 2 - adds numbers\n", "adds numbers", "TestFailed", ""),
     (
-        "[ERROR] org.acme.CalcTest.adds  Time elapsed: 0.01 s  <<< FAILURE!\norg.opentest4j.AssertionFailedError: expected: <1> but was: <2>\n\tat org.acme.CalcTest.adds(CalcTest.java:9)\n",
+        (
+            "[ERROR] org.acme.CalcTest.adds  Time elapsed: 0.01 s  <<<"
+            " FAILURE!\norg.opentest4j.AssertionFailedError: expected: <1> but was: <2>\n\tat"
+            " org.acme.CalcTest.adds(CalcTest.java:9)\n"
+        ),
         "org.acme.CalcTest.adds",
         "AssertionFailedError",
         "expected: <1> but was: <2>",
     ),
     (
-        "adds(org.acme.CalcTest)  Time elapsed: 0.1 sec  <<< ERROR!\njava.lang.IllegalStateException: no\n",
+        (
+            "adds(org.acme.CalcTest)  Time elapsed: 0.1 sec  <<<"
+            " ERROR!\njava.lang.IllegalStateException: no\n"
+        ),
         "org.acme.CalcTest.adds",
         "IllegalStateException",
         "no",
@@ -88,13 +108,19 @@ TESTS = [
         "",
     ),
     (
-        "    [junit] Running org.acme.CalcTest\n    [junit] Testcase: adds took 0.1 sec\n    [junit] \tFAILED\n",
+        (
+            "    [junit] Running org.acme.CalcTest\n    [junit] Testcase: adds took 0.1 sec\n   "
+            " [junit] \tFAILED\n"
+        ),
         "org.acme.CalcTest.adds",
         "TestFailed",
         "",
     ),
     (
-        "test calc::adds ... FAILED\n\n---- calc::adds stdout ----\nthread 'calc::adds' panicked at src/lib.rs:9:5:\nleft != right\n",
+        (
+            "test calc::adds ... FAILED\n\n---- calc::adds stdout ----\nthread 'calc::adds'"
+            " panicked at src/lib.rs:9:5:\nleft != right\n"
+        ),
         "calc::adds",
         "panic",
         "left != right",
@@ -132,7 +158,10 @@ LINTS = [
     ("a/b.py:4:1: F401 [*] `sys` imported but unused", "F401", "a/b.py", "lint"),
     ("F401 [*] `os` imported but unused\n --> a/b.py:1:8\n  |\n", "F401", "a/b.py", "lint"),
     (
-        'a/b.py:4: error: Incompatible return value type (got "int", expected "str")  [return-value]',
+        (
+            'a/b.py:4: error: Incompatible return value type (got "int", expected "str") '
+            " [return-value]"
+        ),
         "return-value",
         "a/b.py",
         "types",

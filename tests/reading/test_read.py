@@ -2,7 +2,6 @@
 of the tools on a small project.
 """
 
-# ruff: noqa: E501 - a log is read on one line
 from __future__ import annotations
 
 from pathlib import Path
@@ -123,7 +122,10 @@ STATUSES = [
     ("error: x\nJob succeeded", "passed"),
     ("one\nERROR: Job failed: exit code 1", "failed"),
     (
-        "2026-01-02T03:04:05.1234567Z ##[group]Run make\n2026-01-02T03:04:05.1234567Z ##[endgroup]\n2026-01-02T03:04:06.1234567Z Cleaning up orphan processes",
+        (
+            "2026-01-02T03:04:05.1234567Z ##[group]Run make\n2026-01-02T03:04:05.1234567Z"
+            " ##[endgroup]\n2026-01-02T03:04:06.1234567Z Cleaning up orphan processes"
+        ),
         "passed",
     ),
     ("one\n##[error]Process completed with exit code 1.", "failed"),
@@ -152,12 +154,18 @@ def test_an_exit_code_echo_is_the_root_only_where_there_is_nothing_else() -> Non
 
 
 def test_a_script_that_is_only_repeated_is_no_failure() -> None:
-    text = '##[group]Run if x; then echo "ERROR: broken"; exit 1; fi\necho "fatal: never said"\nshell: bash\n##[endgroup]\nreal: cannot open y\n##[error]Process completed with exit code 1.'
+    text = (
+        '##[group]Run if x; then echo "ERROR: broken"; exit 1; fi\necho "fatal: never said"\nshell:'
+        " bash\n##[endgroup]\nreal: cannot open y\n##[error]Process completed with exit code 1."
+    )
     assert failure_in(text).root_line == 5
 
 
 def test_lines_that_are_on_green_too_lose() -> None:
-    red = "ERROR: telemetry endpoint gone after 12 ms\ncannot open config.toml: no such file\n##[error]Process completed with exit code 1."
+    red = (
+        "ERROR: telemetry endpoint gone after 12 ms\ncannot open config.toml: no such"
+        " file\n##[error]Process completed with exit code 1."
+    )
     assert failure_in(red).root_line == 1
     failure = read(red, green=["ERROR: telemetry endpoint gone after 99 ms\nall fine"]).failure
     assert failure is not None
@@ -177,7 +185,10 @@ def test_a_passing_log_has_failed_tests_but_no_failure() -> None:
 
 def test_secrets_reach_no_field() -> None:
     token, known = "gh" + "p_" + "a1B2" * 9, "rosebud-1941"
-    text = f"FAILED tests/a.py::test_x[{token}] - AssertionError: {known}\nE   AssertionError: {known} {token}\n##[error]Process completed with exit code 1."
+    text = (
+        f"FAILED tests/a.py::test_x[{token}] - AssertionError: {known}\nE   AssertionError: {known}"
+        f" {token}\n##[error]Process completed with exit code 1."
+    )
     reading = read(text, known_secrets=[known])
     assert token not in repr(reading)
     assert known not in repr(reading)

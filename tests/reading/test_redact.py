@@ -1,6 +1,5 @@
 """What is a secret, what only looks like one, and that line numbers survive."""
 
-# ruff: noqa: E501 - a line is a sample
 from __future__ import annotations
 
 import base64
@@ -82,7 +81,11 @@ def test_secrets_are_known_by_their_name_or_place(text: str, secret: str) -> Non
         "HEAD is now at 3f786850e387550fdab836ed7e6dc881de23001b fix",
         "digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "request 123e4567-e89b-12d3-a456-426614174000 failed",
-        "integrity sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==",
+        (
+            "integrity"
+            " sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdB"
+            "eoGlODJ6+SfaPg=="
+        ),
         "TOKEN: ***",
         "password: ********",
         "SyntaxError: Unexpected token: punctuation",
@@ -168,8 +171,8 @@ def test_no_false_alarm_on(line: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_no_planted_secret_survives_in_a_log(seed: int) -> None:
     log = (
-        "2026-02-03T04:05:06.1234567Z + npm ci\nadded 214 packages in 3s\nTests: 1 failed, 3 passed\n"
-        * 3
+        "2026-02-03T04:05:06.1234567Z + npm ci\nadded 214 packages in 3s\nTests: 1 failed, 3"
+        " passed\n" * 3
     )
     corpus = list(secrets.corpus(Random(seed)))
     lost = [
@@ -245,7 +248,10 @@ def test_a_private_key_goes_whole_or_in_part(kind: str, lead: str, cut: tuple[in
 
 
 def test_a_mention_of_a_key_hides_nothing() -> None:
-    text = f"if '{BEGIN.format('')}' in line:\n  warn(line)\n  return 1\nassert '{END.format('')}'\nTests failed"
+    text = (
+        f"if '{BEGIN.format('')}' in line:\n  warn(line)\n  return 1\nassert"
+        f" '{END.format('')}'\nTests failed"
+    )
     assert redact(text).text == text
 
 

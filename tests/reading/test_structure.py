@@ -1,6 +1,5 @@
 """Steps, commands, exit codes and durations in the forms of the CIs."""
 
-# ruff: noqa: E501 - a log is read on one line
 from __future__ import annotations
 
 import pytest
@@ -27,11 +26,32 @@ GITHUB = """2026-01-02T03:04:05.0000000Z ##[group]Run actions/checkout@v4
 2026-01-02T03:04:18.6000000Z Post job cleanup.
 2026-01-02T03:04:18.7000000Z Cleaning up orphan processes
 """
-GITLAB = "section_start:1700000000:prepare_executor\r\x1b[0KPreparing\nsection_end:1700000002:prepare_executor\r\x1b[0K\nsection_start:1700000002:step_script\r\x1b[0K\x1b[0K\x1b[36;1mExecuting\n\x1b[32;1m$ npm ci\x1b[0;m\nadded 3 packages\n\x1b[32;1m$ npm test\x1b[0;m\nError: no tests\nsection_end:1700000010:step_script\r\x1b[0K\nERROR: Job failed: exit code 4\n"
-JENKINS = "[Pipeline] { (Build)\n[Pipeline] sh\n+ make all\nok\n[Pipeline] }\n[Pipeline] { (Test)\n[Pipeline] sh\n+ cd app\n+ make test\nmake: broken\n[Pipeline] }\nERROR: script returned exit code 2\nFinished: FAILURE\n"
-TRAVIS = 'travis_fold:start:install\rtravis_time:start:0a\r$ pip install .\nfine\ntravis_time:end:0a:start=1,finish=2,duration=2500000000\r\x1b[0K\ntravis_time:start:0b\r$ pytest\nfatal: x\ntravis_time:end:0b:start=1,finish=2,duration=500000000\r\x1b[0K\nThe command "pytest" exited with 3.\n\nDone. Your build exited with 1.\n'
-AZURE = "2026-01-02T03:04:05.0000000Z ##[section]Starting: Build\n2026-01-02T03:04:05.0000000Z ##[command]dotnet build\n2026-01-02T03:04:09.0000000Z ##[error]Bash exited with code '5'.\n2026-01-02T03:04:09.0000000Z ##[section]Finishing: Build\n"
-BUILDKITE = "~~~ Preparing\n$ git clone x\n--- :rspec: Specs\n$ bundle exec rspec\nboom\n🚨 Error: The command exited with status 7\n"
+GITLAB = (
+    "section_start:1700000000:prepare_executor\r\x1b[0KPreparing\nsection_end:1700000002:prepare_executor\r\x1b[0K\nsection_start:1700000002:step_script\r\x1b[0K\x1b[0K\x1b[36;1mExecuting\n\x1b[32;1m$"
+    " npm ci\x1b[0;m\nadded 3 packages\n\x1b[32;1m$ npm test\x1b[0;m\nError: no"
+    " tests\nsection_end:1700000010:step_script\r\x1b[0K\nERROR: Job failed: exit code 4\n"
+)
+JENKINS = (
+    "[Pipeline] { (Build)\n[Pipeline] sh\n+ make all\nok\n[Pipeline] }\n[Pipeline] {"
+    " (Test)\n[Pipeline] sh\n+ cd app\n+ make test\nmake: broken\n[Pipeline] }\nERROR: script"
+    " returned exit code 2\nFinished: FAILURE\n"
+)
+TRAVIS = (
+    "travis_fold:start:install\rtravis_time:start:0a\r$ pip install"
+    " .\nfine\ntravis_time:end:0a:start=1,finish=2,duration=2500000000\r\x1b[0K\ntravis_time:"
+    "start:0b\r$"
+    " pytest\nfatal: x\ntravis_time:end:0b:start=1,finish=2,duration=500000000\r\x1b[0K\nThe"
+    ' command "pytest" exited with 3.\n\nDone. Your build exited with 1.\n'
+)
+AZURE = (
+    "2026-01-02T03:04:05.0000000Z ##[section]Starting: Build\n2026-01-02T03:04:05.0000000Z"
+    " ##[command]dotnet build\n2026-01-02T03:04:09.0000000Z ##[error]Bash exited with code"
+    " '5'.\n2026-01-02T03:04:09.0000000Z ##[section]Finishing: Build\n"
+)
+BUILDKITE = (
+    "~~~ Preparing\n$ git clone x\n--- :rspec: Specs\n$ bundle exec rspec\nboom\n🚨 Error: The"
+    " command exited with status 7\n"
+)
 
 
 def steps(text: str) -> list[tuple[str, str, int | None, float | None]]:
@@ -96,7 +116,11 @@ def test_the_failed_step_and_the_command_to_run_again(text: str, step: str, comm
 
 
 def test_an_error_in_a_step_that_went_well_is_not_the_root() -> None:
-    text = "+ ./warm-up\nE: a.c:1:1: error: expected ';'\na.c:1:1: error: expected ';'\n+ ./check\nfatal: ref is not a tree\nBuild step 'Execute shell' marked build as failure\nFinished: FAILURE\n"
+    text = (
+        "+ ./warm-up\nE: a.c:1:1: error: expected ';'\na.c:1:1: error: expected ';'\n+"
+        " ./check\nfatal: ref is not a tree\nBuild step 'Execute shell' marked build as"
+        " failure\nFinished: FAILURE\n"
+    )
     failure = read(text).failure
     assert failure is not None
     assert failure.root_line == 5

@@ -2,7 +2,6 @@
 author wrote parts them.
 """
 
-# ruff: noqa: E501 - a log line is read on one line
 from __future__ import annotations
 
 import pytest
@@ -16,12 +15,22 @@ ALIKE = [
         "PacketResponder 0 for block blk_-6952295868487656571 terminating",
     ),
     (
-        "BLOCK* NameSystem.allocateBlock: /user/root/randtxt/_temporary/_task_200811092030_0001_m_000590_0/part-00590. blk_-1608",
+        (
+            "BLOCK* NameSystem.allocateBlock:"
+            " /user/root/randtxt/_temporary/_task_200811092030_0001_m_000590_0/part-00590."
+            " blk_-1608"
+        ),
         "BLOCK* NameSystem.allocateBlock: /mnt/hadoop/mapred/system/job_2008/job.jar. blk_-1",
     ),
     (
-        "Registering class org.apache.hadoop.mapreduce.jobhistory.EventType for class org.apache.hadoop.mapreduce.v2.app.MRAppMaster$A",
-        "Registering class org.apache.hadoop.mapreduce.v2.app.job.event.TaskEventType for class org.apache.hadoop.mapreduce.v2.app.MRAppMaster$TaskEventDispatcher",
+        (
+            "Registering class org.apache.hadoop.mapreduce.jobhistory.EventType for class"
+            " org.apache.hadoop.mapreduce.v2.app.MRAppMaster$A"
+        ),
+        (
+            "Registering class org.apache.hadoop.mapreduce.v2.app.job.event.TaskEventType for class"
+            " org.apache.hadoop.mapreduce.v2.app.MRAppMaster$TaskEventDispatcher"
+        ),
     ),
     (
         "Recalculating schedule, headroom=<memory:0, vCores:-27>",
@@ -32,8 +41,14 @@ ALIKE = [
         "After Scheduling: PendingReds:1 ScheduledMaps:10 ScheduledReds:0 CompletedMaps:10",
     ),
     (
-        "Failed to renew lease for [DFSClient_NONMAPREDUCE_1537864556_1] for 51 seconds.  Will retry shortly ...",
-        "Failed to renew lease for [DFSClient_NONMAPREDUCE_153_1] for 513 seconds.  Will retry shortly ...",
+        (
+            "Failed to renew lease for [DFSClient_NONMAPREDUCE_1537864556_1] for 51 seconds.  Will"
+            " retry shortly ..."
+        ),
+        (
+            "Failed to renew lease for [DFSClient_NONMAPREDUCE_153_1] for 513 seconds.  Will retry"
+            " shortly ..."
+        ),
     ),
     ("Found block rdd_42_20 locally", "Found block rdd_2_3 locally"),
     (
@@ -42,7 +57,10 @@ ALIKE = [
     ),
     (
         "Block broadcast_0_piece0 stored as bytes in memory (estimated size 5.2 KB, free 317.5 KB)",
-        "Block broadcast_12_piece0 stored as bytes in memory (estimated size 93.0 B, free 1317.5 MB)",
+        (
+            "Block broadcast_12_piece0 stored as bytes in memory (estimated size 93.0 B, free"
+            " 1317.5 MB)"
+        ),
     ),
     (
         "Block rdd_2_1 stored as values in memory (estimated size 46.7 KB, free 3.8 MB)",
@@ -61,7 +79,10 @@ ALIKE = [
         "Received connection request /10.10.34.12:5307",
     ),
     (
-        "Closed socket connection for client /10.10.34.13:43128 which had sessionid 0x14f05578bd80006",
+        (
+            "Closed socket connection for client /10.10.34.13:43128 which had sessionid"
+            " 0x14f05578bd80006"
+        ),
         "Closed socket connection for client /10.1.34.13:4 which had sessionid 0x24f",
     ),
     (
@@ -95,12 +116,24 @@ ALIKE = [
         "DHCPDISCOVER from 00:11:43:e3:ba:d4 via eth1: network A_net: no free leases",
     ),
     (
-        "Loaded Servicing Stack v6.1.7601.23505 with Core: C:\\Windows\\winsxs\\amd64_ms-w_31bf\\cbscore.dll",
-        "Loaded Servicing Stack v6.1.7601.17592 with Core: C:\\Windows\\winsxs\\amd64_x\\cbscore.dll",
+        (
+            "Loaded Servicing Stack v6.1.7601.23505 with Core:"
+            " C:\\Windows\\winsxs\\amd64_ms-w_31bf\\cbscore.dll"
+        ),
+        (
+            "Loaded Servicing Stack v6.1.7601.17592 with Core:"
+            " C:\\Windows\\winsxs\\amd64_x\\cbscore.dll"
+        ),
     ),
     (
-        "SQM: Failed to start upload with file pattern: C:\\Windows\\servicing\\sqm\\*_std.sqm, flags: 0x2 [HRESULT = 0x80004005 - E_FAIL]",
-        "SQM: Failed to start upload with file pattern: C:\\Windows\\servicing\\sqm\\*_all.sqm, flags: 0x6 [HRESULT = 0x80004005 - E_FAIL]",
+        (
+            "SQM: Failed to start upload with file pattern: C:\\Windows\\servicing\\sqm\\*_std.sqm,"
+            " flags: 0x2 [HRESULT = 0x80004005 - E_FAIL]"
+        ),
+        (
+            "SQM: Failed to start upload with file pattern: C:\\Windows\\servicing\\sqm\\*_all.sqm,"
+            " flags: 0x6 [HRESULT = 0x80004005 - E_FAIL]"
+        ),
     ),
     (
         "Session: 30546354_3247 initialized by client SPP.",
@@ -111,8 +144,14 @@ ALIKE = [
         "00000003@2016/9/28:02:40:53.744 CSI Transaction @0x347e0f0 initialized",
     ),
     (
-        "Loading offline registry hive: SOFTWARE, into registry key '{bf1a-ad7b}SOFTWARE' from path '\\\\?\\GLOBALROOT\\Device'",
-        "Loading offline registry hive: SOFTWARE, into registry key '{b-ad7b}X' from path '\\\\?\\GLOBALROOT\\Dev'",
+        (
+            "Loading offline registry hive: SOFTWARE, into registry key '{bf1a-ad7b}SOFTWARE' from"
+            " path '\\\\?\\GLOBALROOT\\Device'"
+        ),
+        (
+            "Loading offline registry hive: SOFTWARE, into registry key '{b-ad7b}X' from path"
+            " '\\\\?\\GLOBALROOT\\Dev'"
+        ),
     ),
     ("[<ffffffff8010ff5b>] sys_x", "[<fffffff18010ff5b>] sys_x"),
     (

@@ -4,8 +4,6 @@ cheating is not.
 The published sets are run by `bench/repair.py`; these cases are our own.
 """
 
-# ruff: noqa: E501 - a file is a sample
-
 from __future__ import annotations
 
 import argparse
@@ -31,21 +29,33 @@ PYTHON = Case(
     name="own/median",
     files={
         "median.py": BUGGY,
-        "test_median.py": "from median import middle\n\n\ndef test_three():\n    assert middle([3, 1, 2]) == 2\n\n\ndef test_one():\n    assert middle([5]) == 5\n",
+        "test_median.py": (
+            "from median import middle\n\n\ndef test_three():\n    assert middle([3, 1, 2]) =="
+            " 2\n\n\ndef test_one():\n    assert middle([5]) == 5\n"
+        ),
     },
     source="median.py",
     fixed=BUGGY.replace(" // 2 - 1", " // 2"),
     test="test_median.py",
     command="python -m pytest -q -p no:cacheprovider",
 )
-WRONG = "function roman(n) {\n  const signs = [[10, 'X'], [9, 'IX'], [5, 'V'], [1, 'I']];\n  let text = '';\n  for (const [value, sign] of signs) {\n    while (n >= value) {\n      text += sign;\n      n -= value;\n    }\n  }\n  return text;\n}\n\nmodule.exports = { roman };\n"
+WRONG = (
+    "function roman(n) {\n  const signs = [[10, 'X'], [9, 'IX'], [5, 'V'], [1, 'I']];\n  let text ="
+    " '';\n  for (const [value, sign] of signs) {\n    while (n >= value) {\n      text += sign;\n "
+    "     n -= value;\n    }\n  }\n  return text;\n}\n\nmodule.exports = { roman };\n"
+)
 JAVASCRIPT = Case(
     name="own/roman",
     files={
         "roman.js": WRONG,
-        "roman.test.js": 'const test = require("node:test");\nconst assert = require("node:assert");\nconst { roman } = require("./roman.js");\n\n'
-        'test("four", () => assert.strictEqual(roman(4), "IV"));\ntest("nine", () => assert.strictEqual(roman(9), "IX"));\n',
-        "package.json": '{"name": "case", "version": "1.0.0", "scripts": {"test": "node --test"}}\n',
+        "roman.test.js": (
+            'const test = require("node:test");\nconst assert = require("node:assert");\nconst {'
+            ' roman } = require("./roman.js");\n\ntest("four", () => assert.strictEqual(roman(4),'
+            ' "IV"));\ntest("nine", () => assert.strictEqual(roman(9), "IX"));\n'
+        ),
+        "package.json": (
+            '{"name": "case", "version": "1.0.0", "scripts": {"test": "node --test"}}\n'
+        ),
     },
     source="roman.js",
     fixed=WRONG.replace("[5, 'V'], ", "[5, 'V'], [4, 'IV'], "),

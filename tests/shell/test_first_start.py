@@ -29,6 +29,7 @@ from django.test import Client
 
 from cihealing import embedded, first_start, strength
 from cihealing.web import tries
+from cihealing.workshop.sandbox.launch import MARK
 from config import environment
 from config.asgi import bounded
 from config.databases import database
@@ -250,10 +251,14 @@ def test_a_name_is_locked_out_after_too_many_wrong_passwords(client: Client, set
 
 
 def test_a_page_may_load_nothing_from_elsewhere(client: Client, db: None) -> None:
-    policy = client.get("/login").headers["Content-Security-Policy"]
+    told = client.get("/login").headers
+    policy = told["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
+    assert told["X-Frame-Options"] == "DENY"
+    assert told["X-Content-Type-Options"] == "nosniff"
+    assert told["Referrer-Policy"] == "same-origin"
 
 
 async def answered(
@@ -416,6 +421,17 @@ def test_the_kill_switch_leaves_the_web_up(tmp_path: Path) -> None:
         assert service.end(signal.SIGTERM)[0] == 0
     finally:
         service.process.kill()
+
+
+def test_a_start_ends_the_sandboxes_of_a_service_that_is_gone(tmp_path: Path) -> None:
+    left = subprocess.Popen(["sleep", "60"], env={MARK: "999999-1"})
+    service = Running(tmp_path / "data")
+    try:
+        assert left.wait(10) == -signal.SIGKILL
+        assert service.end(signal.SIGTERM)[0] == 0
+    finally:
+        service.process.kill()
+        left.kill()
 
 
 def test_doctor_tells_as_json(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from config import gate
+from config import asgi, gate
 from config.gate import Gate, Receive, Scope, Send
 
 
@@ -25,7 +25,7 @@ class Request:
         self.sent = list[Mapping[str, Any]]()
 
     async def receive(self) -> Mapping[str, Any]:
-        if self.stalls and len(self.parts) == 1:
+        if not self.parts or (self.stalls and len(self.parts) == 1):
             await asyncio.Event().wait()
         return {"type": "http.request", "body": self.parts.pop(0), "more_body": bool(self.parts)}
 
@@ -136,7 +136,9 @@ def test_who_waits_too_long_for_a_turn_is_told_to_come_again(
 
 def refused(request: Request) -> None:
     start, body = request.sent
-    assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"5")
+    headers = dict(start["headers"])
+    assert (start["status"], headers[b"retry-after"]) == (503, b"5")
+    assert headers[b"cache-control"] == b"no-store"
     assert json.loads(body["body"])["type"] == "urn:cihealing:problem:busy"
 
 
@@ -168,3 +170,11 @@ def test_small_bodies_need_no_room() -> None:
         assert small.status == 200
 
     asyncio.run(main())
+
+
+def test_the_service_stands_behind_it(settings: Any) -> None:
+    settings.CI_HEALING = {**settings.CI_HEALING, "MAX_BODIES": 1024}
+    request = Request(b"x" * 100_000, path="/api/v1/ci-healing/webhook")
+    scope = {**request.scope, "method": "POST", "query_string": b"", "headers": []}
+    asyncio.run(asgi.build()(scope, request.receive, request.send))
+    refused(request)

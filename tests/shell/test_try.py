@@ -189,7 +189,7 @@ def test_names_that_git_would_read_as_patterns_are_copied_as_they_are(
 def test_a_large_file_that_is_not_committed_is_left_out_and_named(
     repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "MAX_FILE", 100)
+    monkeypatch.setattr(trial.repositories, "MAX_FILE", 100)
     repo.commit(a_DOT_txt="1")
     repo.write(small_DOT_bin="x" * 100, large_DOT_bin="x" * 101)
     copy, _ = copied(repo, tmp_path)

@@ -12,7 +12,7 @@ from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
 from cihealing.marks import mark
 from cihealing.ports import Cancelled, PermanentError, TransientError
-from cihealing.tree import sweep
+from cihealing.scratch import sweep
 from cihealing.workshop.git import Git
 from cihealing.workshop.owners import matches, owner_of
 from cihealing.workshop.process import cancelling

@@ -34,11 +34,8 @@ def life_of(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> 
             )
         case c.GreenLater(commit=commit):
             note = f"the job is green on {commit[:12]}"
-            return (
-                [e.RunResolved(how="green_later", by=SERVICE, note=note)]
-                if run.status is RunStatus.ESCALATED
-                else []
-            )
+            green = e.RunResolved(how="green_later", by=SERVICE, note=note)
+            return [green] if run.status is RunStatus.ESCALATED else []
         case c.CloseCluster():
             return [e.ClusterClosed()] if run.leads_cluster else []
         case c.FollowLeader():

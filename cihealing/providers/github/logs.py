@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import httpx
 
 from cihealing.domain.values import JobFacts, Result
-from cihealing.http import archives
+from cihealing.http import archive_rules, archives
 from cihealing.http.client import Conversation
 from cihealing.ports import NoLog
 from cihealing.providers.github.actions import asked_about, is_id, jobs_at, talk
@@ -59,7 +59,7 @@ def _logs_of_run(conversation: Conversation, path: str, *, asked: _outbound.Aske
     """One log a job, in the jobs' order, from the archive that holds them whole and again step by
     step.
     """
-    answer = conversation.get(path, limit=archives.MAX_PACKED)
+    answer = conversation.get(path, limit=archive_rules.MAX_PACKED)
     asked.check(answer)
     logs = [(name, text) for name, text in archives.read(answer.body) if "/" not in name]
     chunks = (f"==> {name}\n{text}\n".encode() for name, text in logs)

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import PermanentError
-from cihealing.tree import scratch
+from cihealing.scratch import scratch
 from cihealing.workshop.git import Git, prepare_home
 
 IDENTITY = {

@@ -33,7 +33,7 @@ from cihealing.providers.local_git.worktrees import (
     require_room,
     worktrees_on,
 )
-from cihealing.tree import scratch
+from cihealing.scratch import scratch
 from cihealing.workshop.git import GitFailed, is_commit
 
 TRAILER = "Cihealing-Run"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cihealing.ports import PermanentError, TransientError
 from cihealing.providers.local_git.origin import Origin, tip_of
-from cihealing.tree import scratch
+from cihealing.scratch import scratch
 from cihealing.workshop.git import GitFailed
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from cihealing import providers, secrecy
 from cihealing.ports import ModelFailed, ModelReply, ModelRequest, ServedModel
 from cihealing.providers.shared import prices, worker
-from cihealing.tree import scratch
+from cihealing.scratch import scratch
 from cihealing.workshop.process import flood, kill_group, supervise
 
 MAX_REPLY = 8 * 1024 * 1024

@@ -13,8 +13,9 @@ import httpx
 
 from cihealing import providers
 from cihealing.domain.values import Ignored, Result
-from cihealing.http import client, urls
-from cihealing.http.client import Answer, Conversation, Side, Streamed
+from cihealing.http import answers, client, urls
+from cihealing.http.answers import Answer, Streamed
+from cihealing.http.client import Conversation, Side
 from cihealing.http.refusal import Refusal
 from cihealing.http.urls import Base
 from cihealing.ports import BadPayload, Hosts, NoLog, PermanentError, TransientError
@@ -129,7 +130,7 @@ class Asked:
 
     def check(self, answer: Answer | Streamed) -> None:
         """Raises TransientError for what passes, PermanentError for the rest that is not 2xx."""
-        client.check_busy(answer, title=self.api.title)
+        answers.check_busy(answer, title=self.api.title)
         if 200 <= answer.status < 300:
             return
         if not answer.at_side:

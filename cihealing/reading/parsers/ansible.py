@@ -3,7 +3,6 @@ place in the playbook. Sources: the default and yaml callbacks, AnsibleError's m
 2.19's `[ERROR]: …` with `Origin: file:line:column`.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -19,12 +18,14 @@ ENGINE = ("ERROR! ", "[ERROR]: ")
 TASKS, RECAP = ("TASK [", "RUNNING HANDLER ["), (" unreachable=",)
 MARKS = (*HOSTS, *ENGINE, *TASKS, *RECAP)
 HOST = re.compile(
-    r"(?:fatal|failed): \[(?P<host>[^\]]{1,200})\](?: \(item=.{0,300}?\))?(?:: (?P<how>FAILED|UNREACHABLE)!)? => (?P<result>.*)$"
+    r"(?:fatal|failed): \[(?P<host>[^\]]{1,200})\](?: \(item=.{0,300}?\))?(?::"
+    r" (?P<how>FAILED|UNREACHABLE)!)? => (?P<result>.*)$"
 )
 ERROR = re.compile(r"(?:ERROR! |\[ERROR\]: )(?P<message>.+)$")
 TASK = re.compile(r"(?:TASK|RUNNING HANDLER) \[(?P<task>.{1,300})\] \*+$")
 PLACE = re.compile(
-    r"The error appears to (?:be|have been) in '(?P<file>[^']{1,300})': line (?P<line>\d{1,9}), column \d+|Origin: (?P<file2>\S{1,300}?):(?P<line2>\d{1,9}):\d+$"
+    r"The error appears to (?:be|have been) in '(?P<file>[^']{1,300})': line (?P<line>\d{1,9}),"
+    r" column \d+|Origin: (?P<file2>\S{1,300}?):(?P<line2>\d{1,9}):\d+$"
 )
 SAID = re.compile(r'"(?:msg|stderr)": "(?P<text>(?:[^"\\]|\\.){1,2000})"')
 YAML_SAID = re.compile(r"\s+(?:msg|stderr): (?:[|>]-?)?(?P<text>.*)$")

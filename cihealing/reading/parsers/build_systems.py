@@ -2,7 +2,6 @@
 Bazel, pkg-config. Sources: their messages.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -42,7 +41,8 @@ FORMS = (
     Form(
         "autoconf",
         re.compile(
-            r"(?P<file>[^\s:]{0,300}(?:configure\.ac|Makefile\.am)):\d{1,9}: error: (?P<message>.+)$"
+            r"(?P<file>[^\s:]{0,300}(?:configure\.ac|Makefile\.am)):\d{1,9}: error:"
+            r" (?P<message>.+)$"
         ),
         "configure",
         Kind.ERROR,

@@ -2,7 +2,6 @@
 resolved or parsed. Source: webpack 4 and 5, Vite 2 to 7, Rollup 2 to 4, esbuild 0.x.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -24,7 +23,8 @@ MARKS = (
     "compiled with ",
 )
 IN_FILE = re.compile(
-    r"ERROR in (?P<file>(?:\./|\.\./|[\w@])[^\s:()]{0,400}\.\w{1,6})(?:[:( ](?P<line>\d{1,9})[:,\d-]{0,20}\)?)?(?P<rest>.*)$"
+    r"ERROR in (?P<file>(?:\./|\.\./|[\w@])[^\s:()]{0,400}\.\w{1,6})(?:[:("
+    r" ](?P<line>\d{1,9})[:,\d-]{0,20}\)?)?(?P<rest>.*)$"
 )
 FAILED_TO = re.compile(r"(?:> )?(?:Build error occurred|Failed to compile\.?)$")
 NAMED = re.compile(r"(?:\./|\.\./)?(?P<file>[\w@./()\[\]-]{1,400}\.\w{1,6})(?::\d{1,9}:\d{1,9})?$")
@@ -35,7 +35,8 @@ PLACE = re.compile(
 )
 IMPORTED = re.compile(r".{0,500} from \"(?P<file>[^\"]{1,400})\"")
 NEXT = re.compile(
-    r"ERROR in |WARNING in |✘ \[ERROR\] |▲ \[WARNING\] |\[!\] |webpack [\d.]+ compiled|\d+ errors? ?$|\s{4}at |🚨|.*error during build:$|Failed to compile"
+    r"ERROR in |WARNING in |✘ \[ERROR\] |▲ \[WARNING\] |\[!\] |webpack [\d.]+ compiled|\d+ errors?"
+    r" ?$|\s{4}at |🚨|.*error during build:$|Failed to compile"
 )
 LINTED = re.compile(r"\d{1,9}:\d{1,9}\s{1,4}(?:Error|Warning): ")
 MAX_BLOCK = 20
@@ -122,7 +123,9 @@ def one_line(log: Log, tool: str, mark: str, form: re.Pattern[str]) -> Iterator[
                 message=message if error_type.startswith("Rollup") else match["message"],
                 file=place["file"] if place else named["file"] if named else "",
                 cites=(number, *lines),
-                frames=(Frame(file=relative(place["file"]), line=int(place["line"]), function=""),)
-                if place and tool == "esbuild"
-                else (),
+                frames=(
+                    (Frame(file=relative(place["file"]), line=int(place["line"]), function=""),)
+                    if place and tool == "esbuild"
+                    else ()
+                ),
             )

@@ -2,7 +2,6 @@
 Source: libtest's pretty format, cargo-nextest's reporter.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -36,17 +35,21 @@ STDOUT = re.compile(r"---- (?P<name>\S.*) stdout ----$")
 LISTED = re.compile(r"\s{4}(?P<name>\S.*?)$")
 UNLISTED = re.compile(r"$|\s{0,3}\S")
 NEXTEST = re.compile(
-    r"\s{0,12}(?:TRY \d+ )?(?P<how>FAIL|SIGABRT|SIGSEGV|TIMEOUT|LEAK-FAIL) \[\s*>?[\d.]+s\] (?:\(\s*\d+/\d+\) )?(?P<binary>\S+) (?P<name>\S.*)$"
+    r"\s{0,12}(?:TRY \d+ )?(?P<how>FAIL|SIGABRT|SIGSEGV|TIMEOUT|LEAK-FAIL) \[\s*>?[\d.]+s\]"
+    r" (?:\(\s*\d+/\d+\) )?(?P<binary>\S+) (?P<name>\S.*)$"
 )
 PANIC = re.compile(
-    r"\s{0,8}thread '(?P<thread>[^']*)'(?: \(\d+\))? panicked at (?:'(?P<old>.*)', )?(?P<where>\S+?):?$|\s{0,8}thread '(?P<thread2>[^']*)' panicked at '(?P<open>.+)$"
+    r"\s{0,8}thread '(?P<thread>[^']*)'(?: \(\d+\))? panicked at (?:'(?P<old>.*)',"
+    r" )?(?P<where>\S+?):?$|\s{0,8}thread '(?P<thread2>[^']*)' panicked at '(?P<open>.+)$"
 )
 RETURNED = re.compile(
     r"\s{0,8}(?:Error: |note: (?=test did not panic|panic did not contain))(?P<message>\S.*)$"
 )
 END = re.compile(r"---- .* stdout ----$|failures:$|test result: |\s+(?:Summary|Cancel\w*) ")
 CARGO = re.compile(
-    r"error: (?P<message>(?:failed to (?!run `rustc`|solve)|no matching package|the lock file |cannot update the lock file|linking with |no such command|toolchain '|package `.+` cannot be built|could not find `Cargo\.toml`).*)$"
+    r"error: (?P<message>(?:failed to (?!run `rustc`|solve)|no matching package|the lock file"
+    r" |cannot update the lock file|linking with |no such command|toolchain '|package `.+` cannot"
+    r" be built|could not find `Cargo\.toml`).*)$"
 )
 WHY = re.compile(r"\s{1,6}\S|$|Caused by:|(?:location|required by|perhaps you meant|  ?=)")
 

@@ -2,7 +2,6 @@
 ConsoleReporter, Boost's compiler-log formatter.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -33,7 +32,8 @@ PASSED = Saying(
 FAILED = Saying(
     ("test cases: ", "Status: FAILURE!", " detected in the test module"),
     re.compile(
-        r"test cases:.* [1-9]\d* failed|\[doctest\] Status: FAILURE!|\*\*\* \d+ failures? (?:is|are) detected"
+        r"test cases:.* [1-9]\d* failed|\[doctest\] Status: FAILURE!|\*\*\* \d+ failures?"
+        r" (?:is|are) detected"
     ),
 )
 

@@ -5,7 +5,6 @@ Cited with an error: the chain of includes and the instantiations above it, the 
 Sources: GCC's diagnostics, Clang's text printer.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -19,14 +18,18 @@ from cihealing.reading.parsers.native_lint import FORMS as LINT_FORMS
 ERRORS = (": error:", ": fatal error:", "): error: ", ": internal compiler error: ", "nvcc fatal ")
 FORTRAN = (".f90:", ".F90:", ".f95:", ".f03:", ".f08:", ".f:")
 MARKS = (*ERRORS, *FORTRAN)
-DRIVER = r"(?:\S{0,200}/)?(?:[\w-]{0,40}-)?(?:gcc|g\+\+|cc|c\+\+|cc1|cc1plus|cc1obj|f951|gfortran|clang(?:\+\+)?|clang-cl|nvcc|lto1|as)(?:-[\d.]+)?(?:\.exe)?"
+DRIVER = (
+    r"(?:\S{0,200}/)?(?:[\w-]{0,40}-)?(?:gcc|g\+\+|cc|c\+\+|cc1|cc1plus|cc1obj|f951|gfortran"
+    r"|clang(?:\+\+)?|clang-cl|nvcc|lto1|as)(?:-[\d.]+)?(?:\.exe)?"
+)
 OTHERS = r"(?!\S{1,300}\.(?:pyi?|java|kts?|scala|groovy|go|rb|ya?ml|swift|rs)\b)"
 FORMS = (
     Form(
         "cc",
         re.compile(
             OTHERS
-            + rf"(?P<file>{PATH}\.\w{{1,6}}):\d{{1,9}}:(?:\d{{1,9}}:)? (?:fatal |internal compiler )?error:(?: \[GHC-\d{{1,6}}\])?(?P<message> .+|)$"
+            + rf"(?P<file>{PATH}\.\w{{1,6}}):\d{{1,9}}:(?:\d{{1,9}}:)? (?:fatal |internal compiler"
+            r" )?error:(?: \[GHC-\d{1,6}\])?(?P<message> .+|)$"
         ),
         "compile",
         Kind.COMPILE,
@@ -34,7 +37,8 @@ FORMS = (
     Form(
         "cc",
         re.compile(
-            rf"(?P<file>{PATH}\.\w{{1,6}})\(\d{{1,9}}\): (?:catastrophic )?error: (?!in \"|Expected|Failed|Value of|The difference)(?P<message>.+)$"
+            rf"(?P<file>{PATH}\.\w{{1,6}})\(\d{{1,9}}\): (?:catastrophic )?error: (?!in"
+            r" \"|Expected|Failed|Value of|The difference)(?P<message>.+)$"
         ),
         "compile",
         Kind.COMPILE,
@@ -42,7 +46,8 @@ FORMS = (
     Form(
         "cc",
         re.compile(
-            rf"(?P<file>){DRIVER}: (?:fatal |internal compiler )?error: (?!linker command failed|ld returned)(?P<message>.+)$"
+            rf"(?P<file>){DRIVER}: (?:fatal |internal compiler )?error: (?!linker command failed|ld"
+            r" returned)(?P<message>.+)$"
         ),
         "compile",
         Kind.ERROR,
@@ -53,7 +58,10 @@ FORMS = (
     ),
 )
 ABOVE = re.compile(
-    r"In file included from |\s{10,40}from \S+:\d+|\S{1,300}: (?:In |At )(?:\w+ ){0,3}(?:function|instantiation|constructor|destructor|substitution|level|scope|program)\b|\S{1,300}:\d+:\d+:\s{3}(?:recursively )?required "
+    r"In file included from |\s{10,40}from \S+:\d+|\S{1,300}: (?:In |At )(?:\w+"
+    r" ){0,3}(?:function|instantiation|constructor|destructor|substitution|level|scope"
+    r"|program)\b|\S{1,300}:\d+:\d+:\s{3}(?:recursively"
+    r" )?required "
 )
 CODE = re.compile(r"(?:\s{2,}|\t|\s*\d* \|).*\S")
 F_PLACE = re.compile(rf"(?P<file>{PATH}\.[fF](?:90|95|03|08)?):\d{{1,9}}:\d{{1,9}}:$")

@@ -2,7 +2,6 @@
 failed.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -25,12 +24,14 @@ MARKS = (
     "Your Composer dependencies require ",
 )
 SCRIPT = re.compile(
-    r"(?P<message>Script (?P<command>.+) handling the (?P<event>\S+) event returned with error code \d+)$"
+    r"(?P<message>Script (?P<command>.+) handling the (?P<event>\S+) event returned with error code"
+    r" \d+)$"
 )
 BOX = re.compile(r"\s{2}\[(?P<type>(?:\w+\\)*\w*(?:Exception|Error))\]\s*$")
 IN = re.compile(r"In (?P<file>\w+\.php) line \d+:$")
 END = re.compile(
-    r"Potential causes:|\S.*(?:--|\[<)|Read <|To enable extensions|You can also|Use the option|Alternatively"
+    r"Potential causes:|\S.*(?:--|\[<)|Read <|To enable extensions|You can also|Use the"
+    r" option|Alternatively"
 )
 MAX_PROBLEMS = 40
 

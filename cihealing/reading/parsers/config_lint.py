@@ -4,7 +4,6 @@ shellcheck, hadolint, actionlint, markdownlint, mdl, ansible-lint, sqlfluff, cod
 cspell, buf.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -44,13 +43,15 @@ FORMS = (
     Form(
         "hadolint",
         re.compile(
-            rf"(?P<file>{PATH}){AT} (?P<rule>(?:DL|SC)\d{{4}}) (?!info|style)(?:(?:error|warning): )?(?P<message>.+)$"
+            rf"(?P<file>{PATH}){AT} (?P<rule>(?:DL|SC)\d{{4}}) (?!info|style)(?:(?:error|warning):"
+            r" )?(?P<message>.+)$"
         ),
     ),
     Form(
         "shellcheck",
         re.compile(
-            rf"(?P<file>{PATH}){AT}: (?:error|warning|note|info|style): (?P<message>.+) \[(?P<rule>SC\d{{4}})\]$"
+            rf"(?P<file>{PATH}){AT}: (?:error|warning|note|info|style): (?P<message>.+)"
+            r" \[(?P<rule>SC\d{4})\]$"
         ),
     ),
     Form(
@@ -62,7 +63,10 @@ FORMS = (
     Form(
         "ansible-lint",
         re.compile(
-            rf"(?P<file>{PATH}\.ya?ml){AT}: \[?(?!(?:warning|error|note|info)\b)(?P<rule>E?\d{{3,4}}|[a-z]+(?:-[a-z]+)*(?:\[[\w.-]+\])?)\]?:? (?P<message>[A-Z].+)$"
+            rf"(?P<file>{PATH}\.ya?ml){AT}:"
+            r" \[?(?!(?:warning|error|note|info)\b)(?P<rule>E?\d{3,4}"
+            r"|[a-z]+(?:-[a-z]+)*(?:\[[\w.-]+\])?)\]?:?"
+            r" (?P<message>[A-Z].+)$"
         ),
     ),
     Form(
@@ -82,7 +86,8 @@ SHELL_HEAD = re.compile(r"In (?P<file>\S{1,300}) line (?P<line>\d{1,9}):$")
 SHELL_NOTE = re.compile(r"\s*\^-{0,200}\^? (?P<rule>SC\d{4})(?: \(\w+\))?: (?P<message>.+)$")
 SQL_HEAD = re.compile(r"== \[(?P<file>[^\]]{1,300})\] FAIL$")
 SQL_ROW = re.compile(
-    r"L:\s{1,6}(?P<line>\d{1,9}) \| P:\s{1,6}\d{1,6} \| (?P<rule>[A-Z]{2,4}\d{0,3}|\w+) \| (?P<message>.+)$"
+    r"L:\s{1,6}(?P<line>\d{1,9}) \| P:\s{1,6}\d{1,6} \| (?P<rule>[A-Z]{2,4}\d{0,3}|\w+) \|"
+    r" (?P<message>.+)$"
 )
 TYPO = re.compile(r"error: (?P<message>`.{1,80}` should be .+)$")
 TYPO_AT = re.compile(r"\s*(?:-->|╭▸) (?P<file>[^\s:]{1,300}):\d+:\d+$")

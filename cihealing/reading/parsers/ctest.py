@@ -5,7 +5,6 @@ A test that CTest runs is a program: what its own framework says of it (gtest, C
 than CTest's line.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -17,14 +16,20 @@ from cihealing.reading.log import Log
 RESULTS = ("***Failed", "***Timeout", "***Not Run", "***Exception", "***Aborted")
 MARKS = ("The following tests FAILED:", *RESULTS)
 LISTED = re.compile(
-    r"\s+\d+ - (?P<name>.+?) \((?P<how>Failed|Timeout|Not Run|BAD_COMMAND|SEGFAULT|ILLEGAL|INTERRUPT|NUMERICAL|OTHER_FAULT|Subprocess (?:aborted|killed|terminated)|Child (?:aborted|killed|terminated)|Exit code 0x[0-9a-fA-F]+|Required regular expression .{1,60}|Error regular expression .{1,60}|Could not find executable|Unable to .{1,60}|ILLEGAL|.{0,40}exit code.{0,40})\)?(?:\s.*)?$"
+    r"\s+\d+ - (?P<name>.+?) \((?P<how>Failed|Timeout|Not"
+    r" Run|BAD_COMMAND|SEGFAULT|ILLEGAL|INTERRUPT|NUMERICAL|OTHER_FAULT|Subprocess"
+    r" (?:aborted|killed|terminated)|Child (?:aborted|killed|terminated)|Exit code"
+    r" 0x[0-9a-fA-F]+|Required regular expression .{1,60}|Error regular expression .{1,60}|Could"
+    r" not find executable|Unable to .{1,60}|ILLEGAL|.{0,40}exit code.{0,40})\)?(?:\s.*)?$"
 )
 RESULT = re.compile(
-    r"\s*\d+/\d+ (?:Test|MemCheck)\s{1,4}#(?P<id>\d+): (?P<name>.+?) \.{2,}\s*\*{3}(?P<how>Failed|Timeout|Not Run|Exception: ?\S*|Skipped|Aborted|.{1,60}?)\s{2,}"
+    r"\s*\d+/\d+ (?:Test|MemCheck)\s{1,4}#(?P<id>\d+): (?P<name>.+?)"
+    r" \.{2,}\s*\*{3}(?P<how>Failed|Timeout|Not Run|Exception: ?\S*|Skipped|Aborted|.{1,60}?)\s{2,}"
 )
 NEXT = re.compile(r"\s*(?:Start\s+\d+: |\d+/\d+ (?:Test|MemCheck)|\d+% tests passed)")
 LOUD = re.compile(
-    r"(?i).{0,300}\b(?:error|fail(?:ed|ure)?|assert\w*|expected|cannot|exception|terminate called|mismatch|no such|fatal)\b"
+    r"(?i).{0,300}\b(?:error|fail(?:ed|ure)?|assert\w*|expected|cannot|exception|terminate"
+    r" called|mismatch|no such|fatal)\b"
 )
 PASSED = Saying(
     ("% tests passed",), re.compile(r"100% tests passed(?:, 0 tests failed out of \d+|!)")
@@ -36,7 +41,8 @@ LIST_END = re.compile(r"\s*$|\S|\s+The following")
 WEIGHT = 66
 MOST, MOST_ABOVE, MOST_CITED = 200, 60, 12
 SET_UP = re.compile(
-    r"\d+: (?:Test command: |Working Directory: |Environment variables: |Test timeout computed|\s|$)"
+    r"\d+: (?:Test command: |Working Directory: |Environment variables: |Test timeout"
+    r" computed|\s|$)"
 )
 
 

@@ -2,7 +2,6 @@
 Behat's and behave's lists are alike.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -19,7 +18,9 @@ FAILED = Saying(
 )
 PASSED = Saying((" scenario",), re.compile(r"\d+ scenarios? \((?:\d+ skipped, )?\d+ passed\)$"))
 ITEM = re.compile(
-    r"\s{0,6}(?:cucumber |behave )?(?:(?:-p|-r) \S+ ){0,6}(?:file://)?(?P<file>\S+\.feature):(?P<line>\d+)(?: # (?:Scenario(?: Outline)?: |Example: )?(?P<name>\S.*)|\s{1,4}(?P<behave>\S.*))?$"
+    r"\s{0,6}(?:cucumber |behave )?(?:(?:-p|-r) \S+"
+    r" ){0,6}(?:file://)?(?P<file>\S+\.feature):(?P<line>\d+)(?: # (?:Scenario(?: Outline)?:"
+    r" |Example: )?(?P<name>\S.*)|\s{1,4}(?P<behave>\S.*))?$"
 )
 RAISED = re.compile(r"\s*(?P<message>\S.*) \((?P<type>[A-Z][\w:]*)\)$")
 AT_STEP = re.compile(r"\s*(?:\./)?(?P<file>\S+\.feature):(?P<line>\d+):in ")

@@ -6,7 +6,6 @@ know nothing. Sources: buildkit's progressui and solver errors, the classic buil
 errors.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -42,16 +41,20 @@ PROCESS = re.compile(
     r"(?:process \"|executor failed running \[).{1,2000}exit (?:code|status):? ?\d+"
 )
 FAILED = re.compile(
-    r"(?:#\d+ )?(?:ERROR: |error: |Error: )?(?:target \S{1,100}: )?(?:[Ff]ailed to build: )?(?:failed to solve|building at STEP|error building image)(?: with frontend \S+)?:? ?(?P<message>.*)$"
+    r"(?:#\d+ )?(?:ERROR: |error: |Error: )?(?:target \S{1,100}: )?(?:[Ff]ailed to build:"
+    r" )?(?:failed to solve|building at STEP|error building image)(?: with frontend \S+)?:?"
+    r" ?(?P<message>.*)$"
 )
 NON_ZERO = re.compile(
-    r"(?:ERROR: )?(?:Service '\S{1,100}' failed to build ?: )?(?P<message>The command '.{1,2000}' returned a non-zero code: \d+)"
+    r"(?:ERROR: )?(?:Service '\S{1,100}' failed to build ?: )?(?P<message>The command '.{1,2000}'"
+    r" returned a non-zero code: \d+)"
 )
 FORMS = (
     Form(
         "docker",
         re.compile(
-            r"(?:ERROR: |Error: )?(?:Service '\S{1,100}' failed to build ?: )?(?P<message>(?:COPY|ADD) failed: .+)$"
+            r"(?:ERROR: |Error: )?(?:Service '\S{1,100}' failed to build ?:"
+            r" )?(?P<message>(?:COPY|ADD) failed: .+)$"
         ),
         "docker-build",
         Kind.ERROR,
@@ -67,7 +70,8 @@ FORMS = (
     Form(
         "docker",
         re.compile(
-            r"(?:ERROR: |Error: )?(?:Error response from daemon: )?(?P<message>[Dd]ockerfile parse error.+)$"
+            r"(?:ERROR: |Error: )?(?:Error response from daemon: )?(?P<message>[Dd]ockerfile parse"
+            r" error.+)$"
         ),
         "docker-build",
         Kind.ERROR,
@@ -76,7 +80,8 @@ FORMS = (
     Form(
         "docker",
         re.compile(
-            r"(?:docker|podman|ERROR|Error)(?: response from daemon)?: .{0,300}(?P<message>invalid reference format.*)$"
+            r"(?:docker|podman|ERROR|Error)(?: response from daemon)?: .{0,300}(?P<message>invalid"
+            r" reference format.*)$"
         ),
         "docker",
         Kind.ERROR,
@@ -85,7 +90,10 @@ FORMS = (
     Form(
         "compose",
         re.compile(
-            r"(?P<message>(?:dependency failed to start: |service \"\S{1,100}\" (?:didn't complete successfully: exit|has neither|depends on undefined|refers to undefined)|no configuration file provided|invalid compose project|validating \S+: .*[Aa]dditional propert).*)$"
+            r"(?P<message>(?:dependency failed to start: |service \"\S{1,100}\" (?:didn't complete"
+            r" successfully: exit|has neither|depends on undefined|refers to undefined)|no"
+            r" configuration file provided|invalid compose project|validating \S+: .*[Aa]dditional"
+            r" propert).*)$"
         ),
         "compose",
         Kind.ERROR,
@@ -99,7 +107,8 @@ SECONDS = re.compile(r"\d{1,6}\.\d{1,4} ")
 FILE = re.compile(r"(?P<file>\S{1,300}):(?P<line>\d{1,9})$")
 ARROW = re.compile(r"\s*(?P<line>\d{1,9}) \| >>> ")
 LOUD = re.compile(
-    r"(?i).{0,300}(?:\b(?:error|fail(?:ed|ure)?|cannot|exception|fatal|denied|panic|unable to|no such)\b|(?:not found|ERR!))"
+    r"(?i).{0,300}(?:\b(?:error|fail(?:ed|ure)?|cannot|exception|fatal|denied|panic|unable to|no"
+    r" such)\b|(?:not found|ERR!))"
 )
 STEP_WEIGHT, CAUSE_WEIGHT = 62, 70
 MOST = 60

@@ -2,7 +2,6 @@
 packages. C and C++ are not of it.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -15,7 +14,9 @@ MARKS = (": error ", "error: ")
 FAILED = Saying(("Build FAILED.",), re.compile(r"Build FAILED\.$"))
 PASSED = Saying(("Build succeeded.",), re.compile(r"Build succeeded\.$"))
 FORM = re.compile(
-    r"\s{0,8}(?:\d{1,4}>)?(?P<file>[^\s(:][^(:]{0,400}|[A-Za-z]:[^(:]{1,400}|/[^(:]{1,400}|\\\\[^(:]{1,400})(?:\(\d{1,9}(?:,\d{1,9}){0,3}\))? ?: error (?P<rule>(?!TS\d|LNK|RC\d|C\d|D\d)[A-Za-z]{1,12}\d{3,5}) ?: (?P<message>.+?)(?: \[[^\[\]]{1,400}proj(?:::[^\]]{1,100})?\])?$"
+    r"\s{0,8}(?:\d{1,4}>)?(?P<file>[^\s(:][^(:]{0,400}|[A-Za-z]:[^(:]{1,400}|/[^(:]{1,400}|\\\\[^(:]{1,400})(?:\(\d{1,9}(?:,\d{1,9}){0,3}\))?"
+    r" ?: error (?P<rule>(?!TS\d|LNK|RC\d|C\d|D\d)[A-Za-z]{1,12}\d{3,5}) ?: (?P<message>.+?)(?:"
+    r" \[[^\[\]]{1,400}proj(?:::[^\]]{1,100})?\])?$"
 )
 NUGET = re.compile(r"\s{0,8}error: (?P<rule>NU\d{4}): (?P<message>.+)$")
 ECHOES = ("MSB3073", "MSB4181", "MSB3077")
@@ -38,44 +39,25 @@ def parse(log: Log) -> Iterator[Finding]:
 def finding(number: int, match: re.Match[str]) -> Finding:
     rule, message, file = match["rule"], match["message"], match.groupdict().get("file") or ""
     source = file.strip() if re.search(r"\.\w{1,8}$", file.strip()) else ""
-    if rule in ECHOES:
-        return Finding(
-            kind=Kind.ERROR,
-            tool="msbuild",
-            line=number,
-            error_type="msbuild",
-            message=message,
-            file=source,
-            rule=rule,
-            weight=45,
-        )
-    if BUILD.match(rule):
-        return Finding(
-            kind=Kind.ERROR,
-            tool="msbuild",
-            line=number,
-            error_type="msbuild",
-            message=message,
-            file=source,
-            rule=rule,
-            weight=74,
-        )
-    if COMPILER.match(rule):
-        return Finding(
-            kind=Kind.COMPILE,
-            tool="csc",
-            line=number,
-            error_type="compile",
-            message=message,
-            file=source,
-            rule=rule,
-        )
+    kind, tool, error_type, weight = kind_of(rule)
     return Finding(
-        kind=Kind.LINT,
-        tool="analyzer",
+        kind=kind,
+        tool=tool,
         line=number,
-        error_type="lint",
+        error_type=error_type,
         message=message,
         file=source,
         rule=rule,
+        weight=weight,
     )
+
+
+def kind_of(rule: str) -> tuple[Kind, str, str, int]:
+    """Kind, tool, error type and weight (0: as its kind) of what this rule says."""
+    if rule in ECHOES:
+        return Kind.ERROR, "msbuild", "msbuild", 45
+    if BUILD.match(rule):
+        return Kind.ERROR, "msbuild", "msbuild", 74
+    if COMPILER.match(rule):
+        return Kind.COMPILE, "csc", "compile", 0
+    return Kind.LINT, "analyzer", "lint", 0

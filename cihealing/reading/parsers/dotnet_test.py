@@ -2,7 +2,6 @@
 terminal logger, Microsoft.Testing.Platform, xUnit's own runner.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -15,7 +14,8 @@ MARKS = ("Failed ", "failed ", "X ", "[FAIL]", "error TESTERROR:")
 FAILED = Saying(
     ("Failed!  - Failed:", "Test Run Failed.", "Test summary: total:", "Test run summary: Failed!"),
     re.compile(
-        r"Failed!  - Failed: +[1-9]|Test Run Failed\.$|Test summary: total: \d+, failed: [1-9]|Test run summary: Failed!"
+        r"Failed!  - Failed: +[1-9]|Test Run Failed\.$|Test summary: total: \d+, failed: [1-9]|Test"
+        r" run summary: Failed!"
     ),
 )
 PASSED = Saying(
@@ -26,7 +26,8 @@ PASSED = Saying(
         "Test run summary: Passed!",
     ),
     re.compile(
-        r"Passed!  - Failed: +0,|Test Run Successful\.$|Test summary: total: [1-9]\d*, failed: 0|Test run summary: Passed!"
+        r"Passed!  - Failed: +0,|Test Run Successful\.$|Test summary: total: [1-9]\d*, failed:"
+        r" 0|Test run summary: Passed!"
     ),
 )
 TIME = r"(?:< )?[\d.,]+ ?(?:ms|s|m|h)(?: [\d.,]+ ?(?:ms|s|m))*"
@@ -42,10 +43,14 @@ RAISED = re.compile(
 )
 ASSERTION = re.compile(r"\s*(?P<type>Assert\.\w+)\b")
 TRACE = re.compile(
-    r"\s{2,12}(?:at |in |--- End of |\S+\(\d+,\d+\): at )|\s{0,6}(?:Stack Trace:|----- Inner Stack Trace)"
+    r"\s{2,12}(?:at |in |--- End of |\S+\(\d+,\d+\): at )|\s{0,6}(?:Stack Trace:|----- Inner Stack"
+    r" Trace)"
 )
 END = re.compile(
-    r"\s{0,2}(?:Failed|Passed|Skipped|X|V|!|passed|failed|skipped) {1,3}\S|(?:Failed|Passed)!  - |Test [Rr]un |Total tests: |\[xUnit\.net |Results File: |\s{0,4}Standard Output|Test summary: |\s{4}\S.* \[(?:FAIL|PASS|SKIP)\]$|\s{0,2}\S+ test failed with |\s{0,6}\S+\(\d+\): error TESTERROR"
+    r"\s{0,2}(?:Failed|Passed|Skipped|X|V|!|passed|failed|skipped) {1,3}\S|(?:Failed|Passed)!  -"
+    r" |Test [Rr]un |Total tests: |\[xUnit\.net |Results File: |\s{0,4}Standard Output|Test"
+    r" summary: |\s{4}\S.* \[(?:FAIL|PASS|SKIP)\]$|\s{0,2}\S+ test failed with |\s{0,6}\S+\(\d+\):"
+    r" error TESTERROR"
 )
 MAX_ITEM = 80
 MAX_SHOWN = 40

@@ -2,7 +2,6 @@
 result. Sources: curl's and GNU wget's messages.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -22,11 +21,13 @@ MARKS = (
 )
 CURL = re.compile(r"curl: \((?P<code>\d{1,3})\) (?P<message>.+)$")
 WGET = re.compile(
-    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d )?(?P<message>ERROR (?P<code>[45]\d\d): .+)$|wget: (?P<said>(?:unable to resolve|server returned error|bad address|can't connect).+)$"
+    r"(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d )?(?P<message>ERROR (?P<code>[45]\d\d): .+)$|wget:"
+    r" (?P<said>(?:unable to resolve|server returned error|bad address|can't connect).+)$"
 )
 REQUEST = re.compile(r"--\d{4}-\d\d-\d\d \d\d:\d\d:\d\d--\s+(?P<url>\S+)")
 ARCHIVE = re.compile(
-    r"(?:gzip: .{1,200}: not in gzip format|(?:bsd)?tar: .{0,100}does not look like a tar archive|\s*End-of-central-directory signature not found)"
+    r"(?:gzip: .{1,200}: not in gzip format|(?:bsd)?tar: .{0,100}does not look like a tar"
+    r" archive|\s*End-of-central-directory signature not found)"
 )
 CURL_WEIGHT, ARCHIVE_WEIGHT = 64, 60
 """Scripts try downloads again: a later error of another tool weighs as much."""

@@ -3,7 +3,6 @@
 `remote:` lines, git-lfs.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -23,19 +22,36 @@ MARKS = (
 )
 ENDS = (
     re.compile(
-        r"fatal: (?!\[)(?:[Cc]ould not read|[Uu]nable to|[Rr]emote error|couldn't find remote|reference is not a tree|repository '|[Aa]uthentication|clone of|No url found|index-pack|early EOF|the remote end|Fetched in submodule|Unable to (?:find|fetch) |ambiguous argument|refusing to|bad (?:object|revision|config)|pathspec|detected dubious|unsafe repository|invalid reference|No names found|not something we can merge|[Nn]eed a single revision|.{1,200}: smudge filter|destination path|loose object|shallow file|protocol error|expected '|needed a single|.{1,80} is not a commit|a branch named|tag '|could not open|[Nn]ot possible to fast-forward|error (?:when closing|processing))(?P<message>.*)$"
+        r"fatal: (?!\[)(?:[Cc]ould not read|[Uu]nable to|[Rr]emote error|couldn't find"
+        r" remote|reference is not a tree|repository '|[Aa]uthentication|clone of|No url"
+        r" found|index-pack|early EOF|the remote end|Fetched in submodule|Unable to (?:find|fetch)"
+        r" |ambiguous argument|refusing to|bad (?:object|revision|config)|pathspec|detected"
+        r" dubious|unsafe repository|invalid reference|No names found|not something we can"
+        r" merge|[Nn]eed a single revision|.{1,200}: smudge filter|destination path|loose"
+        r" object|shallow file|protocol error|expected '|needed a single|.{1,80} is not a commit|a"
+        r" branch named|tag '|could not open|[Nn]ot possible to fast-forward|error (?:when"
+        r" closing|processing))(?P<message>.*)$"
     ),
     re.compile(r"error: failed to push some refs (?P<message>.*)$"),
     re.compile(r"CONFLICT \([^)]{1,60}\): (?P<message>.+)$"),
     re.compile(
-        r"error: (?:pathspec |could not apply |external filter |Your local changes |The following untracked )(?P<message>.*)$"
+        r"error: (?:pathspec |could not apply |external filter |Your local changes |The following"
+        r" untracked )(?P<message>.*)$"
     ),
 )
 TALK = re.compile(
-    r"(?:remote:|error:|fatal:|hint:|warning:| ! \[|To |CONFLICT \(|Auto-merging|Automatic merge|git@|ssh:|Host key|kex_|\S+@\S+: Permission denied|Permission denied|ERROR: |Connection |Error downloading object|batch response|Errors logged|Use `git |Please make sure|and the repository exists|\s*$|send-pack|fetch-pack|index-pack|Cloning into|Smudge error|Downloading )"
+    r"(?:remote:|error:|fatal:|hint:|warning:| ! \[|To |CONFLICT \(|Auto-merging|Automatic"
+    r" merge|git@|ssh:|Host key|kex_|\S+@\S+: Permission denied|Permission denied|ERROR:"
+    r" |Connection |Error downloading object|batch response|Errors logged|Use `git |Please make"
+    r" sure|and the repository exists|\s*$|send-pack|fetch-pack|index-pack|Cloning into|Smudge"
+    r" error|Downloading )"
 )
 CAUSE = re.compile(
-    r"remote: (?:error|ERROR|fatal|GitLab|Repository not found|Invalid|Permission|Write access|HTTP)|error: (?!failed to push|could not apply|external filter)| ! \[|CONFLICT \(|Host key|(?:\S+@\S+: )?Permission denied \(|ssh: |kex_|ERROR: (?:Repository not found|Permission|The project)|Error downloading object|batch response|fatal: (?:remote error|the remote end|early EOF)"
+    r"remote: (?:error|ERROR|fatal|GitLab|Repository not found|Invalid|Permission|Write"
+    r" access|HTTP)|error: (?!failed to push|could not apply|external filter)| ! \[|CONFLICT"
+    r" \(|Host key|(?:\S+@\S+: )?Permission denied \(|ssh: |kex_|ERROR: (?:Repository not"
+    r" found|Permission|The project)|Error downloading object|batch response|fatal: (?:remote"
+    r" error|the remote end|early EOF)"
 )
 CAUSE_WEIGHT, WEIGHT, QUIET_WEIGHT = 72, 68, 58
 QUIET = re.compile(

@@ -2,7 +2,6 @@
 panics, races, compile and module errors. Source: cmd/go, package testing.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -37,16 +36,21 @@ COMPILE = re.compile(
 SAID = re.compile(r"\s+(?:\S+: )?[\w./-]{1,200}\.go:\d+:(?: |$)(?P<message>.*)$")
 PANIC = re.compile(r"(?:panic|fatal error): (?P<message>.+?)(?: \[recovered\])?$")
 OF_TEST = re.compile(
-    r"\s?(?:created by )?(?:\S{1,300}[./])?(?P<test>(?:Test|Fuzz|Benchmark|Example)\w{0,200})(?:\.func[\d.]{1,20})?(?:\(| \([\d.]+m?s\)$|$)"
+    r"\s?(?:created by"
+    r" )?(?:\S{1,300}[./])?(?P<test>(?:Test|Fuzz|Benchmark"
+    r"|Example)\w{0,200})(?:\.func[\d.]{1,20})?(?:\(|"
+    r" \([\d.]+m?s\)$|$)"
 )
 """A frame in a test, or an entry of `running tests:`."""
 FAILURE = re.compile(
-    r"(?i)\b(?:want|wanted|expected|got|errors?|fail|failed|unexpected|mismatch|cannot|panic|should|race detected|invalid|not)\b|!="
+    r"(?i)\b(?:want|wanted|expected|got|errors?|fail|failed|unexpected|mismatch|cannot|panic|should|race"
+    r" detected|invalid|not)\b|!="
 )
 TESTIFY = re.compile(r"\s+Error:\s+(?P<message>\S.*)$")
 BEGUN = re.compile(r"=== (?:RUN|CONT|NAME) {2,3}(?P<name>\S+)$")
 TALKS = re.compile(
-    r"go: (?!downloading |finding |extracting |found |added |upgraded |downgraded |removed |creating |to add |warning|trying |copying |writing )(?P<message>\S.+)$"
+    r"go: (?!downloading |finding |extracting |found |added |upgraded |downgraded |removed"
+    r" |creating |to add |warning|trying |copying |writing )(?P<message>\S.+)$"
 )
 RACE = "race detected during execution of test"
 LINTER = re.compile(r"\((?P<rule>[a-zA-Z][\w-]+)\)$")
@@ -205,6 +209,11 @@ def nearby(log: Log, number: int) -> Iterator[int]:
         yield n
 
 
+def test_in(log: Log, lines: range) -> str:
+    """The first test that a trace names."""
+    return next((m["test"] for n in lines if (m := OF_TEST.match(log.line(n)))), "")
+
+
 def package_failed(log: Log, number: int, marks: Landmarks) -> Finding:
     """A package that failed without a verdict on any test: it was not built, or it ran and died,
     and then its own line is the verdict.
@@ -226,18 +235,7 @@ def package_failed(log: Log, number: int, marks: Landmarks) -> Finding:
         )
     message = PANIC.match(log.line(panic))
     text = message["message"] if message else package
-    test = (
-        next(
-            (
-                m["test"]
-                for n in range(panic + 1, min(number, panic + 3000))
-                if (m := OF_TEST.match(log.line(n)))
-            ),
-            "",
-        )
-        if panic
-        else ""
-    )
+    test = test_in(log, range(panic + 1, min(number, panic + 3000))) if panic else ""
     return Finding(
         kind=Kind.TEST,
         tool="go",

@@ -2,7 +2,6 @@
 wrong".
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -23,7 +22,8 @@ DOTTED = re.compile(
     r"(?P<path>[a-z]\w*(?:\.[\w$]+){2,20})(?P<device>\[[\w, -]{1,60}\])? (?P<said>FAILED|PASSED)$"
 )
 LOGGER = re.compile(
-    r"\s{2,20}Test (?P<test>\S.*?) (?P<said>FAILED|PASSED)(?: \([\d.m ]{1,20}s\))?(?: \(retried\))?$"
+    r"\s{2,20}Test (?P<test>\S.*?) (?P<said>FAILED|PASSED)(?: \([\d.m ]{1,20}s\))?(?:"
+    r" \(retried\))?$"
 )
 OWNER = re.compile(r"(?:[a-z_]\w*\.){1,15}[A-Z][\w$]*$")
 WORKER = re.compile(r"Gradle (?:suite|test|Test Run|Test Executor)\b")

@@ -1,6 +1,5 @@
 """Groovy's compiler: in Gradle and Maven, and on a build script or a Jenkinsfile."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -12,7 +11,8 @@ from cihealing.reading.traces import bare, compile_error
 
 MARKS = (" @ line ",)
 FORM = re.compile(
-    r"\s{0,4}(?:\d{1,6}\) )?(?P<file>[^\s:]{1,400}|[A-Za-z]:[^:]{1,400}|build file '[^']{1,400}'): ?\d{1,9}: (?P<message>.+) @ line \d{1,9}, column \d{1,9}\.?$"
+    r"\s{0,4}(?:\d{1,6}\) )?(?P<file>[^\s:]{1,400}|[A-Za-z]:[^:]{1,400}|build file '[^']{1,400}'):"
+    r" ?\d{1,9}: (?P<message>.+) @ line \d{1,9}, column \d{1,9}\.?$"
 )
 
 

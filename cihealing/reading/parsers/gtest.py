@@ -2,7 +2,6 @@
 Failure` and the message.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -19,7 +18,8 @@ MARKS = (*ENDS, "[ RUN      ] ")
 INDENT = r"(?:\d{1,6}: )?"  # ctest -V writes the test's number before its output
 TEST = re.compile(
     INDENT
-    + r"\[  FAILED  \] (?P<name>[\w/]+\.[\w/.<>-]+)(?:, where (?:TypeParam|GetParam\(\)) = .*?)?(?: \(\d+ ms\))?$"
+    + r"\[  FAILED  \] (?P<name>[\w/]+\.[\w/.<>-]+)(?:, where (?:TypeParam|GetParam\(\)) = .*?)?(?:"
+    r" \(\d+ ms\))?$"
 )
 SUITE = re.compile(
     INDENT + r"\[  FAILED  \] (?P<name>[\w/]+): SetUpTestSuite or TearDownTestSuite$"
@@ -30,7 +30,8 @@ ENDED = re.compile(
 )
 FAILURE = re.compile(
     INDENT
-    + r"(?P<file>(?:[A-Za-z]:)?[^:()]{1,400})(?::|\()(?P<line>\d{1,9})(?:: Failure$|\): error: ?(?P<message>.*)$)"
+    + r"(?P<file>(?:[A-Za-z]:)?[^:()]{1,400})(?::|\()(?P<line>\d{1,9})(?:: Failure$|\): error:"
+    r" ?(?P<message>.*)$)"
 )
 UNKNOWN_FILE = re.compile(INDENT + r"unknown file: (?:Failure|error: (?P<message>.*))$")
 MOST = 120

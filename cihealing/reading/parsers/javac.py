@@ -1,6 +1,5 @@
 """javac by itself, in Ant, Gradle and Maven, and the compiler of Eclipse."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -24,11 +23,13 @@ PLAIN = re.compile(
     rf"\s{{0,8}}(?::[\w:-]{{1,100}}(?=/))?{FILE}:\d{{1,9}}: (?P<error>error: )?(?P<message>\S.*)$"
 )
 MAVEN = re.compile(
-    rf"(?:\[ERROR\] {{1,4}})?{FILE}:\[\d{{1,9}}(?:,\d{{1,9}})?\] (?P<message>(?!\([a-z]+\) [A-Z]\w*:)\S.*)$"
+    rf"(?:\[ERROR\] {{1,4}})?{FILE}:\[\d{{1,9}}(?:,\d{{1,9}})?\] (?P<message>(?!\([a-z]+\)"
+    r" [A-Z]\w*:)\S.*)$"
 )
 ECLIPSE = re.compile(r"\d{1,6}\. ERROR in (?P<file>\S{1,400}\.java) \(at line \d{1,9}\)$")
 OPTIONS = re.compile(
-    r"error: (?P<message>(?:invalid (?:source|target|flag)|release version \S+ not supported|warnings found and -Werror|no source files).*)$"
+    r"error: (?P<message>(?:invalid (?:source|target|flag)|release version \S+ not"
+    r" supported|warnings found and -Werror|no source files).*)$"
 )
 NOT_AN_ERROR = re.compile(
     r"(?:warning|note|Note|info)\b:?|\[(?:deprecation|unchecked|rawtypes|removal|serial|cast)\]"

@@ -2,7 +2,6 @@
 versions 20 to 30.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -16,11 +15,14 @@ MARKS = ("● ", "coverage threshold for ", "No tests found, exiting with code 1
 PREFIX = r"(?:[@\w/.:-]{1,100}: |\[[^\]\n]{1,60}\] )?"
 BULLET = re.compile(rf"(?P<prefix>{PREFIX})\s{{0,6}}● (?P<name>\S.*)$")
 NO_TEST = re.compile(
-    r"(?:Console|Test suite failed to run|process\.exit called with .*|Cannot log after tests are done.*|Multiple configurations found|.*(?:Validation|Deprecation) (?:Warning|Error)s?:?|.*:)$"
+    r"(?:Console|Test suite failed to run|process\.exit called with .*|Cannot log after tests are"
+    r" done.*|Multiple configurations found|.*(?:Validation|Deprecation)"
+    r" (?:Warning|Error)s?:?|.*:)$"
 )
 SUITE = "Test suite failed to run"
 END = re.compile(
-    rf"{PREFIX}(?:\s{{0,6}}● |\s?(?:PASS|FAIL) |Test Suites: |Summary of all failing tests|Ran all test suites)"
+    rf"{PREFIX}(?:\s{{0,6}}● |\s?(?:PASS|FAIL) |Test Suites: |Summary of all failing tests|Ran all"
+    r" test suites)"
 )
 FILE = re.compile(
     rf"{PREFIX}\s?FAIL (?:.{{1,60}} )?(?P<file>\S+\.[cm]?[jt]sx?|\S+\.vue)(?: \([\d.]+ ?m?s\))?$"

@@ -3,7 +3,6 @@ compact, unix) and what borrows its formats, tsc, stylelint, prettier, biome, st
 Next.js. Sources: their formatters.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -33,7 +32,10 @@ CRASH = ("Oops! Something went wrong",)
 PRETTIER = ("rettier", "ode style issues")
 BIOME = (" lint/", " format ━", " parse ━", " organizeImports ━")
 MARKS = (*LINES, *LISTED, *BIOME, *PRETTIER, *CRASH)
-SCRIPT = rf"(?P<file>{PATH}\.(?:[cm]?[jt]sx?|vue|svelte|css|s[ac]ss|less|json[c5]?|html?|astro|graphql|md|mdx|ya?ml))"
+SCRIPT = (
+    rf"(?P<file>{PATH}\.(?:[cm]?[jt]sx?|vue|svelte|css|s[ac]ss|less|json[c5]?|html?|astro|graphql"
+    rf"|md|mdx|ya?ml))"
+)
 FORMS = (
     Form(
         "tsc",
@@ -62,7 +64,8 @@ FORMS = (
     Form(
         "prettier",
         re.compile(
-            r"\[(?:warn|error)\] (?P<file>[\w./@\\-]{1,300}\.[A-Za-z]\w{0,5})(?:: (?P<message>.+))?$"
+            r"\[(?:warn|error)\] (?P<file>[\w./@\\-]{1,300}\.[A-Za-z]\w{0,5})(?::"
+            r" (?P<message>.+))?$"
         ),
         says="not formatted",
     ),
@@ -113,7 +116,8 @@ PASSED = Saying(
 FAILED = Saying(
     ("problems (", "problem (", " error"),
     re.compile(
-        r"✖ \d+ problems? \([1-9]\d* errors?|Found [1-9]\d* errors?(?: in (?:\d+ files|the same file|\S+)|\.$)"
+        r"✖ \d+ problems? \([1-9]\d* errors?|Found [1-9]\d* errors?(?: in (?:\d+ files|the same"
+        r" file|\S+)|\.$)"
     ),
 )
 

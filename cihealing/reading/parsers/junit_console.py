@@ -1,6 +1,5 @@
 """The console launcher of the JUnit Platform: its list of failures, and how it counts them."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -17,12 +16,14 @@ FAILED = Saying(
 )
 PASSED = Saying((" 0 tests failed ",), re.compile(r"\[\s+0 tests failed\s+\]$"))
 SOURCE = re.compile(
-    r"\s*(?:Method|Class)Source \[className = '(?P<owner>[\w.$]+)'(?:, methodName = '(?P<test>[^']{1,300})', methodParameterTypes = '(?P<parameters>[^']{0,600})')?"
+    r"\s*(?:Method|Class)Source \[className = '(?P<owner>[\w.$]+)'(?:, methodName ="
+    r" '(?P<test>[^']{1,300})', methodParameterTypes = '(?P<parameters>[^']{0,600})')?"
 )
 CAUGHT = re.compile(r"\s*=> (?P<type>(?:\w+\.){0,15}[\w$]+)(?:: (?P<message>.*))?$")
 RUN = re.compile(r".*:\[(?P<index>\d{1,6})\]")
 FRAME = re.compile(
-    r"\s+(?:at )?(?:[\w.@-]{1,100}/)?[\w.$<>]{1,400}\((?:[\w$]+\.\w+:\d+|Native Method|Unknown Source)\)$|\s+\[\.\.\.\]$|\s+(?:Caused by|Suppressed): "
+    r"\s+(?:at )?(?:[\w.@-]{1,100}/)?[\w.$<>]{1,400}\((?:[\w$]+\.\w+:\d+|Native Method|Unknown"
+    r" Source)\)$|\s+\[\.\.\.\]$|\s+(?:Caused by|Suppressed): "
 )
 
 

@@ -2,7 +2,6 @@
 died.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -14,7 +13,8 @@ from cihealing.reading.traces import simple, trace
 
 MARKS = ("\tat ", " at ")
 RAISED = re.compile(
-    r'\s{0,4}(?:\[[\w:-]{1,24}\] {1,4})?(?:Exception in thread "[^"]{1,200}" |Caused: |Caused by: )?(?P<type>(?:[a-z_][\w$]{0,80}\.){1,12}[A-Z][\w$]{0,120})(?:: (?P<message>.*))?$'
+    r'\s{0,4}(?:\[[\w:-]{1,24}\] {1,4})?(?:Exception in thread "[^"]{1,200}" |Caused: |Caused by:'
+    r" )?(?P<type>(?:[a-z_][\w$]{0,80}\.){1,12}[A-Z][\w$]{0,120})(?:: (?P<message>.*))?$"
 )
 MAX_TRACES = 20_000
 ABOVE = 8

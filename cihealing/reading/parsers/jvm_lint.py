@@ -2,7 +2,6 @@
 and in Maven, Gradle or Ant.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -26,19 +25,22 @@ FORMS = (
     (
         "checkstyle",
         re.compile(
-            rf"(?:\[[\w:]{{1,20}}\] )?\[ERROR\] {SOURCE}:\[\d{{1,9}}(?:,\d{{1,9}})?\] \([a-z]+\) (?P<rule>[A-Z]\w+): (?P<message>.+)$"
+            rf"(?:\[[\w:]{{1,20}}\] )?\[ERROR\] {SOURCE}:\[\d{{1,9}}(?:,\d{{1,9}})?\] \([a-z]+\)"
+            r" (?P<rule>[A-Z]\w+): (?P<message>.+)$"
         ),
     ),
     (
         "checkstyle",
         re.compile(
-            rf"(?:\[[\w:]{{1,20}}\] )?\[ERROR\] {SOURCE}:\d{{1,9}}(?::\d{{1,9}})?: (?P<message>.+) \[(?P<rule>[A-Z]\w+)\]$"
+            rf"(?:\[[\w:]{{1,20}}\] )?\[ERROR\] {SOURCE}:\d{{1,9}}(?::\d{{1,9}})?: (?P<message>.+)"
+            r" \[(?P<rule>[A-Z]\w+)\]$"
         ),
     ),
     (
         "pmd",
         re.compile(
-            r"\[\w+\] PMD Failure: (?P<file>[\w.$/-]{1,400}):\d{1,9} Rule:(?P<rule>\w+) Priority:\d (?P<message>.+?)\.?$"
+            r"\[\w+\] PMD Failure: (?P<file>[\w.$/-]{1,400}):\d{1,9} Rule:(?P<rule>\w+) Priority:\d"
+            r" (?P<message>.+?)\.?$"
         ),
     ),
     (
@@ -48,19 +50,22 @@ FORMS = (
     (
         "spotbugs",
         re.compile(
-            r"\[ERROR\] (?:High|Medium|Low): (?P<message>.+) \[[\w.$, ]{1,400}\] (?:[\w ]{0,80})?At (?P<file>[\w$]{1,200}\.\w{1,10}):\[lines? [\d-]{1,20}\].* (?P<rule>[A-Z][A-Z0-9_]+)$"
+            r"\[ERROR\] (?:High|Medium|Low): (?P<message>.+) \[[\w.$, ]{1,400}\] (?:[\w ]{0,80})?At"
+            r" (?P<file>[\w$]{1,200}\.\w{1,10}):\[lines? [\d-]{1,20}\].* (?P<rule>[A-Z][A-Z0-9_]+)$"
         ),
     ),
     (
         "spotbugs",
         re.compile(
-            r"[HML] [A-Z] (?P<rule>[A-Z][A-Z0-9_]+): (?P<message>.+?)\s+At (?P<file>[\w$]{1,200}\.\w{1,10}):\[lines? [\d-]{1,20}\]$"
+            r"[HML] [A-Z] (?P<rule>[A-Z][A-Z0-9_]+): (?P<message>.+?)\s+At"
+            r" (?P<file>[\w$]{1,200}\.\w{1,10}):\[lines? [\d-]{1,20}\]$"
         ),
     ),
     (
         "forbiddenapis",
         re.compile(
-            r"(?:\[ERROR\] )?(?P<rule>Forbidden (?:method invocation|class/interface use|field access|annotation use|class/interface/annotation use)): (?P<message>.+)(?P<file>)$"
+            r"(?:\[ERROR\] )?(?P<rule>Forbidden (?:method invocation|class/interface use|field"
+            r" access|annotation use|class/interface/annotation use)): (?P<message>.+)(?P<file>)$"
         ),
     ),
     (
@@ -72,7 +77,8 @@ FORMS = (
     (
         "ktlint",
         re.compile(
-            rf"{SOURCE}:\d{{1,9}}:\d{{1,9}}: (?P<message>[A-Z].+) \((?P<rule>(?:[a-z]+:)?[a-z][\w-]+)\)$"
+            rf"{SOURCE}:\d{{1,9}}:\d{{1,9}}: (?P<message>[A-Z].+)"
+            r" \((?P<rule>(?:[a-z]+:)?[a-z][\w-]+)\)$"
         ),
     ),
     (
@@ -84,7 +90,8 @@ FORMS = (
     (
         "detekt",
         re.compile(
-            rf"\s+(?P<rule>[A-Z]\w+) - (?P<message>\[.{{1,300}}\]|\S.{{0,300}}) (?:- \[.{{0,200}}\] )?at {SOURCE}:\d{{1,9}}:\d{{1,9}}.*$"
+            r"\s+(?P<rule>[A-Z]\w+) - (?P<message>\[.{1,300}\]|\S.{0,300}) (?:- \[.{0,200}\]"
+            rf" )?at {SOURCE}:\d{{1,9}}:\d{{1,9}}.*$"
         ),
     ),
 )

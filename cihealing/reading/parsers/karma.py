@@ -2,7 +2,6 @@
 `Message:`). Source: karma's base reporter, jasmine's console reporter.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -18,7 +17,8 @@ TEST = re.compile(rf"{BROWSER} (?P<name>(?!SUCCESS|LOG|WARN|INFO|DEBUG|ERROR|:).
 IN_BROWSER = re.compile(rf"\s+{BROWSER}$")
 CRASH = re.compile(rf"{BROWSER} ERROR$")
 LEFT = re.compile(
-    r"(?:\S+ )?.{0,60}\[launcher\]: (?P<message>Cannot start .+|.+ failed \d+ times \(.+\)\. Giving up\.)$"
+    r"(?:\S+ )?.{0,60}\[launcher\]: (?P<message>Cannot start .+|.+ failed \d+ times \(.+\)\. Giving"
+    r" up\.)$"
 )
 UNINDENTED = re.compile(r"\S")
 JASMINE = re.compile(r"\s{0,4}\d+\) (?P<name>\S.*)$")
@@ -29,13 +29,15 @@ JASMINE_END = re.compile(r"\s{2,3}Stack(?:trace)?:|\s{0,4}\d+\) |Pending:|\d+ sp
 PASSED = Saying(
     ("TOTAL: ", "Executed ", " specs, "),
     re.compile(
-        r"TOTAL: \d+ SUCCESS$|.{1,80}: Executed \d+ of \d+ SUCCESS|\d+ specs?, 0 failures(?!.*\d+ error)"
+        r"TOTAL: \d+ SUCCESS$|.{1,80}: Executed \d+ of \d+ SUCCESS|\d+ specs?, 0 failures(?!.*\d+"
+        r" error)"
     ),
 )
 FAILED = Saying(
     ("TOTAL: ", "Executed ", " specs, "),
     re.compile(
-        r"TOTAL: [1-9]\d* FAILED|.{1,80}: Executed \d+ of \d+ .{0,40}\(\d+ FAILED\)|\d+ specs?, [1-9]\d* failures?"
+        r"TOTAL: [1-9]\d* FAILED|.{1,80}: Executed \d+ of \d+ .{0,40}\(\d+ FAILED\)|\d+ specs?,"
+        r" [1-9]\d* failures?"
     ),
 )
 

@@ -1,6 +1,5 @@
 """kotlinc 1.x and 2.x: by itself, in Gradle (`e: `) and in Maven."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -12,7 +11,9 @@ from cihealing.reading.traces import compile_error
 
 MARKS = (".kt:", ".kts:", "e: java.lang.", "e: org.jetbrains.")
 FORM = re.compile(
-    r"\s{0,4}(?:(?P<gradle>e: )|(?P<maven>\[ERROR\] ))?(?:file://)?(?P<file>(?:[A-Za-z]:)?[^\s:()]{1,400}\.kts?):(?P<place>\d{1,9}:\d{1,9}:?| ?\[?\(?\d{1,9}, ?\d{1,9}\)?\]?:?) (?P<error>error: )?(?P<message>.+)$"
+    r"\s{0,4}(?:(?P<gradle>e: )|(?P<maven>\[ERROR\]"
+    r" ))?(?:file://)?(?P<file>(?:[A-Za-z]:)?[^\s:()]{1,400}\.kts?):(?P<place>\d{1,9}:\d{1,9}:?|"
+    r" ?\[?\(?\d{1,9}, ?\d{1,9}\)?\]?:?) (?P<error>error: )?(?P<message>.+)$"
 )
 CRASH = re.compile(
     r"e: (?P<message>(?:java\.lang|org\.jetbrains)\.[\w.$]{1,200}(?:Error|Exception)\b.*)$"

@@ -3,7 +3,6 @@ roll-out only times out, the state of the pods that explains it. Sources: helm's
 kubectl's cmdutil.CheckErr, the pod states of `kubectl get` and `describe`.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -46,7 +45,8 @@ FORMS = (
         76,
         "helm",
         re.compile(
-            r"(?:Error: )?(?:INSTALLATION|UPGRADE|ROLLBACK) FAILED: (?!timed out|context deadline|release \S+ failed, and has been)(?P<message>.+)$"
+            r"(?:Error: )?(?:INSTALLATION|UPGRADE|ROLLBACK) FAILED: (?!timed out|context"
+            r" deadline|release \S+ failed, and has been)(?P<message>.+)$"
         ),
     ),
     (
@@ -58,7 +58,8 @@ FORMS = (
         76,
         "helm",
         re.compile(
-            r"(?:Error: )?(?P<message>(?:template: |parse error at \(|execution error at \(|YAML parse error on |values don't meet).+)$"
+            r"(?:Error: )?(?P<message>(?:template: |parse error at \(|execution error at \(|YAML"
+            r" parse error on |values don't meet).+)$"
         ),
     ),
     (74, "helm", re.compile(r"\[ERROR\] (?P<message>templates/.+)$")),
@@ -66,7 +67,9 @@ FORMS = (
         76,
         "kubectl",
         re.compile(
-            r"(?P<message>error: (?:unable to recognize |error validating |error parsing |resource mapping not found|no context exists|the path |no objects passed|no matches for kind).*)$"
+            r"(?P<message>error: (?:unable to recognize |error validating |error parsing |resource"
+            r" mapping not found|no context exists|the path |no objects passed|no matches for"
+            r" kind).*)$"
         ),
     ),
     (64, "kubectl", re.compile(r"(?P<message>Error from server(?: \(\w{1,40}\))?: .+)$")),
@@ -75,14 +78,16 @@ FORMS = (
         64,
         "kubectl",
         re.compile(
-            r"(?P<message>Unable to connect to the server: .+|The connection to the server \S+ was refused.*)$"
+            r"(?P<message>Unable to connect to the server: .+|The connection to the server \S+ was"
+            r" refused.*)$"
         ),
     ),
     (
         66,
         "kubectl",
         re.compile(
-            r"(?P<message>error: (?:timed out waiting for .+|deployment \"\S+\" exceeded its progress deadline).*)$"
+            r"(?P<message>error: (?:timed out waiting for .+|deployment \"\S+\" exceeded its"
+            r" progress deadline).*)$"
         ),
     ),
 )
@@ -90,7 +95,8 @@ POD = re.compile(
     r"(?:\S{1,100}\s+)?(?P<pod>[\w.-]{1,253})\s+\d+/\d+\s+(?:Init:)?(?P<state>ImagePullBackOff|ErrImagePull|CrashLoopBackOff|CreateContainerConfigError|InvalidImageName|OOMKilled)\s"
 )
 EVENT = re.compile(
-    r"\s*(?:\S+\s+)?Warning\s+(?P<state>Failed|BackOff|FailedScheduling|FailedMount|Unhealthy)\s.{0,200}?(?P<message>(?:Failed to pull image|Error: |\d+/\d+ nodes are available|MountVolume|Back-off).+)$"
+    r"\s*(?:\S+\s+)?Warning\s+(?P<state>Failed|BackOff|FailedScheduling|FailedMount|Unhealthy)\s.{0,200}?(?P<message>(?:Failed"
+    r" to pull image|Error: |\d+/\d+ nodes are available|MountVolume|Back-off).+)$"
 )
 TEMPLATE = re.compile(
     r".{0,300}?[(\s](?P<file>[\w./-]{1,300}/templates/[\w./-]{1,200}):(?P<line>\d{1,9})\b"

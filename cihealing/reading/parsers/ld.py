@@ -2,7 +2,6 @@
 failed` are echoes of what they report.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -39,7 +38,8 @@ FORMS = (
     Form(
         "ld",
         re.compile(
-            r"(?P<file>).{1,600}?[:)] ?(?:error: )?(?P<message>(?:undefined reference to|multiple definition of) .+)$"
+            r"(?P<file>).{1,600}?[:)] ?(?:error: )?(?P<message>(?:undefined reference to|multiple"
+            r" definition of) .+)$"
         ),
         "link",
         Kind.COMPILE,
@@ -54,7 +54,9 @@ FORMS = (
     Form(
         "ld",
         re.compile(
-            r"(?P<file>)(?:\s+= note: )?(?:ld\.lld|rust-lld|lld-link|mold|wasm-ld): error: (?P<message>unable to find library .+|could not open .+|cannot open .+|library not found: .+)$"
+            r"(?P<file>)(?:\s+= note: )?(?:ld\.lld|rust-lld|lld-link|mold|wasm-ld): error:"
+            r" (?P<message>unable to find library .+|could not open .+|cannot open .+|library not"
+            r" found: .+)$"
         ),
         "link",
         Kind.ERROR,
@@ -63,7 +65,8 @@ FORMS = (
     Form(
         "ld",
         re.compile(
-            r"(?P<file>)(?:\s+= note: )?(?:ld\.lld|rust-lld|lld-link|mold|wasm-ld): error: (?P<message>.+)$"
+            r"(?P<file>)(?:\s+= note: )?(?:ld\.lld|rust-lld|lld-link|mold|wasm-ld): error:"
+            r" (?P<message>.+)$"
         ),
         "link",
         Kind.COMPILE,
@@ -71,7 +74,8 @@ FORMS = (
     Form(
         "ld",
         re.compile(
-            rf"{LD}(?P<file>{PATH}): (?P<message>.*(?:error adding symbols|recompile with -fPIC|file format not recognized).*)$"
+            rf"{LD}(?P<file>{PATH}): (?P<message>.*(?:error adding symbols|recompile with"
+            r" -fPIC|file format not recognized).*)$"
         ),
         "link",
         Kind.COMPILE,
@@ -79,7 +83,8 @@ FORMS = (
     Form(
         "ld",
         re.compile(
-            r"(?P<file>)ld: (?P<message>(?:library|framework) (?:'\S+' )?not found.*|unrecognised emulation mode.*)$"
+            r"(?P<file>)ld: (?P<message>(?:library|framework) (?:'\S+' )?not found.*|unrecognised"
+            r" emulation mode.*)$"
         ),
         "link",
         Kind.ERROR,
@@ -88,7 +93,8 @@ FORMS = (
     Form(
         "ld",
         re.compile(
-            r"(?P<file>)(?P<message>Undefined symbols for architecture \w+:|duplicate symbol '?\S+'? in:)$"
+            r"(?P<file>)(?P<message>Undefined symbols for architecture \w+:|duplicate symbol"
+            r" '?\S+'? in:)$"
         ),
         "link",
         Kind.COMPILE,
@@ -103,7 +109,8 @@ FORMS = (
 )
 WHERE = re.compile(r"(?:\S{1,300}: )?\S{1,300}: [iI]n function [`'].+':$")
 FILE = re.compile(
-    r"(?!(?:rust-)?(?:ld\.)?lld|mold)(?:\S{1,300}/ld(?:\.\w{2,4})?: )?(?P<file>[^\s:()]{1,300}\.[A-Za-z]\w{0,4})[:(]"
+    r"(?!(?:rust-)?(?:ld\.)?lld|mold)(?:\S{1,300}/ld(?:\.\w{2,4})?:"
+    r" )?(?P<file>[^\s:()]{1,300}\.[A-Za-z]\w{0,4})[:(]"
 )
 DETAIL = re.compile(r"\s{2,}\S|>>> ")
 

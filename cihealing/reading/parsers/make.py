@@ -2,7 +2,6 @@
 is no finding, unless a signal ended it.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -16,19 +15,23 @@ from cihealing.reading.log import Log
 MARKS = (": *** ", "make: ", "]: *** ")
 MAKE = r"(?:\S{0,200}/)?(?:g|mingw32-)?make(?:\.exe)?(?:\[\d+\])?: "
 RULE = re.compile(
-    MAKE
-    + r"\*\*\* (?P<message>No rule to make target .+|No targets(?: specified and no makefile found|\.)?.*|Couldn't find .+|virtual memory exhausted.*|empty variable name.*|multiple target patterns.*)$"
+    MAKE + r"\*\*\* (?P<message>No rule to make target .+|No targets(?: specified and no makefile"
+    r" found|\.)?.*|Couldn't find .+|virtual memory exhausted.*|empty variable name.*|multiple"
+    r" target patterns.*)$"
 )
 SYNTAX = re.compile(
     r"(?P<file>[^\s:]{1,300}):(?P<line>\d{1,9}): \*\*\* (?P<message>.+?)(?:\.  Stop\.)?$"
 )
 SIGNAL = re.compile(
-    MAKE
-    + r"\*\*\* \[(?:(?P<file>[^\s:\]]{1,300}):(?P<line>\d{1,9}): )?(?P<target>[^\]]{1,300})\] (?P<message>(?:Segmentation fault|Killed|Aborted|Terminated|Bus error|Illegal instruction|Floating point exception|Hangup|Interrupt|Trace/breakpoint trap)(?: \(core dumped\))?)$"
+    MAKE + r"\*\*\* \[(?:(?P<file>[^\s:\]]{1,300}):(?P<line>\d{1,9}): )?(?P<target>[^\]]{1,300})\]"
+    r" (?P<message>(?:Segmentation fault|Killed|Aborted|Terminated|Bus error|Illegal"
+    r" instruction|Floating point exception|Hangup|Interrupt|Trace/breakpoint trap)(?: \(core"
+    r" dumped\))?)$"
 )
 MISSING = re.compile(
     MAKE
-    + r"(?P<message>(?!\*\*\*|Entering|Leaving|Nothing|Circular|warning)[^\s:]{1,200}: (?:No such file or directory|Command not found|Permission denied))$"
+    + r"(?P<message>(?!\*\*\*|Entering|Leaving|Nothing|Circular|warning)[^\s:]{1,200}: (?:No such"
+    r" file or directory|Command not found|Permission denied))$"
 )
 RULE_WEIGHT, SIGNAL_WEIGHT = 70, 62
 STOP = "  Stop."

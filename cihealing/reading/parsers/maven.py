@@ -2,7 +2,6 @@
 verdict.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -36,7 +35,8 @@ MARKS = (*LAST_WORDS, RULE_FAILED)
 PASSED = Saying(("BUILD SUCCESS",), re.compile(r"\[INFO\] BUILD SUCCESS"))
 FAILED = Saying(("BUILD FAILURE",), re.compile(r"\[(?:INFO|ERROR)\] BUILD FAILURE"))
 RULE = re.compile(
-    r"\[(?:WARNING|ERROR)\] Rule \d{1,4}: (?:[\w$]+\.){0,15}(?P<rule>[\w$]+)(?:\([^)]{0,200}\))? failed with message:\s*(?P<message>.*)$"
+    r"\[(?:WARNING|ERROR)\] Rule \d{1,4}: (?:[\w$]+\.){0,15}(?P<rule>[\w$]+)(?:\([^)]{0,200}\))?"
+    r" failed with message:\s*(?P<message>.*)$"
 )
 LABEL = re.compile(r"\[(?:ERROR|FATAL)\] (?:\[ERROR\] )?")
 RULE_END = re.compile(r"\[(?:INFO|ERROR)\]|\s*$")

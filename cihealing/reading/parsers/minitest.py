@@ -1,6 +1,5 @@
 """Minitest 4 and 5, also in Rails, and the reporters of minitest-reporters."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -24,7 +23,9 @@ OLD_NAME = re.compile(
     r"\s{0,4}(?P<test>test_.+?)\((?P<owner>[\w:]+(?: [^()]*)?)\)(?: \[[^\]]+\])?:?$"
 )
 REPORTER = re.compile(
-    r"\s{0,4}(?P<verdict>FAIL|ERROR)(?:\[\"(?P<quoted>[^\"]+)\", (?P<quoted_owner>[^,\]]+|\"[^\"]+\"|#<.{1,200}>), [\d.e-]+\]| +(?P<owner>[A-Z][\w:]*)#(?P<test>test_.+?) \([\d.]+s\))$"
+    r"\s{0,4}(?P<verdict>FAIL|ERROR)(?:\[\"(?P<quoted>[^\"]+)\","
+    r" (?P<quoted_owner>[^,\]]+|\"[^\"]+\"|#<.{1,200}>), [\d.e-]+\]|"
+    r" +(?P<owner>[A-Z][\w:]*)#(?P<test>test_.+?) \([\d.]+s\))$"
 )
 REPORTER_END = re.compile(r"\s{1,8}(?P<test>test_\S.*?)\s+(?P<verdict>FAIL|ERROR) \([\d.]+s\)$")
 SUITE = re.compile(r"(?P<owner>[A-Z][\w:]*(?:Test|Spec|::\w+)?)(?:: ?)?$")

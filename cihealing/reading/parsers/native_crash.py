@@ -3,7 +3,6 @@ checks, an exception nobody caught. Sources: compiler-rt's sanitizer_common, Val
 glibc's and libstdc++'s messages.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -32,35 +31,41 @@ MARKS = (
 )
 INDENT = r"(?:\d{1,6}: )?"
 REPORT = re.compile(
-    INDENT
-    + r"(?:==\d+==\s?)?(?:ERROR|WARNING|FATAL): (?P<tool>(?:Address|Leak|Memory|Thread|UndefinedBehavior|HWAddress)Sanitizer): (?P<message>.+)$"
+    INDENT + r"(?:==\d+==\s?)?(?:ERROR|WARNING|FATAL):"
+    r" (?P<tool>(?:Address|Leak|Memory|Thread|UndefinedBehavior|HWAddress)Sanitizer):"
+    r" (?P<message>.+)$"
 )
 UNDEFINED = re.compile(
-    INDENT
-    + r"(?P<file>(?:[A-Za-z]:)?[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}: runtime error: (?P<message>.+)$"
+    INDENT + r"(?P<file>(?:[A-Za-z]:)?[^\s:]{1,400}):(?P<line>\d{1,9}):\d{1,9}: runtime error:"
+    r" (?P<message>.+)$"
 )
 VALGRIND = re.compile(
-    r"==\d+== (?P<message>Invalid (?:read|write|free).*|.{0,80}uninitialised value.*|[\d,]+ .{0,60}bytes in .{1,40} definitely lost.*)$"
+    r"==\d+== (?P<message>Invalid (?:read|write|free).*|.{0,80}uninitialised value.*|[\d,]+"
+    r" .{0,60}bytes in .{1,40} definitely lost.*)$"
 )
 ASSERT = re.compile(
-    INDENT
-    + r"(?:\S{1,200}: )?(?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}): (?P<fn>.{0,400}?): (?P<message>Assertion [`'].+ failed\.)"
+    INDENT + r"(?:\S{1,200}: )?(?P<file>[^\s:]{1,400}):(?P<line>\d{1,9}): (?P<fn>.{0,400}?):"
+    r" (?P<message>Assertion [`'].+ failed\.)"
 )
 ASSERT_BSD = re.compile(
     INDENT
-    + r"(?P<message>Assertion failed: \(.+\)), function (?P<fn>\S+), file (?P<file>\S+), line (?P<line>\d+)\."
+    + r"(?P<message>Assertion failed: \(.+\)), function (?P<fn>\S+), file (?P<file>\S+), line"
+    r" (?P<line>\d+)\."
 )
 UNCAUGHT = re.compile(INDENT + r"(?:libc\+\+abi: )?(?P<message>terminat(?:e called|ing).+)$")
 GLIBC = re.compile(
     INDENT
-    + r"(?P<message>\*\*\* stack smashing detected \*\*\*.*|(?:free|malloc|realloc)\(\): .+|double free or corruption.*|corrupted size vs\. prev_size.*)$"
+    + r"(?P<message>\*\*\* stack smashing detected \*\*\*.*|(?:free|malloc|realloc)\(\): .+|double"
+    r" free or corruption.*|corrupted size vs\. prev_size.*)$"
 )
 FRAME = re.compile(
-    INDENT
-    + r"\s{2,8}#\d{1,3} 0x[0-9a-f]+ in (?P<fn>.{1,300}?) (?P<file>[^\s:()]{1,400}):(?P<line>\d{1,9})(?::\d{1,9})?$|\s{2,8}#\d{1,3} (?P<tfn>.{1,300}?) (?P<tfile>[^\s:()]{1,400}):(?P<tline>\d{1,9})"
+    INDENT + r"\s{2,8}#\d{1,3} 0x[0-9a-f]+ in (?P<fn>.{1,300}?)"
+    r" (?P<file>[^\s:()]{1,400}):(?P<line>\d{1,9})(?::\d{1,9})?$|\s{2,8}#\d{1,3}"
+    r" (?P<tfn>.{1,300}?) (?P<tfile>[^\s:()]{1,400}):(?P<tline>\d{1,9})"
 )
 VALGRIND_FRAME = re.compile(
-    r"==\d+==\s{4}(?:at|by) 0x[0-9A-F]+: (?P<fn>.{1,300}?) \((?P<file>[^\s:()]{1,300}):(?P<line>\d{1,9})\)"
+    r"==\d+==\s{4}(?:at|by) 0x[0-9A-F]+: (?P<fn>.{1,300}?)"
+    r" \((?P<file>[^\s:()]{1,300}):(?P<line>\d{1,9})\)"
 )
 SUMMARY = re.compile(INDENT + r"SUMMARY: ")
 REPORT_END = re.compile(

@@ -2,7 +2,6 @@
 HLint. Sources: their text output, which borrows the compilers' form.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -28,25 +27,30 @@ FORMS = (
     Form(
         "clang-format",
         re.compile(
-            rf"(?P<file>{PATH}){AT}(?:error|warning): (?P<message>code should be clang-formatted) \[-?W?(?P<rule>clang-format-violations)\]$"
+            rf"(?P<file>{PATH}){AT}(?:error|warning): (?P<message>code should be clang-formatted)"
+            r" \[-?W?(?P<rule>clang-format-violations)\]$"
         ),
     ),
     Form(
         "clang-tidy",
         re.compile(
-            rf"(?P<file>{PATH}){AT}(?:error|warning): (?P<message>.+) \[(?P<rule>{CHECK}),-warnings-as-errors\]$"
+            rf"(?P<file>{PATH}){AT}(?:error|warning): (?P<message>.+)"
+            rf" \[(?P<rule>{CHECK}),-warnings-as-errors\]$"
         ),
     ),
     Form(
         "clang-tidy",
         re.compile(
-            rf"(?P<file>{PATH}){AT}error: (?P<message>.+) \[(?P<rule>(?:bugprone|cert|clang-analyzer|cppcoreguidelines|google|hicpp|llvm|misc|modernize|performance|portability|readability)-[\w.-]+)\]$"
+            rf"(?P<file>{PATH}){AT}error: (?P<message>.+)"
+            r" \[(?P<rule>(?:bugprone|cert|clang-analyzer|cppcoreguidelines|google|hicpp|llvm"
+            r"|misc|modernize|performance|portability|readability)-[\w.-]+)\]$"
         ),
     ),
     Form(
         "cppcheck",
         re.compile(
-            rf"(?P<file>{PATH}){AT}(?:error|style|performance|portability): (?P<message>.+) \[(?P<rule>[a-z][A-Za-z]+[A-Z]\w*|syntaxError|uninitvar|nullPointer)\]$"
+            rf"(?P<file>{PATH}){AT}(?:error|style|performance|portability): (?P<message>.+)"
+            r" \[(?P<rule>[a-z][A-Za-z]+[A-Z]\w*|syntaxError|uninitvar|nullPointer)\]$"
         ),
     ),
     Form(
@@ -61,13 +65,15 @@ FORMS = (
     Form(
         "hlint",
         re.compile(
-            rf"(?P<file>{PATH}\.hs):\d{{1,9}}:\d{{1,6}}(?:-\d{{1,6}})?: (?:Suggestion|Warning|Error): (?P<message>.+)$"
+            rf"(?P<file>{PATH}\.hs):\d{{1,9}}:\d{{1,6}}(?:-\d{{1,6}})?:"
+            r" (?:Suggestion|Warning|Error): (?P<message>.+)$"
         ),
     ),
     Form(
         "swiftlint",
         re.compile(
-            rf"(?P<file>{PATH}\.swift){AT}error: (?P<message>[A-Z].+ Violation: .+) \((?P<rule>\w+)\)$"
+            rf"(?P<file>{PATH}\.swift){AT}error: (?P<message>[A-Z].+ Violation: .+)"
+            r" \((?P<rule>\w+)\)$"
         ),
     ),
 )

@@ -2,7 +2,6 @@
 caret above it, V8's stack below. Source: Node.js 8 to 24.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -14,7 +13,8 @@ from cihealing.reading.log import Log
 MARKS = ("    at ", "Node.js v", "JavaScript heap out of memory")
 AT = re.compile(r"\s{4,8}at .{1,1000}(?::\d{1,9}:\d{1,9}\)?|\((?:<anonymous>|native)\))(?: \{)?$")
 RAISED = re.compile(
-    r"(?:Uncaught |\[?Unhandled\w* )?(?P<type>(?=[A-Z])[\w.]{0,80}(?:Error|Exception))(?: \[\w{1,60}\])?(?:: (?P<message>.*)|$)"
+    r"(?:Uncaught |\[?Unhandled\w* )?(?P<type>(?=[A-Z])[\w.]{0,80}(?:Error|Exception))(?:"
+    r" \[\w{1,60}\])?(?:: (?P<message>.*)|$)"
 )
 HEAP = re.compile(r"FATAL ERROR: (?P<message>.* JavaScript heap out of memory)")
 MAX_STACK = 60

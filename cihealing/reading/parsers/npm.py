@@ -2,7 +2,6 @@
 npm 6 to 11, pnpm 7 to 10, yarn 1 to 4.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -27,11 +26,16 @@ MARKS = ("npm ERR! ", "npm error ", "ERR_PNPM_", "➤ YN0", "Failed with errors 
 NPM = re.compile(r"npm (?:ERR!|error) ?(?P<text>.*)$")
 CODE = re.compile(r"code (?P<code>\S+)$")
 NOISE = re.compile(
-    r"$|code |errno |syscall |path |dest |file |command |signal |cwd |Linux |Darwin |Windows|argv |node |npm |A complete log of |/\S+\.log$|Exit status |Failed at the |This is probably not |Test failed\."
-    r"|[\w@/.-]+@\S+ [\w:-]+: `|\d{3}$|Lifecycle script |Error: command failed|  in workspace: |  at location: |If you need help|Additional logging|To see a list of scripts|  npm run$|not ok code"
+    r"$|code |errno |syscall |path |dest |file |command |signal |cwd |Linux |Darwin |Windows|argv"
+    r" |node |npm |A complete log of |/\S+\.log$|Exit status |Failed at the |This is probably not"
+    r" |Test failed\."
+    r"|[\w@/.-]+@\S+ [\w:-]+: `|\d{3}$|Lifecycle script |Error: command failed|  in workspace: | "
+    r" at location: |If you need help|Additional logging|To see a list of scripts|  npm run$|not ok"
+    r" code"
 )
 TAG = re.compile(
-    r"(?:404|notarget|notsup|enoent|network|peer|audit|gyp|git|shrinkwrap|ERESOLVE|auth|need auth) +"
+    r"(?:404|notarget|notsup|enoent|network|peer|audit|gyp|git|shrinkwrap|ERESOLVE|auth|need"
+    r" auth) +"
 )
 ECHO = ("ELIFECYCLE", "EUSAGE_ECHO")
 PNPM = re.compile(r"\s?(?:\[?ERROR\]? )?(?P<code>ERR_PNPM_\w+)\s{1,4}(?P<message>\S.*)$")

@@ -2,7 +2,6 @@
 output.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -18,7 +17,8 @@ FORMS = (
     Form(
         "dart",
         re.compile(
-            rf"\s{{0,4}}error [•-] (?P<message>.+?) (?:[•-]|at) (?P<file>{PATH}\.dart):\d{{1,9}}:\d{{1,6}} (?:[•-]|\() ?(?P<rule>\w+)\)?$"
+            r"\s{0,4}error [•-] (?P<message>.+?) (?:[•-]|at)"
+            rf" (?P<file>{PATH}\.dart):\d{{1,9}}:\d{{1,6}} (?:[•-]|\() ?(?P<rule>\w+)\)?$"
         ),
         "compile",
         Kind.COMPILE,
@@ -26,7 +26,8 @@ FORMS = (
     Form(
         "dart",
         re.compile(
-            rf"\s{{0,4}}error - (?P<file>{PATH}\.dart):\d{{1,9}}:\d{{1,6}} - (?P<message>.+?) - (?P<rule>\w+)$"
+            rf"\s{{0,4}}error - (?P<file>{PATH}\.dart):\d{{1,9}}:\d{{1,6}} - (?P<message>.+?) -"
+            r" (?P<rule>\w+)$"
         ),
         "compile",
         Kind.COMPILE,

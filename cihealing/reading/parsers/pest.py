@@ -1,6 +1,5 @@
 """Pest and PHPUnit with Collision (Laravel's `artisan test`)."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -18,7 +17,8 @@ PASSED = Saying(
 )
 FAILED = Saying(("Tests:  ",), re.compile(r"\s{2,3}Tests: {2,5}(?:\d+ \w+, )*[1-9]\d* failed"))
 VERDICT = re.compile(
-    r"\s{2,4}(?:FAILED\s{2}|• )(?P<owner>(?:\w+\\)*\w+) > (?P<test>\S.*?)(?:\s{2,}(?P<type>[A-Z]\w+))?$"
+    r"\s{2,4}(?:FAILED\s{2}|• )(?P<owner>(?:\w+\\)*\w+) >"
+    r" (?P<test>\S.*?)(?:\s{2,}(?P<type>[A-Z]\w+))?$"
 )
 SKIP = re.compile(r"\s*$|\s*-{20,}$")
 END = re.compile(r"\s{2,4}(?:FAILED\s{2}|• )|\s{2,3}Tests: |\s{0,2}(?:-|─){20,}")

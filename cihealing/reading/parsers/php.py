@@ -1,6 +1,5 @@
 """PHP itself: errors that end a program, files that cannot be parsed."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -11,7 +10,8 @@ from cihealing.reading.log import Log
 
 MARKS = ("Fatal error: ", "Parse error: ")
 FORM = re.compile(
-    r"\s{0,4}(?:PHP )?(?P<kind>Fatal|Parse) error:\s{1,2}(?P<message>.+?)(?: in (?P<file>\S{1,400}?)(?:(?: on line |:)\d{1,9}))?$"
+    r"\s{0,4}(?:PHP )?(?P<kind>Fatal|Parse) error:\s{1,2}(?P<message>.+?)(?: in"
+    r" (?P<file>\S{1,400}?)(?:(?: on line |:)\d{1,9}))?$"
 )
 UNCAUGHT = re.compile(r"Uncaught (?:exception ')?(?P<type>[\w\\]+)")
 STACK = re.compile(r"Stack trace:|#\d+ |\s+thrown in |Next ")
@@ -33,11 +33,13 @@ def finding(log: Log, number: int, match: re.Match[str]) -> Finding:
         kind=Kind.COMPILE if is_syntax else Kind.ERROR,
         tool="php",
         line=number,
-        error_type="syntax"
-        if is_syntax
-        else uncaught["type"].rpartition("\\")[2]
-        if uncaught
-        else "FatalError",
+        error_type=(
+            "syntax"
+            if is_syntax
+            else uncaught["type"].rpartition("\\")[2]
+            if uncaught
+            else "FatalError"
+        ),
         message=match["message"],
         file=match["file"] or "",
         cites=tuple(range(number, stop)),

@@ -2,7 +2,6 @@
 that cannot be built. Source: pip 9 to 25, uv 0.1 to 0.9, poetry 1 and 2.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -158,7 +157,8 @@ FORMS = (
         "lockfile",
         74,
         "since poetry.lock was last generated",
-        "(?:pyproject\\.toml changed significantly since poetry\\.lock|Error: pyproject\\.toml changed significantly since)",
+        "(?:pyproject\\.toml changed significantly since poetry\\.lock|Error: pyproject\\.toml"
+        " changed significantly since)",
     ),
     form(
         "poetry",

@@ -2,7 +2,6 @@
 flaky ones. Source: its base reporter, 1.10 to 1.50.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -14,7 +13,8 @@ from cihealing.reading.thrown import cited, thrown, written
 
 MARKS = (" › ", " failed", " flaky", " interrupted", " timed out")
 ITEM = re.compile(
-    r"\s{2,4}(?P<number>\d{1,5})\) (?P<name>(?:\[[^\]\n]{1,80}\] › )?\S+\.\w{1,5}:\d+:\d+ › \S.*?)[ ─=]*$"
+    r"\s{2,4}(?P<number>\d{1,5})\) (?P<name>(?:\[[^\]\n]{1,80}\] › )?\S+\.\w{1,5}:\d+:\d+ › \S.*?)["
+    r" ─=]*$"
 )
 LISTED = re.compile(r"\s{4}(?P<name>(?:\[[^\]\n]{1,80}\] › )?\S+\.\w{1,5}:\d+:\d+ › \S.*?)[ ─=]*$")
 COUNT = re.compile(
@@ -22,7 +22,8 @@ COUNT = re.compile(
 )
 POSITION = re.compile(r"(?<=\.\w\w):\d+:\d+(?= › )|(?<=\w):\d+:\d+(?= › )")
 END = re.compile(
-    r"\s{2,4}\d{1,5}\) |\s{2}\d+ (?:failed|flaky|passed|interrupted|skipped|did not run)|\s{4}(?:Retry #\d|attachment #\d)"
+    r"\s{2,4}\d{1,5}\) |\s{2}\d+ (?:failed|flaky|passed|interrupted|skipped|did not"
+    r" run)|\s{4}(?:Retry #\d|attachment #\d)"
 )
 RED = ("failed", "interrupted", "timed out")
 

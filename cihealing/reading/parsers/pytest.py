@@ -2,15 +2,14 @@
 Sources: pytest's terminal reporter, versions 2 to 9.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
+from cihealing.reading.pytest_ids import Summary, leaf, module_of, named, split_id, test_name
 from cihealing.reading.raised import (
     DIRECT,
     LAST,
@@ -45,7 +44,8 @@ MARKS = (
 SECTION = re.compile(r"=+ (?:FAILURES|ERRORS) =+$")
 RULE = re.compile(r"=+(?: .*)? =+$|=+$")
 VERBOSE = re.compile(
-    r"(?:\[gw\d+\] \[ *\d+%\] )?(?P<first>\S.{0,900}?)(?: <- \S+)? (?P<second>FAILED|ERROR|\S+\.py::.+?)(?: +\[ *\d+%\])?$"
+    r"(?:\[gw\d+\] \[ *\d+%\] )?(?P<first>\S.{0,900}?)(?: <- \S+)?"
+    r" (?P<second>FAILED|ERROR|\S+\.py::.+?)(?: +\[ *\d+%\])?$"
 )
 PLACE = re.compile(r"(?P<file>[^\s:()]{1,300}\.py[x]?):\d{1,9}: ?(?P<rest>.*)$")
 SUMMARY = re.compile(
@@ -56,18 +56,10 @@ WIDE = re.compile(r" (?P<name>[A-Za-z_][\w.]{0,300}(?:\[.{1,2000}\])?)$")
 WORKER = re.compile(r"worker '\w+' crashed while running '(?P<test>.+)'$")
 STRICT = re.compile(r"\[XPASS\(strict\)\] ?(?P<reason>.*)$")
 PATH = (".py", ".pyx", ".txt", ".rst", ".md", ".yaml", ".yml", ".feature")
-COLLECTING = ("ERROR collecting ", "ERROR at setup of ", "ERROR at teardown of ")
 ELLIPSIS = ("...", "…")
 MAX_BLOCK = 1500
 MAX_FAILURES = 2000
 """Of one section; the summary knows the names of the rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    line: int
-    test: str
-    message: str
 
 
 def parse(log: Log) -> Iterator[Finding]:
@@ -207,33 +199,6 @@ RUNNING = re.compile(r'\s+File "(?P<file>[^"]{1,500})", line \d+, in (?P<test>te
 VERBOSE_TEST = re.compile(r"(?P<test>\S{1,300}\.py::\S.{0,600}?) \+{5,}")
 
 
-def leaf(test: str) -> str:
-    """What a failure's header and its summary line have in common."""
-    head, bracket, parameters = subtest(test).partition("[")
-    return re.split(r"::|\.(?=[A-Za-z_]\w*$)", head)[-1] + bracket + parameters
-
-
-def named(blocks: list[Finding], summaries: list[Summary]) -> Iterator[Finding]:
-    """Headers say `TestA.test_b`; the summary knows the full id, in the same order."""
-    ids: dict[str, list[str]] = {}
-    for summary in summaries:
-        ids.setdefault(leaf(summary.test), []).append(summary.test)
-    for finding in blocks:
-        known = ids.get(leaf(finding.test), [])
-        test = known.pop(0) if len(known) > 1 else (known[0] if known else finding.test)
-        yield replaced(finding, test)
-
-
-def replaced(finding: Finding, test: str) -> Finding:
-    return replace(finding, test=test)
-
-
-def subtest(test: str) -> str:
-    """A sub-test's values stand behind a blank; no test's name has one before its parameters."""
-    head, blank, _ = test.partition(" ")
-    return head if blank and head[-1:] != "," and "[" not in head else test
-
-
 def short_summary(log: Log) -> Iterator[Summary]:
     for number in log.having("FAILED ", "ERROR ", "FAIL "):
         match = SUMMARY.match(log.line(number))
@@ -242,18 +207,6 @@ def short_summary(log: Log) -> Iterator[Summary]:
             path = test.partition("::")[0]
             if path.endswith(PATH) and not path.startswith((" ", ":")) and " " not in path:
                 yield Summary(number, test if "::" in test else module_of(test), message)
-
-
-def split_id(text: str) -> tuple[str, str]:
-    """Parameters may hold ` - ` too, so the end of the brackets is looked for first."""
-    start = text.find("] - ") + 1 if "[" in text.partition(" - ")[0] and "] - " in text else 0
-    head, _, message = text[start:].partition(" - ")
-    return (text[:start] + head).strip(), message.strip()
-
-
-def module_of(path: str) -> str:
-    """The id a module that could not be collected has in JUnit reports: `tests.test_a`."""
-    return path.removesuffix(".py").replace("/", ".").strip(".")
 
 
 def section(log: Log, start: int) -> Iterator[Finding]:
@@ -359,25 +312,6 @@ def in_words(log: Log, lines: range, places: list[int]) -> tuple[int, str, str, 
     return (root, *cause(log, [], places), [])
 
 
-def test_name(header_name: str, file: str) -> str:
-    for prefix in COLLECTING:
-        if header_name.startswith(prefix):
-            rest = header_name.removeprefix(prefix)
-            return module_of(rest) if rest.endswith(".py") else test_name(rest, file)
-    if header_name.startswith("[doctest] "):
-        return header_name.removeprefix("[doctest] ")
-    head, bracket, parameters = subtest(header_name).partition("[")
-    name = head.replace(".", "::") + bracket + parameters
-    return (
-        f"{file}::{name}"
-        if file
-        and not file.startswith(("/", ".."))
-        and not name.startswith("::")
-        and "site-packages" not in file
-        else name
-    )
-
-
 def first_group(log: Log, numbers: list[int]) -> list[int]:
     """The E lines of the exception that was raised last, or of what it was raised from: an
     exception that was only being handled is another matter.
@@ -432,11 +366,13 @@ def tb_line(log: Log, lines: range) -> Iterator[Finding]:
 def of_summary(summary: Summary) -> Finding:
     error = raised(summary.message)
     error_type, message = error or (
-        "AssertionError"
-        if summary.message.startswith("assert")
-        else "Failed"
-        if not summary.message
-        else "Error",
+        (
+            "AssertionError"
+            if summary.message.startswith("assert")
+            else "Failed"
+            if not summary.message
+            else "Error"
+        ),
         summary.message,
     )
     if message.endswith(ELLIPSIS):  # cut at the terminal's width, which is not part of the failure

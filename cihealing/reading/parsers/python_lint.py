@@ -3,7 +3,6 @@ mypy, pyright, pytype, bandit, pydocstyle. Sources: their default, concise and p
 reporters.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -31,15 +30,16 @@ FORMS = (
     Form(
         "pylint",
         re.compile(
-            FILE
-            + r":\d{1,9}:(?:\d{1,6}:)? \[?(?P<rule>[CRWEF]\d{4})(?:\([\w-]+\), \S{0,200}\])?:? (?P<message>.+)$"
+            FILE + r":\d{1,9}:(?:\d{1,6}:)? \[?(?P<rule>[CRWEF]\d{4})(?:\([\w-]+\), \S{0,200}\])?:?"
+            r" (?P<message>.+)$"
         ),
     ),
     Form(
         "flake8",
         re.compile(
             FILE
-            + r":(?:cell \d+:)?\d{1,9}:(?:\d{1,6}:)? (?P<rule>[A-Z]{1,4}\d{2,4}|invalid-syntax):? (?:\[\*\] )?(?P<message>.+)$"
+            + r":(?:cell \d+:)?\d{1,9}:(?:\d{1,6}:)? (?P<rule>[A-Z]{1,4}\d{2,4}|invalid-syntax):?"
+            r" (?:\[\*\] )?(?P<message>.+)$"
         ),
     ),
     Form(
@@ -71,7 +71,8 @@ FORMS = (
     Form("black", re.compile(r"(?P<message>would reformat|Would reformat:) (?P<file>\S{1,400})$")),
 )
 RUFF = re.compile(
-    r"(?P<rule>[A-Z]{1,4}\d{3,4}|invalid-syntax|unformatted|[a-z]+(?:-[a-z]+){1,6})(?::| \[\*\]|(?= )) ?(?P<message>.*)$"
+    r"(?P<rule>[A-Z]{1,4}\d{3,4}|invalid-syntax|unformatted|[a-z]+(?:-[a-z]+){1,6})(?::| \[\*\]|(?="
+    r" )) ?(?P<message>.*)$"
 )
 ARROW = re.compile(r"\s*--> (?P<file>[^\s:]{1,400})(?::(?:cell \d+:)?\d+:\d+)?$")
 BANDIT = re.compile(r">> Issue: \[(?P<rule>B\d{3})\S{0,80}\] (?P<message>.+)$")
@@ -91,7 +92,8 @@ PASSED = Saying(
 FAILED = Saying(
     ("checked ", " warnings"),
     re.compile(
-        r"Found [1-9]\d* errors? in \d+ files?|[1-9]\d* errors?, \d+ warnings?, \d+ (?:informations?|notes?)"
+        r"Found [1-9]\d* errors? in \d+ files?|[1-9]\d* errors?, \d+ warnings?, \d+"
+        r" (?:informations?|notes?)"
     ),
 )
 

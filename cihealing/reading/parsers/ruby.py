@@ -1,6 +1,5 @@
 """Ruby itself: an exception that nobody caught, a file that cannot be parsed."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -11,10 +10,12 @@ from cihealing.reading.log import Log
 
 MARKS = (".rb:", ">:", "-e:")
 UNCAUGHT = re.compile(
-    r"(?P<file>\S{1,400}\.rb|<internal:\S{1,300}>|-e):(?P<line>\d{1,9}):in ['`][^'`]{1,300}': (?P<message>.*) \((?P<type>[A-Z]\w*(?:::[A-Z]\w*)*)\)$"
+    r"(?P<file>\S{1,400}\.rb|<internal:\S{1,300}>|-e):(?P<line>\d{1,9}):in ['`][^'`]{1,300}':"
+    r" (?P<message>.*) \((?P<type>[A-Z]\w*(?:::[A-Z]\w*)*)\)$"
 )
 SYNTAX = re.compile(
-    r"(?:\S+: )?(?P<file>\S{1,400}\.rb):\d{1,9}: (?P<message>syntax errors? .*|.{0,100}syntax error, .*)$"
+    r"(?:\S+: )?(?P<file>\S{1,400}\.rb):\d{1,9}: (?P<message>syntax errors? .*|.{0,100}syntax"
+    r" error, .*)$"
 )
 FROM = re.compile(r"\s+from \S|\s+\d+: from \S")
 

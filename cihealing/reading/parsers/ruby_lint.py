@@ -2,7 +2,6 @@
 brakeman, Sorbet. Sources: their text reporters.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -34,7 +33,8 @@ FORMS = (
         re.compile(
             r"\s{0,4}"
             + FILE
-            + r":\d{1,9}:\d{1,6}: (?:[CWEFRI]: )?(?:\[Correctable\] )?(?P<rule>[A-Z]\w+(?:/\w+)+): (?P<message>.+)$"
+            + r":\d{1,9}:\d{1,6}: (?:[CWEFRI]: )?(?:\[Correctable\] )?(?P<rule>[A-Z]\w+(?:/\w+)+):"
+            r" (?P<message>.+)$"
         ),
     ),
     Form(
@@ -57,7 +57,8 @@ FORMS = (
         "brakeman",
         re.compile(
             FILE
-            + r"(?:\t| {2,})\d{1,9}(?:\t| {2,})(?P<rule>[A-Z][\w -]{2,60}?)(?:\t| {2,}| General )(?P<message>.+)$"
+            + r"(?:\t| {2,})\d{1,9}(?:\t| {2,})(?P<rule>[A-Z][\w -]{2,60}?)(?:\t| {2,}| General"
+            r" )(?P<message>.+)$"
         ),
     ),
 )
@@ -65,14 +66,16 @@ LETTERED = (
     Form(
         "slim-lint",
         re.compile(
-            r"(?P<file>\S{1,300}\.(?:slim|haml)):\d{1,9} \[[WE]\] (?:(?P<rule>[A-Z][\w/]+): )?(?P<message>.+)$"
+            r"(?P<file>\S{1,300}\.(?:slim|haml)):\d{1,9} \[[WE]\] (?:(?P<rule>[A-Z][\w/]+):"
+            r" )?(?P<message>.+)$"
         ),
     ),
 )
 SIMPLE = Form(
     "rubocop",
     re.compile(
-        r"[CWEF]:\s{1,4}(?P<line>\d{1,9}):\s{1,4}\d{1,6}: (?:\[Correctable\] )?(?P<rule>[A-Z]\w+(?:/\w+)+): (?P<message>.+)$"
+        r"[CWEF]:\s{1,4}(?P<line>\d{1,9}):\s{1,4}\d{1,6}: (?:\[Correctable\]"
+        r" )?(?P<rule>[A-Z]\w+(?:/\w+)+): (?P<message>.+)$"
     ),
 )
 NO_ROW = re.compile(r"(?![A-Z]:\s{1,4}\d)")

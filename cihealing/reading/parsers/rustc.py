@@ -2,7 +2,6 @@
 cargo's machine of jobs, `rustfmt --check`.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -31,7 +30,8 @@ SCRIPT = re.compile(r"failed to run custom build (?:command|script) for `(?P<cra
 LINKING = re.compile(r"linking with `\S{1,200}` failed")
 DIFF = re.compile(r"Diff in (?P<file>\S{1,400}?)(?: at line |:)\d+:?$")
 LOUD = re.compile(
-    r"\s{0,6}(?:error|thread '.{1,80}'(?: \(\d+\))? panicked|Could not|Package \S+ was not found|.{0,100}(?:not found|No such file|failed))"
+    r"\s{0,6}(?:error|thread '.{1,80}'(?: \(\d+\))? panicked|Could not|Package \S+ was not"
+    r" found|.{0,100}(?:not found|No such file|failed))"
 )
 PANIC = re.compile(r".{1,200}panicked at (?P<file>[^\s:]{1,300}):(?P<line>\d{1,9}):\d+:$")
 TRACE = re.compile(r"\s*(?:stack backtrace:|note: |\d+: )")

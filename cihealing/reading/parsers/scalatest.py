@@ -2,7 +2,6 @@
 them.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -16,7 +15,8 @@ MARKS = (" *** FAILED ***", "==> X ", "[error] Test ", "[error]  ", "Specificati
 FAILED = Saying(
     ("*** ",),
     re.compile(
-        r"(?:\[\w+\] )?\*\*\* (?:[1-9]\d* (?:TESTS?|SUITES?) (?:FAILED|ABORTED)|\d+ SUITES? ABORTED)"
+        r"(?:\[\w+\] )?\*\*\* (?:[1-9]\d* (?:TESTS?|SUITES?) (?:FAILED|ABORTED)|\d+ SUITES?"
+        r" ABORTED)"
     ),
 )
 PASSED = Saying(("All tests passed.",), re.compile(r"(?:\[info\] )?All tests passed\.$"))
@@ -26,7 +26,8 @@ SCALATEST = re.compile(
 ABOVE = re.compile(r"(?P<indent>\s*)(?!- )(?P<title>\S.*)$")
 MUNIT = re.compile(r"==> X (?P<test>\S.*?)\s{2}\d[\d.]*m?s\b ?(?P<rest>.*)$")
 JUNIT = re.compile(
-    r"Test (?P<test>(?:[\w$]+\.)+[\w$]+(?:\[.*?\]|\(.*?\))?) failed: (?P<rest>.+?)(?:, took [\d.]+ s(?:ec)?)?$"
+    r"Test (?P<test>(?:[\w$]+\.)+[\w$]+(?:\[.*?\]|\(.*?\))?) failed: (?P<rest>.+?)(?:, took [\d.]+"
+    r" s(?:ec)?)?$"
 )
 SPECS2 = re.compile(r"\s+[x!] (?P<test>\S.*)$")
 SUITE = re.compile(r"(?P<suite>[\w.$]+)$")

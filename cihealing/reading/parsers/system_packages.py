@@ -3,7 +3,6 @@ that names the package or the mirror, not its echo (`Sub-process … returned an
 broken packages`). Sources: their messages.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -32,7 +31,9 @@ FORMS = (
     Form(
         "apt",
         re.compile(
-            r"(?P<message>E: (?:Failed to fetch |The repository |Version '|Package '|Unable to locate|Couldn't find|Unable to acquire|Release file|Malformed|Type '|The list of sources|The package |Unmet dependencies|Some index files).*)$"
+            r"(?P<message>E: (?:Failed to fetch |The repository |Version '|Package '|Unable to"
+            r" locate|Couldn't find|Unable to acquire|Release file|Malformed|Type '|The list of"
+            r" sources|The package |Unmet dependencies|Some index files).*)$"
         ),
         "apt",
         Kind.ERROR,
@@ -55,7 +56,8 @@ FORMS = (
     Form(
         "apk",
         re.compile(
-            r"(?P<message>(?:ERROR: unable to select packages:|ERROR: \S+ \(no such package\).*|(?:WARNING: Ignoring|ERROR:) .*temporary error \(try again later\).*))$"
+            r"(?P<message>(?:ERROR: unable to select packages:|ERROR: \S+ \(no such"
+            r" package\).*|(?:WARNING: Ignoring|ERROR:) .*temporary error \(try again later\).*))$"
         ),
         "apk",
         Kind.ERROR,
@@ -64,7 +66,8 @@ FORMS = (
     Form(
         "dnf",
         re.compile(
-            r"(?P<message>Error: (?:Unable to find a match: |Failed to download metadata for repo).*|.{0,80}nothing provides .+|Cannot find a valid baseurl.*)$"
+            r"(?P<message>Error: (?:Unable to find a match: |Failed to download metadata for"
+            r" repo).*|.{0,80}nothing provides .+|Cannot find a valid baseurl.*)$"
         ),
         "dnf",
         Kind.ERROR,
@@ -84,7 +87,8 @@ FORMS = (
     Form(
         "apt",
         re.compile(
-            r"(?P<message>E: (?:Sub-process |Could not (?:get|open) lock|Unable to correct problems|Unable to fetch some archives|Broken packages).*)$"
+            r"(?P<message>E: (?:Sub-process |Could not (?:get|open) lock|Unable to correct"
+            r" problems|Unable to fetch some archives|Broken packages).*)$"
         ),
         "apt",
         Kind.ERROR,

@@ -2,7 +2,6 @@
 prove, kselftest. Source: TAP 12 to 14, Test::More, bats-core.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -18,7 +17,8 @@ NOT_OK = re.compile(r"(?P<indent>\s{0,32})not ok \d{1,7}(?: -)? (?P<name>\S.*?)(
 TIME = re.compile(r"\s+# (?:time=|duration_ms )[\d.]+\w*$| in \d+ms$")
 ALLOWED = re.compile(r"(?i)(?:^|.* )# (?:todo|skip)")
 NEXT = re.compile(
-    r"\s{0,32}(?:(?:not )?ok \d|# Subtest: |\d+\.\.\d+|Bail out!)|# (?!\s*(?:\(in test file|at |got|expected|`|Failed test))"
+    r"\s{0,32}(?:(?:not )?ok \d|# Subtest: |\d+\.\.\d+|Bail out!)|# (?!\s*(?:\(in test file|at"
+    r" |got|expected|`|Failed test))"
 )
 WHY = re.compile(r"\s+(?:error|message): (?P<text>['\"]?\S.*)$")
 NAMED = re.compile(r"\s+name: ['\"]?(?P<type>\w{1,80}Error)['\"]?$")

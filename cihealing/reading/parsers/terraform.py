@@ -2,7 +2,6 @@
 failed `run` blocks of `terraform test`. Source: internal/command/format.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -30,7 +29,8 @@ FAILED = Saying(("Failure! ",), re.compile(r"Failure! \d+ passed, [1-9]\d* faile
 PASSED = Saying(
     ("Success! ", "Apply complete! ", "No changes. "),
     re.compile(
-        r"Success! (?:The configuration is valid|\d+ passed, 0 failed)|Apply complete! Resources: |No changes\. "
+        r"Success! (?:The configuration is valid|\d+ passed, 0 failed)|Apply complete! Resources:"
+        r" |No changes\. "
     ),
 )
 

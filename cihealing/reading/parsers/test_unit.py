@@ -1,6 +1,5 @@
 """test-unit 2 and 3."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -16,11 +15,13 @@ PASSED = Saying(
 FAILED = Saying(
     (" notifications",),
     re.compile(
-        r"\d+ tests, \d+ assertions, (?:[1-9]\d* failures, \d+ errors|0 failures, [1-9]\d* errors), "
+        r"\d+ tests, \d+ assertions, (?:[1-9]\d* failures, \d+ errors|0 failures, [1-9]\d*"
+        r" errors), "
     ),
 )
 VERDICT = re.compile(
-    r"(?P<verdict>Failure|Error): (?P<test>test(?:_|: ).*?)\((?P<owner>[\w:]+)\)(?::(?: (?P<rest>.+))?)?$"
+    r"(?P<verdict>Failure|Error): (?P<test>test(?:_|: ).*?)\((?P<owner>[\w:]+)\)(?::(?:"
+    r" (?P<rest>.+))?)?$"
 )
 RAISED = re.compile(r"(?P<type>[A-Z]\w*(?:::[A-Z]\w*)*)(?:: (?P<message>.*))?$")
 STOP = re.compile(r"={20,}$|-{20,}$")

@@ -2,7 +2,6 @@
 above, by the tool that was run.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -26,20 +25,24 @@ MARKS = (
 )
 ENV = r"(?P<env>[\w.{}\[\]-]{1,80})"
 ECHO = re.compile(
-    rf"\s{{0,2}}{ENV}: FAIL (?:code \d+ \(|✖ in )|{ENV.replace('env', 'env2')}: exit -?\d+ \([\d.]+ seconds\) |ERROR: {{2,4}}{ENV.replace('env', 'env3')}: commands failed$|ERROR: InvocationError for command "
+    rf"\s{{0,2}}{ENV}: FAIL (?:code \d+ \(|✖ in )|{ENV.replace('env', 'env2')}: exit -?\d+ \([\d.]+"
+    rf" seconds\) |ERROR: {{2,4}}{ENV.replace('env', 'env3')}: commands failed$|ERROR:"
+    r" InvocationError for command "
     r"|nox > (?:Command .* failed with exit code \d+|Session \S+ failed\.$|\* \S+: failed$)"
 )
 REASONS = (
     (
         "InterpreterNotFound",
         re.compile(
-            r"(?:ERROR: {1,4})?(?P<message>(?:[\w.-]{1,80}: )?(?:InterpreterNotFound: |(?:skipped because|failed with) could not find python interpreter).*)$"
+            r"(?:ERROR: {1,4})?(?P<message>(?:[\w.-]{1,80}: )?(?:InterpreterNotFound: |(?:skipped"
+            r" because|failed with) could not find python interpreter).*)$"
         ),
     ),
     (
         "InterpreterNotFound",
         re.compile(
-            r"nox > (?P<message>Session \S+ (?:failed|skipped): Python interpreter .+ not found\.?)$"
+            r"nox > (?P<message>Session \S+ (?:failed|skipped): Python interpreter .+ not"
+            r" found\.?)$"
         ),
     ),
     (
@@ -49,7 +52,8 @@ REASONS = (
     (
         "UnknownEnvironment",
         re.compile(
-            r"(?:ROOT: HandledError\| |ERROR: )(?P<message>(?:unknown environment |provided environments not found).+)$"
+            r"(?:ROOT: HandledError\| |ERROR: )(?P<message>(?:unknown environment |provided"
+            r" environments not found).+)$"
         ),
     ),
     (

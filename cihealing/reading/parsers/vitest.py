@@ -2,7 +2,6 @@
 vitest's default reporter, versions 0 to 3.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -21,7 +20,8 @@ MARKS = (
     "No test files found, exiting with code 1",
 )
 FAIL = re.compile(
-    r"\s{0,4}FAIL {2,3}(?:\|[^|\n]{1,60}\| |[\w@/.-]{1,60} {1,3}(?=\S+\.\w{1,6} ))?(?P<file>[^\s>]{1,400}\.\w{1,6})(?:(?P<names> > .+)| (?P<suite>\[ .{1,400} \]))$"
+    r"\s{0,4}FAIL {2,3}(?:\|[^|\n]{1,60}\| |[\w@/.-]{1,60} {1,3}(?=\S+\.\w{1,6}"
+    r" ))?(?P<file>[^\s>]{1,400}\.\w{1,6})(?:(?P<names> > .+)| (?P<suite>\[ .{1,400} \]))$"
 )
 RULER = re.compile(r"\s{0,4}⎯{4,}")
 UNHANDLED = re.compile(r"⎯+ (?P<name>Unhandled (?:Error|Rejection)|Uncaught Exception) ⎯+$")

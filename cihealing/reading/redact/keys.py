@@ -2,7 +2,6 @@
 quoted, behind time stamps.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import bisect
@@ -12,10 +11,12 @@ from collections.abc import Iterator
 from cihealing.reading.redact.spans import MARKER, Span
 
 BEGIN = re.compile(
-    r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|PuTTY-User-Key-File-\d: [\w-]{0,40}"
+    r"-{4,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|PuTTY-User-Key-File-\d:"
+    r" [\w-]{0,40}"
 )
 END = re.compile(
-    r"-{4,5} ?END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|Private-MAC: [0-9a-f]{8,64}"
+    r"-{4,5} ?END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}|Private-MAC:"
+    r" [0-9a-f]{8,64}"
 )
 MAX_KEY = 40_000
 MAX_LINES = 400
@@ -24,7 +25,8 @@ BODY = re.compile(
 )
 ALONE = re.compile(r"[\s\"',+|>#]{0,80}[A-Za-z0-9+/=]{4,80}[\s\"',+\\]{0,20}$")
 HEADER = re.compile(
-    r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|Encryption|Public-Lines|Private-Lines|Key-Derivation|Argon2-\w{1,12}): ?.{0,200}$"
+    r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|Encryption|Public-Lines|Private-Lines|Key-Derivation|Argon2-\w{1,12}):"
+    r" ?.{0,200}$"
 )
 SAME_LINE = re.compile(r"(?:\\{1,4}[rn]|[A-Za-z0-9+/=\s]){1,20000}")
 

@@ -5,7 +5,7 @@ The end of a name is looked for, the whole name is taken apart into words, and t
 the value itself must look like a secret.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
+# ruff: noqa: E501 - an expression in parts, one a line
 from __future__ import annotations
 
 import re
@@ -13,6 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cihealing.reading.redact.spans import Span
 from cihealing.reading.redact.values import CODE, phrase, prose, random, stands_for
+from cihealing.reading.redact.vocabulary import (
+    ABOUT,
+    BEHIND,
+    KEY_OF,
+    NO_KEY,
+    PASSWORDS,
+    SECRETS,
+    SESSIONS,
+    TOKENS,
+)
 
 NEEDLES = ("token", "key", "pwd", "pat", "sess", "pass", "secret", "cred", "auth")
 QUOTE = r"(?:\\{0,4}[\"'`]|&quot;|&\#34;|%22)"
@@ -32,299 +42,16 @@ ASSIGNED = re.compile(
 NAME_CHARACTERS = "$-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_NAME = 80
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-# What may stand behind the word that counts: `API_KEY_V2`, `SECRET_KEY_BASE`, `tokenProd`.
-BEHIND = {
-    "v",
-    "old",
-    "new",
-    "prod",
-    "production",
-    "dev",
-    "development",
-    "stage",
-    "staging",
-    "test",
-    "live",
-    "main",
-    "base",
-    "b",
-    "base64",
-    "b64",
-    "env",
-    "var",
-    "value",
-    "plain",
-    "plaintext",
-    "text",
-    "string",
-    "raw",
-    "current",
-    "previous",
-    "default",
-    "primary",
-    "secondary",
-    "x",
-    "rw",
-    "ro",
-    "in",
-}
-PASSWORDS = (
-    "password",
-    "passwords",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "pwd",
-    "pass",
-    "requirepass",
-    "storepass",
-    "keypass",
-    "psw",
-)
-SECRETS = ("secret", "secrets", "credential", "credentials", "creds")
-TOKENS = ("token", "tokens", "pat", "jwt")
-SESSIONS = ("sessionid", "sessid", "sid", "session")
-KEY_OF = {
-    "api",
-    "access",
-    "secret",
-    "private",
-    "signing",
-    "sign",
-    "signature",
-    "encryption",
-    "encrypt",
-    "encrypted",
-    "decryption",
-    "decrypt",
-    "license",
-    "licence",
-    "auth",
-    "authentication",
-    "account",
-    "master",
-    "deploy",
-    "storage",
-    "service",
-    "shared",
-    "subscription",
-    "admin",
-    "server",
-    "app",
-    "application",
-    "webhook",
-    "integration",
-    "session",
-    "cookie",
-    "hmac",
-    "aes",
-    "jwt",
-    "crypto",
-    "cipher",
-    "ssh",
-    "rsa",
-    "consumer",
-    "write",
-    "rest",
-    "stripe",
-    "openai",
-    "sendgrid",
-    "datadog",
-    "dd",
-    "algolia",
-    "twilio",
-    "rollbar",
-    "honeycomb",
-    "segment",
-    "mapbox",
-    "mailgun",
-    "fastly",
-    "pagerduty",
-    "bugsnag",
-    "percy",
-    "rails",
-    "ingest",
-    "ingestion",
-    "instrumentation",
-    "vault",
-    "unseal",
-    "recovery",
-    "registration",
-    "bot",
-    "user",
-    "org",
-    "client",
-    "aws",
-    "gcp",
-    "azure",
-    "google",
-    "github",
-    "gitlab",
-    "slack",
-    "cloudflare",
-    "heroku",
-    "newrelic",
-    "relic",
-    "sonar",
-    "snyk",
-    "nuget",
-    "gem",
-    "pypi",
-    "npm",
-    "token",
-    "password",
-}
-NO_KEY = {
-    "public",
-    "pub",
-    "publishable",
-    "cancellation",
-    "cache",
-    "foreign",
-    "sort",
-    "partition",
-    "routing",
-    "gpg",
-    "i18n",
-    "locale",
-    "continuation",
-    "next",
-    "page",
-    "sync",
-    "idempotency",
-    "lookup",
-    "index",
-    "host",
-    "known",
-    "unexpected",
-    "invalid",
-}
-# What a name ends in that speaks of a secret without holding it.
-ABOUT = {
-    "id",
-    "ids",
-    "name",
-    "names",
-    "file",
-    "files",
-    "path",
-    "paths",
-    "dir",
-    "url",
-    "uri",
-    "type",
-    "types",
-    "kind",
-    "len",
-    "length",
-    "size",
-    "count",
-    "counts",
-    "limit",
-    "max",
-    "min",
-    "ttl",
-    "expiry",
-    "expires",
-    "expiration",
-    "expired",
-    "age",
-    "arn",
-    "ref",
-    "version",
-    "algorithm",
-    "algo",
-    "alg",
-    "policy",
-    "prefix",
-    "suffix",
-    "pattern",
-    "regex",
-    "format",
-    "hasher",
-    "hashers",
-    "field",
-    "fields",
-    "column",
-    "header",
-    "param",
-    "parameter",
-    "index",
-    "store",
-    "ring",
-    "provider",
-    "manager",
-    "server",
-    "endpoint",
-    "request",
-    "response",
-    "error",
-    "exception",
-    "validator",
-    "reset",
-    "strength",
-    "required",
-    "enabled",
-    "disabled",
-    "rotation",
-    "scope",
-    "scopes",
-    "usage",
-    "spec",
-    "class",
-    "object",
-    "label",
-    "title",
-    "hint",
-    "help",
-    "message",
-    "placeholder",
-    "pos",
-    "position",
-    "offset",
-    "start",
-    "end",
-    "line",
-    "source",
-    "status",
-    "state",
-    "valid",
-    "mode",
-    "bits",
-    "backend",
-    "alias",
-    "selector",
-    "template",
-    "fingerprint",
-    "checksum",
-    "sha",
-    "digest",
-    "word",
-    "words",
-    "izer",
-    "at",
-    "date",
-    "time",
-    "timeout",
-    "user",
-    "username",
-    "email",
-    "owner",
-    "issuer",
-    "audience",
-    "host",
-    "region",
-    "location",
-    "hash",
-}
 DECLARES = re.compile(
-    r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets? set|variable set|login \S{1,80})\s{1,3}(?:\S{1,200}:)?)$"
+    r"(?i)(?:\b(?:setenv|setx|env|arg|set -[gxulU]{1,4}|config set|configure set|secrets?"
+    r" set|variable set|login \S{1,80})\s{1,3}(?:\S{1,200}:)?)$"
 )
 OF_WORD = re.compile(
     r"(?i)\b(api|access|secret|private|account|license|auth|encryption|signing|deploy|subscription)[ ]$"
 )
 PARSING = re.compile(
-    r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)[ ](?:\w{1,12}[ ])?$|\d{12}:$"
+    r"(?i)(?:unexpected|illegal|unknown|syntax|parse|parsing|reserved|next|end|near|bad|current|last|previous)["
+    r" ](?:\w{1,12}[ ])?$|\d{12}:$"
 )
 BARE_END = re.compile(
     r"[,;&|](?=$|[\w.\[$-]{1,60}[=:]|[,;&|]|https?:)|[)\]}>]{1,20}(?=[,;:.)\]}>]{0,20}$)|(?<=.)[,;:.]{1,20}$|</|\\{1,4}[nrt](?=[A-Za-z_-]|$)|\\{1,8}$|&amp;|&quot;|%26|%22|\("
@@ -403,14 +130,7 @@ def family_of(name: str, text: str, at: int) -> str:
     ):
         return "secret"
     if last in ("key", "keys"):
-        return (
-            "secret"
-            if KEY_OF.intersection(words[:-1])
-            or (len(words) == 1 and OF_WORD.search(text, max(0, at - 14), at))
-            else "key"
-            if name.isupper() and len(words) > 1
-            else ""
-        )
+        return _key(words, name, text, at)
     if (
         last in SESSIONS
         or last.endswith(("sessionid", "sessid"))
@@ -426,6 +146,13 @@ def family_of(name: str, text: str, at: int) -> str:
         or not name.isupper()
         else "key"
     )
+
+
+def _key(words: Sequence[str], name: str, text: str, at: int) -> str:
+    alone = len(words) == 1
+    if KEY_OF.intersection(words[:-1]) or (alone and OF_WORD.search(text, max(0, at - 14), at)):
+        return "secret"
+    return "key" if name.isupper() and not alone else ""
 
 
 def is_secret(text: str, match: re.Match[str], name: str, family: str, value: str) -> bool:

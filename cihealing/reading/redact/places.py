@@ -2,7 +2,6 @@
 system's own command.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import base64
@@ -93,13 +92,17 @@ PLACES = (
     place(
         "authorization",
         "auth",
-        rf"orization(?:_header|-header)?{Q}[ \t]{{0,3}}(?:=>|[:=,]|%3a)[ \t]{{0,3}}\[?{Q}(?:[a-z][\w-]{{2,24}}(?:[ \t]|%20){{1,3}})?(?P<s>[A-Za-z0-9+/._~:-]{{8,4000}}={{0,2}})",
+        rf"orization(?:_header|-header)?{Q}[ \t]{{0,3}}(?:=>|[:=,]|%3a)["
+        rf" \t]{{0,3}}\[?{Q}(?:[a-z][\w-]{{2,24}}(?:["
+        r" \t]|%20){1,3})?(?P<s>[A-Za-z0-9+/._~:-]{8,4000}={0,2})",
         header,
     ),
     place(
         "authorization",
         "auth",
-        rf"orization{Q}[ \t]{{0,3}}[:=][ \t]{{0,3}}{Q}(?:basic|bearer|token|digest|apikey|negotiate|splunk|key)[ \t]{{1,3}}(?P<s>[A-Za-z0-9+/._~:-]{{6,4000}}={{0,2}})",
+        rf"orization{Q}[ \t]{{0,3}}[:=]["
+        rf" \t]{{0,3}}{Q}(?:basic|bearer|token|digest|apikey|negotiate|splunk|key)["
+        r" \t]{1,3}(?P<s>[A-Za-z0-9+/._~:-]{6,4000}={0,2})",
         likely,
     ),
     place("signature", "sig", r"=(?<=[?&;]sig=)(?P<s>[A-Za-z0-9+/%_-]{20,200}={0,2})"),
@@ -119,7 +122,8 @@ PLACES = (
     place(
         "password",
         "pass",
-        rf"wd(?<=htpasswd)\s(?:-[a-zA-Z]{{1,8}}[ \t]{{1,3}}){{1,4}}[^\s-]\S{{0,200}}[ \t]{{1,3}}[\w.@-]{{1,80}}[ \t]{{1,3}}{VALUE}",
+        r"wd(?<=htpasswd)\s(?:-[a-zA-Z]{1,8}[ \t]{1,3}){1,4}[^\s-]\S{0,200}["
+        rf" \t]{{1,3}}[\w.@-]{{1,80}}[ \t]{{1,3}}{VALUE}",
         likely,
     ),
     place(
@@ -153,7 +157,8 @@ PLACES = (
     ),
 )
 OPTION = re.compile(
-    rb" -(?:(?:[a-z]{0,6}[pua]|w|t|-user|-proxy-user|-auth|-(?:src-|dest-)?creds)(?=[ =:'\"]|(?<=-p)\S)|-password-stdin|-with-token|-token-stdin|s(?<=sudo -s) )"
+    rb" -(?:(?:[a-z]{0,6}[pua]|w|t|-user|-proxy-user|-auth|-(?:src-|dest-)?creds)(?=["
+    rb" =:'\"]|(?<=-p)\S)|-password-stdin|-with-token|-token-stdin|s(?<=sudo -s) )"
 )
 PIPES = (b"-stdin", b"-token", b"-s ")
 WITH_PAIR = re.compile(

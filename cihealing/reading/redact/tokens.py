@@ -2,7 +2,6 @@
 public secret scanners agree on.
 """
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -60,7 +59,8 @@ FORMS = (
     form("github-token", "github_pat_", r"\w{22,255}"),
     form(
         "gitlab-token",
-        "glpat- gldt- glrt- glrtr- glcbt- glptt- glft- glsoat- gloas- glagent- glimt- glffct- glwt-",
+        "glpat- gldt- glrt- glrtr- glcbt- glptt- glft- glsoat- gloas- glagent- glimt- glffct-"
+        " glwt-",
         r"[\w.-]{16,300}",
     ),
     form("gitlab-token", "GR1348941", rf"{B64URL}{{20,50}}"),

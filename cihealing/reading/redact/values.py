@@ -1,6 +1,5 @@
 """What a secret value looks like, and what only stands for one."""
 
-# ruff: noqa: E501 - a pattern is read on one line
 from __future__ import annotations
 
 import re
@@ -9,11 +8,13 @@ from cihealing.reading.redact.spans import MARKER
 
 # A value that only stands for one: masks, placeholders, references, types, states.
 STANDS_FOR = re.compile(
-    r"(?i)(?:[*•.#?_-]+|<.*|\$[({a-z_].*|%[a-z_]\w*%?|%\(.*|\{.*|none|null|nil|true|false|undefined|required|missing|invalid|incorrect|expired|unset|empty|not[ _-].*|is[ _].*"
+    r"(?i)(?:[*•.#?_-]+|<.*|\$[({a-z_].*|%[a-z_]\w*%?|%\(.*|\{.*|none|null|nil|true|false|undefined|required|missing|invalid|incorrect|expired|unset|empty|not["
+    r" _-].*|is[ _].*"
     r"|string|str|int|integer|number|bool|boolean|bytes|object|any|optional.*|secrets?\..*|env\..*|vars?\..*|params?\..*|config\..*|process\.env.*|os\.environ.*|system\.getenv.*"
     r"|your[_-]?.*|my[_-]?(?:secret|token|password|key|api[_-]?key)s?|change[_-]?(?:me|it|this)|replace[_-]?.*|insert[_-].*|example.*|placeholder|redacted.*|\[.*|masked|hidden|filtered|removed|omitted"
     r"|dummy.*|fake.*|sample.*|default|unknown|n/a|tbd|todo|read|write|admin|root|postgres|mysql|guest|user(?:name)?|unexpected|expected|error|failed|failure|success|set|found|provided|disabled|enabled"
-    r"|(?:some|the|a|test|my|user)?[-_ ]?(?:password|passwd|secret|token|api[-_ ]?key|credentials?)s?|(?:AKIA|ASIA)[A-Z0-9]{16}(?:/|%2f).*|/[\w./-]*|[~.]{1,2}/.*|[a-z]:\\.*|(?:https?|file|arn|vault|ssm|op|ref|projects|azurekeyvault)(?:://|:|/).*|\w+\(.*)$"
+    r"|(?:some|the|a|test|my|user)?[-_ ]?(?:password|passwd|secret|token|api[-_"
+    r" ]?key|credentials?)s?|(?:AKIA|ASIA)[A-Z0-9]{16}(?:/|%2f).*|/[\w./-]*|[~.]{1,2}/.*|[a-z]:\\.*|(?:https?|file|arn|vault|ssm|op|ref|projects|azurekeyvault)(?:://|:|/).*|\w+\(.*)$"
 )
 PLAIN_WORD = re.compile(r"[A-Za-z][a-z]*(?:[-_ ./:][A-Za-z]?[a-z]*)*[.:!?]?$")
 PHRASE = re.compile(r"[A-Za-z]{2,20}(?:[-_.+ ][A-Za-z]{2,20}){2,12}$")

@@ -70,24 +70,14 @@ def handle(error: Exception, context: dict[str, Any] | None = None) -> HttpRespo
 def _conflict(error: Exception) -> HttpResponse:
     match error:
         case service.NotAllowed():
-            return problem(
-                error.type,
-                status=403,
-                title="The forge does not let you do that",
-                detail=str(error),
-            )
-        case Stale():
-            return problem(
-                error.type,
-                status=409,
-                title="The run has moved on",
-                detail=str(error),
-                version=error.version,
-            )
+            title = "The forge does not let you do that"
+            return problem(error.type, status=403, title=title, detail=str(error))
+        case Stale(version=version):
+            title = "The run has moved on"
+            return problem(error.type, status=409, title=title, detail=str(error), version=version)
         case Refused():
-            return problem(
-                error.type, status=409, title="The run does not allow that now", detail=str(error)
-            )
+            title = "The run does not allow that now"
+            return problem(error.type, status=409, title=title, detail=str(error))
         case HeadMoved():
             again = f"{error}; the patch is proven afresh on the new head"
             return problem(
@@ -99,21 +89,13 @@ def _conflict(error: Exception) -> HttpResponse:
                 found=error.found,
             )
         case StreamMoved():
-            return problem(
-                "lost-race",
-                status=409,
-                title="Others were faster",
-                detail="The run kept changing: look again.",
-            )
+            detail = "The run kept changing: look again."
+            return problem("lost-race", status=409, title="Others were faster", detail=detail)
         case PermanentError():
             return problem("cannot", status=409, title="That cannot be done", detail=str(error))
         case _:
-            return problem(
-                "try-again",
-                status=503,
-                title="Something it needs does not answer",
-                detail=str(error),
-            )
+            title = "Something it needs does not answer"
+            return problem("try-again", status=503, title=title, detail=str(error))
 
 
 def _of_framework(error: drf.APIException) -> HttpResponse:

@@ -4,20 +4,17 @@ test.
 
 from __future__ import annotations
 
-import hashlib
-import platform
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 from cihealing.domain.policy import Project, RepositoryPolicy
-from cihealing.domain.values import Colour, Failure, Observation
+from cihealing.domain.values import Colour, Observation
 from cihealing.ports import PermanentError, Ran, Tree
+from cihealing.scratch import scratch
 from cihealing.secrecy import known
-from cihealing.tree import TooLarge, scratch, shown
+from cihealing.tree import TooLarge
 from cihealing.workshop.runner import projects
 from cihealing.workshop.runner.canary import Ground, Planted, mark_of
 from cihealing.workshop.runner.results import (
@@ -28,21 +25,22 @@ from cihealing.workshop.runner.results import (
     read_junit,
     remove_stale,
 )
-from cihealing.workshop.runner.tools import Plan, Tool, lint, pytest, tool_for
+from cihealing.workshop.runner.telling import (
+    environment_name,
+    hint,
+    limit_in,
+    masker,
+    missing_in,
+    rule_of,
+    violations_of,
+)
+from cihealing.workshop.runner.tools import Plan, Tool, pytest, tool_for
 from cihealing.workshop.runner.tools.plan import quoted
+from cihealing.workshop.runner.visit import Read, Reading, Seen, Visit
 from cihealing.workshop.sandbox import Room, choose
 from cihealing.workshop.trees import GitTrees
 
 TAIL = 2000
-MISSING = (
-    re.compile(
-        r"^(?:/bin/)?(?:sh|bash|dash)(?:: (?:line )?\d{1,6})?: (?:exec: )?([^\s:]{1,200}):"
-        r" (?:command )?not found",
-        re.MULTILINE,
-    ),
-    re.compile(r"^make(?:\[\d{1,3}\])?: ([^\s:]{1,200}): No such file or directory", re.MULTILINE),
-    re.compile(r"^\S{0,200}python[\d.]{0,6}: (No module named [\w.]{1,200})$", re.MULTILINE),
-)
 GUARDED = re.compile(
     r"(?:\A|/)(?:test_[^/]*|[^/]*_tests?\.(?:py|go)|[^/]*\.(?:test|spec)\.[cm]?[jt]sx?|conftest\.py|sitecustomize\.py|usercustomize\.py|[^/]*\.pth"
     r"|pytest\.ini|\.?pytest\.toml|tox\.ini|setup\.cfg|pyproject\.toml|noxfile\.py|package\.json|(?:jest|vitest)\.config\.[^/]*|Makefile|\.?ruff\.toml"
@@ -51,89 +49,6 @@ GUARDED = re.compile(
 """Files that decide what a test run says: a command that changes them while it runs proves
 nothing.
 """
-
-
-class Reading(Protocol):
-    @property
-    def failure(self) -> Failure | None: ...
-
-    @property
-    def redacted_log(self) -> str: ...
-
-
-class Read(Protocol):
-    def __call__(
-        self, log: str, *, green: Sequence[str] = (), known_secrets: Sequence[str] = ()
-    ) -> Reading: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Visit:
-    """One tree with everything that is needed to run a command over it."""
-
-    tree: Tree
-    project: Project
-    sandbox: Room
-    results: Tree
-
-    def run(self, command: str, *, environment: Mapping[str, str]) -> Ran:
-        return self.sandbox.run(
-            command,
-            tree=self.tree.root,
-            workdir=self.project.path,
-            environment=environment,
-            timeout=self.project.timeout,
-            results=self.results.root,
-        )
-
-    def environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        """PYTHONHASHSEED stays random: a flake must stay one."""
-        given = {
-            "CI": "true",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **self.project.environment,
-            **{k: v for k, v in more.items() if k != ADDOPTS},
-        }
-        own = " ".join(
-            filter(None, (self.project.environment.get(ADDOPTS, ""), more.get(ADDOPTS, "")))
-        )
-        return {
-            **given,
-            ADDOPTS: pytest.options(
-                self.sandbox.inside(self.results.root), environment={ADDOPTS: own}
-            ),
-        }
-
-
-ADDOPTS = "PYTEST_ADDOPTS"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What one run of the command gave; `missing` where it could not be run as meant."""
-
-    ran: Ran
-    output: str
-    tests: Tests | None = None
-    missing: str = ""
-    planted: Planted | None = None
-    violations: tuple[str, ...] = ()
-
-    @property
-    def canary_red(self) -> bool:
-        return self.planted is not None and self.planted.reported(
-            tests=self.tests, output=self.output, exit_code=self.ran.exit_code
-        )
-
-    @property
-    def colour(self) -> Colour:
-        if self.ran.timed_out:
-            return Colour.TIMED_OUT
-        if self.ran.exceeded:
-            return Colour.UNAVAILABLE
-        if self.missing and self.ran.exit_code != 0:
-            return Colour.UNAVAILABLE
-        return Colour.GREEN if self.ran.exit_code == 0 else Colour.RED
 
 
 class ProjectRunner:
@@ -247,7 +162,7 @@ class ProjectRunner:
         why = limit_in(ran) or (
             "it did not end in time"
             if ran.timed_out
-            else f"it failed with exit code {ran.exit_code}{_hint(ran.output)}"
+            else f"it failed with exit code {ran.exit_code}{hint(ran.output)}"
         )
         missing = (
             f"the setup `{visit.project.setup[:200]}` did not go well: {why}; it runs without"
@@ -404,68 +319,3 @@ def python_files(tree: Tree) -> Callable[[], frozenset[str]]:
 
 def below(place: str, path: str) -> str:
     return path if place in ("", ".") else f"{place.rstrip('/')}/{path}"
-
-
-def _hint(output: str) -> str:
-    """The last line of a failed setup, for a person."""
-    lines = [line.strip() for line in output.splitlines()[-50:] if line.strip()]
-    return f" ({lines[-1][:200]})" if lines else ""
-
-
-def limit_in(ran: Ran) -> str:
-    """Which limit the command was ended for, in words; empty where it was not."""
-    return (
-        f"the command was ended: it took {ran.exceeded}, beyond this repository's `limits` in the"
-        " policy"
-        if ran.exceeded
-        else ""
-    )
-
-
-def missing_in(output: str, exit_code: int | None) -> str:
-    """What the environment lacks, in words; empty where it lacks nothing that can be told."""
-    not_found, make, module = (pattern.search(output) for pattern in MISSING)
-    advice = "add it to CI_HEALING_TOOLCHAIN or to the project's `setup`"
-    if exit_code == 127:
-        return (
-            f"the command `{not_found[1]}` is not in the sandbox: {advice}"
-            if not_found
-            else f"a command was not found: {advice}"
-        )
-    if make or module:
-        return f"the sandbox lacks it: {(make or module or [''])[0].strip()}; {advice}"
-    return "the command cannot be executed" if exit_code == 126 else ""
-
-
-def violations_of(ran: Ran, tests: Tests | None, *, changed: Sequence[str]) -> tuple[str, ...]:
-    found = [f"the command changed {shown(path)[:200]} while it ran" for path in changed[:20]]
-    if ran.exit_code == 0 and tests is not None and tests.failed:
-        found.append(f"exit code 0 although {len(tests.failed)} tests failed")
-    return tuple(found)
-
-
-def environment_name(visit: Visit) -> str:
-    setup = visit.project.setup
-    return f"{visit.sandbox.name}/python{platform.python_version()}" + (
-        f"+setup:{hashlib.sha256(setup.encode()).hexdigest()[:8]}" if setup else ""
-    )
-
-
-def rule_of(command: str, failure: Failure) -> str:
-    """`tool:rule:file` of the first error of a tool that has no tests."""
-    tool = lint.tool_of(command) or next(iter(command.split()), "")
-    return f"{tool}:{failure.error_type}:{failure.frames[0].file}" if failure.frames else ""
-
-
-def masker(secrets: Sequence[str]) -> Callable[[Sequence[str]], Sequence[str]]:
-    """Texts without secrets. Nearly always there is none, and one look at all of them tells."""
-    from cihealing.reading import redact
-
-    def hidden(texts: Sequence[str]) -> Sequence[str]:
-        return (
-            [redact(text, secrets).text for text in texts]
-            if redact("\n".join(texts), secrets).count
-            else texts
-        )
-
-    return hidden

@@ -10,75 +10,45 @@ of system calls, and dies with the worker. What it may take in all is policy (`L
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from cihealing.domain.policy import Limits
 from cihealing.marks import mark
-from cihealing.ports import PermanentError, Ran, TransientError
-from cihealing.tree import TooLarge, Tree, scratch
+from cihealing.ports import Ran, TransientError
+from cihealing.scratch import scratch
 from cihealing.workshop import process
 from cihealing.workshop.sandbox import cgroup, users
+from cihealing.workshop.sandbox.command_line import CommandLine
+from cihealing.workshop.sandbox.handles import (
+    START_TIMEOUT,
+    anonymous,
+    closing_pipe,
+    drain,
+    exit_code,
+    pid_of,
+    read_line,
+    wait_until_gone,
+    watched,
+)
+from cihealing.workshop.sandbox.orders import Order, Sources, give, stage
 from cihealing.workshop.sandbox.syscalls import filter_program
-from cihealing.workshop.sandbox.toolchain import default_toolchain, variables
+from cihealing.workshop.sandbox.system import RESULTS
+from cihealing.workshop.sandbox.toolchain import default_toolchain
 from cihealing.workshop.sandbox.walls import Walls
 from cihealing.workshop.sandbox.watch import Watch
 
-BUILD, RESULTS, HOME = ("/build", "/results", "/tmp/home")  # noqa: S108  (paths inside the sandbox, fresh for each run)
-USER = "1000"
-START_TIMEOUT = 15.0
 LAUNCH = Path(__file__).with_name("launch.py")
-STAGES = ("/mnt", "/media", "/srv")
-"""Directories of this machine the sandbox has no use for: over one of them, seen by nobody else,
-its sources are bound.
-"""
 MB = 1024 * 1024
 OPEN_FILES = 4096
 SLACK = 64
 """Processes between the bound that is watched and the one the kernel refuses at."""
-
-ETC = {
-    "passwd": (
-        f"build:x:{USER}:{USER}:build:{HOME}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
-    ),
-    "group": f"build:x:{USER}:\nnogroup:x:65534:\n",
-    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
-}
-HOST_ETC = (
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "alternatives",
-    "localtime",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "mime.types",
-)
-MACHINE_WIDE = ("acpi", "asound", "bus", "fs", "irq", "scsi")
-SECRETIVE = (
-    "kcore",
-    "keys",
-    "key-users",
-    "kmsg",
-    "kpagecount",
-    "kpageflags",
-    "latency_stats",
-    "sched_debug",
-    "sysrq-trigger",
-    "timer_list",
-)
-"""Directories and files of /proc that tell of, or act on, the whole machine."""
 
 LIMIT_INSIDE = """\
 ulimit -p "$2" 2>/dev/null || ulimit -u "$2" 2>/dev/null || :
@@ -90,40 +60,7 @@ kernel ends the command first.
 """
 
 
-Descriptor = Callable[[bytes], str]
-"""Makes a descriptor from which bubblewrap reads this content; its number."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sources:
-    """Where bubblewrap finds what it shows: each path itself, or (`stage`) the place it is bound to
-    before.
-    """
-
-    paths: tuple[Path, ...]
-    stage: str = ""
-
-    def of(self, path: Path) -> str:
-        return f"{self.stage}/{self.paths.index(path)}" if self.stage else str(path)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """One command to be run: over `tree` and, besides, `results`, as `uid`, in `group` where there
-    is one.
-    """
-
-    command: str
-    tree: Path
-    workdir: str
-    environment: Mapping[str, str]
-    timeout: float
-    results: Path | None
-    uid: int
-    group: cgroup.Group | None
-
-
-class Bubblewrap:
+class Bubblewrap(CommandLine):
     name = "bubblewrap"
 
     def __init__(
@@ -359,250 +296,3 @@ class Bubblewrap:
             if own and self.walls.totals
             else each
         )
-
-    def options(self, order: Order, *, sources: Sources, descriptor: Descriptor) -> list[str]:
-        """bwrap's options; they go through a descriptor, so that `ps` shows no environment."""
-        return [
-            *self._isolation(),
-            *self._filter(descriptor),
-            *(
-                [*system(), *configuration(descriptor)]
-                if self.walls.files
-                else ["--dev-bind", "/", "/"]
-            ),
-            *self._proc(),
-            *self._devices(),
-            *self._scratch(),
-            *self._shown(sources),
-            "--bind",
-            sources.of(order.tree),
-            BUILD,
-            *(["--bind", sources.of(order.results), RESULTS] if order.results else []),
-            *(["--remount-ro", "/"] if self.walls.files else []),
-            "--chdir",
-            str(Path(BUILD) / order.workdir),
-            *self._variables(order.environment),
-        ]
-
-    def _isolation(self) -> list[str]:
-        walls = self.walls
-        chosen = {
-            "--unshare-pid": walls.processes,
-            "--unshare-net": walls.network,
-            "--unshare-ipc": walls.ipc,
-            "--unshare-uts": walls.ipc,
-            "--unshare-cgroup-try": walls.ipc,
-            "--disable-userns": walls.namespaces,
-            "--new-session": walls.session,
-        }
-        named = ["--hostname", "build"] if walls.ipc else []
-        # bwrap run by root keeps every capability unless told otherwise.
-        return [
-            "--unshare-user",
-            *(o for o, on in chosen.items() if on),
-            *named,
-            "--uid",
-            USER,
-            "--gid",
-            USER,
-            "--cap-drop",
-            "ALL",
-            "--die-with-parent",
-        ]
-
-    def _filter(self, descriptor: Descriptor) -> list[str]:
-        program = filter_program() if self.walls.syscalls else None
-        return [] if program is None else ["--seccomp", descriptor(program)]
-
-    def _proc(self) -> list[str]:
-        if not self.walls.proc:
-            return ["--proc", "/proc"]
-        wide = [name for name in MACHINE_WIDE if Path("/proc", name).is_dir()]
-        covered = [
-            o
-            for name in wide
-            for o in ("--tmpfs", f"/proc/{name}", "--remount-ro", f"/proc/{name}")
-        ]
-        silent = [
-            o
-            for name in SECRETIVE
-            if Path("/proc", name).exists()
-            for o in ("--ro-bind", "/dev/null", f"/proc/{name}")
-        ]
-        return ["--proc", "/proc", *covered, *silent, "--ro-bind", "/proc/sys", "/proc/sys"]
-
-    def _devices(self) -> list[str]:
-        if not self.walls.devices:
-            return ["--dev", "/dev"]
-        size = str(self.limits.shm_mb * MB)
-        return [
-            "--dev",
-            "/dev",
-            "--remount-ro",
-            "/dev",
-            "--perms",
-            "1777",
-            "--size",
-            size,
-            "--tmpfs",
-            "/dev/shm",  # noqa: S108
-        ]
-
-    def _scratch(self) -> list[str]:
-        size = ["--size", str(self.limits.tmp_mb * MB)] if self.walls.totals else []
-        return ["--perms", "1777", *size, "--tmpfs", "/tmp", "--dir", HOME]  # noqa: S108
-
-    def _shown(self, sources: Sources) -> list[str]:
-        hidden = dict.fromkeys(
-            p for shown in self.toolchain for p in reversed(shown.parents) if p != Path("/")
-        )
-        # Searchable, not listable: what lies beside the toolchain is nobody's business.
-        ways = (
-            [option for p in hidden for option in ("--perms", "0111", "--dir", str(p))]
-            if self.walls.files
-            else []
-        )
-        return ways + [
-            option
-            for p in self.toolchain
-            for option in ("--ro-bind", sources.of(p.resolve()), str(p))
-        ]
-
-    def _variables(self, environment: Mapping[str, str]) -> list[str]:
-        own = {"HOME": HOME, "TMPDIR": "/tmp", **variables(self.toolchain)}  # noqa: S108
-        cleared = ["--clearenv"] if self.walls.environment else []
-        return [
-            *cleared,
-            *(
-                part
-                for name, value in {**own, **environment}.items()
-                for part in ("--setenv", name, value)
-            ),
-        ]
-
-
-def give(place: Path, uid: int) -> None:
-    """Raises PermanentError for a tree that nobody could look at."""
-    try:
-        Tree(root=place).give_to(uid)
-    except TooLarge as error:
-        raise PermanentError(f"the tree cannot be handed to the sandbox: {error}") from error
-
-
-@cache
-def stage() -> str:
-    return next((place for place in STAGES if Path(place).is_dir()), "/tmp")  # noqa: S108
-
-
-def system() -> list[str]:
-    """/usr, and /bin, /lib … as this machine has them: links into /usr, or directories of their
-    own.
-    """
-    options = ["--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        path = Path("/", name)
-        if path.is_symlink():
-            options += ["--symlink", str(path.readlink()), str(path)]
-        elif path.is_dir():
-            options += ["--ro-bind", str(path), str(path)]
-    return options
-
-
-def configuration(descriptor: Descriptor) -> list[str]:
-    java = [str(p.relative_to("/etc")) for p in sorted(Path("/etc").glob("java-*-openjdk"))]
-    options = [
-        o for name in (*HOST_ETC, *java) for o in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
-    ]
-    own = ((name, descriptor(content.encode())) for name, content in ETC.items())
-    return options + [
-        o
-        for name, number in own
-        for o in ("--perms", "0644", "--ro-bind-data", number, f"/etc/{name}")
-    ]
-
-
-@contextlib.contextmanager
-def anonymous(content: bytes) -> Iterator[int]:
-    """A descriptor to read `content` from, without a name on any disk."""
-    with tempfile.TemporaryFile() as file:
-        file.write(content)
-        file.seek(0)
-        yield file.fileno()
-
-
-@contextlib.contextmanager
-def closing_pipe() -> Iterator[tuple[int, int]]:
-    """A pipe whose read end is closed at the end; the caller closes the write end once the child
-    has it.
-    """
-    read, write = os.pipe()
-    try:
-        yield read, write
-    finally:
-        os.close(read)
-
-
-def read_line(descriptor: int, *, timeout: float) -> bytes:
-    """The first line, or what came until the end of file or the time-out (seconds)."""
-    line, deadline = b"", time.monotonic() + timeout
-    while (
-        not line.endswith(b"\n")
-        and select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]
-    ):
-        byte = os.read(descriptor, 1)
-        if not byte:
-            break
-        line += byte
-    return line
-
-
-@contextlib.contextmanager
-def watched(first: bytes) -> Iterator[int | None]:
-    """A descriptor of the sandbox's first process, whose end is the end of everything in it."""
-    pid = pid_of(first)
-    try:
-        descriptor = None if pid is None else os.pidfd_open(pid)
-    except ProcessLookupError:
-        descriptor = None
-    try:
-        yield descriptor
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def pid_of(first: bytes) -> int | None:
-    """The sandbox's first process, from bubblewrap's first report; None where it did not come to
-    that.
-    """
-    pid = status(first).get("child-pid")
-    return pid if isinstance(pid, int) else None
-
-
-def wait_until_gone(descriptor: int | None) -> None:
-    """The kernel kills the namespace when its first process ends, and reports that end only after
-    the last one is dead.
-    """
-    if descriptor is not None and not select.select([descriptor], [], [], START_TIMEOUT)[0]:
-        raise TransientError("the sandbox did not end within 15 s of being killed")
-
-
-def drain(descriptor: int) -> bytes:
-    content = b""
-    while select.select([descriptor], [], [], 1.0)[0] and (chunk := os.read(descriptor, 4096)):
-        content += chunk
-    return content
-
-
-def status(document: bytes) -> dict[str, object]:
-    try:
-        value = json.loads(document)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def exit_code(report: bytes) -> int | None:
-    """The command's exit code; bwrap writes it only when the sandbox was set up."""
-    codes = [status(line).get("exit-code") for line in report.splitlines()]
-    return next((code for code in codes if isinstance(code, int)), None)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cihealing.domain.policy import Limits
 from cihealing.ports import PermanentError, Ran, TransientError
-from cihealing.tree import scratch
+from cihealing.scratch import scratch
 from cihealing.workshop import process
 from cihealing.workshop.sandbox.toolchain import default_toolchain, variables
 

@@ -60,6 +60,7 @@ def frames(text: str) -> list[tuple[str, dict[str, Any]]]:
 def read(client: Client, path: str, **extra: str) -> str:
     answer = client.get(HOME + path, **extra)
     assert (answer.status_code, answer["Content-Type"]) == (200, "text/event-stream")
+    assert answer["Cache-Control"] == "no-store, no-transform"
     return b"".join(answer.streaming_content).decode()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -216,6 +218,39 @@ def test_a_sandbox_that_missed_the_end_of_its_service_is_ended(
     while b"4321" in everything() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert b"4321" not in everything()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root makes a namespace of processes")
+@pytest.mark.parametrize(
+    ("command", "ours"),
+    [
+        (("unshare", "--pid", "--fork", "sleep", "4322"), True),
+        (("unshare", "--pid", "--fork", "sh", "-c", "sleep 4322 & wait"), False),
+    ],
+    ids=["the first of a sandbox", "of a service in a container"],
+)
+def test_a_sandbox_of_a_service_in_a_container_is_not_ours(
+    command: tuple[str, ...], ours: bool
+) -> None:
+    outside = subprocess.Popen(command, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 10
+        while not (found := below(outside.pid, b"sleep\0004322\0")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [leftovers.is_ours(pid) for pid in found] == [ours]
+    finally:
+        os.killpg(outside.pid, signal.SIGKILL)
+        outside.wait()
+
+
+def below(session: int, command: bytes) -> list[int]:
+    """The processes of a session that run this."""
+    found = []
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):  # noqa: PTH208
+        with contextlib.suppress(OSError):
+            if os.getsid(pid) == session and Path(f"/proc/{pid}/cmdline").read_bytes() == command:
+                found.append(pid)
+    return found
 
 
 def everything() -> bytes:
