@@ -6,6 +6,7 @@ DATA ?= var
 VENV := .venv
 LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
+# Written once, the bytecode of the tests saves every later start of pytest some seconds.
 # On one PostgreSQL server the open transactions of one worker's tests hold back what the other may read of the global feed.
 TEST_WORKERS := $(if $(DATABASE_URL),0,2)
 
@@ -15,7 +16,7 @@ up: setup
 	@exec $(VENV)/bin/cihealing up --host "$(BIND)" --port "$(PORT)" --data "$(DATA)"
 
 test: setup-dev
-	@$(VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(ARGS)
 
 lint: setup-dev
 	$(VENV)/bin/ruff check .

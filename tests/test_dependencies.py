@@ -33,7 +33,8 @@ def name_of(requirement: str) -> str:
     return re.split(r"[\s\[<>=!~;]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
-def imported() -> set[str]:
+@lru_cache
+def imported() -> frozenset[str]:
     """Packages from elsewhere that the code imports, at the top of a file or inside a function."""
     found: set[str] = set()
     for path in (path for room in OURS for path in (ROOT / room).rglob("*.py")):
@@ -48,7 +49,7 @@ def imported() -> set[str]:
                 and node.value.partition(".")[0] in NAMED
             ):
                 found.add(node.value.partition(".")[0])
-    return found - OURS - set(sys.stdlib_module_names)
+    return frozenset(found - OURS - set(sys.stdlib_module_names))
 
 
 @lru_cache

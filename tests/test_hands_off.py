@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -101,11 +102,18 @@ ALLOWED = {
 }
 
 
+@cache
+def parsed() -> dict[str, ast.Module]:
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
+        for path in sorted(ROOT.rglob("*.py"))
+    }
+
+
 def sources(*below: str) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        name = path.relative_to(ROOT).as_posix()
-        if not below or name.startswith(below):
-            yield name, ast.parse(path.read_text())
+    yield from (
+        (name, tree) for name, tree in parsed().items() if not below or name.startswith(below)
+    )
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[ast.Call, str]]:

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from cihealing.ports import PermanentError, TransientError
@@ -163,9 +164,11 @@ class Git:
         data: str = "",
         content: bytes = b"",
         timeout: float = LOCAL_TIMEOUT,
+        entries: int | None = None,
     ) -> str:
-        """Standard output as text; `data` or `content` is standard input. Raises GitFailed,
-        TransientError on time-out, Cancelled.
+        """Standard output as text; `data` or `content` is standard input. An answer of more than
+        `entries`, each with a NUL at its end, is not waited for. Raises GitFailed, TransientError
+        on time-out, Cancelled.
         """
         values = {**base_environment(self.home), **self.environment, **(variables or {})}
         given = content or data.encode("utf-8", "surrogateescape")
@@ -176,6 +179,7 @@ class Git:
             environment=values,
             data=given,
             timeout=timeout,
+            entries=entries,
         )
 
     def quiet(self, *args: str, variables: Mapping[str, str] | None = None) -> str | None:
@@ -265,7 +269,13 @@ def remote_error(error: GitFailed, *, what: str) -> TransientError | PermanentEr
 
 
 def _call(
-    argv: Sequence[str], what: str, *, environment: Mapping[str, str], data: bytes, timeout: float
+    argv: Sequence[str],
+    what: str,
+    *,
+    environment: Mapping[str, str],
+    data: bytes,
+    timeout: float,
+    entries: int | None,
 ) -> str:
     process.check_cancelled()
     with (
@@ -294,7 +304,7 @@ def _call(
             child,
             timeout=timeout,
             stop=lambda: stop(child),
-            exceeded=process.flood(answer, limit_mb=MAX_ANSWER_MB),
+            exceeded=too_much(answer, entries=entries),
         )
         answer.seek(0)
         trouble.seek(0)
@@ -308,6 +318,14 @@ def _call(
             masked(complaint.decode("utf-8", "replace")).strip()[:1000], code=ended.exit_code
         )
     return said.decode("utf-8", "surrogateescape")
+
+
+def too_much(answer: BinaryIO, *, entries: int | None) -> process.Exceeded:
+    flood = process.flood(answer, limit_mb=MAX_ANSWER_MB)
+    if entries is None:
+        return flood
+    crowd = process.crowd(answer, most=entries)
+    return lambda: crowd() or flood()
 
 
 def bounded(child: subprocess.Popen[bytes], *, seconds: int | None) -> None:

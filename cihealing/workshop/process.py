@@ -137,6 +137,22 @@ def flood(output: BinaryIO, *, limit_mb: int = FLOOD_MB) -> Exceeded:
     return exceeded
 
 
+def crowd(output: BinaryIO, *, most: int) -> Exceeded:
+    """Watches that no more than `most` entries, each with a NUL at its end, are written to
+    `output`.
+    """
+    read = found = 0
+
+    def exceeded() -> str:
+        nonlocal read, found
+        size = os.fstat(output.fileno()).st_size
+        found += os.pread(output.fileno(), size - read, read).count(b"\0")
+        read = size
+        return f"more than {most:,} entries" if found > most else ""
+
+    return exceeded
+
+
 def _stop_if_cancelled(process: subprocess.Popen[bytes], stop: Callable[[], None]) -> None:
     event = _event.get()
     if event is not None and event.is_set():

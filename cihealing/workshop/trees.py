@@ -111,15 +111,12 @@ class GitTrees(Mirrors):
         """A few kilobytes of trees that name each other can unfold to any number of files. Raises
         PermanentError, GitFailed.
         """
-        listed = self.git(
-            "--git-dir", str(mirror), "ls-tree", "-r", "-l", "-z", "--full-tree", source
-        ).split("\0")
+        command = ("--git-dir", str(mirror), "ls-tree", "-r", "-l", "-z", "--full-tree", source)
+        listed = self.git(*command, entries=MAX_ENTRIES).split("\0")
         sizes = [
             int(size) for entry in listed if entry and (size := entry.split(None, 4)[3]).isdigit()
         ]
-        if len(listed) > MAX_ENTRIES or sum(sizes) > min(
-            MAX_TREE, shutil.disk_usage(mirror).free // 2
-        ):
+        if sum(sizes) > min(MAX_TREE, shutil.disk_usage(mirror).free // 2):
             raise PermanentError(
                 f"the commit has {len(listed) - 1:,} files of {sum(sizes) // 1024**2:,} MB: more"
                 " than is checked out here"

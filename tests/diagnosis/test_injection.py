@@ -14,10 +14,12 @@ import yaml
 from cihealing.diagnosis.prompting import injection
 
 CORPUS = Path(__file__).parents[1] / "corpora" / "injection"
-HOSTILE: list[dict[str, str]] = yaml.safe_load(
-    (CORPUS / "hostile.yaml").read_text(encoding="utf-8")
+HOSTILE: list[dict[str, str]] = yaml.load(
+    (CORPUS / "hostile.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
 )
-BENIGN: list[str] = yaml.safe_load((CORPUS / "benign.yaml").read_text(encoding="utf-8"))
+BENIGN: list[str] = yaml.load(
+    (CORPUS / "benign.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
+)
 FOUND = 0.95
 ALARMED = 0.01
 

@@ -88,7 +88,7 @@ def read() -> tuple[Attempt, ...]:
     return tuple(
         attempt(entry, area=path.stem)
         for path in sorted(ATTEMPTS.glob("*.yml"))
-        for entry in yaml.safe_load(path.read_text())
+        for entry in yaml.load(path.read_text(), yaml.CSafeLoader)
     )
 
 

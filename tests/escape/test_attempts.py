@@ -27,6 +27,7 @@ from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 from tests.escape.corpus import Attempt, read
 from tests.escape.report import Report
 
+pytestmark = pytest.mark.escape
 CORPUS = read()
 FIELD = Path(__file__).with_name("field.py")
 UNUSED = 64_321
@@ -102,7 +103,7 @@ def held() -> Iterator[object]:
             )
 
 
-@pytest.mark.parametrize(("attempt", "who"), held())
+@pytest.mark.parametrize(("attempt", "who"), list(held()))
 def test_held(attempt: Attempt, who: str, asked: dict[str, Asked]) -> None:
     told = asked_as(who, asked)(attempt, False)
     assert told.trouble == "", told.trouble + told.said

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ import pytest
 from cihealing.failpoints import ASKING, NAMES, OPENING
 from cihealing.workshop.sandbox.choice import trouble_with
 from cihealing.workshop.sandbox.toolchain import toolchain
+from tests import forked
 from tests.forges.github import FakeGitHub
 from tests.forges.gitlab import FakeGitLab
 from tests.model_server import ModelServer, answer, edit
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
     trouble_with(toolchain({})) is not None, reason="bubblewrap does not work here"
 )
@@ -39,10 +38,7 @@ def heal(
         "CI_HEALING_DATA_DIR": str(data),
         **({"CI_HEALING_FAILPOINT": failpoint} if failpoint else {}),
     }
-    command = [sys.executable, "-m", "tests.faults.heal", *words]
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False
-    )
+    return forked.run("tests.faults.heal", *words, environment=environment)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from tests.forges.gitlab import FakeGitLab
 from tests.forges.slack import FakeSlack
 from tests.forges.slack import Reply as Said
 
-ENTRIES: list[dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parents[1] / "corpora" / "replies" / "forge.yaml").read_text()
+ENTRIES: list[dict[str, Any]] = yaml.load(
+    (Path(__file__).parents[1] / "corpora" / "replies" / "forge.yaml").read_text(), yaml.CSafeLoader
 )
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 FORGES = ("github", "gitlab")

@@ -223,6 +223,7 @@ def test_a_flood_beyond_the_descriptors_leaves_the_service_and_its_log_as_they_w
     assert log.stat().st_size < 30_000, log.read_text()[-2_000:]
 
 
+@pytest.mark.database
 def test_more_streams_than_may_wait_and_pages_go_on(app: App) -> None:
     headers = {"Authorization": f"Bearer {app.token}"}
     with (
@@ -282,6 +283,7 @@ def test_refusals_before_the_application_may_not_be_kept_either(app: App) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.database
 def test_a_large_log_survives_a_kill_between_its_answer_and_its_reading(tmp_path: Path) -> None:
     large = "2026-11-25T10:00:00Z collecting one package of very many\n" * 20_000 + LOG
     with own_database(

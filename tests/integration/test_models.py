@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 from cihealing.workshop.sandbox.choice import trouble_with
 from cihealing.workshop.sandbox.toolchain import toolchain
-from tests.integration.app import ROOT
+from tests import forked
 from tests.model_server import ModelServer, answer, edit
 
 pytestmark = pytest.mark.skipif(
@@ -84,31 +83,13 @@ def tried(place: Path, server: ModelServer, provider: str) -> dict[str, Any]:
         f"{provider.upper()}_API_KEY": "none",
         f"{provider.upper()}_DEFAULT_MODEL": "scripted",
     }
-    command = [
-        sys.executable,
-        "-m",
-        "cihealing",
-        "try",
-        str(place),
-        "--command",
-        "python -m pytest -q",
-        "--json",
-        "--no-apply",
-    ]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**kept, **own},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    asked = ("try", str(place), "--command", "python -m pytest -q", "--json", "--no-apply")
+    done = forked.run("cihealing", *asked, environment={**kept, **own}, timeout=200)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("provider", ["openai", pytest.param("anthropic", marks=pytest.mark.slow)])
 def test_wrong_then_refused_then_proven(tmp_path: Path, provider: str) -> None:
     place = repository(tmp_path / "shop")
     with ModelServer([WRONG, CHEAT, RIGHT]) as server:

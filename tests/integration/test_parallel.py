@@ -14,6 +14,7 @@ import pytest
 from tests.integration.app import App, own_database, running
 from tests.shell.fakes import LOG
 
+pytestmark = pytest.mark.database
 RUNS = "/api/v1/ci-healing/runs"
 
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.app import ROOT, own_database
+from tests import forked
+from tests.integration.app import own_database
+
+pytestmark = pytest.mark.database
 
 
 def raced(kind: str, number: int, *, data: Path) -> dict[str, Any]:
@@ -29,15 +30,8 @@ def raced(kind: str, number: int, *, data: Path) -> dict[str, Any]:
             "CI_HEALING_DATA_DIR": str(data),
             **({"DATABASE_URL": database} if database else {}),
         }
-        command = [sys.executable, "-m", "tests.integration.races", kind, str(number)]
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=280,
-            check=False,
+        done = forked.run(
+            "tests.integration.races", kind, str(number), environment=environment, timeout=280
         )
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -48,7 +42,7 @@ def test_fifty_parallel_attempts_against_money_for_ten_make_ten_calls(tmp_path: 
     assert raced("budget", 50, data=tmp_path) == {"calls": 10, "refused": 40}
 
 
-@pytest.mark.parametrize("number", [60, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_every_race_for_a_decision_has_one_winner_and_one_merge_at_most(
     tmp_path: Path, number: int
 ) -> None:
@@ -60,7 +54,7 @@ def test_every_race_for_a_decision_has_one_winner_and_one_merge_at_most(
     assert 0 < found["merges"] <= number
 
 
-@pytest.mark.parametrize("number", [20, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [8, pytest.param(150, marks=pytest.mark.slow)])
 def test_a_run_that_attaches_while_its_leader_ends_is_not_left_behind(
     tmp_path: Path, number: int
 ) -> None:

@@ -38,6 +38,7 @@ def test_kills_of_the_whole_service_lose_nothing_and_leave_no_run_open() -> None
 
 
 @pytest.mark.slow
+@pytest.mark.database
 @pytest.mark.timeout(1500)
 @pytest.mark.skipif(
     not (os.environ.get("DATABASE_URL", "").startswith("postgres") and os.environ.get("REDIS_URL")),

@@ -33,6 +33,7 @@ from cihealing.workshop.sandbox.launch import MARK
 from config import environment
 from config.asgi import bounded
 from config.databases import database
+from tests import forked
 
 BASE = Path(__file__).resolve().parent.parent.parent
 
@@ -436,10 +437,7 @@ def test_a_start_ends_the_sandboxes_of_a_service_that_is_gone(tmp_path: Path) ->
 
 def test_doctor_tells_as_json(tmp_path: Path) -> None:
     environment = {**os.environ, "CI_HEALING_DATA_DIR": str(tmp_path / "none")}
-    command = [sys.executable, "-m", "cihealing", "doctor", "--json"]
-    told = subprocess.run(
-        command, cwd=BASE, env=environment, capture_output=True, text=True, check=False
-    )
+    told = forked.run("cihealing", "doctor", "--json", environment=environment)
     findings = {
         finding["subject"]: finding["state"] for finding in json.loads(told.stdout)["findings"]
     }

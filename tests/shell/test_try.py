@@ -25,6 +25,7 @@ from cihealing import trial
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.workshop.runner import ProjectRunner
 from cihealing.workshop.trees import GitTrees
+from tests import forked
 from tests.shell.fakes import Bench
 
 BASE = Path(__file__).resolve().parents[2]
@@ -385,15 +386,8 @@ class Terminal:
         return {**clean, **foreign, "TMPDIR": str(self.temporary), **variables}
 
     def run(self, *arguments: str, **variables: str) -> Said:
-        command = [sys.executable, "-m", "cihealing", "try", *arguments]
-        ended = subprocess.run(
-            command,
-            cwd=BASE,
-            env=self.environment(**variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
+        ended = forked.run(
+            "cihealing", "try", *arguments, environment=self.environment(**variables)
         )
         assert "Traceback" not in ended.stderr, ended.stderr
         return Said(code=ended.returncode, out=ended.stdout, err=ended.stderr)

@@ -409,7 +409,7 @@ def test_trees_that_name_each_other_do_not_unfold_without_end(
     commit = origin.git("commit-tree", "-m", "a bomb", made.stdout.strip())
     origin.git("update-ref", "refs/heads/bomb", commit)
     with (
-        pytest.raises(PermanentError, match="the commit"),
+        pytest.raises(PermanentError, match=r"the commit holds .* more than 500,000 entries"),
         trees.at(REPOSITORY, commit, policy=origin.policy()),
     ):
         pass

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -337,8 +338,10 @@ def test_a_server_without_structured_output_is_asked_in_plain_words() -> None:
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
 def test_a_base_url_may_leave_its_version_out(suffix: str) -> None:
     with ModelServer([raw(GOOD)]) as server:
-        told = {"CI_HEALING_OPENAI_BASE_URL": server.url + suffix}
-        assert SubprocessModel().ask(request("openai"), settings=told).outcome == "answered"
+        told = environment_for(
+            "openai", settings={"CI_HEALING_OPENAI_BASE_URL": server.url + suffix}
+        )
+        assert worker.answered(asdict(request("openai")), told)["reply"]["outcome"] == "answered"
     assert server.requests[0].path == "/v1/chat/completions"
 
 

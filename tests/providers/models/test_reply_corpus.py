@@ -29,8 +29,9 @@ from cihealing.providers.shared.models import question_of
 from tests.model_server import Step, envelope
 
 KEY = "sk-test-4f1d0c9a7b6e5d38"
-CORPUS = yaml.safe_load(
-    (Path(__file__).parents[2] / "corpora" / "replies" / "model.yaml").read_text(encoding="utf-8")
+CORPUS = yaml.load(
+    (Path(__file__).parents[2] / "corpora" / "replies" / "model.yaml").read_text(encoding="utf-8"),
+    yaml.CSafeLoader,
 )
 ENTRIES: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in CORPUS}
 GOOD: dict[str, Any] = {

@@ -124,15 +124,15 @@ def test_after_a_deletion_a_lost_answer_makes_no_second_message(hub: FakeSlack) 
         (
             Reply(status=503, body="<html>busy</html>", headers={"content-type": "text/html"}),
             TransientError,
-            "",
+            "Slack",
         ),
         (
             Reply(status=200, body="<html>hello</html>", headers={"content-type": "text/html"}),
             TransientError,
-            "",
+            "Slack",
         ),
-        (Reply(status=200, body='{"ok": tru'), TransientError, ""),
-        (Reply(status=200, body="[]"), (TransientError, PermanentError), ""),
+        (Reply(status=200, body='{"ok": tru'), TransientError, "Slack"),
+        (Reply(status=200, body="[]"), (TransientError, PermanentError), "Slack"),
         (Reply(silent=True), TransientError, "did not answer"),
     ],
 )

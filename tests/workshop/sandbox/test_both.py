@@ -11,13 +11,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cihealing.ports import Cancelled, PermanentError, Ran
 from cihealing.workshop import process
+from cihealing.workshop.sandbox import users
+from cihealing.workshop.sandbox.orders import give
 
 Run = Callable[..., Ran]
 
@@ -178,6 +180,12 @@ def test_another_thread_can_call_it_off(run: Run, token: str) -> None:
     assert wait_until_dead(token) == []
 
 
+@pytest.fixture
+def its_user() -> Iterator[int]:
+    with users.lease() as uid:
+        yield uid
+
+
 def test_what_is_called_off_does_not_start(run: Run, tree: Path) -> None:
     event = threading.Event()
     event.set()
@@ -194,7 +202,9 @@ def test_calling_off_reaches_only_its_own_context(run: Run) -> None:
     assert run("echo on").output == "on\n"
 
 
-def test_runs_do_not_mix(run: Run) -> None:
+def test_runs_do_not_mix(run: Run, tree: Path, its_user: int) -> None:
+    """As in the service: the tree is one user's for as long as commands run over it."""
+    give(tree, its_user)
     seen: dict[int, str] = {}
     threads = [
         threading.Thread(target=lambda n=n: seen.update({n: run(f"sleep 0.2; echo {n}").output}))
@@ -218,8 +228,10 @@ def test_a_worker_that_is_killed_takes_its_command_along(
         " timeout=60)\n"
     )
     worker = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3])
-    deadline = time.monotonic() + 20
+    # A busy machine takes its time to start it; a command that somebody ended has ended its worker.
+    deadline = time.monotonic() + 120
     while len(alive(f"sleep\0{token}")) < 2 and time.monotonic() < deadline:
+        assert worker.poll() is None, "its command came to an end"
         time.sleep(0.05)
     assert len(alive(f"sleep\0{token}")) == 2
     worker.send_signal(signal.SIGKILL)
