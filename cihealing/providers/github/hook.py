@@ -52,36 +52,27 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
             return [_check_suite(body)]
         case "status":
             return [_status(body)]
-        case "installation" | "installation_repositories":
-            return [
-                Ignored(
-                    reason=(
-                        f"the App was changed at GitHub ({body.label('action')}): what it may reach"
-                        " is asked for anew"
-                    )
-                )
-            ]
-        case "pull_request" | "push":
-            return [
-                Ignored(
-                    reason=(
-                        f"{event} events make us look at our own changes, and say nothing of a"
-                        " job's result"
-                    )
-                )
-            ]
-        case "ping":
-            return [Ignored(reason="GitHub only asks whether somebody is here")]
         case "":
             raise BadPayload("the header X-GitHub-Event is missing")
         case _:
-            return [
-                Ignored(
-                    reason=(
-                        f"{re.sub('[^a-z_]', '', event[:50])} events say nothing of a job's result"
-                    )
-                )
-            ]
+            return [Ignored(reason=_no_result(event, body))]
+
+
+def _no_result(event: str, body: _wire.Fields) -> str:
+    match event:
+        case "installation" | "installation_repositories":
+            return (
+                f"the App was changed at GitHub ({body.label('action')}): what it may reach is"
+                " asked for anew"
+            )
+        case "pull_request" | "push":
+            return (
+                f"{event} events make us look at our own changes, and say nothing of a job's result"
+            )
+        case "ping":
+            return "GitHub only asks whether somebody is here"
+        case _:
+            return f"{re.sub('[^a-z_]', '', event[:50])} events say nothing of a job's result"
 
 
 def own_change(payload: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -65,15 +65,7 @@ class GitHubPublishing:
         blobs = {
             edit.path: len(edit.content) for edit in proposal.files if edit.content is not None
         }
-        entries = [
-            {
-                "path": e.path,
-                "mode": e.mode,
-                "type": "blob",
-                "sha": f"<blob of {e.path}>" if e.path in blobs else None,
-            }
-            for e in proposal.files
-        ]
+        entries = [_planned_entry(edit) for edit in proposal.files]
         who = {**AUTHOR, "date": "<date of the head>"}
         return [
             Call(method="GET", url=f"{base}/git/ref/heads/{proposal.source}"),
@@ -220,6 +212,11 @@ def _pull_body(proposal: Proposal) -> dict[str, Any]:
         "draft": proposal.draft,
         "maintainer_can_modify": False,
     }
+
+
+def _planned_entry(edit: FileEdit) -> dict[str, Any]:
+    sha = None if edit.content is None else f"<blob of {edit.path}>"
+    return {"path": edit.path, "mode": edit.mode, "type": "blob", "sha": sha}
 
 
 def _planned_blob(base: str, path: str, size: int) -> Call:
