@@ -3,6 +3,7 @@ from contextlib import suppress
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.models.signals import post_migrate
 
 
 class CihealingConfig(AppConfig):
@@ -16,7 +17,9 @@ class CihealingConfig(AppConfig):
         What policy keeps secret is masked from the start, whoever asks for the policy first.
         """
         from cihealing import policy_file
+        from cihealing.store import words
 
+        post_migrate.connect(words.prepare, sender=self)
         with suppress(policy_file.BadPolicy):  # told by whoever needs it
             policy_file.learn(policy_file.load(settings.CI_HEALING["POLICY_FILE"]))
         if directory := settings.CI_HEALING["RULES_DIR"]:

@@ -9,6 +9,7 @@ from celery import shared_task
 from celery.signals import worker_process_init, worker_ready
 
 from cihealing import registry, service
+from cihealing.store import counters
 
 
 @worker_ready.connect
@@ -43,8 +44,9 @@ def run_effect(*, effect_id: str) -> None:
 @shared_task(name="cihealing.sweep", ignore_result=True)
 def sweep() -> None:
     """Tell the broker of what is due: timers, and whatever it forgot; settle money that nobody will
-    settle any more; let nobody wait for a leader that stopped.
+    settle any more; let nobody wait for a leader that stopped; keep the counters short.
     """
     service.poke_due()
     service.sweep_spending()
     service.release_followers()
+    counters.fold()

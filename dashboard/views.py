@@ -1,4 +1,4 @@
-"""Pages: translate, one call to queries or service, translate back."""
+"""Pages: translate, one call to the read side or service, translate back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from cihealing import policy_file, registry, service
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
-from cihealing.read import queries
+from cihealing.read import cursors, detail, figures, texts
+from cihealing.read import runs as listed
 from cihealing.read.access import may_act, viewer_of
 from cihealing.read.rows import RunDetail, RunPage
 from cihealing.secrecy import masked
@@ -28,6 +29,8 @@ from dashboard.forms import ACTIONS, FilterForm, action_form
 from dashboard.pages import operators_only, page, plain, signed_in
 
 PAGE_SIZE = 25
+REPOSITORIES = 20
+"""The latest, on the overview."""
 DEEPEST_PAGE = 400
 """Page numbers reach 10,000 rows; the cursor goes on from there."""
 DONE = {
@@ -58,9 +61,9 @@ class Logout(auth_views.LogoutView):
 @signed_in
 def overview(request: HttpRequest) -> HttpResponse:
     viewer = viewer_of(request.user)
-    counts = queries.summary(viewer)
+    counts = figures.summary(viewer)
     policy, problem = policy_file.current()
-    waits = [queries.runs(viewer, status=status, page_size=10) for status in ("fixed", "escalated")]
+    waits = [listed.page(viewer, status=status, page_size=10) for status in ("fixed", "escalated")]
     context = {
         "section": "overview",
         "summary": counts,
@@ -68,8 +71,9 @@ def overview(request: HttpRequest) -> HttpResponse:
         "classes": charts.shares(counts.by_class),
         "waiting": [row for found in waits for row in found.rows],
         "waiting_total": sum(found.total for found in waits),
-        "latest": queries.runs(viewer, page_size=8).rows,
-        "repositories": queries.repositories(viewer)[:8],
+        "latest": listed.page(viewer, page_size=8).rows,
+        "repositories": figures.repositories(viewer, most=REPOSITORIES),
+        "more_repositories": max(0, figures.repository_count(viewer) - REPOSITORIES),
         "policy": policy,
         "policy_problem": problem,
         "origin": request.build_absolute_uri("/").rstrip("/"),
@@ -96,9 +100,7 @@ def runs(request: HttpRequest) -> HttpResponse:
         ),
         **_neighbours(asked, found),
     }
-    context["repositories"] = [
-        row.repository for row in queries.repositories(viewer_of(request.user))[:200]
-    ]
+    context["repositories"] = figures.repository_names(viewer_of(request.user), most=200)
     return page(request, _part_or_page(request, "runs"), context)
 
 
@@ -112,9 +114,9 @@ def _part_or_page(request: HttpRequest, name: str) -> str:
 def _found(request: HttpRequest, asked: dict[str, Any]) -> tuple[RunPage, str]:
     viewer = viewer_of(request.user)
     try:
-        return queries.runs(viewer, page_size=PAGE_SIZE, **asked), ""
-    except queries.BadQuery as error:
-        return queries.runs(viewer, page_size=PAGE_SIZE), f"{error}: showing all runs instead"
+        return listed.page(viewer, page_size=PAGE_SIZE, **asked), ""
+    except cursors.BadQuery as error:
+        return listed.page(viewer, page_size=PAGE_SIZE), f"{error}: showing all runs instead"
 
 
 def _neighbours(asked: dict[str, Any], found: RunPage) -> dict[str, str]:
@@ -158,7 +160,7 @@ def live(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 
 def _existing(request: HttpRequest, run_id: UUID) -> RunDetail:
-    found = queries.run(viewer_of(request.user), run_id)
+    found = detail.run(viewer_of(request.user), run_id)
     if found is None:
         raise Http404("There is no such run, or it is not yours to see.")
     return found
@@ -197,7 +199,7 @@ def report(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @never_cache
 @signed_in
 def report_markdown(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    found = queries.report(viewer_of(request.user), run_id)
+    found = texts.report(viewer_of(request.user), run_id)
     if found is None or not found[1]:
         raise Http404("This run has no report.")
     return plain(found[1], name=f"incident-{run_id}.md", kind="text/markdown")
@@ -218,7 +220,7 @@ def patch(request: HttpRequest, run_id: UUID, digest: str) -> HttpResponse:
 
 
 def _artifact(request: HttpRequest, run_id: UUID, digest: str) -> HttpResponse:
-    text = queries.run_artifact(viewer_of(request.user), run_id, digest)
+    text = texts.run_artifact(viewer_of(request.user), run_id, digest)
     if text is None:
         raise Http404("It is not stored any more.")
     return plain(text)

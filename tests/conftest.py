@@ -91,7 +91,10 @@ def _nobody_is_trusted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
-APPEND_ONLY = import_module("cihealing.migrations.0002_append_only")
+TRIGGERS = [
+    import_module("cihealing.migrations.0002_append_only"),
+    import_module("cihealing.migrations.0007_figures"),
+]
 
 
 @pytest.fixture
@@ -99,7 +102,8 @@ def _append_only_again(django_db_setup: None, django_db_blocker: Any) -> Iterato
     yield
     with django_db_blocker.unblock():
         with connection.schema_editor() as editor:
-            APPEND_ONLY.forwards(None, editor)
+            for triggers in TRIGGERS:
+                triggers.forwards(None, editor)
         connection.close()
 
 
@@ -110,4 +114,5 @@ def committed(_append_only_again: None, transactional_db: None) -> Iterator[None
     """
     yield
     with connection.schema_editor() as editor:
-        APPEND_ONLY.backwards(None, editor)
+        for triggers in TRIGGERS:
+            triggers.backwards(None, editor)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -152,5 +153,6 @@ def recased(value: Any) -> Any:
     return [recased(item) for item in value] if isinstance(value, list | tuple) else plain(value)
 
 
+@lru_cache(maxsize=2_000)
 def camel(name: str) -> str:
     return re.sub(r"_([a-z0-9])", lambda m: m.group(1).upper(), name)

@@ -1,60 +1,14 @@
-"""What the read side hands out: frozen rows that pages and the API show as they are. Nothing in
-them is asked of the database again.
-"""
+"""What the read side hands out: frozen rows that pages and the API show as they are."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
 from cihealing.domain.values import Diagnosis, Frame, Objection, Observation, Sign, Usage
-
-ALL = ("*",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Viewer:
-    """Who looks, and at which repositories (globs over owner/name) they may look."""
-
-    name: str
-    staff: bool = False
-    repositories: tuple[str, ...] = ALL
-
-    @property
-    def unrestricted(self) -> bool:
-        return "*" in self.repositories
-
-    def sees(self, repository: str) -> bool:
-        return any(fnmatchcase(repository, glob) for glob in self.repositories)
-
-    def pattern(self) -> str:
-        """The globs as one regular expression that SQLite (Python) and PostgreSQL read alike."""
-        return "^(" + "|".join(_expression(glob) for glob in self.repositories) + ")$"
-
-
-SERVICE_VIEWER = Viewer(name="cihealing", staff=True)
-"""The service itself, for metrics and for the one poller whose finds are filtered again for each
-listener.
-"""
-
-
-def _expression(glob: str) -> str:
-    parts = re.split(r"(\[[^\]]+\]|[*?])", glob)
-    return "".join(_piece(part) for part in parts)
-
-
-def _piece(part: str) -> str:
-    if part in ("*", "?"):
-        return {"*": ".*", "?": "."}[part]
-    if len(part) > 2 and part[0] == "[" and part[-1] == "]":
-        inner = part[1:-1].replace("\\", r"\\").replace("[", r"\[")
-        return f"[^{inner[1:]}]" if inner[0] == "!" and len(inner) > 1 else f"[{inner}]"
-    return re.sub(r"([^A-Za-z0-9_/-])", r"\\\1", part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +61,8 @@ class RunRow:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPage:
-    """`total` counts to 10,000 at most; `total_capped` says that there are more. `next_cursor` is
-    None on the last page.
+    """Where a word is looked for, `total` counts what was come across, 10,000 at most, and
+    `total_capped` says that there may be more. `next_cursor` is None on the last page.
     """
 
     rows: tuple[RunRow, ...]
@@ -285,7 +239,7 @@ class RunDetail(RunRow):
     signs: tuple[Sign, ...]
     secrets_masked: int
     log: str
-    """Digest of the whole redacted log, or empty: `queries.run_artifact` gives its text."""
+    """Digest of the whole redacted log, or empty: `texts.run_artifact` gives its text."""
     log_missing: str
     steps: tuple[str, ...]
     """The playbook of this run, in order; `skipped` are those that are over."""

@@ -11,7 +11,7 @@ from cihealing.domain.values import NAMESPACE, Actor
 from cihealing.models import IgnoredFingerprint, StoredEvent
 from cihealing.secrecy import masked
 from cihealing.service.transactions import write
-from cihealing.store import projections
+from cihealing.store import small
 
 
 def stream_of(error_hash: str) -> UUID:
@@ -45,4 +45,4 @@ def _append(error_hash: str, event: e.SmallEvent, by: Actor, *, source: str) -> 
     stream = stream_of(error_hash)
     fact = e.Envelope(event=event, at=datetime.now(UTC), actor=by, source=source)
     store.append(stream, [fact], expected_version=StoredEvent.objects.filter(stream=stream).count())
-    projections.project_fingerprint(fact)
+    small.project_fingerprint(fact)

@@ -11,7 +11,7 @@ from cihealing.domain.values import NAMESPACE, SERVICE
 from cihealing.models import ChatMessage, StoredEvent
 from cihealing.secrecy import masked_in
 from cihealing.service.transactions import write
-from cihealing.store import projections
+from cihealing.store import small
 
 
 def handle_of(run: UUID, chat: str) -> str | None:
@@ -37,4 +37,4 @@ def _record(run: UUID, fact: e.MessagePosted) -> None:
     store.append(
         stream, [envelope], expected_version=StoredEvent.objects.filter(stream=stream).count()
     )
-    projections.project_small(stream, envelope)
+    small.project_small(stream, envelope)

@@ -27,7 +27,7 @@ from cihealing.failpoints import failpoint
 from cihealing.models import Spend
 from cihealing.service import outbox
 from cihealing.service.transactions import one_at_a_time, write
-from cihealing.store import projections
+from cihealing.store import small
 
 logger = logging.getLogger(__name__)
 
@@ -230,4 +230,4 @@ def _append(hold: UUID, event: e.SpendEvent, now: datetime, *, version: int) -> 
     envelope = e.Envelope(event=event, at=now, actor=SERVICE, source="spending")
     with transaction.atomic():
         store.append(hold, [envelope], expected_version=version)
-        projections.project_small(hold, envelope)
+        small.project_small(hold, envelope)

@@ -9,31 +9,15 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, Sum
 
 from cihealing import store
 from cihealing.domain import events as e
-from cihealing.domain.evolve import fold
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run as RunState
-from cihealing.domain.values import Digest, ExecutionRef, Failed, Ignored, Passed, RunStatus
-from cihealing.models import (
-    Artifact,
-    Attempt,
-    BaseClaim,
-    ChatMessage,
-    ClusterClaim,
-    Delivery,
-    Execution,
-    IgnoredFingerprint,
-    Run,
-    Spend,
-    StoredEvent,
-)
+from cihealing.domain.values import AttemptStatus, Digest, Failed, Ignored, Passed, RunStatus
+from cihealing.models import Artifact, Attempt, BaseClaim, ClusterClaim, Delivery, Execution, Run
 
-SMALL = ("fingerprint.", "spend.", "message.")
-"""Streams of a few facts each, by how the tag of the first begins."""
 ENDED = (RunStatus.RESOLVED, RunStatus.ABORTED)
 EPOCH = datetime.fromtimestamp(0, UTC)
 _state = msgspec.json.Encoder(order="deterministic")
@@ -69,6 +53,7 @@ def run_row(run: RunState, *, max_attempts: int) -> Run:
         attached_to=run.attached_to,
         cluster_leader=run.cluster_leader,
         cost_usd=run.cost_usd,
+        seconds_to_proof=_seconds_to_proof(run),
         patch_hash=run.patch,
         report=run.report,
         awaiting_rerun=run.open and run.awaited_rerun is not None,
@@ -77,6 +62,17 @@ def run_row(run: RunState, *, max_attempts: int) -> Run:
         updated_at=run.updated_at or EPOCH,
         state=_state.encode(run).decode(),
     )
+
+
+def _seconds_to_proof(run: RunState) -> float | None:
+    """Of the first generation, where it came to a proof."""
+    ends = (
+        attempt.finished_at
+        for attempt in (*run.past_attempts, *run.attempts)
+        if attempt.generation == 1 and attempt.status is AttemptStatus.SUCCEEDED
+    )
+    end = next(ends, None)
+    return (end - run.created_at).total_seconds() if end and run.created_at else None
 
 
 def attempt_rows(run: RunState) -> Iterator[Attempt]:
@@ -272,10 +268,6 @@ def _key(row: Execution) -> tuple[str, str, str, int]:
     return row.provider, row.host, row.job_run_id, row.attempt
 
 
-def key_of(ref: ExecutionRef) -> tuple[str, str, str, int]:
-    return ref.provider, ref.host, ref.job_run_id, ref.attempt
-
-
 def execution_row(
     result: Failed | Passed,
     *,
@@ -357,88 +349,7 @@ def _green(repository: str, job: str, most: int) -> list[Digest]:
     return list(rows.values_list("log", flat=True)[:most])
 
 
-def project_fingerprint(envelope: e.Envelope) -> None:
-    match envelope.event:
-        case e.FingerprintIgnored(error_hash=error_hash, reason=reason):
-            row = {"reason": reason[:500], "actor": envelope.actor.name[:150], "at": envelope.at}
-            IgnoredFingerprint.objects.update_or_create(error_hash=error_hash, defaults=row)
-        case e.FingerprintHeard(error_hash=error_hash):
-            IgnoredFingerprint.objects.filter(error_hash=error_hash).delete()
-        case _:
-            pass
-
-
-def project_small(stream: UUID, envelope: e.Envelope) -> None:
-    """The rows of money and messages."""
-    match envelope.event:
-        case e.SpendReserved() as reserved:
-            Spend.objects.create(
-                id=stream,
-                run_id=reserved.run,
-                repository=reserved.repository,
-                branch=reserved.branch,
-                error_hash=reserved.error_hash,
-                number=reserved.number,
-                provider=reserved.provider,
-                model=reserved.model,
-                day=reserved.day,
-                reserved_usd=reserved.usd,
-                usd=reserved.usd,
-                settled="",
-                at=envelope.at,
-            )
-        case e.SpendSettled(usd=usd, how=how):
-            Spend.objects.filter(id=stream).update(usd=usd, settled=how)
-        case e.MessagePosted(run=run, chat=chat, kind=kind, handle=handle):
-            row = {"kind": kind, "handle": handle, "at": envelope.at}
-            ChatMessage.objects.update_or_create(run_id=run, chat=chat, defaults=row)
-        case _:
-            project_fingerprint(envelope)
-
-
 def pinned_policy(digest: str) -> Policy:
     """The policy a run pins. Its artifact is never purged."""
     raw = store.artifact_bytes(digest)
     return Policy.model_validate_json(raw) if raw else Policy()
-
-
-@transaction.atomic
-def rebuild() -> dict[str, int]:
-    """Write every derived row afresh from the events; the outbox is not touched. Returns how many
-    streams of each kind.
-    """
-    for model in (
-        BaseClaim,
-        ClusterClaim,
-        Attempt,
-        Run,
-        Execution,
-        Delivery,
-        IgnoredFingerprint,
-        Spend,
-        ChatMessage,
-    ):
-        model._default_manager.all().delete()
-    counts = {"deliveries": 0, "runs": 0, "fingerprints": 0}
-    for stream, tag in _streams():
-        envelopes = store.load(stream)
-        if tag.startswith("run."):
-            state = fold(stream, envelopes)
-            project_run(state, max_attempts=pinned_policy(state.policy).max_attempts)
-            counts["runs"] += 1
-        elif tag.startswith("delivery."):
-            project_delivery(stream, envelopes)
-            counts["deliveries"] += 1
-        elif tag.startswith(SMALL):
-            for envelope in envelopes:
-                project_small(stream, envelope)
-            counts["fingerprints"] += tag.startswith("fingerprint.")
-    return counts
-
-
-def _streams() -> list[tuple[UUID, str]]:
-    """Every stream with the tag of its first fact, in the order they began (the first to tell of an
-    execution owns its row).
-    """
-    firsts = StoredEvent.objects.filter(version=1).order_by("at", "id")
-    return list(firsts.values_list("stream", "tag"))

@@ -25,8 +25,8 @@ from cihealing.domain.policy import Policy, Project, RepositoryPolicy
 from cihealing.domain.values import Colour, ExecutionRef, Failed
 from cihealing.models import Outbox
 from cihealing.ports import PermanentError, Tools, TransientError
-from cihealing.read import queries
-from cihealing.read.queries import SERVICE_VIEWER
+from cihealing.read import detail, feed, runs
+from cihealing.read.access import SERVICE_VIEWER
 from cihealing.trial.outcome import CannotApply, Outcome, Ran, apply, verdict_of
 from cihealing.trial.repositories import MAX_FILE, CannotTry, Copy, Copying, Repository, find
 from cihealing.workshop.runner import projects
@@ -162,9 +162,9 @@ class Trial:
         self._write_policy(ran[-1].project)
         run_id = self._received(ran[-1], output)
         self._drain(run_id)
-        detail = queries.run(SERVICE_VIEWER, run_id)
-        assert detail is not None
-        return Outcome(verdict=verdict_of(detail), ran=tuple(ran), run=detail)
+        shown = detail.run(SERVICE_VIEWER, run_id)
+        assert shown is not None
+        return Outcome(verdict=verdict_of(shown), ran=tuple(ran), run=shown)
 
     def _write_policy(self, project: Project) -> None:
         """Where it goes on is pinned to the command that was red. There is no CI that could be
@@ -212,8 +212,8 @@ class Trial:
             version = self._tell(run_id, version)
 
     def _tell(self, run_id: UUID, version: int) -> int:
-        entries = queries.events_after(SERVICE_VIEWER, run_id, version)
-        row = queries.run_row(SERVICE_VIEWER, run_id)
+        entries = feed.events_after(SERVICE_VIEWER, run_id, version)
+        row = runs.row(SERVICE_VIEWER, run_id)
         for entry in entries:
             self.teller.told(row.stage if row else "", entry.text)
         return entries[-1].version if entries else version

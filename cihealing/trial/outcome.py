@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cihealing.domain.policy import Project
 from cihealing.domain.values import Observation
-from cihealing.read.queries import RunDetail
+from cihealing.read.rows import RunDetail
 from cihealing.trial.repositories import Repository
 from cihealing.workshop.git import Git, GitFailed
 

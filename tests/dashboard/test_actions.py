@@ -14,7 +14,7 @@ from django.test import Client
 from cihealing import service
 from cihealing.domain import events as e
 from cihealing.ports import PermanentError, TransientError
-from cihealing.read import queries
+from cihealing.read import access, detail
 from cihealing.read.rows import RunDetail
 from tests import factories as make
 from tests.dashboard.markup import elements, text
@@ -48,7 +48,7 @@ def proven(db: None) -> UUID:
 
 
 def state(run_id: UUID) -> RunDetail:
-    found = queries.run(queries.SERVICE_VIEWER, run_id)
+    found = detail.run(access.SERVICE_VIEWER, run_id)
     assert found is not None
     return found
 

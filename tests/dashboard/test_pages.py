@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from cihealing.domain import events as e
 from cihealing.domain.values import Blame, Colour, ExecutionRef, Objection, Purpose
 from cihealing.guard.explanations import EXPLANATIONS
-from cihealing.read import queries
+from cihealing.read import access, detail, figures
 from tests import factories as make
 from tests.dashboard.markup import elements, text
 
@@ -395,7 +395,7 @@ def test_a_run_without_a_report_has_no_report_page(reader: Client, name: str) ->
 
 def test_log_and_patch_are_plain_text_that_no_browser_runs(reader: Client) -> None:
     found = run_of(1, *make.proven(), log=make.stored("<script>alert(1)</script>\n"))
-    patch = queries.run(queries.SERVICE_VIEWER, found)
+    patch = detail.run(access.SERVICE_VIEWER, found)
     assert patch is not None
     for response in (
         reader.get(url("log", found)),
@@ -413,6 +413,18 @@ def test_artifacts_of_other_runs_are_not_shown(reader: Client) -> None:
     assert reader.get(url("patch", found, "..")).status_code == 404
 
 
+def test_the_overview_shows_nine_repositories_and_tells_of_those_it_does_not(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        run_of(number, repository=f"acme/shop{number}")
+    shown = page(reader, "overview")
+    assert all(f"?repository=acme%2Fshop{n}" in shown for n in range(9))
+    assert "whose last runs are older" not in shown
+    monkeypatch.setattr("dashboard.views.REPOSITORIES", 8)
+    assert "and 1 more, whose last runs are older" in page(reader, "overview")
+
+
 def test_a_run_that_is_not_there_has_a_page_that_looks_like_the_others(reader: Client) -> None:
     response = reader.get(url("run", uuid4()))
     assert response.status_code == 404
@@ -425,7 +437,7 @@ def test_a_crash_has_a_page_that_needs_no_database(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(queries, "summary", broken)
+    monkeypatch.setattr(figures, "summary", broken)
     reader.raise_request_exception = False
     response = reader.get("/")
     assert response.status_code == 500

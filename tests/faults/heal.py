@@ -226,10 +226,10 @@ def drain() -> None:
 def report() -> None:
     from cihealing import service, store
     from cihealing.models import Artifact, Attempt, Delivery, Execution, Run, Spend, StoredEvent
-    from cihealing.store import projections
+    from cihealing.store import rebuilding
 
     before = [list(model._default_manager.order_by("pk").values()) for model in (Run, Delivery)]
-    projections.rebuild()
+    rebuilding.rebuild()
     after = [list(model._default_manager.order_by("pk").values()) for model in (Run, Delivery)]
     service.sweep_spending(now=datetime.now(UTC) + timedelta(hours=1))
     run = Run.objects.get()

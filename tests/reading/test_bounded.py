@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
-from cihealing.management import logs
+from cihealing.cli.shared import logs
+from cihealing.cli.shared.found import call_command
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.reading.bounded import Bound
 
@@ -151,7 +152,7 @@ def test_there_is_a_bound_without_asking_for_one() -> None:
 def test_a_report_that_is_a_bomb_is_not_unpacked(
     tmp_path: Path, unpacked: list[int], monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
-    monkeypatch.setattr("cihealing.management.commands.explain.MAX_BYTES", 4 << 20)
+    monkeypatch.setattr("cihealing.cli.explain.MAX_BYTES", 4 << 20)
     monkeypatch.setattr("cihealing.reading.junit.MAX_BYTES", 4 << 20)
     report = bomb(tmp_path / "bomb.gz").rename(tmp_path / "bomb.xml")
     (tmp_path / "a.log").write_bytes(FAILED)
@@ -164,9 +165,7 @@ def test_a_report_that_is_a_bomb_is_not_unpacked(
 def test_a_part_of_a_bomb_has_no_fingerprint(
     tmp_path: Path, unpacked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "cihealing.management.commands.fingerprint.bound", lambda: logs.bound(size=1_000_000)
-    )
+    monkeypatch.setattr("cihealing.cli.fingerprint.bound", lambda: logs.bound(size=1_000_000))
     with pytest.raises(CommandError, match="it has no fingerprint"):
         call_command("fingerprint", str(bomb(tmp_path / "bomb.log.gz")))
     assert sum(unpacked) <= 1_000_000 + 2 * logs.PIECE

@@ -13,8 +13,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
+from cihealing.cli.shared.found import call_command
 from cihealing.reading import rulebook
 from cihealing.reading.fingerprint import line_hash
 

@@ -15,7 +15,7 @@ from cihealing.domain.values import Actor, Colour
 from cihealing.models import Outbox, Run
 from cihealing.ports import HeadMoved, PermanentError, TransientError
 from cihealing.service import NotAllowed
-from cihealing.store import projections
+from cihealing.store import rebuilding
 from tests.domain.world import ANN, COMMIT, seen
 from tests.shell.fakes import Bench, failed, passed, receive
 from tests.shell.forge import URL, OpenForge
@@ -304,6 +304,6 @@ def test_the_rows_are_what_the_facts_say(bench: Bench, forge: OpenForge) -> None
     forge.set(URL, checks="green")
     look(bench)
     before = list(Run.objects.values())
-    projections.rebuild()
+    rebuilding.rebuild()
     assert list(Run.objects.values()) == before
     assert list(store.verify()) == []

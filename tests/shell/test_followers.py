@@ -23,7 +23,7 @@ from cihealing.domain.run import Refused
 from cihealing.domain.values import Colour, Failure, Purpose, RunStatus, run_id_of
 from cihealing.models import BaseClaim, Outbox, Run, StoredEvent
 from cihealing.service import outbox
-from cihealing.store import projections
+from cihealing.store import rebuilding
 from tests.domain.world import ANN, BASE, HASH, HEAD, queued, seen
 from tests.factories import make_run
 from tests.shell.fakes import Bench
@@ -293,7 +293,7 @@ def consistent() -> None:
     )
     assert all(RunStatus(row.status) for row in Run.objects.all())
     before = list(Run.objects.order_by("id").values())
-    projections.rebuild()
+    rebuilding.rebuild()
     assert list(Run.objects.order_by("id").values()) == before
 
 

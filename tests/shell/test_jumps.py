@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from cihealing import clock
 from cihealing.domain.effects import DeadlineTimer, WatchChange
 from cihealing.models import Clock, Outbox
-from cihealing.read import queries
+from cihealing.read import figures
 from cihealing.service import jumps, outbox
 from cihealing.service.jumps import NOTE, SLOW, TOLERANCE, Watch
 from config.celery import app
@@ -45,7 +45,7 @@ class World:
 def world(committed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = World()
     monkeypatch.setattr(clock, "database_now", lambda: world.wall)
-    monkeypatch.setattr(queries, "database_now", lambda: world.wall)
+    monkeypatch.setattr(figures, "database_now", lambda: world.wall)
     # The one that everything asks, made as if it had just begun.
     for name, value in vars(world.watch()).items():
         monkeypatch.setattr(jumps.watch, name, value)
@@ -91,7 +91,7 @@ def test_what_is_due_is_due_and_what_waits_waits_as_long(
     set_clock(world)
     world.pass_(1)
     assert outbox.due() == [due]
-    assert queries.backlog().oldest_due_seconds == 6
+    assert figures.backlog().oldest_due_seconds == 6
     assert outbox.claim(soon) is None
     world.pass_(100)
     assert set(outbox.due()) == {due, soon}
@@ -284,7 +284,7 @@ def test_a_host_whose_clock_differs_from_the_databases_delays_nothing(
         for row in Outbox.objects.filter(stream=stream)
     }
     assert waits == {"watch_change": 60.0, "deadline_timer": 0.0}
-    assert queries.backlog().oldest_due_seconds == 0.0
+    assert figures.backlog().oldest_due_seconds == 0.0
 
 
 def test_the_beat_does_not_look_at_a_clock_that_can_be_set() -> None:

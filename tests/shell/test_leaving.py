@@ -11,9 +11,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from cihealing import registry
+from cihealing.cli.shared.found import call_command
 from cihealing.models import Run
 from tests.domain.world import COMMIT
 from tests.shell.fakes import Bench, failed, receive

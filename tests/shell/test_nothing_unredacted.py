@@ -18,15 +18,15 @@ import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from pydantic import SecretStr
 
 from cihealing import policy_file, registry, service
+from cihealing.cli import notify
+from cihealing.cli.shared.found import call_command
 from cihealing.domain.policy import Policy
 from cihealing.domain.values import ExecutionRef, Failed, Ignored
-from cihealing.management.commands import notify
 from cihealing.models import Artifact, Delivery, Run
 from cihealing.ports import NoLog
 from cihealing.web import ingest

@@ -10,13 +10,13 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from cihealing import service, store
+from cihealing.cli.shared.found import call_command
 from cihealing.domain.values import Actor
 from cihealing.models import BaseClaim, IgnoredFingerprint, Outbox, Run, StoredEvent
 from cihealing.reading import fingerprint
-from cihealing.store import projections
+from cihealing.store import rebuilding
 from tests.domain.world import ANN
 from tests.shell.fakes import OTHER_LOG, failed, receive
 from tests.shell.test_service import snapshot
@@ -100,7 +100,7 @@ def test_twice_changes_nothing_and_rebuild_writes_the_same_rows(
     assert "2 runs got v2 fingerprints, 0 kept" in said()
     events, rows = StoredEvent.objects.count(), snapshot()
     assert said() == "every run's is v2\n"
-    projections.rebuild()
+    rebuilding.rebuild()
     assert (StoredEvent.objects.count(), snapshot(), list(store.verify())) == (events, rows, [])
 
 
@@ -117,11 +117,11 @@ def test_a_base_claim_gets_the_new_hash_and_rebuild_agrees(monkeypatch: pytest.M
         run_id=run.id,
     )
     store.append(run.id, [claimed], expected_version=run.version)
-    projections.rebuild()
+    rebuilding.rebuild()
     said()
     rows = snapshot()
     assert BaseClaim.objects.get().error_hash == hashes()[0]
-    projections.rebuild()
+    rebuilding.rebuild()
     assert snapshot() == rows
 
 

@@ -18,20 +18,20 @@ from typing import Any
 import msgspec
 import pytest
 from django.conf import settings as django_settings
-from django.core.management import call_command
 from django.core.management.base import CommandError
 from pydantic import BaseModel, SecretStr
 
 from cihealing import policy_file, secrecy, service, store
 from cihealing.__main__ import Masked
+from cihealing.cli import doctor, notify
+from cihealing.cli.shared.findings import bad
+from cihealing.cli.shared.found import call_command
 from cihealing.diagnosis.prompting.prompt import Prompt
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.values import Colour, Purpose
 from cihealing.effects import publish, say, tell
 from cihealing.effects.shared import asking
-from cihealing.management.commands import doctor, notify
-from cihealing.management.findings import bad
 from cihealing.models import Artifact, Run, StoredEvent
 from cihealing.ports import Message, ModelFailed, ModelRequest, PermanentError
 from cihealing.providers.shared import models
@@ -171,6 +171,7 @@ def complained(text: str, _patch: pytest.MonkeyPatch) -> str:
                 environment=dict(os.environ),
                 data=part,
                 timeout=20,
+                entries=None,
             )
         found.append(refused.value.text)
     return "\n".join(found)
@@ -213,7 +214,7 @@ def examined(text: str, patch: pytest.MonkeyPatch) -> str:
     out = io.StringIO()
     for as_json in (True, False):
         with pytest.raises(SystemExit):
-            call_command(doctor.Command(), json=as_json, stdout=out)
+            call_command("doctor", json=as_json, stdout=out)
     return out.getvalue()
 
 

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.test import Client
 
 from cihealing import hooks
-from cihealing.management import signing
+from cihealing.cli.shared import signing
 from cihealing.models import Delivery
 from cihealing.web import ingest
 from cihealing.web.secret_paths import MASK, PLACE, hidden, masked

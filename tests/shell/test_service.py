@@ -23,7 +23,7 @@ from cihealing.models import (
     StoredEvent,
 )
 from cihealing.ports import HeadMoved, PermanentError, TransientError
-from cihealing.store import projections
+from cihealing.store import rebuilding
 from tests.domain.world import ANN, COMMIT, HEAD, seen
 from tests.shell.fakes import NOW, OTHER_LOG, Bench, failed, passed, receive
 
@@ -561,7 +561,7 @@ def test_rebuild_writes_the_same_rows_and_leaves_the_outbox(bench: Bench) -> Non
     receive(passed(5), key="5")
     bench.drain()
     before = snapshot()
-    projections.rebuild()
+    rebuilding.rebuild()
     assert snapshot() == before
 
 

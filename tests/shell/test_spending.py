@@ -14,7 +14,7 @@ from cihealing.domain.run import Run as State
 from cihealing.domain.values import FailureClass
 from cihealing.models import Outbox, Run, Spend
 from cihealing.service import OverBudget, spending
-from cihealing.store import projections
+from cihealing.store import rebuilding
 from tests.shell.fakes import Bench, failed, receive
 from tests.shell.models import FakeModel
 
@@ -154,7 +154,7 @@ def test_the_rows_of_money_are_what_its_facts_say() -> None:
     service.settle(reserve(ai()), usd=0.25, how="answered")
     reserve(ai(), 0.5)
     before = list(Spend.objects.order_by("id").values())
-    projections.rebuild()
+    rebuilding.rebuild()
     assert list(Spend.objects.order_by("id").values()) == before
     assert list(store.verify()) == []
 

@@ -16,7 +16,7 @@ import pytest
 from cihealing import service, store
 from cihealing.domain.values import Failed, Result
 from cihealing.models import ClusterClaim, Run
-from cihealing.store import projections
+from cihealing.store import rebuilding
 from tests.domain.world import ANN
 from tests.shell.chat import FakeChat
 from tests.shell.fakes import Bench, failed, passed
@@ -137,7 +137,7 @@ def test_rebuilt_clusters_are_the_same(storm: Bench) -> None:
         list(Run.objects.order_by("id").values()),
         list(ClusterClaim.objects.values("run_id", "error_hash")),
     )
-    projections.rebuild()
+    rebuilding.rebuild()
     assert (
         list(Run.objects.order_by("id").values()),
         list(ClusterClaim.objects.values("run_id", "error_hash")),

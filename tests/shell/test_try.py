@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management.base import CommandError
 
 from cihealing import trial
+from cihealing.cli.shared.found import call_command
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.workshop.runner import ProjectRunner
 from cihealing.workshop.trees import GitTrees
@@ -591,8 +593,13 @@ def test_it_does_not_run_over_the_database_of_the_service(repo: Repo, tmp_path: 
     said = subprocess.run(
         command, cwd=BASE, env=environment, capture_output=True, text=True, check=False
     )
-    assert said.returncode == 1
-    assert "a command of its own" in said.stderr
+    assert said.returncode == 0, said.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_has_no_directory_of_its_own_refuses(repo: Repo) -> None:
+    with pytest.raises(CommandError, match="a command of its own"):
+        call_command("try", str(repo.root), "--command", "true")
 
 
 def test_a_repository_that_lacks_objects_makes_nobody_connect(repo: Repo, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from rest_framework import exceptions as drf
 from cihealing import service
 from cihealing.domain.run import Refused, Stale
 from cihealing.ports import HeadMoved, PermanentError, TransientError
-from cihealing.read.queries import BadPage, BadQuery
+from cihealing.read.cursors import BadPage, BadQuery
 from cihealing.store import StreamMoved
 from cihealing.web.api.authentication import REALM
 from cihealing.web.problems import problem

@@ -22,7 +22,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from cihealing import embedded, outages, room
-from cihealing.read import queries
+from cihealing.read import figures
 from cihealing.web.problems import problem
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Migrated:
 
 
 def _worked_off() -> bool:
-    return queries.backlog().oldest_due_seconds < STUCK
+    return figures.oldest_due_seconds() < STUCK
 
 
 CHECKS: Mapping[str, Callable[[], bool]] = {

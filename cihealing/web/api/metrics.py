@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 
-from cihealing.read import queries
+from cihealing.read import access, figures, rows
 from cihealing.web import callers, tries
 from cihealing.web.api import streams
 from cihealing.web.api.authentication import REALM, bearer, same, setting
@@ -72,8 +72,8 @@ class Numbers:
     """What the database says at the moment it is asked."""
 
     def collect(self) -> Iterator[Metric]:
-        yield from _of_runs(queries.summary(queries.SERVICE_VIEWER))
-        yield from _of_work(queries.backlog())
+        yield from _of_runs(figures.summary(access.SERVICE_VIEWER))
+        yield from _of_work(figures.backlog())
         yield GaugeMetricFamily(
             "cihealing_stream_clients",
             "Clients of this process's event streams.",
@@ -81,7 +81,7 @@ class Numbers:
         )
 
 
-def _of_runs(summary: queries.Summary) -> Iterator[Metric]:
+def _of_runs(summary: rows.Summary) -> Iterator[Metric]:
     for name, label, counts in (
         ("cihealing_runs", "status", summary.by_status),
         ("cihealing_runs_by_class", "failure_class", summary.by_class),
@@ -108,7 +108,7 @@ def _of_runs(summary: queries.Summary) -> Iterator[Metric]:
         )
 
 
-def _of_money(spend: queries.Spend) -> Iterator[Metric]:
+def _of_money(spend: rows.Spend) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "cihealing_model_usd_today",
         "Money for models today (UTC), reserved money included.",
@@ -136,7 +136,7 @@ def _of_money(spend: queries.Spend) -> Iterator[Metric]:
         )
 
 
-def _of_work(backlog: queries.Backlog) -> Iterator[Metric]:
+def _of_work(backlog: rows.Backlog) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "cihealing_effects_pending", "Effects that wait, timers included.", value=backlog.pending
     )

@@ -15,7 +15,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from cihealing.read.queries import BadPage, BadQuery
+from cihealing.read.cursors import BadPage, BadQuery
 from cihealing.web.api.errors import BodyTooLarge
 
 BODY = 64 * 1024

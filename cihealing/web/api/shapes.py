@@ -180,7 +180,7 @@ RUN_PAGE = shape(
     "RunPage",
     {
         "data": RUN(many=True),
-        "total": s.IntegerField(help_text="10,000 at most."),
+        "total": s.IntegerField(help_text="10,000 at most where `q` is given."),
         "totalCapped": s.BooleanField(),
         "page": s.IntegerField(),
         "pageSize": s.IntegerField(),

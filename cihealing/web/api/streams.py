@@ -26,8 +26,9 @@ from django.db import close_old_connections, connections
 from django.http import StreamingHttpResponse
 
 from cihealing import embedded, outages
-from cihealing.read import contract, queries
-from cihealing.read.queries import GlobalEntry, Viewer
+from cihealing.read import access, contract, feed, runs
+from cihealing.read.access import Viewer
+from cihealing.read.rows import GlobalEntry
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Hub:
                 raise TooManyListeners
             if self.thread is None:
                 self.cursor = (
-                    queries.global_cursor()
+                    feed.global_cursor()
                 )  # read before the caller reads what was: nothing falls between the two
                 self.thread = threading.Thread(
                     target=self._poll, name="cihealing-streams", daemon=True
@@ -124,9 +125,7 @@ class Hub:
 
     def pass_on(self) -> None:
         """Hand every fact after the cursor to those who may see it."""
-        while found := queries.global_events_after(
-            queries.SERVICE_VIEWER, self.cursor, limit=BATCH
-        ):
+        while found := feed.global_events_after(access.SERVICE_VIEWER, self.cursor, limit=BATCH):
             self.cursor = found[-1].cursor
             with self.lock:
                 listeners = list(self.listeners)
@@ -160,8 +159,8 @@ class RunFeed:
         return self._read() if any(entry.run_id == self.run_id for entry in news) else []
 
     def _read(self) -> list[str]:
-        entries = queries.events_after(self.viewer, self.run_id, self.version)
-        row = queries.run_row(self.viewer, self.run_id) if entries else None
+        entries = feed.events_after(self.viewer, self.run_id, self.version)
+        row = runs.row(self.viewer, self.run_id) if entries else None
         if row is None:
             return []
         self.version = entries[-1].version
@@ -177,15 +176,13 @@ class AllFeed:
 
     def catch_up(self) -> list[str]:
         if self.cursor:
-            return self.go_on(queries.global_events_after(self.viewer, self.cursor, limit=BATCH))
-        self.cursor = queries.global_cursor()
+            return self.go_on(feed.global_events_after(self.viewer, self.cursor, limit=BATCH))
+        self.cursor = feed.global_cursor()
         return [f"id: {self.cursor}\n\n"]
 
     def go_on(self, news: Sequence[GlobalEntry]) -> list[str]:
         fresh = [
-            entry
-            for entry in news
-            if queries.position(entry.cursor) > queries.position(self.cursor)
+            entry for entry in news if feed.position(entry.cursor) > feed.position(self.cursor)
         ]
         if fresh:
             self.cursor = fresh[-1].cursor

@@ -20,9 +20,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cihealing import registry, service
-from cihealing.read import contract, queries
-from cihealing.read.access import may_act, viewer_of
-from cihealing.read.queries import Viewer
+from cihealing.read import contract, deliveries, detail, feed, figures, memory, runs, texts
+from cihealing.read.access import Viewer, may_act, viewer_of
 from cihealing.web.api import errors, parsing, shapes, streams
 from cihealing.web.api.authentication import actor_of
 from cihealing.web.api.serializers import ActionSerializer
@@ -71,7 +70,9 @@ class DeliveryView(Room):
     )
     def get(self, request: Request, id: str) -> Response:
         """What became of a delivery."""
-        return Response(contract.delivery(found(queries.delivery(self.viewer, parsing.run_id(id)))))
+        return Response(
+            contract.delivery(found(deliveries.delivery(self.viewer, parsing.run_id(id))))
+        )
 
 
 class RunsView(Room):
@@ -98,7 +99,7 @@ class RunsView(Room):
             parsing.number(request, "pageSize", default=25),
         )
         return Response(
-            contract.run_page(queries.runs(self.viewer, page=page, page_size=page_size, **asked))
+            contract.run_page(runs.page(self.viewer, page=page, page_size=page_size, **asked))
         )
 
 
@@ -108,7 +109,7 @@ class RunView(Room):
     )
     def get(self, request: Request, id: str) -> Response:
         """Everything about one run."""
-        return Response(contract.run_detail(found(queries.run(self.viewer, parsing.run_id(id)))))
+        return Response(contract.run_detail(found(detail.run(self.viewer, parsing.run_id(id)))))
 
 
 class PatchView(Room):
@@ -119,7 +120,7 @@ class PatchView(Room):
     )
     def get(self, request: Request, id: str) -> HttpResponse:
         """The proven patch, else that of the latest attempt, as a unified diff."""
-        text = found(queries.patch_text(self.viewer, parsing.run_id(id)) or None)
+        text = found(texts.patch_text(self.viewer, parsing.run_id(id)) or None)
         return HttpResponse(text, content_type="text/x-diff; charset=utf-8")
 
 
@@ -135,7 +136,7 @@ class ReportView(Room):
     )
     def get(self, request: Request, id: str) -> HttpResponseBase:
         """The incident report, as JSON or as Markdown."""
-        data, markdown = found(queries.report(self.viewer, parsing.run_id(id)))
+        data, markdown = found(texts.report(self.viewer, parsing.run_id(id)))
         if wants_markdown(request):
             return HttpResponse(markdown, content_type="text/markdown; charset=utf-8")
         return Response(contract.recased(data))
@@ -154,7 +155,7 @@ class MemoryView(Room):
         """What is known of the run's fingerprint: how other runs with it ended, and whether a
         person silenced it.
         """
-        return Response(contract.memory(found(queries.memory(self.viewer, parsing.run_id(id)))))
+        return Response(contract.memory(found(memory.of(self.viewer, parsing.run_id(id)))))
 
 
 class ActionView(Room):
@@ -184,11 +185,11 @@ class ActionView(Room):
         asked = ActionSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         run_id = parsing.run_id(id)
-        found(queries.run_row(self.viewer, run_id))
+        found(runs.row(self.viewer, run_id))
         service.perform(
             run_id, action, **asked.validated_data, by=actor_of(request), tools=registry.tools()
         )
-        return Response(contract.run_detail(found(queries.run(self.viewer, run_id))))
+        return Response(contract.run_detail(found(detail.run(self.viewer, run_id))))
 
 
 class SummaryView(Room):
@@ -197,7 +198,7 @@ class SummaryView(Room):
     )
     def get(self, request: Request) -> Response:
         """Counts over the runs, attached ones left out."""
-        return Response(contract.plain(queries.summary(self.viewer)))
+        return Response(contract.plain(figures.summary(self.viewer)))
 
 
 class RepositoriesView(Room):
@@ -207,7 +208,7 @@ class RepositoriesView(Room):
     )
     def get(self, request: Request) -> Response:
         """Counts by repository, the latest run's first."""
-        return Response({"data": contract.plain(queries.repositories(self.viewer))})
+        return Response({"data": contract.plain(figures.repositories(self.viewer))})
 
 
 class RunEventsView(Room):
@@ -224,7 +225,7 @@ class RunEventsView(Room):
         """The facts of a run as they happen; event ids are the run's versions."""
         run_id = parsing.run_id(id)
         after = parsing.version(parsing.last_event_id(request, parameter="after"))
-        found(queries.run_row(self.viewer, run_id))
+        found(runs.row(self.viewer, run_id))
         return streamed(request, streams.RunFeed(self.viewer, run_id, after=after))
 
 
@@ -241,7 +242,7 @@ class StreamView(Room):
         """One line about each fact of every run, as it happens."""
         after = parsing.last_event_id(request, parameter="after")
         if after:
-            queries.position(after)
+            feed.position(after)
         return streamed(request, streams.AllFeed(self.viewer, after=after))
 
 

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from django.core.management.base import CommandError
 
+from cihealing.cli import notify
 from cihealing.domain.values import Failed, Passed, Result
-from cihealing.management.commands import notify
 from cihealing.ports import RawRequest
 from cihealing.providers.gitlab import hook as gitlab
 from cihealing.providers.jenkins import hook as jenkins

@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -341,7 +340,9 @@ def test_a_base_url_may_leave_its_version_out(suffix: str) -> None:
         told = environment_for(
             "openai", settings={"CI_HEALING_OPENAI_BASE_URL": server.url + suffix}
         )
-        assert worker.answered(asdict(request("openai")), told)["reply"]["outcome"] == "answered"
+        assert (
+            worker.answered(question_of(request("openai")), told)["reply"]["outcome"] == "answered"
+        )
     assert server.requests[0].path == "/v1/chat/completions"
 
 

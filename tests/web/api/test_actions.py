@@ -17,9 +17,8 @@ from cihealing import service
 from cihealing.domain.run import Refused, Stale
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
-from cihealing.read import queries
-from cihealing.read.access import OPERATORS
-from cihealing.read.queries import Viewer
+from cihealing.read import detail
+from cihealing.read.access import OPERATORS, Viewer
 from cihealing.store import StreamMoved
 from tests import factories as make
 from tests.web.api.test_runs import HOME, problem
@@ -226,9 +225,9 @@ def test_approve_does_nothing_without_act_and_matching_version(
 ) -> None:
     run_id = make.make_run(make.proven())
     assert act(api, run_id, "approve", body).status_code == 409
-    detail = queries.run(ALL, run_id)
-    assert detail is not None
-    assert (detail.version, detail.approved_by) == (12, "")
+    shown = detail.run(ALL, run_id)
+    assert shown is not None
+    assert (shown.version, shown.approved_by) == (12, "")
 
 
 def test_a_person_records_their_own_fix(api: Client) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cihealing import embedded, models
 from cihealing.domain import events as e
-from cihealing.read import queries
+from cihealing.read import figures
 from cihealing.web.api import health
 from tests import factories as make
 from tests.web.api.test_runs import problem
@@ -71,7 +71,7 @@ def test_readyz_says_which_part_is_missing(
     def broken(*args: Any, **more: Any) -> None:
         raise DatabaseError("gone, and the password is hunter2")
 
-    monkeypatch.setattr(queries, "backlog", broken)
+    monkeypatch.setattr(figures, "oldest_due_seconds", broken)
     body = problem(anyone.get("/readyz"), 503, "not-ready")
     assert body["detail"] == "missing: workers"
     assert "hunter2" not in str(body)

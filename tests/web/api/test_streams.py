@@ -18,8 +18,9 @@ from django.test import AsyncClient, Client
 
 from cihealing import embedded, store
 from cihealing.domain import events as e
-from cihealing.read import queries
-from cihealing.read.queries import GlobalEntry, TimelineEntry, Viewer
+from cihealing.read import feed
+from cihealing.read.access import Viewer
+from cihealing.read.rows import GlobalEntry, TimelineEntry
 from cihealing.web.api import streams
 from tests import factories as make
 from tests.web.api.conftest import TOKEN
@@ -114,7 +115,7 @@ def test_a_new_listener_is_told_where_it_stands_and_nothing_old(api: Client, sho
     make.make_run()
     text = read(api, "/stream")
     assert frames(text) == []
-    assert f"id: {queries.global_cursor()}\n" in text
+    assert f"id: {feed.global_cursor()}\n" in text
 
 
 @pytest.mark.django_db
@@ -229,7 +230,9 @@ async def go_on_soon(run_id: UUID) -> None:
 
 
 def committing(run_id: UUID) -> None:
-    make.go_on(run_id, [e.RunStarted()])
+    """Facts and row at once, as the service does."""
+    with transaction.atomic():
+        make.go_on(run_id, [e.RunStarted()])
     connection.close()
 
 
@@ -263,7 +266,7 @@ def test_no_fact_is_lost_to_a_late_commit(committed: None) -> None:
         pytest.skip("SQLite has one writer: ids are in the order of commits")
     # stores the artifacts both runs name: the second writer would wait for the first one's
     make.queued()
-    start = queries.global_cursor()
+    start = feed.global_cursor()
     late, go, done = make.NOW, threading.Event(), threading.Event()
 
     def slow() -> None:
@@ -277,9 +280,9 @@ def test_no_fact_is_lost_to_a_late_commit(committed: None) -> None:
     writer.start()
     done.wait(10)
     make.make_run(commit="b" * 40)
-    early = queries.global_events_after(ALL, start)
+    early = feed.global_events_after(ALL, start)
     go.set()
     writer.join()
     cursor = early[-1].cursor if early else start
-    found = [*early, *queries.global_events_after(ALL, cursor)]
+    found = [*early, *feed.global_events_after(ALL, cursor)]
     assert len({x.run_id for x in found}) == len(found) == 2
