@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from cihealing.management.commands.rebuild import checked
 from django.db import connection, transaction
 from django.db.models import Case, Count, Sum, When
 from django.test.utils import CaptureQueriesContext
 
 from cihealing import models
+from cihealing.cli.rebuild import checked
 from cihealing.domain import events as e
 from cihealing.read import figures, runs
 from cihealing.read.access import SERVICE_VIEWER
