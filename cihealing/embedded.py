@@ -1,7 +1,5 @@
-"""Web, worker and beat in one process: the engine of `cihealing up`.
-
-`stopping` is set the moment the process is asked to end; whatever streams or waits must watch it,
-or it holds the end up.
+"""Web, worker and beat in one process: the engine of `cihealing up`. It sets `ending.stopping` once
+the process is asked to end.
 """
 
 from __future__ import annotations
@@ -19,14 +17,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cihealing.ending import stopping
+
 if TYPE_CHECKING:
     from celery import Celery
 
     from cihealing.connections import Bounds
 
 logger = logging.getLogger(__name__)
-
-stopping = threading.Event()
 
 WEB_GRACE = 2
 WORKER_GRACE = 1.5

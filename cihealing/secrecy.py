@@ -261,9 +261,17 @@ class _List:
 _CURRENT = _List()
 
 
+IN_FORCE = ("ENVIRONMENT", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASES", "CI_HEALING")
+"""Settings that hold secrets: asked for with every text, so all at once where that goes."""
+
+
 def _in_force() -> tuple[object, ...]:
-    names = ("ENVIRONMENT", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASES", "CI_HEALING")
-    return tuple(_setting(name) for name in names)
+    if not settings.configured:
+        return ()
+    try:
+        return tuple(getattr(settings, name, None) for name in IN_FORCE)
+    except ImproperlyConfigured:
+        return tuple(_setting(name) for name in IN_FORCE)
 
 
 def _counts(value: str) -> bool:
@@ -280,9 +288,11 @@ def _holds(value: object) -> bool:
     """Nearly always there is none, and one look at all texts tells; of a few each is looked at, for
     a limit may have cut it in a secret.
     """
-    texts = list(_texts(value))
+    from cihealing.reading.redact import found
+
+    texts, values = list(_texts(value)), known()
     return any(
-        _redact(text, guess=False) != text
+        found(text, values, guess=False)
         for text in (texts if len(texts) <= FEW else ["\0".join(texts)])
         if len(text) >= LEAST
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_process_init, worker_ready
@@ -33,11 +32,9 @@ def clear_up_after_a_killed_process(**_: object) -> None:
 
 @shared_task(name="cihealing.run_effect", ignore_result=True)
 def run_effect(*, effect_id: str) -> None:
-    service.run_effect(
-        UUID(effect_id),
-        tools=registry.tools(),
-        capabilities=registry.CAPABILITIES,
-        readers=registry.READERS,
+    """The broker tells of one effect; what is carried out is the one that is most wanted."""
+    service.run_next(
+        tools=registry.tools(), capabilities=registry.CAPABILITIES, readers=registry.READERS
     )
 
 

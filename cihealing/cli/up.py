@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from cihealing import embedded, first_start, registry, room, service
+from cihealing import embedded, ending, first_start, registry, room, service
 from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.connections import QUEUE, Bounds, at_most
 from cihealing.demo import builds
@@ -112,7 +112,7 @@ class Command(ProductCommand, needs=Needs.FIRST_START):
         )
         policy = Path(settings.CI_HEALING["POLICY_FILE"])
         return builds.Day(
-            root=data / "demo", policy=policy, post=post, stopping=embedded.stopping, tell=self.tell
+            root=data / "demo", policy=policy, post=post, stopping=ending.stopping, tell=self.tell
         )
 
     def tell(self, line: str) -> None:

@@ -67,16 +67,26 @@ class Log:
         """Numbers of the lines that hold any of the needles, ascending, at most MAX_HITS of each
         needle.
         """
-        if len(needles) == 1:
-            return list(self.hits(needles[0]))
-        return sorted({number for needle in needles for number in self.hits(needle)})
+        found = [numbers for needle in self.present(needles) if (numbers := self.hits(needle))]
+        if len(found) < 2:
+            return list(found[0]) if found else []
+        return sorted({number for numbers in found for number in numbers})
 
-    def has(self, needle: str) -> bool:
-        return bool(self.hits(needle))
+    def has(self, *needles: str) -> bool:
+        """Whether any of the needles is there."""
+        return any(self.hits(needle) for needle in self.present(needles))
+
+    def present(self, needles: Sequence[str]) -> Sequence[str]:
+        """Those that may be there: of the many that are asked for, nearly always none."""
+        if self.found.keys().isdisjoint(needles) and self.searched.issuperset(needles):
+            return ()
+        return needles
 
     def hits(self, needle: str) -> Sequence[int]:
         if needle not in self.found:
-            self.found[needle] = () if needle in self.searched else self.search(needle)
+            if needle in self.searched:
+                return ()
+            self.found[needle] = self.search(needle)
         return self.found[needle]
 
     def search(self, needle: str) -> Sequence[int]:

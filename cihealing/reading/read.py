@@ -83,8 +83,17 @@ def sift(raw: Iterable[bytes]) -> Kept:
 
 
 def scanner() -> Scanner:
+    rules = in_force()
     with BUILDING:
-        return scanner_for(in_force())
+        if not _latest or _latest[0][0] is not rules:
+            _latest[:] = [(rules, scanner_for(rules))]
+        return _latest[0][1]
+
+
+_latest: list[tuple[tuple[Rule, ...], Scanner]] = []
+"""The rules that were in force last, and their scanner: to hash all rules takes longer than to read
+a short log.
+"""
 
 
 @lru_cache(maxsize=2)

@@ -48,20 +48,20 @@ class Scanner:
 
     def hits(self, data: bytes) -> Hits:
         """`data`: text whose lines end in `\n` alone."""
-        found: list[list[int]] = [[] for _ in self.needles]
+        found: dict[int, list[int]] = {}
         line = 0
         for block in blocks(data):
             self.look(b"\n" + block, found, first=line)
             line += block.count(b"\n") + 1
-        return {self.needles[position]: lines for position, lines in enumerate(found) if lines}
+        return {self.needles[position]: lines for position, lines in sorted(found.items())}
 
-    def look(self, text: bytes, found: list[list[int]], *, first: int) -> None:
+    def look(self, text: bytes, found: dict[int, list[int]], *, first: int) -> None:
         start, line, count = 1, first, text.count
         for place, word in self.engine.places(text):
             if place > start:
                 line += count(b"\n", start, place)
                 start = place
-            lines = found[word]
+            lines = found.setdefault(word, [])
             if not lines or lines[-1] != line:
                 lines.append(line)
 

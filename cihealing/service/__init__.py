@@ -15,20 +15,12 @@ from cihealing.service.handling import (
     perform,
 )
 from cihealing.service.judging import hurry
+from cihealing.service.logs import read_log, read_waiting, weak_failure
 from cihealing.service.messages import handle_of, record_message
-from cihealing.service.outbox import claim, due, poke_due, reclaim
-from cihealing.service.receiving import (
-    Outcome,
-    Receipt,
-    read_log,
-    read_waiting,
-    receive,
-    record_expanded,
-    record_read,
-    weak_failure,
-)
+from cihealing.service.outbox import claim, claim_next, due, poke_due, reclaim
+from cihealing.service.receiving import Outcome, Receipt, receive, record_expanded, record_read
 from cihealing.service.rehashing import Rehashed, outdated, rehash
-from cihealing.service.running import run_effect
+from cihealing.service.running import run_effect, run_next
 from cihealing.service.spending import Hold, OverBudget, reserve, settle
 from cihealing.service.spending import sweep as sweep_spending
 from cihealing.service.waiting import NoRoom
@@ -46,6 +38,7 @@ __all__ = [
     "Receipt",
     "Rehashed",
     "claim",
+    "claim_next",
     "due",
     "get",
     "handle",
@@ -67,6 +60,7 @@ __all__ = [
     "release_followers",
     "reserve",
     "run_effect",
+    "run_next",
     "settle",
     "sweep_spending",
     "weak_failure",

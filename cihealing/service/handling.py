@@ -26,6 +26,7 @@ from cihealing.ports import HeadMoved, Site, Tools
 from cihealing.secrecy import masked, masked_in
 from cihealing.service import outbox, policies
 from cihealing.service.transactions import write
+from cihealing.service.writing import Writing
 from cihealing.store import projections
 
 OUTLIVING = ("release_followers", "collect_rerun", "close_change", "tell", "check_human_fix")
@@ -109,6 +110,29 @@ def handle_inside(
     return after
 
 
+def begin_inside(run_id: UUID, command: c.QueueRun, *, cause: Cause, writing: Writing) -> Run:
+    """`handle_inside` for a run that is known not to exist: what it writes is gathered."""
+    before, policy = Run(id=run_id), policies.current()
+    events = decide(before, command, policy=policy, now=writing.now)
+    envelopes = writing.begin(run_id, _envelopes(run_id, events, cause, writing.now))
+    after = before
+    for envelope in envelopes:
+        after = evolve(after, envelope)
+    writing.show(after, max_attempts=policy.max_attempts)
+    called = react(after, events, policy=policy, now=writing.now)
+    writing.call(run_id, list(called), run_id=run_id)
+    return after
+
+
+def _envelopes(
+    run_id: UUID, events: Sequence[e.RunEvent], cause: Cause, now: datetime
+) -> list[e.Envelope]:
+    return [
+        e.Envelope(event=event, at=now, actor=cause.actor, source=cause.source, run_id=run_id)
+        for event in events
+    ]
+
+
 def _write(
     before: Run,
     events: Sequence[e.RunEvent],
@@ -120,10 +144,7 @@ def _write(
 ) -> Run:
     if not events:
         return before
-    envelopes = [
-        e.Envelope(event=event, at=now, actor=cause.actor, source=cause.source, run_id=before.id)
-        for event in events
-    ]
+    envelopes = _envelopes(before.id, events, cause, now)
     store.append(before.id, envelopes, expected_version=before.version)
     failpoint("handle.after_append")
     after = before

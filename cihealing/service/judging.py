@@ -7,15 +7,15 @@ Called inside the transaction that stores the delivery.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from cihealing import store
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
+from cihealing.domain.run import Run as RunState
 from cihealing.domain.values import (
     Digest,
     Failed,
@@ -26,15 +26,17 @@ from cihealing.domain.values import (
     rule_of,
     run_id_of,
 )
-from cihealing.models import Execution, IgnoredFingerprint, Run
-from cihealing.service import outbox, policies
-from cihealing.service.handling import Cause, handle_inside
+from cihealing.models import Run
+from cihealing.service import facts, outbox, policies
+from cihealing.service.facts import OPEN, Facts, Known
+from cihealing.service.handling import Cause, begin_inside, handle_inside
 from cihealing.service.transactions import one_at_a_time
+from cihealing.service.writing import Writing
 
 OURS = "cihealing/"
 """How the branches of the service's own changes begin; the run's id follows."""
 OWN_RUN = re.compile(r"cihealing/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
-OPEN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.FIXED, RunStatus.ESCALATED)
+RECEIVE = Cause(source="receive")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,30 +45,57 @@ class Judged:
     run: UUID | None = None
     deduplicated: bool = False
     ignored: str = ""
+    told: bool = False
+    """Whether another delivery told of this execution."""
 
 
 def ignored(reason: str) -> Judged:
     return Judged(status="ignored", ignored=reason)
 
 
-def judge_failed(failed: Failed, failure: Failure | None, *, log: Digest, now: datetime) -> Judged:
+def judge_failed(
+    failed: Failed, failure: Failure | None, *, log: Digest, writing: Writing
+) -> Judged:
     """`failure` None: another delivery told of this execution, and what became of it there
-    holds.
+    holds. What begins is gathered in `writing`; what began before is seen.
     """
+    writing.settle()
     one_at_a_time(failed.repository, failed.job)
-    told = _told(failed)
-    if told:
-        return told
+    found = facts.of_failed(failed, failure)
+    writing.at = found.at
+    judged = _told(found) or _not_wanted(failed) or _known(failed, failure, found, log, writing)
+    return replace(judged, told=found.told)
+
+
+def _told(found: Facts) -> Judged | None:
+    """The same job run, told of before; or a job of a workflow whose coarse result began a run
+    already.
+    """
+    run = found.told_of
+    if run is None:
+        return None
+    return Judged(status=run.status or _status(run.id), run=run.id, deduplicated=True)
+
+
+def _not_wanted(failed: Failed) -> Judged | None:
     if failed.branch.startswith(OURS):
         hurry(failed.repository, failed.branch)
         return ignored("builds of the service's own branches begin no run")
     if policies.current().repository(failed.repository).mode is Mode.OFF:
         return ignored(f"policy has {failed.repository} switched off")
+    return None
+
+
+def _known(
+    failed: Failed, failure: Failure | None, found: Facts, log: Digest, writing: Writing
+) -> Judged:
     if failure is None:
         return ignored("another delivery of this execution is being read")
-    if IgnoredFingerprint.objects.filter(error_hash=failure.error_hash).exists():
+    if found.silenced:
         return ignored(f"a person silenced this failure ({failure.error_hash[:15]})")
-    return _admit(failed, failure, log, now)
+    if found.known is not None:
+        return _joined(found.known, failed, found, writing.now)
+    return _begun(failed, failure, found, log, writing)
 
 
 def hurry(repository: str, branch: str) -> None:
@@ -76,124 +105,86 @@ def hurry(repository: str, branch: str) -> None:
         outbox.hurry(UUID(match[1]), "watch_change")
 
 
-def _told(failed: Failed) -> Judged | None:
-    """The same job run, told of before; or a job of a workflow whose coarse result began a run
-    already.
-    """
-    ref = failed.execution
-    same = Execution.objects.filter(
-        provider=ref.provider, host=ref.host, job_run_id=ref.job_run_id, attempt=ref.attempt
-    )
-    # Locked: where two deliveries of one job run are judged at once, the second waits and finds
-    # what the first began.
-    run = next(
-        (r for r in same.select_for_update().values_list("run_id", flat=True) if r), None
-    ) or _told_coarsely(failed)
-    return Judged(status=_status(run), run=run, deduplicated=True) if run else None
-
-
-def _told_coarsely(failed: Failed) -> UUID | None:
-    if not failed.parent_id or failed.coarse:
-        return None
-    ref = failed.execution
-    coarse = Execution.objects.filter(
-        provider=ref.provider, host=ref.host, parent_id=failed.parent_id, coarse=True
-    )
-    return coarse.exclude(run_id=None).values_list("run_id", flat=True).first()
-
-
 def _status(run: UUID) -> str:
     return Run.objects.values_list("status", flat=True).get(id=run)
 
 
-def _admit(failed: Failed, failure: Failure, log: Digest, now: datetime) -> Judged:
-    # Not by id: a run keeps the one it began with when its failure gets another hash (`cihealing
-    # rehash`).
-    known = Run.objects.filter(
-        repository=failed.repository, commit=failed.commit, error_hash=failure.error_hash
-    ).first()
-    if known is not None:
-        _finish_reruns(failed, known.id, now)
-        return _joined(known, failed, now)
-    run_id = run_id_of(failed.repository, failed.commit, failure.error_hash)
-    older, newer = _same_on_branch(failed, failure, now)
-    queued = _queued(failed, failure, log, now, older)
-    run = handle_inside(run_id, c.QueueRun(queued=queued), cause=Cause(source="receive"), now=now)
-    _finish_reruns(failed, run_id, now)
-    for old in older:
-        handle_inside(old.id, c.Supersede(successor=run_id), cause=Cause(source="receive"), now=now)
-    if newer is not None:
-        run = handle_inside(
-            run_id, c.Supersede(successor=newer.id), cause=Cause(source="receive"), now=now
-        )
-    return Judged(status=str(run.status), run=run_id)
-
-
-def _joined(known: Run, failed: Failed, now: datetime) -> Judged:
+def _joined(known: Known, failed: Failed, found: Facts, now: datetime) -> Judged:
     """While the run is open its stream is not touched; after its end the recurrence is a fact of
     it.
     """
-    if known.status not in OPEN:
-        handle_inside(
-            known.id, c.Recur(execution=failed.execution), cause=Cause(source="receive"), now=now
-        )
-    return Judged(status=_status(known.id), run=known.id, deduplicated=True)
+    _finish_reruns(failed, known.id, found, now)
+    ended = known.status not in OPEN
+    if ended:
+        handle_inside(known.id, c.Recur(execution=failed.execution), cause=RECEIVE, now=now)
+    status = _status(known.id) if ended or found.waiting else known.status
+    return Judged(status=status, run=known.id, deduplicated=True)
 
 
-def _finish_reruns(failed: Failed, this: UUID, now: datetime) -> None:
+def _begun(failed: Failed, failure: Failure, found: Facts, log: Digest, writing: Writing) -> Judged:
+    run_id, now = run_id_of(failed.repository, failed.commit, failure.error_hash), writing.now
+    older, newer = _same_on_branch(failed, found, now)
+    command = c.QueueRun(queued=_queued(failed, failure, log, found, older, writing))
+    run = _queue(run_id, command, found, writing)
+    if not (found.waiting or older or newer):
+        return Judged(status=str(run.status), run=run_id)
+    writing.flush()
+    _finish_reruns(failed, run_id, found, now)
+    for old in older:
+        handle_inside(old.id, c.Supersede(successor=run_id), cause=RECEIVE, now=now)
+    if newer is not None:
+        run = handle_inside(run_id, c.Supersede(successor=newer.id), cause=RECEIVE, now=now)
+    return Judged(status=str(run.status), run=run_id)
+
+
+def _queue(run_id: UUID, command: c.QueueRun, found: Facts, writing: Writing) -> RunState:
+    if found.taken:
+        writing.flush()
+        return handle_inside(run_id, command, cause=RECEIVE, now=writing.now)
+    return begin_inside(run_id, command, cause=RECEIVE, writing=writing)
+
+
+def _finish_reruns(failed: Failed, this: UUID, found: Facts, now: datetime) -> None:
     """Runs that wait for a rerun of this job on this commit have their answer: the same failure, or
     another one.
     """
-    waiting = Run.objects.filter(
-        repository=failed.repository, commit=failed.commit, job=failed.job, awaiting_rerun=True
-    )
-    for run in waiting:
-        same = run.id == this
+    for run in found.waiting:
+        same = run == this
         finished = c.RecordRerunFinished(
             outcome="same" if same else "other",
             execution=failed.execution,
             successor=None if same else this,
         )
-        handle_inside(run.id, finished, cause=Cause(source="receive"), now=now)
+        handle_inside(run, finished, cause=RECEIVE, now=now)
 
 
 def _same_on_branch(
-    failed: Failed, failure: Failure, now: datetime
-) -> tuple[list[Run], Run | None]:
+    failed: Failed, found: Facts, now: datetime
+) -> tuple[list[Known], Known | None]:
     """Open runs of the same failure on other commits of the branch: (older ones, a newer one).
 
     One on this commit would have the id of this failure's own run, and the caller has seen that
     there is none.
     """
     when = failed.finished_at or now
-    others = Run.objects.filter(
-        repository=failed.repository,
-        branch=failed.branch,
-        job=failed.job,
-        error_hash=failure.error_hash,
-        status__in=OPEN,
-        cluster_claim=None,  # who stands for others is not replaced by one more of them
-    )
     older, newer = [], None
-    for other in others:
-        if _failed_at(other) > when:
+    for other in found.others:
+        if other.failed_at > when:
             newer = other
         else:
             older.append(other)
     return older, newer
 
 
-def _failed_at(run: Run) -> datetime:
-    told = msgspec.json.decode(run.state).get("failed_at")
-    return datetime.fromisoformat(told) if told else run.created_at
-
-
 def _queued(
-    failed: Failed, failure: Failure, log: Digest, now: datetime, older: list[Run]
+    failed: Failed,
+    failure: Failure,
+    log: Digest,
+    found: Facts,
+    older: list[Known],
+    writing: Writing,
 ) -> e.RunQueued:
-    inherited = next(
-        (old.patch_hash for old in older if old.status == RunStatus.FIXED and old.patch_hash), ""
-    )
+    fixed = [old.patch for old in older if old.status == RunStatus.FIXED and old.patch]
     return e.RunQueued(
         provider=failed.execution.provider,
         repository=failed.repository,
@@ -206,49 +197,36 @@ def _queued(
         base_branch=failed.base_branch,
         fork=failed.fork,
         execution=failed.execution,
-        finished_at=failed.finished_at or now,
+        finished_at=failed.finished_at or writing.now,
         error_hash=failure.error_hash,
         strong=failure.strong,
         error_type=failure.error_type or failed.error_type,
         summary=failure.summary,
         failed_tests=failure.failed_tests[:200],
         rule=rule_of(failure),
-        failure=store.put(msgspec.json.encode(failure), kind="failure", now=now),
+        failure=writing.keep(msgspec.json.encode(failure), kind="failure"),
         log=log,
         log_missing=failure.log_missing,
-        policy=policies.pin(policies.current(), now=now),
-        inherited_patch=inherited,
+        policy=writing.keep(policies.current().canonical(), kind="policy"),
+        inherited_patch=fixed[0] if fixed else "",
         supersedes=tuple(old.id for old in older),
-        greens=_greens(failed),
+        greens=found.greens,
     )
 
 
-def _greens(failed: Failed) -> int:
-    same = Execution.objects.filter(
-        repository=failed.repository,
-        commit=failed.commit,
-        job=failed.job,
-        outcome="passed",
-        coarse=False,
-    )
-    return same.count()
-
-
-def judge_passed(passed: Passed, *, now: datetime) -> Judged:
+def judge_passed(passed: Passed, *, writing: Writing) -> Judged:
     """A green execution is a fact in any case; it ends the runs that waited for it."""
+    writing.settle()
     one_at_a_time(passed.repository, passed.job)
     if passed.branch.startswith(OURS):
         hurry(passed.repository, passed.branch)
-    same_job = Run.objects.filter(repository=passed.repository, job=passed.job)
-    for run in same_job.filter(commit=passed.commit, awaiting_rerun=True):
+    found = facts.of_passed(passed)
+    writing.at = found.at
+    for run in found.waiting:
         finished = c.RecordRerunFinished(outcome="green", execution=passed.execution)
-        handle_inside(run.id, finished, cause=Cause(source="receive"), now=now)
-    later = same_job.filter(branch=passed.branch, status=RunStatus.ESCALATED).exclude(
-        commit=passed.commit
-    )
-    for run in later:
-        if _failed_at(run) <= (passed.finished_at or now):
-            handle_inside(
-                run.id, c.GreenLater(commit=passed.commit), cause=Cause(source="receive"), now=now
-            )
-    return Judged(status="passed")
+        handle_inside(run, finished, cause=RECEIVE, now=writing.now)
+    for later in found.others:
+        if later.failed_at <= (passed.finished_at or writing.now):
+            green = c.GreenLater(commit=passed.commit)
+            handle_inside(later.id, green, cause=RECEIVE, now=writing.now)
+    return Judged(status="passed", told=found.told)

@@ -86,7 +86,12 @@ class Watch:
         time goes on as if there had been no jump, and is moved with the rest.
         """
         asked = self.uptime()
-        at = clock.database_now()
+        return self.seen(clock.database_now(), asked)
+
+    def seen(self, at: datetime, asked: float) -> datetime:
+        """`now`, where another statement brought the database's time `at`; it was asked at
+        `asked` of `uptime`.
+        """
         if self.uptime() - asked > SLOW:
             return at
         mark = self.mark

@@ -13,11 +13,12 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
 from celery import current_app
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 
 from cihealing.domain.effects import HEALING, IRREVOCABLE, AnyEffect, Effect, name_of
@@ -27,6 +28,7 @@ from cihealing.models import Outbox
 from cihealing.outages import QUIET
 from cihealing.secrecy import masked
 from cihealing.service import jumps
+from cihealing.store import rows
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,12 @@ LEASE = timedelta(seconds=60)
 MAX_CLAIMS = 5
 REPOKE = timedelta(seconds=30)
 MOST_UNTOLD = 10_000
+FREE = """o.state = 'pending' AND o.not_before <= %s
+    AND (o.lease_until IS NULL OR o.lease_until <= %s)"""
+WANTED = """CASE WHEN o.version > 1 THEN
+    (SELECT r.created_at FROM cihealing_run r WHERE r.id = o.run_id) END NULLS LAST,
+    o.not_before, o.created_at, o.version, o.ordinal"""
+"""What a run's first fact calls for, and what belongs to no run, is new."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyEffect] = msgspec.json.Decoder(AnyEffect)
 
@@ -59,14 +67,28 @@ def enqueue(
     `now` is what their `not_before` was reckoned from, by the caller's clock; they wait as long by
     the database's.
     """
-    effects = list(called)
-    at = jumps.now() if effects else now
-    rows = [
+    enqueue_all([(stream, list(called), run_id)], now=now)
+
+
+def enqueue_all(
+    called: Sequence[tuple[UUID, list[tuple[int, Effect]], UUID | None]],
+    *,
+    now: datetime,
+    at: datetime | None = None,
+) -> None:
+    """`enqueue` for each (stream, called, run), by one statement. `at`: the database's time, where
+    the caller was just told it.
+    """
+    if not any(effects for _, effects, _ in called):
+        return
+    at = at or jumps.now()
+    waiting = [
         _row(stream, version, i, effect, run_id, at, ahead=at - now)
+        for stream, effects, run_id in called
         for i, (version, effect) in enumerate(effects)
     ]
-    Outbox.objects.bulk_create(rows)
-    poke_on_commit([row.id for row in rows if row.not_before <= at])
+    rows.insert(waiting)
+    poke_on_commit([row.id for row in waiting if row.not_before <= at])
 
 
 def _row(
@@ -106,15 +128,41 @@ def claim(effect: UUID) -> Outbox | None:
     """Take a due row under a lease; None where it is done, dropped, not due or another's. Its
     `claims` counts this one.
     """
+    return _claimed("id = %s", [_uuid(effect)])
+
+
+def claim_next() -> Outbox | None:
+    """Take, likewise, the due row that is most wanted; None where none is.
+
+    Runs that have begun go before what is new, the oldest first: under a storm each is healed to
+    its end, and none waits for its next step behind the first steps of all others.
+    """
+    return _claimed("TRUE", [])
+
+
+def _claimed(which: str, values: list[Any]) -> Outbox | None:
+    """By one statement, so that no two take the same row and nobody waits for who takes another."""
     now = jumps.now()
-    with transaction.atomic():
-        free = Q(lease_until=None) | Q(lease_until__lte=now)
-        mine = Outbox.objects.filter(free, id=effect, state="pending", not_before__lte=now)
-        if not mine.update(claims=F("claims") + 1, fence=F("fence") + 1, lease_until=now + LEASE):
-            return None
-        row = Outbox.objects.get(id=effect)
-    failpoint("claim.after_commit")
-    return row
+    at, until = _time(now), _time(now + LEASE)
+    lock = " FOR UPDATE SKIP LOCKED" if _locks() else ""
+    text = (
+        "UPDATE cihealing_outbox SET claims = claims + 1, fence = fence + 1,"  # noqa: S608
+        " lease_until = %s WHERE id IN"
+        f" (SELECT o.id FROM cihealing_outbox o WHERE {which} AND {FREE}"
+        f" ORDER BY {WANTED} LIMIT 1{lock}) RETURNING *"
+    )
+    taken = list(Outbox.objects.raw(text, [until, *values, at, at]))
+    if taken:
+        failpoint("claim.after_commit")
+    return taken[0] if taken else None
+
+
+def _time(at: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(at)
+
+
+def _uuid(value: UUID) -> Any:
+    return value if connection.vendor == "postgresql" else value.hex
 
 
 def renew(row: Outbox) -> bool:
@@ -281,18 +329,20 @@ teller = Teller()
 
 
 def due(limit: int = 50) -> list[UUID]:
-    """Rows that wait and were not told of lately, oldest first; marks them as told."""
+    """The `limit` most wanted rows that wait and were not told of lately, in no order; marks them
+    as told.
+    """
     now = jumps.now()
-    with transaction.atomic():
-        free = Q(lease_until=None) | Q(lease_until__lte=now)
-        untold = Q(poked_at=None) | Q(poked_at__lte=now - REPOKE)
-        rows = Outbox.objects.filter(free, untold, state="pending", not_before__lte=now).order_by(
-            "not_before"
-        )
-        ours = rows.select_for_update(skip_locked=True) if _locks() else rows
-        ids = list(ours.values_list("id", flat=True)[:limit])
-        Outbox.objects.filter(id__in=ids).update(poked_at=now)
-    return ids
+    at = _time(now)
+    lock = " FOR UPDATE SKIP LOCKED" if _locks() else ""
+    text = (
+        "UPDATE cihealing_outbox SET poked_at = %s WHERE id IN"  # noqa: S608 - constants
+        f" (SELECT o.id FROM cihealing_outbox o WHERE {FREE}"
+        " AND (o.poked_at IS NULL OR o.poked_at <= %s)"
+        f" ORDER BY {WANTED} LIMIT %s{lock}) RETURNING id"
+    )
+    found = Outbox.objects.raw(text, [at, at, at, _time(now - REPOKE), limit])
+    return [row.id for row in found]
 
 
 def _locks() -> bool:

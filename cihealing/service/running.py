@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from cihealing import embedded, outages, store
+from cihealing import ending, outages, store
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
@@ -28,7 +28,8 @@ from cihealing.secrecy import masked
 from cihealing.service import jumps, outbox, policies
 from cihealing.service.handling import Cause, get, handle
 from cihealing.service.lease import Lease
-from cihealing.service.receiving import record_read, weak_failure
+from cihealing.service.logs import weak_failure
+from cihealing.service.receiving import record_read
 from cihealing.store import projections
 
 logger = logging.getLogger(__name__)
@@ -74,11 +75,19 @@ def run_effect(
     """Claim the effect and carry it out; False where there was nothing to claim or effects are
     switched off.
     """
-    if not policies.current().enabled:
-        return False
-    row = outbox.claim(effect_id)
-    if row is None:
-        return False
+    row = outbox.claim(effect_id) if policies.current().enabled else None
+    return row is not None and _run(row, tools, capabilities, readers)
+
+
+def run_next(*, tools: Tools, capabilities: Capabilities, readers: Readers) -> bool:
+    """The same for the effect that is most wanted now. Whoever was told of one takes that: as many
+    are taken as were told of, each run's next before what is new.
+    """
+    row = outbox.claim_next() if policies.current().enabled else None
+    return row is not None and _run(row, tools, capabilities, readers)
+
+
+def _run(row: Outbox, tools: Tools, capabilities: Capabilities, readers: Readers) -> bool:
     try:
         _claimed(row, tools, capabilities, readers)
     except outbox.UnknownEffect as error:
@@ -220,7 +229,7 @@ def _hand_back(row: Outbox, outage: Outage, met: Exception) -> None:
     lease, another has it by then.
     """
     until = time.monotonic() + outbox.LEASE.total_seconds()
-    while time.monotonic() < until and not embedded.stopping.is_set():
+    while time.monotonic() < until and not ending.stopping.is_set():
         try:
             outbox.release(
                 row, delay=outage.retry_after, error=outages.reason(met), counted=not _fresh(row)
@@ -230,7 +239,7 @@ def _hand_back(row: Outbox, outage: Outage, met: Exception) -> None:
             if not outages.meet(error):
                 raise
             connection.close()
-            embedded.stopping.wait(PAUSE)
+            ending.stopping.wait(PAUSE)
 
 
 def _fresh(row: Outbox) -> bool:

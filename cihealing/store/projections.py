@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Exists, OuterRef, Q
 
 from cihealing import store
 from cihealing.domain import events as e
@@ -17,6 +17,7 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run as RunState
 from cihealing.domain.values import AttemptStatus, Digest, Failed, Ignored, Passed, RunStatus
 from cihealing.models import Artifact, Attempt, BaseClaim, ClusterClaim, Delivery, Execution, Run
+from cihealing.store import rows
 
 ENDED = (RunStatus.RESOLVED, RunStatus.ABORTED)
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -94,11 +95,12 @@ def project_run(run: RunState, *, max_attempts: int) -> None:
     """Write the rows of a run as they follow from its state. Raises IntegrityError where another
     run holds the base claim.
     """
+    row = run_row(run, max_attempts=max_attempts)
+    if run.version == 1:  # it begins: there is no row of it, and it has no attempts and no claims
+        rows.insert([row])
+        return
     Run.objects.bulk_create(
-        [run_row(run, max_attempts=max_attempts)],
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=RUN_FIELDS,
+        [row], update_conflicts=True, unique_fields=["id"], update_fields=RUN_FIELDS
     )
     Attempt.objects.bulk_create(
         attempt_rows(run),
@@ -171,8 +173,23 @@ def project_delivery(delivery_id: UUID, envelopes: Sequence[e.Envelope]) -> None
     if not isinstance(first.event, e.DeliveryReceived):
         return
     judged = outcomes(envelopes)
+    Delivery.objects.bulk_create(
+        [delivery_row(delivery_id, envelopes, judged)],
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["version", "status", "outcomes"],
+    )
+    _project_executions(delivery_id, envelopes, judged)
+
+
+def delivery_row(
+    delivery_id: UUID, envelopes: Sequence[e.Envelope], judged: Sequence[e.ResultJudged | None]
+) -> Delivery:
+    """The row of a delivery, unsaved."""
+    first = envelopes[0]
+    assert isinstance(first.event, e.DeliveryReceived)
     done = all(o is not None for o in judged)
-    row = Delivery(
+    return Delivery(
         id=delivery_id,
         hook=first.event.hook,
         key=first.event.key,
@@ -182,13 +199,6 @@ def project_delivery(delivery_id: UUID, envelopes: Sequence[e.Envelope]) -> None
         status="done" if done else "reading",
         outcomes=msgspec.json.encode([_outcome(o) for o in judged]).decode(),
     )
-    Delivery.objects.bulk_create(
-        [row],
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=["version", "status", "outcomes"],
-    )
-    _project_executions(delivery_id, first, envelopes, judged)
 
 
 def results(envelopes: Sequence[e.Envelope]) -> list[tuple[Failed | Passed | Ignored, str]]:
@@ -227,31 +237,35 @@ def _outcome(judged: e.ResultJudged | None) -> dict[str, object]:
 
 
 def _project_executions(
-    delivery_id: UUID,
-    first: e.Envelope,
-    envelopes: Sequence[e.Envelope],
-    judged: Sequence[e.ResultJudged | None],
+    delivery_id: UUID, envelopes: Sequence[e.Envelope], judged: Sequence[e.ResultJudged | None]
 ) -> None:
-    rows = [
+    found = execution_rows(delivery_id, envelopes, judged)
+    known = known_executions(found)
+    Execution.objects.bulk_create([r for r in found if _key(r) not in known])
+    for row in found:
+        if known.get(_key(row)) == delivery_id:
+            mine = Execution.objects.filter(
+                provider=row.provider, host=row.host, job_run_id=row.job_run_id, attempt=row.attempt
+            )
+            mine.update(run_id=row.run_id, log=row.log)
+
+
+def execution_rows(
+    delivery_id: UUID, envelopes: Sequence[e.Envelope], judged: Sequence[e.ResultJudged | None]
+) -> list[Execution]:
+    """The rows of a delivery's executions, unsaved, in the order of its results."""
+    return [
         execution_row(
             result,
             delivery_id=delivery_id,
             position=i,
-            received_at=first.at,
+            received_at=envelopes[0].at,
             log=log,
             judged=judged[i],
         )
         for i, (result, log) in enumerate(results(envelopes))
         if isinstance(result, Failed | Passed)
     ]
-    known = known_executions(rows)
-    Execution.objects.bulk_create([r for r in rows if _key(r) not in known])
-    for row in rows:
-        if known.get(_key(row)) == delivery_id:
-            mine = Execution.objects.filter(
-                provider=row.provider, host=row.host, job_run_id=row.job_run_id, attempt=row.attempt
-            )
-            mine.update(run_id=row.run_id, log=row.log)
 
 
 def known_executions(rows: Iterable[Execution]) -> dict[tuple[str, str, str, int], UUID]:
@@ -328,16 +342,6 @@ def packed_green_logs(repository: str, job: str, *, most: int = 3) -> list[bytes
     )
     found = {digest: bytes(content) for digest, content in kept if content is not None}
     return [found[digest] for digest in digests if digest in found]
-
-
-def green_size(repository: str, job: str, *, most: int = 3) -> int:
-    """Bytes of these logs."""
-    return (
-        Artifact.objects.filter(
-            digest__in=_green(repository, job, most), content__isnull=False
-        ).aggregate(all=Sum("size"))["all"]
-        or 0
-    )
 
 
 def _green(repository: str, job: str, most: int) -> list[Digest]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from cihealing import store
+from cihealing.store import rows
 from tests.shell.fakes import failed, receive
 
 pytestmark = [
@@ -34,13 +34,13 @@ def test_the_connection_that_writes_a_delivery_commits_to_the_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = []
-    append = store.append
+    insert = rows.insert
 
-    def spied(*args: Any, **kwargs: Any) -> None:
+    def spied(*args: Any, **kwargs: Any) -> int:
         seen.append(pragmas())
-        append(*args, **kwargs)
+        return insert(*args, **kwargs)
 
-    monkeypatch.setattr(store, "append", spied)
+    monkeypatch.setattr(rows, "insert", spied)
     receive(failed(), key="1")
     assert seen
     assert set(seen) == {DURABLE}

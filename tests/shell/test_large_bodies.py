@@ -22,7 +22,8 @@ from cihealing.domain.policy import Policy
 from cihealing.models import Artifact, Delivery, Execution, Outbox, Run, WaitingLog
 from cihealing.ports import BadPayload, PermanentError, TransientError
 from cihealing.providers.shared import wire as _wire
-from cihealing.service import receiving, waiting
+from cihealing.service import earlier, logs, waiting
+from cihealing.service.earlier import Greens
 from cihealing.web import ingest
 from cihealing.web.rates import Rate
 from tests.providers.ci import payloads
@@ -43,7 +44,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, "WEBHOOK_SECRETS": {"": SECRET}}
     monkeypatch.setattr(policy_file, "current", lambda: (Policy(), None))
     monkeypatch.setattr(ingest, "rate", Rate())
-    monkeypatch.setattr(receiving, "LARGE", 10_000)
+    monkeypatch.setattr(logs, "LARGE", 10_000)
     # A process takes a second to begin: those tests that are about it call it themselves.
     monkeypatch.setattr(apart, "read", lambda log, **more: apart.answered(question(log, **more)))
 
@@ -107,8 +108,8 @@ def test_a_small_log_is_read_in_the_request() -> None:
 def test_a_megabyte_of_logs_in_one_body_is_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     half = structs.replace(failed(), log="x" * 500_000)
-    assert not receiving.large([half, half])
-    assert receiving.large([half, half, structs.replace(half, log="x")])
+    assert not logs.large([half, half], Greens())
+    assert logs.large([half, half, structs.replace(half, log="x")], Greens())
 
 
 def test_a_large_log_is_answered_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,9 +138,9 @@ def test_the_run_begins_when_it_was_read_and_its_log_is_kept_redacted() -> None:
 
 
 def test_it_is_read_as_it_would_have_been_in_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "LARGE", 10**9)
+    monkeypatch.setattr(logs, "LARGE", 10**9)
     now = UUID(told(post(LARGE, deliveryId="a", executionId="a"))["runId"])
-    monkeypatch.setattr(receiving, "LARGE", 10_000)
+    monkeypatch.setattr(logs, "LARGE", 10_000)
     later = told(post(LARGE, deliveryId="b", executionId="b"))
     read_all()
     outcome = json.loads(Delivery.objects.get(id=later["deliveryId"]).outcomes)[0]
@@ -184,7 +185,7 @@ def test_a_large_log_of_a_passing_run_is_read_later_too() -> None:
 
 def test_a_small_log_with_large_green_ones_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
     told(post(LOG, conclusion="success", executionId="green"))
-    monkeypatch.setattr(receiving, "LARGE_GREEN", 100)
+    monkeypatch.setattr(earlier, "LARGE", 100)
     assert told(post(LOG))["status"] == "reading"
     read_all()
     assert Run.objects.count() == 1

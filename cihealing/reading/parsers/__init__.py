@@ -47,7 +47,7 @@ def sayings(verdict: str) -> Sequence[Saying]:
 
 def findings(log: Log) -> list[Finding]:
     """What all parsers find, without the lines on which CI only repeats a script."""
-    asked = (parser for parser in parsers() if any(log.has(mark) for mark in parser.MARKS))
+    asked = (parser for parser in parsers() if log.has(*parser.MARKS))
     return [
         finding
         for parser in asked

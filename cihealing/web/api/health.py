@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from cihealing import embedded, outages, room
+from cihealing import ending, outages, room
 from cihealing.read import figures
 from cihealing.web.problems import problem
 
@@ -57,7 +57,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """200 when deliveries can be taken; 503 names what is missing. Answers within a second,
     whatever hangs.
     """
-    checks = {**probe(), "staying": not embedded.stopping.is_set()}
+    checks = {**probe(), "staying": not ending.stopping.is_set()}
     missing = [name for name, good in checks.items() if not good]
     if missing:
         answer = problem(

@@ -25,7 +25,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.http import StreamingHttpResponse
 
-from cihealing import embedded, outages
+from cihealing import ending, outages
 from cihealing.read import access, contract, feed, runs
 from cihealing.read.access import Viewer
 from cihealing.read.rows import GlobalEntry
@@ -114,11 +114,11 @@ class Hub:
                 if not outages.meet(error):
                     log.exception("reading new facts for streams failed; trying again")
             close_old_connections()
-            embedded.stopping.wait(POLL)
+            ending.stopping.wait(POLL)
 
     def _over(self) -> bool:
         with self.lock:
-            if self.listeners and not embedded.stopping.is_set():
+            if self.listeners and not ending.stopping.is_set():
                 return False
             self.thread = None
             return True
@@ -217,7 +217,7 @@ class Pace:
         self.spoke = time.monotonic()
 
     def over(self, listener: Listener) -> bool:
-        return listener.cut_off or embedded.stopping.is_set() or time.monotonic() >= self.end
+        return listener.cut_off or ending.stopping.is_set() or time.monotonic() >= self.end
 
     def say(self, frames: Sequence[str]) -> str:
         """The frames, or a heartbeat when it was quiet for long: it finds out that a client is

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
-from cihealing import embedded, models
+from cihealing import ending, models
 from cihealing.domain import events as e
 from cihealing.read import figures
 from cihealing.web.api import health
@@ -79,11 +79,11 @@ def test_readyz_says_which_part_is_missing(
 
 @pytest.mark.django_db
 def test_readyz_sends_traffic_elsewhere_while_the_process_ends(anyone: Client) -> None:
-    embedded.stopping.set()
+    ending.stopping.set()
     try:
         assert problem(anyone.get("/readyz"), 503, "not-ready")["checks"]["staying"] is False
     finally:
-        embedded.stopping.clear()
+        ending.stopping.clear()
 
 
 @pytest.mark.django_db

@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 from django.test import AsyncClient, Client
 
-from cihealing import embedded, store
+from cihealing import ending, store
 from cihealing.domain import events as e
 from cihealing.read import feed
 from cihealing.read.access import Viewer
@@ -216,10 +216,10 @@ async def listened(path: str, run_id: UUID) -> str:
         async for chunk in answer.streaming_content:
             heard += chunk.decode()
             if "run.started.v1" in heard:
-                embedded.stopping.set()
+                ending.stopping.set()
     finally:
         await writer
-        embedded.stopping.clear()
+        ending.stopping.clear()
     assert time.monotonic() - began < 5
     return heard
 
@@ -242,11 +242,11 @@ def test_a_synchronous_stream_hears_too(
     monkeypatch.setattr(streams, "LONGEST_SYNC", 3.0)
     run_id = make.make_run()
     threading.Timer(0.3, committing, [run_id]).start()
-    threading.Timer(2.0, embedded.stopping.set).start()
+    threading.Timer(2.0, ending.stopping.set).start()
     try:
         found = frames(read(api, "/stream"))
     finally:
-        embedded.stopping.clear()
+        ending.stopping.clear()
     assert [data["type"] for _, data in found][-1:] == ["run.started.v1"]
 
 
