@@ -21,7 +21,7 @@ from cihealing.read import figures, runs
 from cihealing.read.access import SERVICE_VIEWER
 from cihealing.store import counters, rebuilding, words
 from tests import factories as make
-from tests.shell.test_commands import exits
+from tests.cli.test_database_commands import exits
 
 KEYS = counters.RUNS.keys
 PROVEN = Case(When(evidence__in=["proven", "ci_proven"], then=1), default=0)
