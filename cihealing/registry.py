@@ -1,52 +1,23 @@
-"""Every mapping from a name to what carries it out, and the bundle of tools. A new provider, fixer
-or capability is one line here.
+"""Who there is, found by being there: providers, fixers, handlers of effects; and the bundle of
+tools made of them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
-from typing import cast
+from typing import TypeVar
 
 from django.conf import settings
 
-from cihealing import guard
-from cihealing.effects.ask_model import ask_model
-from cihealing.effects.ask_rerun import ask_rerun
-from cihealing.effects.check_human_fix import check_human_fix
-from cihealing.effects.classify import classify
-from cihealing.effects.close_change import close_change
-from cihealing.effects.collect_rerun import collect_rerun
-from cihealing.effects.expand_result import expand_result
-from cihealing.effects.explain import explain
-from cihealing.effects.find_blame import find_blame
-from cihealing.effects.find_project import find_project
-from cihealing.effects.judge_proof import judge_proof
-from cihealing.effects.publish import publish
-from cihealing.effects.read_failure import read_failure
-from cihealing.effects.release_followers import release_followers
-from cihealing.effects.run_command import run_command
-from cihealing.effects.say import say
-from cihealing.effects.tell import tell, tell_budget
-from cihealing.effects.try_fixers import try_fixers
-from cihealing.effects.watch_change import watch_change
-from cihealing.effects.write_report import write_report
-from cihealing.fixers import formatter, missing_import, ruff
-from cihealing.ports import Chat, CIAdapter, Fixer, Forge, PermanentError, Tools, TransientError
-from cihealing.providers.buildkite import hook as buildkite
-from cihealing.providers.circleci import hook as circleci
-from cihealing.providers.generic import hook as generic
-from cihealing.providers.github import forge as github_forge
-from cihealing.providers.github import hook as github
-from cihealing.providers.gitlab import forge as gitlab_forge
-from cihealing.providers.gitlab import hook as gitlab
-from cihealing.providers.jenkins import hook as jenkins
-from cihealing.providers.local_git import forge as local_git
-from cihealing.providers.local_git import hook as local
+from cihealing import guard, providers
+from cihealing.discovery import found
+from cihealing.effects.shared.handler import DeliveryHandler, EffectHandler, Handler
+from cihealing.ports import Fixer, PermanentError, Provider, Tools, TransientError
 from cihealing.providers.shared.models import SubprocessModel
-from cihealing.providers.slack import chat as slack
 from cihealing.scratch import sweep
 from cihealing.service.running import Capability, Reader
 from cihealing.store.job_history import JobHistory, StoredArtifacts
@@ -59,64 +30,53 @@ from cihealing.workshop.trees import GitTrees
 
 log = logging.getLogger(__name__)
 
-CI: Mapping[str, CIAdapter] = {
-    "generic": cast(CIAdapter, generic),
-    "github": cast(CIAdapter, github),
-    "gitlab": cast(CIAdapter, gitlab),
-    "jenkins": cast(CIAdapter, jenkins),
-    "circleci": cast(CIAdapter, circleci),
-    "buildkite": cast(CIAdapter, buildkite),
-    "local": cast(CIAdapter, local),
-}
-FORGES: Mapping[str, Forge] = {
-    "local_git": cast(Forge, local_git),
-    "github": cast(Forge, github_forge),
-    "gitlab": cast(Forge, gitlab_forge),
-}
-CHATS: Sequence[Chat] = (cast(Chat, slack),)
-FIXERS: Sequence[Fixer] = (cast(Fixer, ruff), cast(Fixer, formatter), cast(Fixer, missing_import))
+Port = TypeVar("Port")
+
+PROVIDERS: Mapping[str, Provider] = providers.known()
+FIXERS: Sequence[Fixer] = sorted(
+    found("cihealing.fixers", "FIXER", Fixer).values(), key=attrgetter("order", "name")
+)
 """Asked in this order."""
+
+
+HANDLERS: Sequence[Handler] = tuple(found("cihealing.effects", "HANDLER", Handler).values())
 CAPABILITIES: Mapping[str, Capability] = {
-    "classify": cast(Capability, classify),
-    "find_project": cast(Capability, find_project),
-    "run_command": cast(Capability, run_command),
-    "find_blame": cast(Capability, find_blame),
-    "ask_rerun": cast(Capability, ask_rerun),
-    "collect_rerun": cast(Capability, collect_rerun),
-    "try_fixers": cast(Capability, try_fixers),
-    "judge_proof": cast(Capability, judge_proof),
-    "ask_model": cast(Capability, ask_model),
-    "explain": cast(Capability, explain),
-    "watch_change": cast(Capability, watch_change),
-    "close_change": cast(Capability, close_change),
-    "check_human_fix": cast(Capability, check_human_fix),
-    "say": cast(Capability, say),
-    "tell": cast(Capability, tell),
-    "tell_budget": cast(Capability, tell_budget),
-    "write_report": cast(Capability, write_report),
-    "publish": cast(Capability, publish),
-    "release_followers": cast(Capability, release_followers),
+    one.name: one for one in HANDLERS if isinstance(one, EffectHandler)
 }
-READERS: Mapping[str, Reader] = {"read_failure": read_failure, "expand_result": expand_result}
+READERS: Mapping[str, Reader] = {
+    one.name: one for one in HANDLERS if isinstance(one, DeliveryHandler)
+}
+
+
+def offered(port: Callable[[Provider], Port | None]) -> dict[str, Port]:
+    """What each provider that offers this port has for it, by the provider's name."""
+    offers = ((name, port(one)) for name, one in PROVIDERS.items())
+    return {name: offer for name, offer in offers if offer is not None}
 
 
 @cache
 def tools() -> Tools:
     """The tools of this process."""
     named = adapter_settings()
-    trees = GitTrees(Path(settings.CI_HEALING["DATA_DIR"]) / "mirrors", settings=named)
+    trees = GitTrees(
+        Path(settings.CI_HEALING["DATA_DIR"]) / "mirrors",
+        settings=named,
+        credentials=tuple(offered(lambda one: one.credentials).values()),
+    )
     return Tools(
-        ci=CI,
+        logs=offered(lambda one: one.logs),
+        expanding=offered(lambda one: one.expanding),
+        reruns=offered(lambda one: one.reruns),
         runner=ProjectRunner(trees, settings=named),
         trees=trees,
         sandbox=lambda policy: choose(named, policy=policy),
-        forges=FORGES,
+        forges=offered(lambda one: one.forge),
         fixers=FIXERS,
         guard=guard.check,
         artifacts=StoredArtifacts(),
         history=JobHistory(),
         model=SubprocessModel(),
-        chats=CHATS,
+        chats=tuple(offered(lambda one: one.chat).values()),
         cancelling=process.cancelling,
         settings=named,
     )
@@ -182,11 +142,11 @@ def warn_of_excess() -> None:
     for `cihealing doctor --online`.
     """
     named = adapter_settings()
-    for forge in FORGES.values():
+    for excess in offered(lambda one: one.excess).values():
         try:
-            found = forge.excess(settings=named)
+            beyond = excess(named)
         except (PermanentError, TransientError) as problem:
             log.info("credentials were not looked at: %s", problem)
             continue
-        for told in found:
+        for told in beyond:
             log.warning("%s", told)

@@ -24,12 +24,12 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from cihealing import strength
+from cihealing import discovery, strength
 from cihealing.web.proxies import networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PREFIX = "CI_HEALING_"
-PROVIDERS = ("GITHUB", "GITLAB", "JENKINS", "CIRCLECI", "BUILDKITE")
+WEBHOOK_SECRET = "webhook_secret_"  # noqa: S105 - how the names of such fields begin
 POLICY_OVERRIDES = (
     "enabled",
     "safe_mode",
@@ -40,50 +40,23 @@ POLICY_OVERRIDES = (
 )
 
 OUTSIDE = (
-    "github_api_url",
-    "github_enabled",
-    "github_app_id",
-    "github_base_branch",
-    "gitlab_enabled",
-    "gitlab_url",
-    "jenkins_url",
-    "jenkins_user",
-    "circleci_url",
-    "buildkite_url",
     "fetch_hosts",
     "fetches_per_minute",
     "ca_bundle",
     "https_proxy",
     "no_proxy",
     "ai_provider",
-    "anthropic_base_url",
-    "anthropic_default_model",
-    "openai_base_url",
-    "openai_default_model",
     "gemini_base_url",
     "gemini_default_model",
     "grok_base_url",
     "grok_default_model",
     "daily_cost_limit_usd",
     "language",
-    "slack_channel",
-    "slack_api_url",
-    "github_token",
-    "github_app_private_key",
-    "gitlab_token",
-    "jenkins_token",
-    "circleci_token",
-    "buildkite_token",
-    "anthropic_api_key",
-    "openai_api_key",
     "gemini_api_key",
     "grok_api_key",
-    "slack_webhook_url",
-    "slack_bot_token",
-    "slack_signing_secret",
 )
-"""Settings about other sides, handed to adapters by name. What of them is secret is said by their
-type (`cihealing/secrecy.py`).
+"""Settings about other sides in general, handed to providers by name with those of `own_settings`.
+What of them is secret is said by their type (`cihealing/secrecy.py`).
 """
 
 EDGE = (
@@ -192,6 +165,7 @@ class Environment(BaseSettings):
     webhook_secret_jenkins: SecretStr = SecretStr("")
     webhook_secret_circleci: SecretStr = SecretStr("")
     webhook_secret_buildkite: SecretStr = SecretStr("")
+    webhook_secret_gitea: SecretStr = SecretStr("")
     github_token: SecretStr = SecretStr("")
     git_user: str = ""
     git_token: SecretStr = SecretStr("")
@@ -218,6 +192,9 @@ class Environment(BaseSettings):
     circleci_token: SecretStr = SecretStr("")
     buildkite_url: str = "https://api.buildkite.com"
     buildkite_token: SecretStr = SecretStr("")
+    gitea_url: str = ""
+    """Base URLs of Gitea or Forgejo, comma-separated, as `jenkins_url`."""
+    gitea_token: SecretStr = SecretStr("")
     fetch_hosts: CommaSeparated = []
     """Further hosts logs may be fetched from (redirect targets of an own object store)."""
     fetches_per_minute: Annotated[int, Field(ge=1)] = 120
@@ -369,8 +346,9 @@ class Environment(BaseSettings):
     def webhook_secrets(self) -> dict[str, str]:
         """Comma-separated secrets by provider; the key "" holds those that serve every provider."""
         own = {
-            name.lower(): getattr(self, f"webhook_secret_{name.lower()}").get_secret_value()
-            for name in PROVIDERS
+            name.removeprefix(WEBHOOK_SECRET): getattr(self, name).get_secret_value()
+            for name in type(self).model_fields
+            if name.startswith(WEBHOOK_SECRET)
         }
         return {
             "": self.webhook_secret.get_secret_value(),
@@ -405,3 +383,9 @@ def read() -> Environment:
 
 def _told(error: Any) -> str:
     return f"{PREFIX}{'_'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+
+
+def own_settings() -> list[str]:
+    """The settings of the providers there are: fields whose names begin with theirs."""
+    known = tuple(f"{name}_" for name in discovery.names("cihealing.providers"))
+    return [name for name in Environment.model_fields if name.startswith(known)]

@@ -49,7 +49,10 @@ CI_HEALING: dict[str, Any] = {
     "GIT_USER": ENVIRONMENT.git_user,
     "GIT_TOKEN": ENVIRONMENT.git_token.get_secret_value(),
     "TOOLCHAIN": ENVIRONMENT.toolchain,
-    **{name.upper(): ENVIRONMENT.plain(name) for name in environment.OUTSIDE},
+    **{
+        name.upper(): ENVIRONMENT.plain(name)
+        for name in (*environment.OUTSIDE, *environment.own_settings())
+    },
     "MAX_BODY": ENVIRONMENT.max_body,
     "METRICS_TOKEN": ENVIRONMENT.metrics_token.get_secret_value(),
     "METRICS_ALLOW": ENVIRONMENT.metrics_allow,

@@ -1,35 +1,104 @@
-"""What holds for everything the registry lists: a new provider, fixer, forge, capability or
-playbook is tested the moment it is there.
+"""What holds for everything that is found: a new provider, fixer, effect or playbook is
+tested the moment it is there.
 """
 
 from __future__ import annotations
 
-import inspect
+import dataclasses
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
-from cihealing import playbooks, registry
+from cihealing import discovery, effects, fixers, playbooks, providers, registry
 from cihealing.domain import effects as f
 from cihealing.domain.plan import STEPS
-from cihealing.domain.policy import Project
+from cihealing.domain.policy import Policy, Project, RepositoryPolicy
 from cihealing.domain.values import Failure, FailureClass, Frame, Ignored, Line, Result
+from cihealing.http import urls
 from cihealing.ports import (
     BadPayload,
     BadSignature,
-    CIAdapter,
     FixContext,
     Fixer,
     Forge,
+    Hosts,
+    Listening,
+    PermanentError,
+    Proposal,
+    Provider,
     RawRequest,
+    Signing,
+    Site,
 )
+from cihealing.web import secret_paths
 from cihealing.workshop.sandbox import Refusing
 
-NAMES = [n for n, _ in inspect.getmembers(CIAdapter, inspect.isfunction) if not n.startswith("_")]
 SECRET = "a-secret-of-some-length"
+
+
+def offering(port: Callable[[Provider], Any], name: str) -> pytest.MarkDecorator:
+    """Runs for every provider that offers this port."""
+    offered = registry.offered(port)
+    return pytest.mark.parametrize(name, offered.values(), ids=offered)
+
+
+def folders(package: Any) -> set[str]:
+    """Files and folders of a package, but what its plug-ins share."""
+    place = Path(package.__file__).parent
+    names = {path.stem for path in place.iterdir() if path.suffix == ".py" or path.is_dir()}
+    return names - {"__init__", "__pycache__", "shared"}
+
+
+def test_whatever_is_there_is_found() -> None:
+    assert set(registry.PROVIDERS) == folders(providers)
+    assert {one.name for one in registry.FIXERS} == folders(fixers)
+    assert {one.name for one in registry.HANDLERS} == folders(effects)
+    assert len(registry.HANDLERS) == len(folders(effects))
+
+
+def test_what_exports_nothing_is_told_and_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "plugged"
+    for name, text in (("", ""), ("shared", ""), ("good", "ONE = 1"), ("odd", "ONE = 'one'")):
+        (package / name).mkdir(exist_ok=True, parents=True)
+        (package / name / "__init__.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TypeError, match=r"plugged\.odd is to export ONE, a int"):
+        discovery.found("plugged", "ONE", int)
+    (package / "odd" / "__init__.py").write_text("")
+    monkeypatch.delitem(sys.modules, "plugged.odd")
+    with pytest.raises(TypeError, match=r"plugged\.odd is to export ONE"):
+        discovery.found("plugged", "ONE", int)
+    (package / "odd" / "__init__.py").unlink()
+    (package / "odd").rmdir()
+    assert discovery.found("plugged", "ONE", int) == {"good": 1}
+
+
+@pytest.mark.parametrize("provider", registry.PROVIDERS.values(), ids=registry.PROVIDERS)
+def test_a_provider_is_named_as_its_folder_and_offers_something(provider: Provider) -> None:
+    assert registry.PROVIDERS[provider.name] is provider
+    offers = {field.name: getattr(provider, field.name) for field in dataclasses.fields(provider)}
+    assert any(value for name, value in offers.items() if name not in ("name", "signs_body"))
+
+
+@pytest.mark.parametrize("provider", registry.offered(lambda one: one.hook))
+def test_the_path_of_a_webhook_is_no_secret(provider: str) -> None:
+    path = f"/api/v1/ci-healing/webhook/{provider}"
+    assert secret_paths.masked(path) == path
+    assert secret_paths.masked(f"{path}/t0ken") == f"{path}/{secret_paths.MASK}"
+
+
+@offering(lambda one: one.hosts, "hosts")
+def test_the_hosts_of_a_provider_are_ones_that_may_be_asked(hosts: Hosts) -> None:
+    assert hosts.setting in registry.adapter_settings(), "no field of config/environment.py"
+    assert all(isinstance(base, urls.Base) for base in urls.bases_of(hosts, {}))
+    assert not hosts.public or any(host in hosts.default for host in hosts.public)
 
 
 def request(
@@ -40,21 +109,14 @@ def request(
     )
 
 
-providers = pytest.mark.parametrize("adapter", registry.CI.values(), ids=registry.CI)
+listening = offering(lambda one: one.hook, "hook")
 
 
-@providers
-def test_a_provider_has_every_function_of_the_port_with_its_parameters(adapter: CIAdapter) -> None:
-    for name in NAMES:
-        wanted = [p for p in inspect.signature(getattr(CIAdapter, name)).parameters if p != "self"]
-        assert set(wanted) <= set(inspect.signature(getattr(adapter, name)).parameters), name
-
-
-@providers
+@listening
 @pytest.mark.parametrize("secrets", [[], [""], [SECRET], ["", SECRET]])
-def test_an_unsigned_request_is_never_authentic(adapter: CIAdapter, secrets: list[str]) -> None:
+def test_an_unsigned_request_is_never_authentic(hook: Listening, secrets: list[str]) -> None:
     with pytest.raises(BadSignature):
-        adapter.verify(request(), secrets)
+        hook.verify(request(), secrets)
 
 
 HEADERS = (
@@ -67,35 +129,55 @@ HEADERS = (
 )
 
 
-@providers
+@listening
 @pytest.mark.parametrize(
     "value",
     ["", "ä", "sha256=\udce4", "v1=", "v1,ä", "timestamp=ä,signature=ö", "\x00", "a" * 100_000],
 )
-def test_a_garbled_signature_is_refused_and_nothing_else(adapter: CIAdapter, value: str) -> None:
+def test_a_garbled_signature_is_refused_and_nothing_else(hook: Listening, value: str) -> None:
     headers = dict.fromkeys(HEADERS, value) | {"webhook-id": "1", "webhook-timestamp": value}
     for secrets in ([SECRET], [""], []):
         with pytest.raises(BadSignature):
-            adapter.verify(request(headers, token=value), secrets)
+            hook.verify(request(headers, token=value), secrets)
 
 
-@providers
+@listening
 @pytest.mark.parametrize(
     "payload", [{}, {"object_kind": 7}, {"action": [], "build": "x"}, {"event": {}, "phase": None}]
 )
 def test_a_payload_of_no_known_shape_is_ignored_or_named_bad(
-    adapter: CIAdapter, payload: dict[str, object]
+    hook: Listening, payload: dict[str, object]
 ) -> None:
     for event in ("", "workflow_job", "workflow_run", "check_run", "check_suite", "status"):
         results: list[Result] = []
         with suppress(BadPayload):
-            results = adapter.parse(
+            results = hook.parse(
                 request({"x-github-event": event, "x-gitlab-event": "Job Hook"}), payload
             )
         assert all(isinstance(r, Ignored) and r.reason for r in results)
 
 
-fixers = pytest.mark.parametrize("fixer", registry.FIXERS, ids=lambda fixer: fixer.name)
+@pytest.mark.parametrize("provider", registry.offered(lambda one: one.sign))
+def test_what_its_sender_signs_is_taken_and_a_forgery_is_not(provider: str) -> None:
+    one = registry.PROVIDERS[provider]
+    assert one.hook is not None
+    assert one.sign is not None
+    sign, verify = one.sign, one.hook.verify
+    assert len(verify(sign(SECRET, b"{}"), ["the old one", SECRET])) > 0
+    forged = [sign("somebody else's", b"{}"), bare(sign, SECRET)]
+    if one.signs_body:
+        forged.append(dataclasses.replace(sign(SECRET, b"{}"), body=b"[]"))
+    for wrong in forged:
+        with pytest.raises(BadSignature):
+            verify(wrong, [SECRET])
+
+
+def bare(sign: Signing, secret: str) -> RawRequest:
+    """The same request without what proves the sender."""
+    return dataclasses.replace(sign(secret, b"{}"), headers={}, path_token="")
+
+
+each_fixer = pytest.mark.parametrize("fixer", registry.FIXERS, ids=lambda fixer: fixer.name)
 ODD = Failure(
     error_hash="v1:0",
     strong=True,
@@ -106,15 +188,13 @@ ODD = Failure(
 )
 
 
-@fixers
-def test_a_fixer_has_a_name_a_title_and_both_functions(fixer: Fixer) -> None:
-    assert fixer.name.isidentifier()
+@each_fixer
+def test_a_fixer_has_a_title_and_a_place_of_its_own(fixer: Fixer) -> None:
     assert fixer.title
-    assert {"fits", "fix"} <= set(dir(fixer))
-    assert [x.name for x in registry.FIXERS].count(fixer.name) == 1
+    assert [one.order for one in registry.FIXERS].count(fixer.order) == 1
 
 
-@fixers
+@each_fixer
 @pytest.mark.parametrize(
     "error_type", ["Nonsense", "lint", "NameError", "ModuleNotFoundError", "ImportError"]
 )
@@ -159,7 +239,47 @@ def test_every_class_has_a_playbook_of_known_steps(failure_class: FailureClass) 
     assert len(set(steps)) == len(steps)
 
 
-@pytest.mark.parametrize("forge", registry.FORGES.values(), ids=registry.FORGES)
-def test_a_forge_takes_what_the_port_names(forge: Forge) -> None:
-    wanted = [p for p in inspect.signature(Forge.publish).parameters if p != "self"]
-    assert set(wanted) <= set(inspect.signature(forge.publish).parameters)
+@offering(lambda one: one.forge, "forge")
+def test_a_forge_can_be_bound_and_says_what_it_lacks(forge: Forge) -> None:
+    """Unset, it says what to set; it neither crashes nor asks anybody."""
+    entry = RepositoryPolicy(match="*", clone_url="")
+    site = Site(repository="acme/shop", policy=entry, settings={})
+    asked = Proposal(
+        run_id="r",
+        repository="acme/shop",
+        branch="main",
+        head="c" * 40,
+        patch="",
+        title="",
+        body="",
+    )
+    with pytest.raises(PermanentError):
+        forge.publishing(site).publish(asked)
+    if forge.changes:
+        with pytest.raises(PermanentError):
+            forge.changes(site).merge("https://forge.example/nothing", sha="c" * 40)
+        with pytest.raises(PermanentError):
+            forge.changes(site).look("https://forge.example/nothing")
+    if forge.voice:
+        with pytest.raises(PermanentError):
+            forge.voice(site).say("x", run_id="r", commit="c" * 40, how="comment")
+    if forge.permissions:
+        assert forge.permissions(site).may("../ann") is False
+    if forge.leaving:
+        with pytest.raises(PermanentError):
+            forge.leaving(site).leave()
+
+
+@pytest.mark.parametrize("provider", registry.PROVIDERS.values(), ids=registry.PROVIDERS)
+def test_nothing_is_asked_of_a_provider_that_is_not_set_up(provider: Provider) -> None:
+    assert provider.excess is None or provider.excess({}) == []
+    assert provider.standing is None or not provider.standing({}, Policy()).fine
+    assert provider.chat is None or not provider.chat.configured(settings={})
+    for check in provider.checks:
+        assert check.excuse({}), check.subject
+
+
+@offering(lambda one: one.reruns, "reruns")
+def test_a_rerun_of_nothing_is_refused_in_words(reruns: Any) -> None:
+    with pytest.raises(PermanentError, match=r"\w+ \w+"):
+        reruns.rerun({}, settings={})

@@ -41,7 +41,7 @@ MAY_START = {
     "workshop/sandbox/bubblewrap.py": "the launcher",
     "workshop/sandbox/launch.py": "bubblewrap",
     "providers/shared/models.py": "the model's own process",
-    "providers/local_git/hook.py": "the demo's builds",
+    "providers/local/ci.py": "the demo's builds",
     "apart.py": "the process that reads a large log",
 }
 GIT = {"workshop/git.py"}

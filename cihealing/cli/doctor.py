@@ -195,7 +195,6 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     signing.signatures,
     signing.jenkins,
     proxies,
-    *outside.LOCAL,
 )
 
 
@@ -214,7 +213,8 @@ class Command(ProductCommand, needs=Needs.DATA):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = [check() for check in (*CHECKS, *(outside.ONLINE if options["online"] else ()))]
+        found = [check() for check in CHECKS] + outside.local()
+        found += outside.online() if options["online"] else []
         findings = [replace(finding, told=masked(finding.told)) for finding in found]
         if options["json"]:
             self.stdout.write(json.dumps({"findings": [asdict(finding) for finding in findings]}))

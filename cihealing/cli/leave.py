@@ -20,7 +20,7 @@ from cihealing.cli.shared.found import call_command
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.models import Run
-from cihealing.ports import PermanentError, TransientError
+from cihealing.ports import PermanentError, Site, TransientError
 from cihealing.service import policies
 
 ENDED = ("resolved", "aborted")
@@ -105,8 +105,11 @@ class Command(ProductCommand, needs=Needs.DATABASE):
         forge = tools.forges.get(repository.forge)
         if forge is None:
             return [f"there is no forge {repository.forge}: nothing was asked of it"]
+        if forge.leaving is None:
+            return ["nothing to close: approved changes are commits of the branch"]
+        site = Site(repository=name, policy=repository, settings=tools.settings)
         try:
-            return forge.leave(name, policy=repository, settings=tools.settings)
+            return forge.leaving(site).leave()
         except (PermanentError, TransientError) as error:
             raise CommandError(
                 f"the forge could not be cleaned up: {error}. Run it again when that is mended."

@@ -23,6 +23,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.ports import BadPayload
+from cihealing.providers.jenkins import names as jenkins_names
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
 from cihealing.reading import clean
@@ -263,8 +264,8 @@ def _jenkins(env: Mapping[str, str]) -> dict[str, str]:
         "commit": env.get("GIT_COMMIT", ""),
         "branch": branch,
         "base_branch": env.get("CHANGE_TARGET", ""),
-        "job": _wire.jenkins_job(env.get("JOB_NAME", ""), branch=branch),
-        "execution_id": _wire.jenkins_run(env.get("BUILD_URL", "")),
+        "job": jenkins_names.job_of(env.get("JOB_NAME", ""), branch=branch),
+        "execution_id": jenkins_names.run_of(env.get("BUILD_URL", "")),
         "pipeline_url": env.get("BUILD_URL", ""),
     }
 

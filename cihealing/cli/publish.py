@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 from cihealing import registry, service
 from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.cli.shared.naming import run_named
-from cihealing.effects.publish import forge_of, proposal_of
+from cihealing.effects.publish import forge_of, proposal_of, site_of
 from cihealing.ports import Call, PermanentError, TransientError
 from cihealing.secrecy import masked_in
 from cihealing.service import policies
@@ -57,9 +57,8 @@ class Command(ProductCommand, needs=Needs.DATABASE):
                 raise CommandError(f"run {run_id} has no proven patch (it is {run.status})")
             policy = policies.of(run)
             proposal = proposal_of(run, policy=policy, tools=tools)
-            return forge_of(run, policy, tools).planned(
-                proposal, policy=policy.repository(run.repository), settings=tools.settings
-            )
+            site = site_of(run, policy, tools)
+            return forge_of(run, policy, tools).publishing(site).planned(proposal)
         except service.NoSuchRun:
             raise CommandError(f"there is no run {run_id}") from None
         except (PermanentError, TransientError) as error:

@@ -21,7 +21,7 @@ import stamina
 
 from cihealing.demo import mirror, repositories
 from cihealing.demo.repositories import Build, Made
-from cihealing.providers.local_git import hook as local
+from cihealing.providers.local import ci as local
 
 logger = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from cihealing.domain.run import Run
 from cihealing.domain.values import Digest, Objection
 from cihealing.effects.shared import asking
 from cihealing.effects.shared.gathering import gather
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 MAX_FILE = 1024 * 1024
@@ -41,6 +42,9 @@ def ask_model(
             budget=asked.budget,
         )
     return _judged(effect.number, asked, context, run=run, policy=policy, tools=tools)
+
+
+HANDLER = EffectHandler(f.AskModel, ask_model)
 
 
 def _judged(

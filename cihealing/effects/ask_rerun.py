@@ -8,6 +8,7 @@ from cihealing.domain import effects as f
 from cihealing.domain.commands import LoseRerun, RecordRerun
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import PermanentError, Tools
 
 
@@ -20,13 +21,15 @@ def ask_rerun(
             number=effect.number,
             reason=f"{asked} reruns of this job on this commit were asked for already",
         )
-    adapter = tools.ci.get(run.provider)
-    if adapter is None:
+    reruns = tools.reruns.get(run.provider)
+    if reruns is None:
         return LoseRerun(
-            number=effect.number, reason=f"no adapter for {run.provider} can ask for a rerun"
+            number=effect.number,
+            reason=f"jobs of {run.provider} are not rerun from here: run the job again there, its"
+            " result is picked up",
         )
     try:
-        handle = adapter.rerun(
+        handle = reruns.rerun(
             execution_of(run, number=effect.number, asked=asked, tools=tools),
             settings=tools.settings,
         )
@@ -35,8 +38,11 @@ def ask_rerun(
     return RecordRerun(number=effect.number, handle=handle)
 
 
+HANDLER = EffectHandler(f.AskRerun, ask_rerun)
+
+
 def execution_of(run: Run, *, number: int, asked: int, tools: Tools) -> dict[str, str]:
-    """What an adapter needs to find the job again. `asked`: reruns of this job on this commit
+    """What a provider needs to find the job again. `asked`: reruns of this job on this commit
     before, over all runs.
     """
     ref = run.execution

@@ -9,6 +9,7 @@ from cihealing.domain.commands import RecordHumanFix
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Colour
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import observe
 from cihealing.ports import Tools
 
@@ -33,3 +34,6 @@ def check_human_fix(
         ):
             return None
     return RecordHumanFix(commit=effect.commit, patch=tools.artifacts.put(patch, kind="patch"))
+
+
+HANDLER = EffectHandler(f.CheckHumanFix, check_human_fix)

@@ -10,6 +10,7 @@ from cihealing.domain.commands import RecordClass
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure, Mode
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 
@@ -23,3 +24,6 @@ def classify(effect: f.Classify, *, run: Run, policy: Policy, tools: Tools) -> R
         signs=failure.signs,
         steps=playbooks.steps(failure.failure_class) if may_run else (),
     )
+
+
+HANDLER = EffectHandler(f.Classify, classify)

@@ -1,4 +1,4 @@
-"""Take the result of a rerun where the CI adapter can tell it; where it cannot, the webhook
+"""Take the result of a rerun where the provider can tell it; where it cannot, the webhook
 will.
 """
 
@@ -12,6 +12,7 @@ from cihealing.domain.commands import LoseRerun
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Ignored
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 
@@ -23,7 +24,8 @@ def collect_rerun(
 
     A rerun that somebody cancelled or CI skipped has none: the run need not wait for its timer.
     """
-    result = tools.ci[run.provider].rerun_result(effect.handle, settings=tools.settings)
+    reruns = tools.reruns.get(run.provider)
+    result = reruns.rerun_result(effect.handle, settings=tools.settings) if reruns else None
     if isinstance(result, Ignored):
         return LoseRerun(number=effect.number)
     if result is not None:
@@ -35,3 +37,6 @@ def collect_rerun(
             now=datetime.now(UTC),
         )
     return None
+
+
+HANDLER = EffectHandler(f.CollectRerun, collect_rerun)

@@ -11,6 +11,7 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.effects.shared import asking
 from cihealing.effects.shared.gathering import gather
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 
@@ -36,3 +37,6 @@ def explain(effect: f.Explain, *, run: Run, policy: Policy, tools: Tools) -> Rec
     return RecordExplanation(
         calls=asked.calls, diagnosis=asking.diagnosis_of(answer, asked.diagnoser)
     )
+
+
+HANDLER = EffectHandler(f.Explain, explain)

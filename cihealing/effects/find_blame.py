@@ -8,17 +8,15 @@ from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Colour
 from cihealing.effects.shared.frames import suspects
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import observe
 from cihealing.ports import PermanentError, Tools
 
 
 def find_blame(effect: f.FindBlame, *, run: Run, policy: Policy, tools: Tools) -> RecordBlame:
     repository = policy.repository(run.repository)
-    usual = (
-        tools.settings.get("CI_HEALING_GITHUB_BASE_BRANCH", "")
-        if repository.forge == "github"
-        else ""
-    )
+    forge = tools.forges.get(repository.forge)
+    usual = tools.settings.get(forge.usual_base, "") if forge else ""
     target = run.base_branch or repository.target_branch or usual or run.branch
     owner = tools.trees.owner(run.repository, run.commit, suspects(run, tools), policy=repository)
     base, which = _base(run, target, repository, tools)
@@ -47,6 +45,9 @@ def find_blame(effect: f.FindBlame, *, run: Run, policy: Policy, tools: Tools) -
         head=head or "",
         owner=owner,
     )
+
+
+HANDLER = EffectHandler(f.FindBlame, find_blame)
 
 
 def _base(

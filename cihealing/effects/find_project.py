@@ -8,6 +8,7 @@ from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordProject
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import PermanentError, Tools
 
 UNKNOWN = (
@@ -38,3 +39,6 @@ def find_project(effect: f.FindProject, *, run: Run, policy: Policy, tools: Tool
     return RecordProject(
         command=project.command, workdir=project.path, source=source, project=stored
     )
+
+
+HANDLER = EffectHandler(f.FindProject, find_project)

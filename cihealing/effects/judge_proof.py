@@ -10,6 +10,7 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.proof import faults, is_flake, proof_runs
 from cihealing.domain.run import Run, Seen
 from cihealing.domain.values import Observation, Purpose, Usage
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import whole
 from cihealing.ports import Tools
 
@@ -38,6 +39,9 @@ def judge_proof(
         flake=is_flake(run),
         usage=Usage(seconds=sum(s.seen.seconds for s in attempt.observations)),
     )
+
+
+HANDLER = EffectHandler(f.JudgeProof, judge_proof)
 
 
 def compared(run: Run) -> list[Observation]:

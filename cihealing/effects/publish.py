@@ -9,20 +9,23 @@ from cihealing.domain.commands import RecordHeadMoved, RecordPublished, RecordPu
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.run import Run
 from cihealing.effects.shared.frames import failure_of
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.failpoints import failpoint
 from cihealing.ports import (
+    Changes,
     FileEdit,
     Forge,
     HeadMoved,
     PermanentError,
     Proposal,
     Published,
+    Site,
     Tools,
     Tree,
 )
 from cihealing.secrecy import masked_in
 from cihealing.tree import shown
-from cihealing.wording import changes
+from cihealing.wording import changes as wording
 
 
 def publish(
@@ -46,24 +49,20 @@ def publish(
     return RecordPublished(url=done.url, commit=done.commit, merged=done.merged)
 
 
+HANDLER = EffectHandler(f.Publish, publish)
+
+
 def _publish(effect: f.Publish, run: Run, policy: Policy, tools: Tools) -> Published:
-    forge, repository = forge_of(run, policy, tools), policy.repository(run.repository)
-    if forge.opens_changes and run.fork:
+    forge, site = forge_of(run, policy, tools), site_of(run, policy, tools)
+    changes = forge.changes(site) if forge.changes else None
+    if changes and run.fork:
         raise PermanentError("the failing code comes from a fork: forks get a diagnosis only")
+    if changes and effect.act == "merge":
+        return changes.merge(run.pr_url, sha=run.change_commit)
     proposal = proposal_of(run, policy=policy, tools=tools)
-    if effect.act == "merge" and forge.opens_changes:
-        return forge.merge(
-            proposal,
-            url=run.pr_url,
-            sha=run.change_commit,
-            policy=repository,
-            settings=tools.settings,
-        )
-    if forge.opens_changes and forge.opted_out(
-        run.repository, run.commit, policy=repository, settings=tools.settings
-    ):
+    if changes and changes.opted_out(run.commit):
         raise PermanentError("the change of the developers is labelled cihealing:off")
-    return forge.publish(proposal, policy=repository, settings=tools.settings)
+    return forge.publishing(site).publish(proposal)
 
 
 def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
@@ -77,10 +76,24 @@ def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
     return forge
 
 
+def site_of(run: Run, policy: Policy, tools: Tools) -> Site:
+    return Site(
+        repository=run.repository, policy=policy.repository(run.repository), settings=tools.settings
+    )
+
+
+def changes_of(run: Run, policy: Policy, tools: Tools) -> Changes:
+    """Raises PermanentError where no change can be open."""
+    forge = forge_of(run, policy, tools)
+    if forge.changes is None:
+        raise PermanentError("this forge has no open changes: publishing merges at once")
+    return forge.changes(site_of(run, policy, tools))
+
+
 def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
     """The proven patch as the forge takes it. Raises PermanentError, TransientError."""
     repository, patch = policy.repository(run.repository), tools.artifacts.text(run.patch)
-    body = changes.body(run, failure_of(run, tools), url=page_of(run, tools))
+    body = wording.body(run, failure_of(run, tools), url=page_of(run, tools))
     return Proposal(
         run_id=change_id(run),
         repository=run.repository,
@@ -88,10 +101,10 @@ def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
         head=run.head,
         patch=patch,
         files=edits(run, patch, repository, tools),
-        title=masked_in(changes.title(run)),
-        message=masked_in(changes.message(run)),
+        title=masked_in(wording.title(run)),
+        message=masked_in(wording.message(run)),
         body=masked_in(body),
-        trailers=masked_in(changes.trailers(run)),
+        trailers=masked_in(wording.trailers(run)),
         draft=repository.draft,
         actor=run.approved_by.name if run.approved_by else "",
     )

@@ -10,14 +10,19 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from cihealing import service
+from cihealing.domain import effects as f
 from cihealing.domain.values import Failed, Failure, Passed
+from cihealing.effects.shared.handler import DeliveryHandler
 from cihealing.models import Outbox
-from cihealing.ports import CIAdapter, NoLog, Tools
+from cihealing.ports import NoLog, Tools
 from cihealing.store import Packed
+
+NOT_SENT = "the generic event carried no log: send the log with `cihealing notify --log build.log`"
+"""Of a provider that cannot be asked for logs."""
 
 
 def read_failure(
-    result: Failed | Passed, *, position: int, delivery: UUID, row: Outbox, tools: Tools
+    result: Failed | Passed, /, *, position: int, delivery: UUID, row: Outbox, tools: Tools
 ) -> None:
     """Raises TransientError while the log is not there yet."""
     had = service.read_waiting(result, delivery=delivery, position=position)
@@ -25,14 +30,17 @@ def read_failure(
     service.record_read(delivery, position, failure, log, row=row, now=datetime.now(UTC))
 
 
-def adapter_of(failed: Failed, tools: Tools) -> CIAdapter:
-    """A generic body may name a provider there is no adapter for: then what is generic holds."""
-    return tools.ci.get(failed.execution.provider, tools.ci["generic"])
+HANDLER: DeliveryHandler[Failed | Passed] = DeliveryHandler(
+    f.ReadFailure, (Failed, Passed), read_failure
+)
 
 
 def read(failed: Failed, tools: Tools) -> tuple[Failure, Packed | None]:
+    logs = tools.logs.get(failed.execution.provider)
+    if logs is None:
+        return service.weak_failure(failed, NOT_SENT), None
     try:
-        log = adapter_of(failed, tools).fetch_log(failed, settings=tools.settings)
+        log = logs.fetch_log(failed, settings=tools.settings)
     except NoLog as error:
         return service.weak_failure(failed, str(error)), None
     return service.read_log(failed, log)

@@ -6,6 +6,7 @@ from cihealing import service
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 
@@ -14,3 +15,6 @@ def release_followers(
 ) -> None:
     """Done twice it changes nothing: nobody is left behind then."""
     service.release_followers(run.id)
+
+
+HANDLER = EffectHandler(f.ReleaseFollowers, release_followers)

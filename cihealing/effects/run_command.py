@@ -7,6 +7,7 @@ from cihealing.domain.commands import RecordObservation
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Purpose
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import observe
 from cihealing.ports import Tools
 
@@ -31,3 +32,6 @@ def run_command(
     return RecordObservation(
         purpose=effect.purpose, seen=seen, attempt=effect.attempt, patch=effect.patch
     )
+
+
+HANDLER = EffectHandler(f.RunCommand, run_command)

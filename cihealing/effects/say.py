@@ -7,28 +7,22 @@ from __future__ import annotations
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
-from cihealing.effects.publish import forge_of, page_of
+from cihealing.effects.publish import forge_of, page_of, site_of
 from cihealing.effects.shared.frames import failure_of
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 from cihealing.secrecy import masked_in
-from cihealing.wording import changes
+from cihealing.wording import changes as wording
 
 
 def say(effect: f.Say, *, run: Run, policy: Policy, tools: Tools) -> None:
-    repository, settings = policy.repository(run.repository), tools.settings
-    text = masked_in(changes.comment(run, failure_of(run, tools), url=page_of(run, tools)))
-    forge = forge_of(run, policy, tools)
-    if not text or forge.opted_out(
-        run.repository, run.commit, policy=repository, settings=settings
-    ):
+    text = masked_in(wording.comment(run, failure_of(run, tools), url=page_of(run, tools)))
+    forge, site = forge_of(run, policy, tools), site_of(run, policy, tools)
+    if not text or forge.voice is None:
         return
-    forge.say(
-        run_id=str(run.id),
-        repository=run.repository,
-        commit=run.commit,
-        change="",
-        text=text,
-        how=repository.say,
-        policy=repository,
-        settings=settings,
-    )
+    if forge.changes and forge.changes(site).opted_out(run.commit):
+        return
+    forge.voice(site).say(text, run_id=str(run.id), commit=run.commit, how=site.policy.say)
+
+
+HANDLER = EffectHandler(f.Say, say)

@@ -12,7 +12,8 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure
 from cihealing.effects.publish import page_of
-from cihealing.ports import Message, Tools
+from cihealing.effects.shared.handler import EffectHandler
+from cihealing.ports import Tools
 from cihealing.secrecy import masked_in
 from cihealing.wording import telling
 
@@ -36,6 +37,9 @@ def tell(effect: f.Tell, *, run: Run, policy: Policy, tools: Tools) -> None:
         service.record_message(run.id, chat=chat.name, kind=effect.kind, handle=handle)
 
 
+HANDLER = EffectHandler(f.Tell, tell)
+
+
 def _failure(run: Run, tools: Tools) -> Failure | None:
     try:
         return msgspec.json.decode(tools.artifacts.text(run.failure), type=Failure)
@@ -45,25 +49,3 @@ def _failure(run: Run, tools: Tools) -> Failure | None:
 
 def _count(run: Run, tools: Tools) -> int:
     return tools.history.affected(run.id).cluster + 1 if run.leads_cluster else 1
-
-
-def tell_budget(effect: f.TellBudget, *, run: Run, policy: Policy, tools: Tools) -> None:
-    whose = f"of {effect.key} " if effect.key else ""
-    message = Message(
-        run_id=str(run.id),
-        title=f"The budget {whose}for {effect.day} is used up: no model is asked any more today",
-        fields=(("Limit", f"{effect.limit_usd:.2f} USD"), ("Scope", effect.scope)),
-        tone="bad",
-        link=tools.settings.get("CI_HEALING_URL", ""),
-        text=(
-            "Fixers, reruns and proofs go on. Raise the budget in policy under `ai`, or"
-            " CI_HEALING_DAILY_COST_LIMIT_USD."
-        ),
-    )
-    for chat in tools.chats:
-        if (
-            chat.configured(settings=tools.settings)
-            and service.handle_of(run.id, chat.name) is None
-        ):
-            handle = chat.tell(masked_in(message), handle="", settings=tools.settings)
-            service.record_message(run.id, chat=chat.name, kind="budget", handle=handle)

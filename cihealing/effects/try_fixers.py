@@ -8,6 +8,7 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure, Objection
 from cihealing.effects.shared.frames import failure_of
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import project_of
 from cihealing.ports import FixContext, Fixer, PermanentError, Tools, Tree
 from cihealing.secrecy import masked_in
@@ -42,6 +43,9 @@ def try_fixers(
             return _found(fixer.name, told, patch, run, policy, tools)
     tried = ", ".join(run.tried_fixers) or "none fits"
     return SkipStep(step="fixers", reason=f"no further fixer has a patch ({tried})")
+
+
+HANDLER = EffectHandler(f.TryFixers, try_fixers)
 
 
 def _ask(

@@ -8,7 +8,8 @@ from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordChange
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
-from cihealing.effects.publish import forge_of
+from cihealing.effects.publish import changes_of
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Again, Change, Tools, TransientError
 from cihealing.service import Cause, handle
 
@@ -18,9 +19,7 @@ def watch_change(
 ) -> RecordChange | None:
     """Raises Again while the change is open: one row watches over one change."""
     try:
-        seen = forge_of(run, policy, tools).look(
-            effect.url, policy=policy.repository(run.repository), settings=tools.settings
-        )
+        seen = changes_of(run, policy, tools).look(effect.url)
     except TransientError as error:
         raise Again(error.retry_after or policy.watch_every) from error
     command = recorded(seen, effect.url)
@@ -29,6 +28,9 @@ def watch_change(
     if changed(run, seen):
         handle(run.id, command, cause=Cause(source="watch_change"))
     raise Again(policy.watch_every)
+
+
+HANDLER = EffectHandler(f.WatchChange, watch_change)
 
 
 def changed(run: Run, seen: Change) -> bool:

@@ -16,6 +16,7 @@ from cihealing.domain.run import Attempt, Run, Seen
 from cihealing.domain.values import AttemptStatus, Blame, Diagnosis, Failure, Hypothesis, Owner
 from cihealing.effects.publish import page_of
 from cihealing.effects.shared.frames import failure_of, suspects
+from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Green, PermanentError, Tools, TransientError
 from cihealing.wording.incident import (
     Build,
@@ -42,6 +43,9 @@ def write_report(effect: f.WriteReport, *, run: Run, policy: Policy, tools: Tool
         owner=owner,
         diagnosis=diagnosis,
     )
+
+
+HANDLER = EffectHandler(f.WriteReport, write_report)
 
 
 def _owner(run: Run, policy: Policy, tools: Tools) -> Owner | None:

@@ -7,11 +7,8 @@ from __future__ import annotations
 import re
 
 from cihealing.domain.values import Failure
-from cihealing.fixers.source import files, tools
-from cihealing.ports import FixContext
-
-name = "formatter"
-title = "Reformat with the repository's own formatter"
+from cihealing.fixers.shared import files, tools
+from cihealing.ports import FixContext, Fixer
 
 SAYS = {
     "black": re.compile(r"^would reformat \S|\bfiles? would be reformatted(?:, |\.)"),
@@ -52,3 +49,12 @@ def is_the_repositorys(tool: str, context: FixContext) -> bool:
         CONFIGURED[tool].search(files.read(context.tree, f + "pyproject.toml") or "")
         for f in folders
     )
+
+
+FIXER = Fixer(
+    name="formatter",
+    title="Reformat with the repository's own formatter",
+    order=20,
+    fits=fits,
+    fix=fix,
+)

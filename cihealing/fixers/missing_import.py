@@ -14,15 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cihealing.domain.values import Failure
-from cihealing.fixers.source import files, imports, modules
-from cihealing.fixers.source.imports import Import
-from cihealing.fixers.source.modules import Index
-from cihealing.fixers.source.moved import Moved, follow
-from cihealing.fixers.source.names import MODULE_ONLY, MODULES, SAME_NAMED, WELL_KNOWN
-from cihealing.ports import FixContext
-
-name = "missing_import"
-title = "Add the missing import"
+from cihealing.fixers.shared import files, imports, modules
+from cihealing.fixers.shared.imports import Import
+from cihealing.fixers.shared.modules import Index
+from cihealing.fixers.shared.moved import Moved, follow
+from cihealing.fixers.shared.names import MODULE_ONLY, MODULES, SAME_NAMED, WELL_KNOWN
+from cihealing.ports import FixContext, Fixer
 
 MAX_NEEDS = 8
 MAX_TEXT = 2_000
@@ -249,3 +246,6 @@ def defined_in_repository(need: Need, index: Index) -> Iterator[Import]:
         if dotted is not None:
             parent, _, leaf = dotted.rpartition(".")
             yield Import(module=parent, name=leaf) if parent else Import(module=leaf)
+
+
+FIXER = Fixer(name="missing_import", title="Add the missing import", order=30, fits=fits, fix=fix)

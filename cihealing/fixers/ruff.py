@@ -10,12 +10,9 @@ import re
 from collections.abc import Sequence
 
 from cihealing.domain.values import Failure
-from cihealing.fixers.source import files, tools
-from cihealing.fixers.source.tools import Call
-from cihealing.ports import FixContext
-
-name = "ruff"
-title = "Apply ruff's safe corrections"
+from cihealing.fixers.shared import files, tools
+from cihealing.fixers.shared.tools import Call
+from cihealing.ports import FixContext, Fixer
 
 MISFORMATTED = re.compile(
     r"^(?:\S+ )?Would reformat: |\b\d{1,7} files? would be reformatted\b|^unformatted: |\bFile"
@@ -154,3 +151,6 @@ def call_parts(call: Call | None) -> tuple[tuple[str, ...], list[str], list[str]
         elif not word.startswith("-"):
             paths.append(word)
     return call.start, options, paths or ["."]
+
+
+FIXER = Fixer(name="ruff", title="Apply ruff's safe corrections", order=10, fits=fits, fix=fix)

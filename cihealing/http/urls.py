@@ -13,48 +13,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin
 
 from cihealing.http import addresses
 from cihealing.http.refusal import Refusal
+from cihealing.ports import Hosts
 
 MAX_URL = 8_000
 PORTS = {"http": 80, "https": 443}
 
-DEFAULTS: Mapping[str, tuple[str, str]] = {
-    "github": ("CI_HEALING_GITHUB_API_URL", "https://api.github.com"),
-    "gitlab": ("CI_HEALING_GITLAB_URL", "https://gitlab.com"),
-    "jenkins": ("CI_HEALING_JENKINS_URL", ""),
-    "circleci": ("CI_HEALING_CIRCLECI_URL", "https://circleci.com"),
-    "buildkite": ("CI_HEALING_BUILDKITE_URL", "https://api.buildkite.com"),
-}
-"""The setting that holds a side's base URL, and what holds where it is not set."""
 FETCH_HOSTS = "CI_HEALING_FETCH_HOSTS"
 
-STORES: Mapping[str, tuple[str, ...]] = {
-    "github": ("*.githubusercontent.com", "*.blob.core.windows.net"),
-    "gitlab": (
-        "cdn.artifacts.gitlab-static.net",
-        "storage.googleapis.com",
-        "*.storage.googleapis.com",
-        "*.blob.core.windows.net",
-    ),
-    "circleci": ("*.circle-artifacts.com", "dl.circleci.com"),
-    "buildkite": ("*.buildkiteartifacts.com", "buildkiteartifacts.com"),
-}
-"""Where the sides keep logs, by their own documentation: such hosts never see a credential."""
 _S3 = re.compile(r"(?:[a-z0-9][a-z0-9.-]*\.)?s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com")
-_S3_SIDES = ("github", "gitlab", "circleci", "buildkite")
-PAGES: Mapping[str, tuple[str, ...]] = {
-    "api.github.com": ("github.com",),
-    "circleci.com": ("app.circleci.com",),
-    "api.buildkite.com": ("buildkite.com",),
-}
-"""Hosts of the pages people see, where they are others than the API's."""
-PUBLIC = frozenset({"api.github.com", "gitlab.com", "circleci.com", "api.buildkite.com"})
-"""Everybody's services: a private address for one of these is a lie, configured or not."""
 
 _METADATA_NAMES = frozenset(
     {
@@ -133,6 +105,8 @@ class Allowed:
     bases: tuple[Base, ...]
     hosts: tuple[str, ...] = ()
     s3: bool = False
+    public: frozenset[str] = frozenset()
+    """Everybody's services: a private address for one of these is a lie, configured or not."""
 
     def base_of(self, target: Target) -> bool:
         """Whether exactly this origin is configured."""
@@ -140,7 +114,7 @@ class Allowed:
 
     def configured(self, host: str) -> bool:
         """Whether a setting names this host itself, and it is not everybody's."""
-        return host not in PUBLIC and any(host == base.target.host for base in self.bases)
+        return host not in self.public and any(host == base.target.host for base in self.bases)
 
     def listed(self, host: str) -> bool:
         return any(_matches(host, pattern) for pattern in self.hosts) or (
@@ -162,43 +136,37 @@ def base_of(value: str, *, setting: str) -> Base | Refusal:
     return Base(target=found, setting=setting)
 
 
-def bases_of(side: str, settings: Mapping[str, str]) -> list[Base | Refusal]:
+def bases_of(side: Hosts, settings: Mapping[str, str]) -> list[Base | Refusal]:
     """The base URLs of one side, several of them separated by commas; what is wrong with one stands
     in its place.
     """
-    setting, default = DEFAULTS[side]
-    named = settings.get(setting, "").strip() or default
-    return [base_of(part, setting=setting) for part in named.split(",") if part.strip()]
+    named = settings.get(side.setting, "").strip() or side.default
+    return [base_of(part, setting=side.setting) for part in named.split(",") if part.strip()]
 
 
-def allowed(settings: Mapping[str, str], *, side: str = "") -> Allowed:
-    """Where `side` may be asked and may send us to; every side's places without one.
+def allowed(
+    settings: Mapping[str, str], *, sides: Sequence[Hosts], public: frozenset[str] = frozenset()
+) -> Allowed:
+    """Where `sides` may be asked and may send us to. `public`: everybody's services besides theirs.
 
     A name in CI_HEALING_FETCH_HOSTS is met at https and a public address alone; a whole URL there
     (an own object store) at its own scheme, port and address.
     """
-    sides = (side,) if side else tuple(DEFAULTS)
     further = [part.strip() for part in settings.get(FETCH_HOSTS, "").split(",") if part.strip()]
     stores = [base_of(part, setting=FETCH_HOSTS) for part in further if "://" in part]
-    bases = [found for one in sides for found in bases_of(one, settings)] + stores
-    good = tuple(base for base in bases if isinstance(base, Base))
+    named = [(one, found) for one in sides for found in bases_of(one, settings)]
+    good = tuple(base for base in (*(b for _, b in named), *stores) if isinstance(base, Base))
     names = (
         *(part.lower() for part in further if "://" not in part),
-        *(host for one in sides for host in STORES.get(one, ())),
+        *(host for one in sides for host in one.stores),
+        *(page for one, b in named if isinstance(b, Base) for page in one.pages(b.target.host)),
     )
     return Allowed(
-        bases=good, hosts=(*names, *_pages(good)), s3=any(one in _S3_SIDES for one in sides)
+        bases=good,
+        hosts=names,
+        s3=any(one.s3 for one in sides),
+        public=public.union(*(one.public for one in sides)),
     )
-
-
-def _pages(bases: Iterable[Base]) -> list[str]:
-    hosts = [base.target.host for base in bases]
-    enterprise = [
-        host.removeprefix("api.")
-        for host in hosts
-        if re.fullmatch(r"api\.[a-z0-9-]+\.ghe\.com", host)
-    ]
-    return [page for host in hosts for page in PAGES.get(host, ())] + enterprise
 
 
 def split(url: str, *, names: bool = False) -> Target | Refusal:

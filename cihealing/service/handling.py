@@ -22,7 +22,7 @@ from cihealing.domain.values import SERVICE, Actor, RunStatus
 from cihealing.failpoints import failpoint
 from cihealing.models import BaseClaim, Outbox
 from cihealing.models import Run as RunRow
-from cihealing.ports import HeadMoved, Tools
+from cihealing.ports import HeadMoved, Site, Tools
 from cihealing.secrecy import masked, masked_in
 from cihealing.service import outbox, policies
 from cihealing.service.transactions import write
@@ -266,10 +266,11 @@ def _approve(
 def _require_permission(run: Run, by: Actor, repository: RepositoryPolicy, tools: Tools) -> None:
     """The person's own permission counts, not the bot's."""
     forge = tools.forges.get(repository.forge)
+    if forge is None or forge.permissions is None:
+        return
     login = repository.people.get(by.name, by.name)
-    if forge is None or forge.may(
-        login, run.repository, policy=repository, settings=tools.settings
-    ):
+    site = Site(repository=run.repository, policy=repository, settings=tools.settings)
+    if forge.permissions(site).may(login):
         return
     raise NotAllowed(
         f"{login} may not push to {run.repository} at {repository.forge}; where the login there is"

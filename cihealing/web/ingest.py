@@ -23,7 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from cihealing import hooks, policy_file, registry, service
 from cihealing.domain.values import Ignored, Result
-from cihealing.ports import BadPayload, BadSignature, CIAdapter, RawRequest
+from cihealing.ports import BadPayload, BadSignature, Listening, RawRequest
 from cihealing.providers.shared import wire as _wire
 from cihealing.web import secret_paths
 from cihealing.web.problems import problem
@@ -65,7 +65,7 @@ def webhook(request: HttpRequest, provider: str = "generic") -> HttpResponse:
 
 
 def _receive(request: HttpRequest, *, provider: str) -> Receipt:
-    adapter = _adapter(provider)
+    listening = _listening(provider)
     if request.method != "POST":
         raise Refused(405, "method-not-allowed", "Only POST is taken here")
     _paced(
@@ -77,15 +77,15 @@ def _receive(request: HttpRequest, *, provider: str) -> Receipt:
     raw = RawRequest(
         headers=_headers(request), body=_body(request), path_token=token, received_at=timezone.now()
     )
-    authentic = _authentic(raw, adapter=adapter)
+    authentic = _authentic(raw, provider=provider, listening=listening)
     for hook, _ in authentic:
         _paced(f"hook:{hook.name}", setting="HOOK_RATE", whose="on this hook")
     payload = _payload(raw)
-    results = _results(raw, payload, adapter=adapter)
+    results = _results(raw, payload, listening=listening)
     hook, delivery_id = _spoken_for(authentic, results)
     if hook.name == hooks.OLD_JENKINS:
         _warn_of_old_path()
-    _hurry(payload, hook)
+    _hurry(payload, hook, provider=provider)
     try:
         return service.receive(
             hook=hook.name,
@@ -121,26 +121,27 @@ def _paced(key: str, *, setting: str, whose: str) -> None:
         raise Refused(429, "too-many-requests", "Too many requests", told, retry_after=wait)
 
 
-def _hurry(payload: dict[str, Any], hook: hooks.Hook) -> None:
+def _hurry(payload: dict[str, Any], hook: hooks.Hook, *, provider: str) -> None:
     """A forge that tells of our own change brings the next look at it forward; what it tells is not
     believed, it is looked at.
     """
-    told = _wire.own_change(payload)
+    own_change = registry.PROVIDERS[provider].own_change
+    told = own_change(payload) if own_change else None
     if told and hook.speaks_for(told[0]):
         service.hurry(*told)
 
 
-def _adapter(provider: str) -> CIAdapter:
-    adapter = registry.CI.get(provider)
-    if adapter is None:
-        known = ", ".join(sorted(registry.CI))
+def _listening(provider: str) -> Listening:
+    hooks = registry.offered(lambda one: one.hook)
+    if provider not in hooks:
+        known = ", ".join(sorted(hooks))
         raise Refused(
             404,
             "unknown-provider",
             "No such provider",
             f"There are webhooks for {known}; any CI can use the generic one.",
         )
-    return adapter
+    return hooks[provider]
 
 
 def _headers(request: HttpRequest) -> dict[str, str]:
@@ -173,14 +174,16 @@ def _too_large(limit: int) -> Refused:
     )
 
 
-def _authentic(raw: RawRequest, *, adapter: CIAdapter) -> list[tuple[hooks.Hook, str]]:
+def _authentic(
+    raw: RawRequest, *, provider: str, listening: Listening
+) -> list[tuple[hooks.Hook, str]]:
     """The hooks whose secret signed it, each with the delivery id. Raises Refused where there is
     none.
     """
     found, objection = list[tuple[hooks.Hook, str]](), ""
-    for hook in hooks.hooks_for(adapter.name, settings=_secrets(), policy=policy_file.current()[0]):
+    for hook in hooks.hooks_for(provider, settings=_secrets(), policy=policy_file.current()[0]):
         try:
-            found.append((hook, adapter.verify(raw, hook.secrets)))
+            found.append((hook, listening.verify(raw, hook.secrets)))
         except BadSignature as error:
             objection = str(error)
     if not found:
@@ -188,7 +191,7 @@ def _authentic(raw: RawRequest, *, adapter: CIAdapter) -> list[tuple[hooks.Hook,
             401,
             "bad-signature",
             "The signature does not prove the sender",
-            objection or _no_secret(adapter.name),
+            objection or _no_secret(provider),
         )
     return found
 
@@ -228,9 +231,9 @@ def _payload(raw: RawRequest) -> dict[str, Any]:
         raise _unreadable(error) from None
 
 
-def _results(raw: RawRequest, payload: dict[str, Any], *, adapter: CIAdapter) -> list[Result]:
+def _results(raw: RawRequest, payload: dict[str, Any], *, listening: Listening) -> list[Result]:
     try:
-        return adapter.parse(raw, payload) or [
+        return listening.parse(raw, payload) or [
             Ignored(reason="nothing in it is the result of a job")
         ]
     except BadPayload as error:

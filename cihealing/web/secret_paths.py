@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from django.http import HttpRequest
 
+from cihealing import discovery
 from cihealing.web.middleware import around
 
 MASK = "[token]"
@@ -32,7 +33,7 @@ shown.
 
 _APART = r"[^A-Za-z0-9_-]"
 _WORDS = r"(?:webhooks?|jenkins)"
-_KNOWN = r"(?:webhooks?|jenkins|generic|github|gitlab|circleci|buildkite|local)"
+_KNOWN = rf"(?:webhooks?|{'|'.join(sorted(discovery.names('cihealing.providers')))})"
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _NAMED = re.compile(rf"[/\\]{_WORDS}(?:{_APART}|\Z)", re.IGNORECASE)
 _SECRET = re.compile(

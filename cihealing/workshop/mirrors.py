@@ -10,8 +10,7 @@ from pathlib import Path
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
-from cihealing.ports import PermanentError, TransientError
-from cihealing.providers.github import app as github_app
+from cihealing.ports import Credentials, PermanentError, TransientError
 from cihealing.workshop import owners
 from cihealing.workshop.git import (
     REMOTE_TIMEOUT,
@@ -31,12 +30,19 @@ MAX_FILE = 1024 * 1024
 
 class Mirrors:
     """`mirrors`: the directory of the mirrors. `settings`: CI_HEALING_GIT_TOKEN and
-    CI_HEALING_GIT_USER for https clones.
+    CI_HEALING_GIT_USER for https clones. `credentials`: whose tokens go before that.
     """
 
-    def __init__(self, mirrors: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        mirrors: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        credentials: Sequence[Credentials] = (),
+    ) -> None:
         self.mirrors = mirrors.resolve()
         self.settings = dict(settings or {})
+        self.credentials = tuple(credentials)
         self.git = Git(home=self.mirrors / ".git-home")
 
     def mirror_path(self, repository: str) -> Path:
@@ -62,10 +68,10 @@ class Mirrors:
         return path
 
     def _remote(self, repository: str, policy: RepositoryPolicy) -> dict[str, str]:
-        """An App's token lives an hour and is of this repository alone: it goes before the
+        """A provider's token lives an hour and is of this repository alone: it goes before the
         setting's.
         """
-        short_lived = github_app.clone_token(repository, policy.clone_url, self.settings)
+        short_lived = self._short_lived(repository, policy.clone_url)
         token = short_lived or self.settings.get("CI_HEALING_GIT_TOKEN", "")
         user = (
             "x-access-token"
@@ -75,6 +81,10 @@ class Mirrors:
         return remote_environment(
             policy.clone_url, forge=policy.forge, home=self.git.home, token=token, user=user
         )
+
+    def _short_lived(self, repository: str, url: str) -> str:
+        tokens = (one.clone_token(repository, url, self.settings) for one in self.credentials)
+        return next((token for token in tokens if token), "")
 
     def _fetch(
         self, repository: str, mirror: Path, *, policy: RepositoryPolicy, refs: Sequence[str]

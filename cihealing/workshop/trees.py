@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cihealing.domain.policy import RepositoryPolicy
-from cihealing.ports import PermanentError, Tree
+from cihealing.ports import Credentials, PermanentError, Tree
 from cihealing.scratch import scratch
 from cihealing.tree import shown
 from cihealing.workshop.git import GitFailed, is_commit
@@ -49,8 +49,14 @@ RULES, REGULAR = (".gitattributes", ".gitignore"), ("100644", "100755")
 class GitTrees(Mirrors):
     """Private trees of exact commits, made from the mirrors, and what has changed in them."""
 
-    def __init__(self, mirrors: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        super().__init__(mirrors, settings=settings)
+    def __init__(
+        self,
+        mirrors: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        credentials: Sequence[Credentials] = (),
+    ) -> None:
+        super().__init__(mirrors, settings=settings, credentials=credentials)
         self._open: dict[Path, Made] = {}
 
     @contextlib.contextmanager

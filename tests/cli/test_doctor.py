@@ -22,8 +22,10 @@ from pytest_django.fixtures import Settings
 from cihealing import first_start, registry
 from cihealing.cli import doctor
 from cihealing.cli.shared import outside, signing
+from cihealing.cli.shared.findings import Finding
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github import manifest as github_manifest
+from cihealing.providers.github import members
 from tests.forges.github import FakeGitHub
 from tests.forges.gitlab import FakeGitLab
 from tests.forges.slack import FakeSlack, refusing
@@ -37,6 +39,17 @@ def bare(settings: Settings) -> None:
     """No secret of the machine the tests run on."""
     settings.CI_HEALING = {**settings.CI_HEALING, "WEBHOOK_SECRETS": {"": STRONG}}
     settings.SECRET_KEY = "k3y" + STRONG
+
+
+WAYS = registry.offered(lambda one: one.sign)
+
+
+def said(subject: str) -> Finding:
+    """What doctor says when it asks this of the other side."""
+    (check,) = [
+        c for one in registry.PROVIDERS.values() for c in one.checks if c.subject == subject
+    ]
+    return outside.answer(check, registry.adapter_settings())
 
 
 def use(settings: Settings, **given: Any) -> None:
@@ -76,17 +89,17 @@ def test_strong_secrets_are_fine() -> None:
     assert signing.strength().state == "ok"
 
 
-@pytest.mark.parametrize("provider", sorted(set(registry.CI) - {"local"}))
+@pytest.mark.parametrize("provider", sorted(WAYS))
 @pytest.mark.parametrize("secret", [STRONG, STANDARD, "töken-with-ümlauts"])
 def test_each_providers_way_is_taken_and_a_forgery_is_not(provider: str, secret: str) -> None:
     assert signing.fault(provider, secret) == ""
 
 
 def test_every_provider_has_its_way() -> None:
-    assert set(signing.SIGN) == set(registry.CI) - {"local"}
+    assert set(WAYS) == set(registry.offered(lambda one: one.hook)) - {"local"}
 
 
-@pytest.mark.parametrize("provider", sorted(signing.SIGN))
+@pytest.mark.parametrize("provider", sorted(WAYS))
 def test_a_verification_that_takes_everything_or_nothing_is_found(
     monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
@@ -95,7 +108,7 @@ def test_a_verification_that_takes_everything_or_nothing_is_found(
     def nothing(request: Any, secrets: Any) -> str:
         raise BadSignature("never")
 
-    adapter = registry.CI[provider]
+    adapter = registry.PROVIDERS[provider].hook
     monkeypatch.setattr(adapter, "verify", lambda request, secrets: "id")
     assert signing.fault(provider, STRONG) == "a forged delivery is taken"
     monkeypatch.setattr(adapter, "verify", nothing)
@@ -108,7 +121,7 @@ def test_all_hooks_are_tried(settings: Settings, monkeypatch: pytest.MonkeyPatch
     use(settings, WEBHOOK_SECRETS={"": ""})
     assert signing.signatures().state == "note"
     use(settings, WEBHOOK_SECRETS={"jenkins": STRONG})
-    monkeypatch.setattr(registry.CI["jenkins"], "verify", lambda request, secrets: "id")
+    monkeypatch.setattr(registry.PROVIDERS["jenkins"].hook, "verify", lambda request, secrets: "id")
     found = signing.signatures()
     assert (found.state, found.told) == ("bad", "jenkins: a forged delivery is taken")
 
@@ -170,14 +183,7 @@ def test_without_credentials_each_side_says_what_to_set(settings: Settings) -> N
         JENKINS_TOKEN="",
         SLACK_BOT_TOKEN="",
     )
-    for check in (
-        outside.scopes,
-        outside.app,
-        outside.gitlab,
-        outside.jenkins,
-        outside.slack_online,
-    ):
-        assert check().state == "note"
+    assert {finding.state for finding in outside.asked()} == {"note"}
 
 
 def plain(settings: dict[str, str]) -> dict[str, str]:
@@ -187,32 +193,32 @@ def plain(settings: dict[str, str]) -> dict[str, str]:
 def test_a_gitlab_token_that_may_too_much_is_told(settings: Settings) -> None:
     with FakeGitLab() as lab:
         use(settings, **plain(lab.settings))
-        assert outside.gitlab().state == "ok"
+        assert said("gitlab").state == "ok"
         lab.scopes = ["api", "sudo"]
-        assert (outside.gitlab().state, outside.gitlab().told) == (
+        assert (said("gitlab").state, said("gitlab").told) == (
             "note",
             "the GitLab token may do more than is needed: sudo",
         )
-    assert outside.gitlab().state == "bad"
+    assert said("gitlab").state == "bad"
 
 
 def test_a_github_token_that_may_too_much_is_told(settings: Settings) -> None:
     with FakeGitHub() as hub:
         use(settings, **plain(hub.settings))
-        assert outside.scopes().state == "ok"
+        assert said("github scopes").state == "ok"
         hub.scopes = "repo, admin:org"
-        assert outside.scopes().state == "note"
-    assert outside.scopes().state == "bad"
+        assert said("github scopes").state == "note"
+    assert said("github scopes").state == "bad"
 
 
 def test_slack_knows_the_bot_or_says_why_not(settings: Settings) -> None:
     with FakeSlack() as slack:
         use(settings, **plain(slack.settings))
         slack.scripted["auth.test"] = [None, refusing("invalid_auth"), None]
-        assert outside.slack_online().state == "ok"
-        assert outside.slack_online().state == "bad"
+        assert said("slack bot").state == "ok"
+        assert said("slack bot").state == "bad"
         use(settings, SLACK_CHANNEL="")
-        assert "CI_HEALING_SLACK_CHANNEL" in outside.slack_online().told
+        assert "CI_HEALING_SLACK_CHANNEL" in said("slack bot").told
 
 
 class Jenkins:
@@ -255,7 +261,7 @@ def jenkins(settings: Settings) -> Iterator[Jenkins]:
 
 
 def test_jenkins_knows_the_user(jenkins: Jenkins) -> None:
-    assert outside.jenkins().state == "ok"
+    assert said("jenkins").state == "ok"
     assert jenkins.seen == [f"/whoAmI/api/json Basic {base64.b64encode(b'bot:11aa22').decode()}"]
 
 
@@ -274,7 +280,7 @@ def test_a_jenkins_that_does_not_is_told(
     jenkins: Jenkins, status: int, told: str, state: str
 ) -> None:
     jenkins.status, jenkins.told = status, told
-    assert outside.jenkins().state == state
+    assert said("jenkins").state == state
 
 
 @pytest.mark.parametrize(
@@ -317,12 +323,12 @@ def test_an_app_is_asked_for_its_permissions(
         GITHUB_APP_PRIVATE_KEY="no key",
         GITHUB_API_URL="http://127.0.0.1:9",
     )
-    assert outside.app().state == "bad"
+    assert said("github app").state == "bad"
     monkeypatch.setattr(
         github_app, "permissions", lambda told: {"metadata": "read", "workflows": "write"}
     )
-    assert "workflows: write is more than is needed" in outside.app().told
-    assert outside.scopes().told == "an App signs in: see github app"
+    assert "workflows: write is more than is needed" in said("github app").told
+    assert said("github scopes").told == "an App signs in: see github app"
     assert conf.CI_HEALING["GITHUB_APP_ID"] == "1"
 
 
@@ -362,6 +368,6 @@ def test_at_start_an_app_is_looked_at(settings: Settings, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         github_app, "permissions", lambda told: {"metadata": "read", "workflows": "write"}
     )
-    assert registry.FORGES["github"].excess(settings=registry.adapter_settings()) == [
+    assert members.excess(registry.adapter_settings()) == [
         "the GitHub App may do more: workflows: write is more than is needed"
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cihealing.fixers.source import files
+from cihealing.fixers.shared import files
 from cihealing.tree import Tree
 from tests.fixers.trees import write
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from cihealing.fixers import formatter, missing_import, ruff
-from cihealing.fixers.source import imports, modules
-from cihealing.fixers.source.imports import Import
+from cihealing.fixers.shared import imports, modules
+from cihealing.fixers.shared.imports import Import
 from tests.fixers.trees import context, failure, read, write
 
 USE = '"""Docs."""\n\nimport os\n\n\ndef save(x):\n    return {}\n'

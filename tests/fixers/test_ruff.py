@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cihealing.fixers import formatter, ruff
-from cihealing.fixers.source import tools
-from cihealing.fixers.source.tools import Call
+from cihealing.fixers.shared import tools
+from cihealing.fixers.shared.tools import Call
 from cihealing.ports import Ran
 from tests.fixers.trees import context, failure, plain, read, write
 

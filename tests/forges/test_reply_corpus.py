@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import FileEdit, HeadMoved, Message, PermanentError, Proposal, TransientError
-from cihealing.providers.github import forge as github
-from cihealing.providers.gitlab import forge as gitlab
 from cihealing.providers.slack import chat as slack
+from tests.forges.bound import Bound
 from tests.forges.github import FakeGitHub, Reply
 from tests.forges.gitlab import FakeGitLab
 from tests.forges.slack import FakeSlack
@@ -27,15 +25,14 @@ ENTRIES: list[dict[str, Any]] = yaml.load(
     (Path(__file__).parents[1] / "corpora" / "replies" / "forge.yaml").read_text(), yaml.CSafeLoader
 )
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
-FORGES: dict[str, Any] = {"github": github, "gitlab": gitlab}
+FORGES = ("github", "gitlab")
 
 
 class Bench:
     """A forge that keeps state and what is asked of it, whichever it is."""
 
     def __init__(self, forge: str, fake: Any) -> None:
-        self.name, self.fake, self.adapter = forge, fake, FORGES[forge]
-        self.policy = RepositoryPolicy(match="acme/*", forge=forge)
+        self.name, self.fake, self.bound = forge, fake, Bound(forge, fake.settings)
         self.place = (
             fake.repository("acme/shop") if forge == "github" else fake.project("acme/shop")
         )
@@ -54,14 +51,13 @@ class Bench:
         )
 
     def act(self, kind: str, opened: Any) -> Any:
-        told = {"policy": self.policy, "settings": self.fake.settings}
         match kind:
             case "publish":
-                return self.adapter.publish(self.proposal, **told)
+                return self.bound.publish(self.proposal)
             case "merge":
-                return self.adapter.merge(self.proposal, url=opened.url, sha=opened.commit, **told)
+                return self.bound.merge(opened.url, sha=opened.commit)
             case _:
-                return self.adapter.look(opened.url, **told)
+                return self.bound.look(opened.url)
 
     @property
     def made(self) -> tuple[int, int, int]:

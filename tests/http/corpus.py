@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 import httpx
 import yaml
 
+from cihealing import providers, registry
 from cihealing.http import urls
 from cihealing.http.client import Side, converse
 from cihealing.http.refusal import Refusal, Refused
-from cihealing.http.urls import Base
+from cihealing.http.urls import Allowed, Base
 
 CORPORA = Path(__file__).parents[1] / "corpora"
 PUBLIC = "140.82.112.3"
@@ -42,12 +43,23 @@ def crowded(rows: list[dict[str, Any]]) -> list[str]:
 STANDARD: Mapping[str, str] = entries("urls/benign.yaml")[0]["settings"]
 
 
+SIDES = registry.offered(lambda one: one.hosts)
+
+
+def allowed(settings: Mapping[str, str], *, side: str = "") -> Allowed:
+    """Where one side may be asked; every side's places without one."""
+    sides = (SIDES[side],) if side else tuple(SIDES.values())
+    return urls.allowed(settings, sides=sides, public=providers.public_hosts())
+
+
 def side_of(entry: Mapping[str, Any]) -> Side:
     settings, name = entry.get("settings", STANDARD), entry.get("side", "")
     base = next(
-        found for found in urls.bases_of(name or "github", settings) if isinstance(found, Base)
+        found
+        for found in urls.bases_of(SIDES[name or "github"], settings)
+        if isinstance(found, Base)
     )
-    among = urls.allowed(settings, side=name)
+    among = allowed(settings, side=name)
     return Side(
         title="The other side",
         base=base,
@@ -105,6 +117,6 @@ def _odd(url: str) -> NoReturn:
     """What has no `://` would be read as a path of the API; it is judged as the URL it wants to
     be.
     """
-    found = urls.judge(url, among=urls.allowed(STANDARD))
+    found = urls.judge(url, among=allowed(STANDARD))
     assert isinstance(found, Refusal)
     raise Refused(found)

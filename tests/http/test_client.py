@@ -22,6 +22,7 @@ from cihealing.http.client import Conversation, Side, converse
 from cihealing.http.refusal import Refused
 from cihealing.http.urls import Base
 from cihealing.ports import PermanentError, TransientError
+from tests.http.corpus import allowed
 from tests.http.servers import Seen, Server, certified, serving
 
 TOKEN = {"Authorization": "Bearer t0ken"}
@@ -31,7 +32,7 @@ SETTING = "CI_HEALING_GITLAB_URL"
 def side(base: str, **settings: str) -> Side:
     found = urls.base_of(base, setting=SETTING)
     assert isinstance(found, Base)
-    among = urls.allowed({SETTING: base, **settings}, side="gitlab")
+    among = allowed({SETTING: base, **settings}, side="gitlab")
     return Side(
         title="GitLab",
         base=found,

@@ -9,16 +9,18 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from cihealing import providers
 from cihealing.http import addresses, urls
 from cihealing.http.refusal import Refusal, Refused
 from cihealing.http.urls import Allowed, Target
-from tests.http.corpus import PUBLIC, STANDARD, ask, crowded, entries, ids
+from tests.http.corpus import PUBLIC, SIDES, STANDARD, ask, crowded, entries, ids
+from tests.http.corpus import allowed as allowed_at
 
 HOSTILE, BENIGN = entries("urls/hostile.yaml"), entries("urls/benign.yaml")
 
 
 def judged(url: str, **settings: str) -> Target | Refusal:
-    return urls.judge(url, among=urls.allowed(settings))
+    return urls.judge(url, among=allowed_at(settings))
 
 
 def rule(found: object) -> str:
@@ -206,21 +208,21 @@ def test_a_base_url_of_a_setting(value: str, expected: str) -> None:
 def test_a_side_without_setting_is_everybodys() -> None:
     bases = [
         base.url
-        for side in urls.DEFAULTS
+        for side in SIDES.values()
         for base in urls.bases_of(side, {})
         if isinstance(base, urls.Base)
     ]
     assert bases == [
+        "https://api.buildkite.com",
+        "https://circleci.com",
         "https://api.github.com",
         "https://gitlab.com",
-        "https://circleci.com",
-        "https://api.buildkite.com",
     ]
 
 
 def test_a_wrong_base_url_opens_nothing_and_spoils_nothing() -> None:
     settings = {"CI_HEALING_JENKINS_URL": "nonsense, https://ci.example"}
-    assert [rule(found) for found in urls.bases_of("jenkins", settings)] == ["url.form", ""]
+    assert [rule(found) for found in urls.bases_of(SIDES["jenkins"], settings)] == ["url.form", ""]
     assert isinstance(judged("https://ci.example/job/x/1", **settings), Target)
 
 
@@ -299,7 +301,7 @@ def test_stores_of_s3(host: str, allowed: bool) -> None:
     ],
 )
 def test_a_side_leads_to_its_own_places_alone(side: str, url: str, allowed: bool) -> None:
-    assert isinstance(urls.judge(url, among=urls.allowed({}, side=side)), Target) is allowed
+    assert isinstance(urls.judge(url, among=allowed_at({}, side=side)), Target) is allowed
 
 
 @pytest.mark.parametrize(
@@ -313,9 +315,9 @@ def test_a_side_leads_to_its_own_places_alone(side: str, url: str, allowed: bool
     ],
 )
 def test_each_side_has_its_setting(side: str, setting: str) -> None:
-    among = urls.allowed({setting: "https://own.example:8443"}, side=side)
+    among = allowed_at({setting: "https://own.example:8443"}, side=side)
     assert isinstance(urls.judge("https://own.example:8443/x", among=among), Target)
-    assert len(urls.bases_of("jenkins", {})) == 0
+    assert len(urls.bases_of(SIDES["jenkins"], {})) == 0
 
 
 @pytest.mark.parametrize(
@@ -338,9 +340,9 @@ def test_each_side_has_its_setting(side: str, setting: str) -> None:
     ],
 )
 def test_the_known_places_of_a_side(side: str, host: str) -> None:
-    assert isinstance(urls.judge(f"https://{host}/x", among=urls.allowed({}, side=side)), Target)
+    assert isinstance(urls.judge(f"https://{host}/x", among=allowed_at({}, side=side)), Target)
     assert (
-        rule(urls.judge(f"https://{host}/x", among=urls.allowed({}, side="jenkins")))
+        rule(urls.judge(f"https://{host}/x", among=allowed_at({}, side="jenkins")))
         == "host.not_allowed"
     )
 
@@ -368,7 +370,7 @@ def test_a_clouds_metadata_service_is_not_asked_even_where_a_setting_names_it(ho
     )
 
 
-OWN = urls.allowed(
+OWN = allowed_at(
     {
         "CI_HEALING_JENKINS_URL": (
             "http://ci.lan:8080,http://10.1.2.3,http://169.254.9.9,http://198.18.0.7"
@@ -450,9 +452,9 @@ def test_a_configured_name_at_a_link_local_address_is_no_configured_address() ->
     assert rule(urls.judge_address("169.254.9.9", host="ci.lan", among=OWN)) == "address.link_local"
 
 
-@pytest.mark.parametrize("host", sorted(urls.PUBLIC))
+@pytest.mark.parametrize("host", sorted(providers.public_hosts()))
 def test_everybodys_services_are_never_at_home(host: str) -> None:
-    among = urls.allowed({"CI_HEALING_GITLAB_URL": "https://gitlab.com"})
+    among = allowed_at({"CI_HEALING_GITLAB_URL": "https://gitlab.com"})
     assert rule(urls.judge_address("10.0.0.1", host=host, among=among)) == "address.private"
     assert rule(urls.judge_address("64:ff9b::8c52:7003", host=host, among=among)) == ""
     assert rule(urls.judge_address("64:ff9b::a00:1", host=host, among=among)) == "address.embedded"
@@ -506,13 +508,13 @@ def test_where_a_redirect_leads(location: str, expected: str) -> None:
     found = urls.follow(
         Target(scheme="https", host="api.github.com", port=443, path="/a/x"),
         location,
-        among=urls.allowed({}),
+        among=allowed_at({}),
     )
     assert (rule(found) or f"{found.scheme}://{found.authority}{found.path}") == expected  # type: ignore[union-attr]
 
 
 def test_a_redirect_from_https_to_a_configured_http_is_one_down_and_up_is_none() -> None:
-    among = urls.allowed({"CI_HEALING_JENKINS_URL": "http://ci.example"}, side="jenkins")
+    among = allowed_at({"CI_HEALING_JENKINS_URL": "http://ci.example"}, side="jenkins")
     down = urls.follow(
         Target(scheme="https", host="ci.example", port=443, path="/"),
         "http://ci.example/",
@@ -626,7 +628,7 @@ def test_a_redirect_to_plain_http_is_told() -> None:
     current = urls.split("https://ci.corp.example/x")
     assert isinstance(current, Target)
     found = urls.follow(
-        current, "HTTP://ci.corp.example/x", among=urls.allowed(settings, side="jenkins")
+        current, "HTTP://ci.corp.example/x", among=allowed_at(settings, side="jenkins")
     )
     assert isinstance(found, Refusal)
     assert (found.rule, found.text) == (
@@ -636,7 +638,7 @@ def test_a_redirect_to_plain_http_is_told() -> None:
 
 
 def test_an_address_that_is_none_is_told() -> None:
-    found = urls.judge_address("not-an-address", host="h.example", among=urls.allowed({}))
+    found = urls.judge_address("not-an-address", host="h.example", among=allowed_at({}))
     assert isinstance(found, Refusal)
     assert (found.rule, found.text) == ("address.form", "h.example has an address that is none")
 
@@ -663,16 +665,20 @@ def test_an_address_that_is_none_is_told() -> None:
     ],
 )
 def test_only_what_a_setting_could_allow_is_told_with_the_setting(address: str, said: str) -> None:
-    found = urls.judge_address(address, host="h.example", among=urls.allowed({}))
+    found = urls.judge_address(address, host="h.example", among=allowed_at({}))
     assert isinstance(found, Refusal)
     assert found.text == f"h.example leads to {said}"
 
 
 def test_each_base_knows_its_setting() -> None:
-    (base,) = urls.bases_of("gitlab", {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example"})
+    (base,) = urls.bases_of(
+        SIDES["gitlab"], {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example"}
+    )
     assert isinstance(base, urls.Base)
     assert base.setting == "CI_HEALING_GITLAB_URL"
-    (wrong,) = urls.bases_of("gitlab", {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example/?a"})
+    (wrong,) = urls.bases_of(
+        SIDES["gitlab"], {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example/?a"}
+    )
     assert isinstance(wrong, Refusal)
     assert wrong.text == "CI_HEALING_GITLAB_URL: a base URL has no query"
 

@@ -25,7 +25,17 @@ from cihealing.domain.values import (
     Result,
 )
 from cihealing.models import Outbox
-from cihealing.ports import FixContext, HeadMoved, NoLog, Proposal, Published, Tools, Tree
+from cihealing.ports import (
+    Call,
+    FixContext,
+    Forge,
+    HeadMoved,
+    NoLog,
+    Proposal,
+    Published,
+    Tools,
+    Tree,
+)
 from cihealing.store.job_history import JobHistory, StoredArtifacts
 from tests.domain.world import BASE, COMMIT, seen
 
@@ -164,12 +174,15 @@ class FakeForge:
     """Merges once per run, as the real ones must; `heads` are the trees' own."""
 
     trees: FakeTrees
-    name: str = "local_git"
     merges: dict[str, str] = field(default_factory=dict)
 
-    opens_changes: bool = False
+    def offered(self) -> Forge:
+        return Forge(publishing=lambda _site: self)
 
-    def publish(self, proposal: Proposal, **_: Any) -> Published:
+    def planned(self, proposal: Proposal) -> list[Call]:
+        return []
+
+    def publish(self, proposal: Proposal) -> Published:
         run_id, branch, head = proposal.run_id, proposal.branch, proposal.head
         if run_id not in self.merges:
             if self.trees.heads.get(branch) != head:
@@ -177,9 +190,6 @@ class FakeForge:
             self.merges[run_id] = "5" * 40
             self.trees.heads[branch] = "5" * 40
         return Published(url="local", commit=self.merges[run_id], merged=True)
-
-    def may(self, login: str, repository: str, **_: Any) -> bool:
-        return True
 
 
 @dataclass
@@ -223,11 +233,13 @@ class Bench:
     def __post_init__(self) -> None:
         self.forge = FakeForge(self.trees)
         self.tools = Tools(
-            ci={"generic": self.ci, "github": self.ci},
+            logs={"generic": self.ci, "github": self.ci},
+            expanding={"generic": self.ci, "github": self.ci},
+            reruns={"generic": self.ci, "github": self.ci},
             runner=self.runner,
             trees=self.trees,
             sandbox=lambda policy: None,  # type: ignore[arg-type,return-value]
-            forges={"local_git": self.forge},
+            forges={"local_git": self.forge.offered()},
             fixers=self.fixers,
             guard=lambda patch, **_: [],
             artifacts=StoredArtifacts(),
@@ -236,7 +248,7 @@ class Bench:
 
     def use(self, *, model: Any = None, forge: Any = None, chats: Any = ()) -> None:
         """With a model, a forge with open changes (it shares the heads of the trees), chats."""
-        forges = {**self.tools.forges, **({"forge": forge} if forge else {})}
+        forges = {**self.tools.forges, **({"forge": forge.offered()} if forge else {})}
         self.tools = replace(
             self.tools,
             model=model or self.tools.model,

@@ -8,7 +8,16 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from cihealing.ports import Call, Change, HeadMoved, PermanentError, Proposal, Published
+from cihealing.ports import (
+    Call,
+    Change,
+    Forge,
+    HeadMoved,
+    PermanentError,
+    Proposal,
+    Published,
+    Site,
+)
 
 URL = "https://forge.example/acme/shop/pull/1"
 
@@ -18,14 +27,20 @@ class OpenForge:
     """One change at most is open; `heads` are the branches."""
 
     heads: dict[str, str]
-    name: str = "forge"
-    opens_changes: bool = True
     calls: list[tuple[str, str]] = field(default_factory=list)
     states: dict[str, Change] = field(default_factory=dict)
     people: tuple[str, ...] = ("ann", "ben")
     fail: Any = None
     """Called before each call; may raise."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def offered(self) -> Forge:
+        """Itself, whichever repository it is asked for."""
+
+        def at(_site: Site) -> OpenForge:
+            return self
+
+        return Forge(publishing=at, changes=at, voice=at, permissions=at, leaving=at)
 
     def made(self, name: str) -> int:
         return sum(call == name for call, _ in self.calls)
@@ -35,7 +50,7 @@ class OpenForge:
         if self.fail:
             self.fail(name)
 
-    def publish(self, proposal: Proposal, **_: Any) -> Published:
+    def publish(self, proposal: Proposal) -> Published:
         with self.lock:
             self._call("publish", proposal.source)
             if self.heads.get(proposal.branch) != proposal.head:
@@ -50,12 +65,12 @@ class OpenForge:
             )
             return Published(url=known or url, commit="9" * 40, merged=False)
 
-    def planned(self, proposal: Proposal, **_: Any) -> list[Call]:
+    def planned(self, proposal: Proposal) -> list[Call]:
         return [
             Call(method="POST", url="https://forge.example/pulls", body={"head": proposal.source})
         ]
 
-    def merge(self, proposal: Proposal, *, url: str, sha: str, **_: Any) -> Published:
+    def merge(self, url: str, *, sha: str) -> Published:
         with self.lock:
             self._call("merge", sha)
             seen = self.states[url]
@@ -74,27 +89,24 @@ class OpenForge:
             **{**{name: getattr(known, name) for name in known.__dataclass_fields__}, **fields}
         )
 
-    def look(self, url: str, **_: Any) -> Change:
+    def look(self, url: str) -> Change:
         self._call("look", url)
         return self.states[url]
 
-    def close(self, url: str, *, run_id: str, reason: str, **_: Any) -> None:
+    def close(self, url: str, *, run_id: str, reason: str) -> None:
         self._call("close", reason)
         if self.states[url].state == "open":
             self.set(url, state="closed")
 
-    def say(self, *, text: str, how: str, **_: Any) -> str:
+    def say(self, text: str, *, run_id: str, commit: str, how: str) -> str:
         self._call("say", text)
         return URL
 
-    def opted_out(self, repository: str, commit: str, **_: Any) -> bool:
+    def opted_out(self, commit: str) -> bool:
         return False
 
-    def may(self, login: str, repository: str, **_: Any) -> bool:
+    def may(self, login: str) -> bool:
         return login in self.people
 
-    def excess(self, **_: Any) -> list[str]:
-        return []
-
-    def leave(self, repository: str, **_: Any) -> list[str]:
+    def leave(self) -> list[str]:
         return []

@@ -21,7 +21,7 @@ import pytest
 from cihealing.demo import builds, mirror, repositories
 from cihealing.demo.repositories import Made
 from cihealing.policy_file import load
-from cihealing.providers.local_git import hook as local
+from cihealing.providers.local import ci as local
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
 SECRET = "a secret of this test"
@@ -331,7 +331,7 @@ def test_a_refused_result_is_not_sent_again(receiver: Receiver) -> None:
 def test_the_generic_adapter_reads_what_the_demo_sends(made: dict[str, Made], root: Path) -> None:
     from cihealing.domain.values import Failed
     from cihealing.ports import RawRequest
-    from cihealing.providers.generic import hook as generic
+    from cihealing.providers.shared import body as generic
 
     pricing = made["pricing"]
     one = pricing.history.builds[-1]

@@ -17,23 +17,14 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
 
-from cihealing import hooks, policy_file, registry, service
+from cihealing import hooks, policy_file, service
 from cihealing.domain.policy import HookPolicy, Policy
 from cihealing.domain.values import Failed, Ignored, Passed
-from cihealing.providers.buildkite import hook as buildkite
-from cihealing.providers.circleci import hook as circleci
-from cihealing.providers.generic import hook as generic
-from cihealing.providers.github import hook as github
-from cihealing.providers.gitlab import hook as gitlab
-from cihealing.providers.jenkins import hook as jenkins
 from cihealing.web import ingest, secret_paths
 from tests.providers.ci import payloads
 from tests.providers.ci.payloads import SECRET, circle, hub, kite, standard
 
 DELIVERY, RUN, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
-ADAPTERS = {
-    adapter.name: adapter for adapter in (buildkite, circleci, generic, github, gitlab, jenkins)
-}
 
 
 class Service:
@@ -64,7 +55,6 @@ def receipt(*outcomes: service.Outcome, status: str = "done") -> service.Receipt
 def told(monkeypatch: pytest.MonkeyPatch) -> Service:
     fake = Service()
     monkeypatch.setattr(service, "receive", fake.receive)
-    monkeypatch.setattr(registry, "CI", ADAPTERS)
     return fake
 
 

@@ -145,7 +145,10 @@ def outgoing(requests: list[httpx.Request]) -> str:
 def real_ci() -> Bench:
     """Everything faked but the CI adapters, which ask over HTTP."""
     bench = Bench()
-    bench.tools = replace(bench.tools, ci=dict(registry.CI), settings=GITHUB)
+    real = registry.tools()
+    bench.tools = replace(
+        bench.tools, logs=real.logs, expanding=real.expanding, reruns=real.reruns, settings=GITHUB
+    )
     return bench
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -149,9 +150,9 @@ def told(text: str, patch: pytest.MonkeyPatch) -> str:
     patch.setattr(type(bench.tools.artifacts), "text", lambda *_: "")
     patch.setattr(say, "failure_of", lambda *_: None)
     patch.setattr(publish, "failure_of", lambda *_: None)
-    forge = bench.forge
-    patch.setattr(forge, "opted_out", lambda *_, **__: False, raising=False)
-    patch.setattr(forge, "say", lambda **given: said.append(given["text"]), raising=False)
+    voice = SimpleNamespace(say=lambda text, **_: said.append(text))
+    forge = replace(bench.forge.offered(), voice=lambda _site: voice)
+    bench.tools = replace(bench.tools, forges={"local_git": forge})
     say.say(f.Say(), run=run, policy=Policy(), tools=bench.tools)
     said.append(repr(publish.proposal_of(run, policy=Policy(), tools=bench.tools)))
     assert len(said) == 3

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -280,6 +281,26 @@ def test_an_origin_that_does_not_answer_is_tried_again(trees: GitTrees, origin: 
         trees.at(REPOSITORY, origin.first, policy=policy),
     ):
         pass
+
+
+class Issuing:
+    """Gives a token for one host alone."""
+
+    def clone_token(self, repository: str, url: str, settings: Mapping[str, str]) -> str:
+        return f"of-{repository}" if "//own.example/" in url else ""
+
+
+def test_a_providers_own_token_goes_before_the_one_that_is_set(tmp_path: Path) -> None:
+    settings = {"CI_HEALING_GIT_TOKEN": "set", "CI_HEALING_GIT_USER": "me"}
+    trees = GitTrees(tmp_path / "mirrors", settings=settings, credentials=(Issuing(),))
+
+    def answers(url: str) -> list[str]:
+        policy = RepositoryPolicy(match="*", clone_url=url, forge="github")
+        values = trees._remote("acme/shop", policy).values()
+        return sorted(value for value in values if value in ("of-acme/shop", "set", "me"))
+
+    assert answers("https://own.example/acme/shop.git") == ["of-acme/shop"]
+    assert answers("https://other.example/acme/shop.git") == ["me", "set"]
 
 
 def test_the_askpass_answers_only_for_the_host_of_the_clone_url(

@@ -4,18 +4,11 @@ nothing is asked of anybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cihealing import policy_file, registry
 from cihealing.cli.shared.findings import Finding, bad, note, ok
 from cihealing.effects.shared import asking
-from cihealing.ports import ModelFailed, ModelRequest, PermanentError, TransientError
-from cihealing.providers.github import app as github_app
-from cihealing.providers.github import manifest as github_manifest
-from cihealing.providers.jenkins import hook as jenkins_adapter
-from cihealing.providers.slack import chat as slack_adapter
+from cihealing.ports import Check, ModelFailed, ModelRequest, PermanentError, TransientError
 
-FORGES = {"github": "CI_HEALING_GITHUB_ENABLED"}
 QUESTION = "Answer with known=false and empty lists and texts; this is a test of the connection."
 
 
@@ -71,115 +64,38 @@ def call() -> Finding:
     return note("model call", "no model is named: set <PROVIDER>_DEFAULT_MODEL")
 
 
-def github() -> Finding:
+def standings() -> list[Finding]:
+    """How things stand with each provider, as the settings tell."""
+    settings, policy = registry.adapter_settings(), policy_file.current()[0]
+    told = {
+        name: standing(settings, policy)
+        for name, standing in registry.offered(lambda one: one.standing).items()
+    }
+    return [(ok if one.fine else note)(name, one.told) for name, one in told.items()]
+
+
+def asked() -> list[Finding]:
+    """What each provider is asked of its own."""
     settings = registry.adapter_settings()
-    app = settings.get("CI_HEALING_GITHUB_APP_ID")
-    if not (settings.get("CI_HEALING_GITHUB_TOKEN") or app):
-        return note(
-            "github",
-            "neither CI_HEALING_GITHUB_TOKEN nor an App is set: its logs cannot be fetched, no"
-            " change can be opened",
-        )
-    written = settings.get(FORGES["github"]) == "true"
-    who = f"App {app}" if app else "a token is set"
-    return ok(
-        "github",
-        f"{who} for {settings['CI_HEALING_GITHUB_API_URL']}; writing is"
-        f" {'on' if written else 'off (CI_HEALING_GITHUB_ENABLED)'}",
-    )
+    return [answer(check, settings) for one in registry.PROVIDERS.values() for check in one.checks]
 
 
-def asked(
-    subject: str,
-    missing: str,
-    question: Callable[[dict[str, str]], list[str]],
-    *,
-    needs: tuple[str, ...],
-    fine: str,
-) -> Finding:
+def answer(check: Check, settings: dict[str, str]) -> Finding:
     """One question to another side; what it answers is something to look at, that it does not is a
     fault.
     """
-    settings = registry.adapter_settings()
-    if not all(settings.get(name) for name in needs):
-        return note(subject, missing)
+    if excuse := check.excuse(settings):
+        return note(check.subject, excuse)
     try:
-        found = question(settings)
+        found = check.question(settings)
     except (PermanentError, TransientError) as error:
-        return bad(subject, str(error))
-    return note(subject, "; ".join(found)) if found else ok(subject, fine)
+        return bad(check.subject, str(error))
+    return note(check.subject, "; ".join(found)) if found else ok(check.subject, check.fine)
 
 
-def scopes() -> Finding:
-    """What a person's token may do beyond what is needed; also shows that GitHub is there."""
-    if registry.adapter_settings().get("CI_HEALING_GITHUB_APP_ID"):
-        return note("github scopes", "an App signs in: see github app")
-    return asked(
-        "github scopes",
-        "there is no token of a person to look at",
-        lambda told: list(registry.FORGES["github"].excess(settings=told)),
-        needs=("CI_HEALING_GITHUB_TOKEN",),
-        fine="the token may do what is needed and no more",
-    )
+def local() -> list[Finding]:
+    return [models(), *standings()]
 
 
-def app() -> Finding:
-    return asked(
-        "github app",
-        "there is no App: `cihealing connect github` makes one",
-        lambda told: github_manifest.compared(github_app.permissions(told)),
-        needs=(github_app.APP, github_app.KEY),
-        fine="it signs in, and may do what is needed and no more",
-    )
-
-
-def gitlab() -> Finding:
-    return asked(
-        "gitlab",
-        "set CI_HEALING_GITLAB_TOKEN for logs, reruns and merge requests",
-        lambda told: list(registry.FORGES["gitlab"].excess(settings=told)),
-        needs=("CI_HEALING_GITLAB_TOKEN",),
-        fine="it answers, and the token may do what is needed and no more",
-    )
-
-
-def jenkins() -> Finding:
-    return asked(
-        "jenkins",
-        "set CI_HEALING_JENKINS_URL, CI_HEALING_JENKINS_USER and CI_HEALING_JENKINS_TOKEN for logs"
-        " and reruns",
-        lambda told: jenkins_adapter.signed_in(settings=told),
-        needs=("CI_HEALING_JENKINS_URL", "CI_HEALING_JENKINS_TOKEN"),
-        fine="it answers, and knows the user",
-    )
-
-
-def slack_online() -> Finding:
-    return asked(
-        "slack bot",
-        "there is no bot token to look at",
-        lambda told: slack_adapter.signed_in(settings=told),
-        needs=(slack_adapter.TOKEN,),
-        fine="Slack knows the bot",
-    )
-
-
-def slack() -> Finding:
-    settings = registry.adapter_settings()
-    if not any(chat.configured(settings=settings) for chat in registry.CHATS):
-        return note(
-            "slack",
-            "set CI_HEALING_SLACK_BOT_TOKEN with CI_HEALING_SLACK_CHANNEL, or"
-            " CI_HEALING_SLACK_WEBHOOK_URL",
-        )
-    if not settings.get("CI_HEALING_SLACK_SIGNING_SECRET"):
-        return note(
-            "slack",
-            "it is told; its buttons do nothing until CI_HEALING_SLACK_SIGNING_SECRET is set",
-        )
-    people = len(policy_file.current()[0].chat.people)
-    return ok("slack", f"it is told, and {people} linked people may press its buttons")
-
-
-LOCAL = (models, github, slack)
-ONLINE = (scopes, app, gitlab, jenkins, slack_online, call)
+def online() -> list[Finding]:
+    return [*asked(), call()]

@@ -5,11 +5,8 @@ taken and a forgery not?
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import os
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -87,7 +84,7 @@ def signatures() -> Finding:
     )
     found = [
         hook
-        for provider in SIGN
+        for provider in registry.offered(lambda one: one.sign)
         for hook in hooks.hooks_for(provider, settings=secrets, policy=policy)
     ]
     if not found:
@@ -112,19 +109,16 @@ def signatures() -> Finding:
 
 def fault(provider: str, secret: str) -> str:
     """What is wrong with a provider's verification; empty where it is right."""
-    sign = SIGN.get(provider)
-    if sign is None:
+    one = registry.PROVIDERS[provider]
+    if one.sign is None or one.hook is None:
         return ""
-    verify = registry.CI[provider].verify
+    sign, verify = one.sign, one.hook.verify
     right = sign(secret, BODY)
     try:
         verify(right, [secret])
     except BadSignature as error:
         return f"what its sender would sign is refused: {error}"
-    for wrong in (
-        sign(other(secret), BODY),
-        *([edited(right)] if provider not in BY_TOKEN else []),
-    ):
+    for wrong in (sign(other(secret), BODY), *([edited(right)] if one.signs_body else [])):
         try:
             verify(wrong, [secret])
         except BadSignature:
@@ -149,73 +143,3 @@ def edited(request: RawRequest) -> RawRequest:
         path_token=request.path_token,
         received_at=request.received_at,
     )
-
-
-def _request(body: bytes, headers: Mapping[str, str], path_token: str = "") -> RawRequest:
-    return RawRequest(
-        headers=dict(headers), body=body, path_token=path_token, received_at=datetime.now(UTC)
-    )
-
-
-def _mac(secret: str, message: bytes) -> str:
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
-
-
-def _hub(secret: str, body: bytes) -> RawRequest:
-    return _request(
-        body, {"x-hub-signature-256": f"sha256={_mac(secret, body)}", "x-github-delivery": "doctor"}
-    )
-
-
-def _standard(secret: str, body: bytes) -> RawRequest:
-    """Source: Standard Webhooks, 'Signature scheme'."""
-    key, at = (
-        base64.b64decode(secret.removeprefix("whsec_")),
-        str(int(datetime.now(UTC).timestamp())),
-    )
-    mac = base64.b64encode(
-        hmac.new(key, b"doctor." + at.encode() + b"." + body, hashlib.sha256).digest()
-    ).decode()
-    return _request(
-        body, {"webhook-id": "doctor", "webhook-timestamp": at, "webhook-signature": f"v1,{mac}"}
-    )
-
-
-def _gitlab(secret: str, body: bytes) -> RawRequest:
-    return (
-        _standard(secret, body)
-        if secret.startswith("whsec_")
-        else _request(body, {"x-gitlab-token": secret})
-    )
-
-
-def _jenkins(secret: str, body: bytes) -> RawRequest:
-    return _request(body, {}, path_token=secret)
-
-
-def _circleci(secret: str, body: bytes) -> RawRequest:
-    return _request(body, {"circleci-signature": f"v1={_mac(secret, body)}"})
-
-
-def _buildkite(secret: str, body: bytes) -> RawRequest:
-    at = str(int(datetime.now(UTC).timestamp()))
-    return _request(
-        body,
-        {
-            "x-buildkite-signature": (
-                f"timestamp={at},signature={_mac(secret, at.encode() + b'.' + body)}"
-            )
-        },
-    )
-
-
-SIGN: Mapping[str, Callable[[str, bytes], RawRequest]] = {
-    "generic": _hub,
-    "github": _hub,
-    "gitlab": _gitlab,
-    "jenkins": _jenkins,
-    "circleci": _circleci,
-    "buildkite": _buildkite,
-}
-BY_TOKEN = ("gitlab", "jenkins")
-"""They send the secret itself: the body is not signed."""

@@ -39,10 +39,8 @@ def ask(request: Mapping[str, Any], *, key: str, base_url: str, client: Any = No
         )
         return reply(answers.body_of(raw.http_response.content), model=request["model"])
     except anthropic.APIStatusError as error:
-        message, code = (
-            _message(error.body) or str(error.message),
-            answers.text_at(error.body, "error", "type"),
-        )
+        message = _message(error.body) or str(error.message)
+        code = answers.text_at(error.body, "error", "type")
         raise answers.failed(
             error.status_code, message, headers=error.response.headers, code=code
         ) from None

@@ -1,0 +1,27 @@
+"""Buildkite."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cihealing.ports import Provider, RawRequest
+from cihealing.providers.buildkite import hook
+from cihealing.providers.buildkite.hosts import HOSTS
+from cihealing.providers.shared import samples
+
+
+def sign(secret: str, body: bytes) -> RawRequest:
+    at = str(int(datetime.now(UTC).timestamp()))
+    return samples.request(
+        body,
+        {
+            "x-buildkite-signature": (
+                f"timestamp={at},signature={samples.mac(secret, at.encode() + b'.' + body)}"
+            )
+        },
+    )
+
+
+PROVIDER = Provider(
+    name="buildkite", hook=hook, sign=sign, logs=hook, expanding=hook, reruns=hook, hosts=HOSTS
+)

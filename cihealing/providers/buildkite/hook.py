@@ -15,7 +15,9 @@ import httpx
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.http.client import Conversation
 from cihealing.ports import BadSignature, NoLog, PermanentError, RawRequest
+from cihealing.providers.buildkite.hosts import HOSTS
 from cihealing.providers.shared import outbound as _outbound
+from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
 
@@ -83,9 +85,9 @@ def _job(body: _wire.Fields) -> Result:
         return Ignored(reason="the build was started for HEAD and names no commit")
     facts, state = _facts(body, job, build), _state(job)
     if state == "passed":
-        return _wire.passed(facts)
+        return _results.passed(facts)
     if state in RED and not job.flag("soft_failed"):
-        return _wire.failed(facts, command=job.label("command", limit=4_000), conclusion=state)
+        return _results.failed(facts, command=job.label("command", limit=4_000), conclusion=state)
     return Ignored(
         reason=(
             f"{facts.job}: {state or 'no state'}{' (soft fail)' if job.flag('soft_failed') else ''}"
@@ -107,9 +109,7 @@ def _facts(body: _wire.Fields, job: _wire.Fields, build: _wire.Fields) -> JobFac
     branch, fork = _branch(build)
     source = _wire.repository_of(request.optional("repository", limit=2_000))
     return JobFacts(
-        execution=ExecutionRef(
-            provider=name, host=_wire.host_of("", provider=name), job_run_id=job.ident("id")
-        ),
+        execution=ExecutionRef(provider=name, host=HOSTS.ids, job_run_id=job.ident("id")),
         repository=repository,
         branch=branch,
         commit=build.commit("commit"),
@@ -130,9 +130,9 @@ def _branch(build: _wire.Fields) -> tuple[str, bool]:
     return branch, bool(colon and user)
 
 
-_BUILDKITE = _outbound.Provider(
-    name=name,
+_BUILDKITE = _outbound.RestApi(
     title="Buildkite",
+    hosts=HOSTS,
     token="CI_HEALING_BUILDKITE_TOKEN",  # noqa: S106 - the name of the setting
     headers={"Accept": "application/json"},
     credential=lambda token: {"Authorization": f"Bearer {token}"},
@@ -152,7 +152,7 @@ def fetch_log(
     """The job's log, at most 64 MB of it (head and tail). Source: Jobs API, 'Get a job's log
     output' (text).
     """
-    facts = _wire.facts_of(failed)
+    facts = _results.facts_of(failed)
     job, scope = facts.execution.job_run_id, "read_build_logs"
     with (
         _outbound.no_log(),
@@ -176,7 +176,7 @@ def expand(
     coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
 ) -> list[Result]:
     """The red and green jobs of a build. Source: Builds API, 'Get a build'."""
-    facts = _wire.facts_of(coarse)
+    facts = _results.facts_of(coarse)
     with (
         _outbound.no_log(),
         _talk(
@@ -284,7 +284,7 @@ def _talk(
 
 
 def _asked(subject: str, *, scope: str) -> _outbound.Asked:
-    return _outbound.Asked(provider=_BUILDKITE, subject=subject, need=scope)
+    return _outbound.Asked(api=_BUILDKITE, subject=subject, need=scope)
 
 
 def _whole(conversation: Conversation, build: str, *, asked: _outbound.Asked) -> _wire.Fields:

@@ -6,21 +6,15 @@ events'; 'Jobs API'.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
-
-import httpx
 
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
-from cihealing.http.client import Conversation
-from cihealing.ports import BadSignature, NoLog, PermanentError, RawRequest, TransientError
-from cihealing.providers.shared import outbound as _outbound
+from cihealing.ports import BadSignature, RawRequest
+from cihealing.providers.gitlab.results import name, result_of
+from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
-
-name = "gitlab"
 
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
@@ -67,6 +61,16 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
             ]
 
 
+def own_change(payload: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(repository, branch) of a change of the service's own that a `merge_request` tells of."""
+    if _results.at(payload, "object_kind") != "merge_request":
+        return None
+    return _results.own_change(
+        _results.at(payload, "project", "path_with_namespace"),
+        _results.at(payload, "object_attributes", "source_branch"),
+    )
+
+
 def _job(body: _wire.Fields) -> Result:
     facts = JobFacts(
         execution=ExecutionRef(provider=name, host=_host(body), job_run_id=body.ident("build_id")),
@@ -79,7 +83,9 @@ def _job(body: _wire.Fields) -> Result:
         finished_at=body.moment("build_finished_at"),
     )
     status, allowed = body.label("build_status"), body.flag("build_allow_failure")
-    return _result(facts, status=status, allowed=allowed, reason=body.label("build_failure_reason"))
+    return result_of(
+        facts, status=status, allowed=allowed, reason=body.label("build_failure_reason")
+    )
 
 
 def _pipeline(body: _wire.Fields) -> list[Result]:
@@ -113,24 +119,11 @@ def _pipeline_job(body: _wire.Fields, pipeline: _wire.Fields, build: _wire.Field
         parent_id=pipeline.ident("id"),
         finished_at=build.moment("finished_at"),
     )
-    return _result(
+    return result_of(
         facts,
         status=build.label("status"),
         allowed=build.flag("allow_failure"),
         reason=build.label("failure_reason"),
-    )
-
-
-def _result(facts: JobFacts, *, status: str, allowed: bool, reason: str) -> Result:
-    if status == "success":
-        return _wire.passed(facts)
-    if status == "failed" and not allowed:
-        return _wire.failed(facts, error_type="" if reason == "script_failure" else reason)
-    return Ignored(
-        reason=(
-            f"{facts.job}: {status or 'no status'}{' (allowed to fail)' if allowed else ''} is"
-            " neither red nor green"
-        )
     )
 
 
@@ -155,245 +148,3 @@ def _host(body: _wire.Fields) -> str:
 def _page(body: _wire.Fields, *, job: str) -> str:
     base = _web_url(body)
     return f"{base}/-/jobs/{job}" if base else ""
-
-
-_GITLAB = _outbound.Provider(
-    name=name,
-    title="GitLab",
-    token="CI_HEALING_GITLAB_TOKEN",  # noqa: S106 - the name of the setting
-    headers={"Accept": "application/json"},
-    credential=lambda token: {"PRIVATE-TOKEN": token},
-    same=lambda api, host: api == host,
-    example="https://{host}",
-)
-_WRITE = "api, for a member who may run pipelines,"
-ENDED = ("success", "failed", "canceled", "skipped")
-
-
-def fetch_log(
-    failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> str:
-    """The job's trace, at most 64 MB of it (head and tail). Source: Jobs API, 'Get a log file for a
-    job'.
-    """
-    facts = _wire.facts_of(failed)
-    job = facts.execution.job_run_id
-    with (
-        _outbound.no_log(),
-        _talk(
-            settings,
-            facts.repository,
-            host=facts.execution.host,
-            transport=transport,
-            otherwise=_outbound.SEND,
-        ) as conversation,
-    ):
-        asked = _asked(f"job {job} of {facts.repository}", facts.repository)
-        log = _outbound.whole_log(
-            conversation, f"{_project(facts.repository)}/jobs/{_number(job)}/trace", asked=asked
-        )
-    if not log:
-        raise NoLog(
-            f"GitLab holds no log of job {job} of {facts.repository}: it was erased, or the job"
-            " never began"
-        )
-    return log
-
-
-def expand(
-    coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> list[Result]:
-    """The red and green jobs of a pipeline. Source: Jobs API, 'List pipeline jobs'."""
-    facts = _wire.facts_of(coarse)
-    with (
-        _outbound.no_log(),
-        _talk(
-            settings,
-            facts.repository,
-            host=facts.execution.host,
-            transport=transport,
-            otherwise=_outbound.EVENTS,
-        ) as conversation,
-    ):
-        asked = _asked(f"pipeline {facts.parent_id} of {facts.repository}", facts.repository)
-        jobs = _jobs(
-            conversation,
-            facts.repository,
-            pipeline=_number(facts.parent_id),
-            asked=asked,
-            retried=False,
-        )
-        with asked.readable():
-            return _outbound.results(
-                [
-                    _listed(job, facts.repository, base=facts.base_branch, fork=facts.fork)
-                    for job in jobs
-                ]
-            )
-
-
-def rerun(
-    execution: Mapping[str, str],
-    *,
-    settings: Mapping[str, str],
-    transport: httpx.BaseTransport | None = None,
-) -> str:
-    """Retry the job. A retry of it that is there already, one more than were asked for before, is
-    adopted.
-
-    The handle names the project and the retry's own job. Source: Jobs API, 'Retry a job': each job
-    is retried once, then its retry is.
-    """
-    repository, host = execution.get("repository", ""), execution.get("host", "")
-    with _talk(
-        settings,
-        repository,
-        host=host,
-        transport=transport,
-        scope=_WRITE,
-        otherwise=_outbound.NOT_HERE,
-    ) as conversation:
-        job = _number(execution.get("jobRunId", ""))
-        if not _wire.is_repository(repository):
-            raise PermanentError(
-                f"{repository[:100]!r} is no project of GitLab: its job cannot be rerun from here"
-            )
-        asked = _asked(f"the retry of job {job} of {repository}", repository, scope=_WRITE)
-        with asked.readable():
-            retries, before = (
-                _retries(conversation, repository, job, asked=asked),
-                _outbound.asked_before(execution),
-            )
-            if len(retries) <= before:
-                retries.append(_retry(conversation, repository, [job, *retries][-1], asked=asked))
-        return _outbound.handle(repository, retries[min(before, len(retries) - 1)])
-
-
-def rerun_result(
-    handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> Result | None:
-    """The result of the retry; TransientError until it has ended, None without a token. Source:
-    Jobs API, 'Get a single job'.
-    """
-    if not settings.get(_GITLAB.token, "").strip():
-        return None
-    repository, job = _outbound.parts_of(handle, r"[\x21-\x7e]+", r"[0-9]{1,20}")
-    asked = _asked(f"job {job} of {repository}", repository)
-    with (
-        _talk(settings, repository, host="", transport=transport) as conversation,
-        asked.readable(),
-    ):
-        found = asked.fields(conversation.get(f"{_project(repository)}/jobs/{job}"))
-        return _outbound.ended(
-            _listed(found, repository) if found.label("status") in ENDED else None
-        )
-
-
-def _talk(
-    settings: Mapping[str, str],
-    repository: str,
-    *,
-    host: str,
-    transport: httpx.BaseTransport | None,
-    scope: str = "read_api",
-    otherwise: str = "",
-) -> Conversation:
-    token, need = settings.get(_GITLAB.token, "").strip(), f"{scope} on {repository}"
-    side = _GITLAB.side(
-        settings, token=token, host=host, need=need, wanted="logs and reruns", otherwise=otherwise
-    )
-    return _outbound.talk(side, settings=settings, transport=transport)
-
-
-def _asked(subject: str, repository: str, *, scope: str = "read_api") -> _outbound.Asked:
-    return _outbound.Asked(provider=_GITLAB, subject=subject, need=f"{scope} on {repository}")
-
-
-def _number(text: str) -> str:
-    if not re.fullmatch(r"[0-9]{1,20}", text):
-        raise PermanentError(
-            f"{text[:100]!r} is no id of GitLab: send the log with `cihealing notify --log"
-            " build.log`"
-        )
-    return text
-
-
-def _project(repository: str) -> str:
-    return f"api/v4/projects/{quote(repository, safe='')}"
-
-
-def _jobs(
-    conversation: Conversation,
-    repository: str,
-    *,
-    pipeline: str,
-    asked: _outbound.Asked,
-    retried: bool,
-) -> list[_wire.Fields]:
-    jobs: list[_wire.Fields] = []
-    for page in range(1, _outbound.MAX_PAGES + 1):
-        params: dict[str, str | int] = {
-            "per_page": _outbound.PER_PAGE,
-            "page": page,
-            "include_retried": str(retried).lower(),
-        }
-        found = asked.items(
-            conversation.get(f"{_project(repository)}/pipelines/{pipeline}/jobs", params=params)
-        )
-        jobs += found
-        if len(found) < _outbound.PER_PAGE:
-            break
-    return jobs
-
-
-def _retries(
-    conversation: Conversation, repository: str, job: str, *, asked: _outbound.Asked
-) -> list[str]:
-    """Ids of the later jobs of the same name in the job's pipeline, oldest first."""
-    first = asked.fields(conversation.get(f"{_project(repository)}/jobs/{job}"))
-    pipeline = first.child("pipeline").ident("id")
-    jobs = _jobs(conversation, repository, pipeline=_number(pipeline), asked=asked, retried=True)
-    later = [
-        int(_number(other.ident("id")))
-        for other in jobs
-        if other.label("name") == first.label("name")
-    ]
-    return [str(number) for number in sorted(later) if number > int(job)]
-
-
-def _retry(conversation: Conversation, repository: str, job: str, *, asked: _outbound.Asked) -> str:
-    made = asked.fields(
-        conversation.send("POST", f"{_project(repository)}/jobs/{job}/retry")
-    ).ident("id")
-    # Some versions answer with the job that was retried.
-    again = [made] if made != job else _retries(conversation, repository, job, asked=asked)
-    if not again:
-        raise TransientError(f"GitLab did not say which job retries {job} of {repository}")
-    return _number(again[-1])
-
-
-def _listed(job: _wire.Fields, repository: str, *, base: str = "", fork: bool = False) -> Result:
-    """From a job as the REST API shows it."""
-    page = job.link("web_url")
-    facts = JobFacts(
-        execution=ExecutionRef(provider=name, host=_wire.host_of(page), job_run_id=job.ident("id")),
-        repository=repository,
-        branch=_wire.plain_branch(job.branch("ref")),
-        commit=(
-            job.maybe("commit").commit("id")
-            if "commit" in job
-            else job.child("pipeline").commit("sha")
-        ),
-        job=job.title("name"),
-        pipeline_url=page,
-        base_branch=base,
-        fork=fork,
-        parent_id=job.child("pipeline").ident("id"),
-        finished_at=job.moment("finished_at"),
-    )
-    return _result(
-        facts,
-        status=job.label("status"),
-        allowed=job.flag("allow_failure"),
-        reason=job.label("failure_reason"),
-    )

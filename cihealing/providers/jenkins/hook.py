@@ -18,7 +18,10 @@ import httpx
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.http.client import Conversation
 from cihealing.ports import BadSignature, PermanentError, RawRequest, TransientError
+from cihealing.providers.jenkins import names
+from cihealing.providers.jenkins.hosts import HOSTS
 from cihealing.providers.shared import outbound as _outbound
+from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
 
@@ -44,10 +47,10 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
     if phase not in ENDED:
         return [Ignored(reason=f"phase {phase or 'unknown'} is not the end of a build")]
     if status == "SUCCESS":
-        return [_wire.passed(_facts(body, build), log=build.raw("log") or None)]
+        return [_results.passed(_facts(body, build), log=build.raw("log") or None)]
     if status in RED:
         return [
-            _wire.failed(
+            _results.failed(
                 _facts(body, build), log=build.raw("log") or None, conclusion=status.lower()
             )
         ]
@@ -71,22 +74,19 @@ def _facts(body: _wire.Fields, build: _wire.Fields) -> JobFacts:
         repository=scm.cloned("url"),
         branch="" if branch == "detached" else branch,
         commit=scm.commit("commit"),
-        job=_wire.jenkins_job(body.label("url") or body.title("name"), branch=branch),
+        job=names.job_of(body.label("url") or body.title("name"), branch=branch),
         pipeline_url=page,
     )
 
 
 def _run_id(body: _wire.Fields, build: _wire.Fields) -> str:
-    return (
-        _wire.jenkins_run(build.label("full_url"))
-        or f"{body.title('name')}/{build.ident('number')}"
-    )
+    return names.run_of(build.label("full_url")) or f"{body.title('name')}/{build.ident('number')}"
 
 
 USER = "CI_HEALING_JENKINS_USER"
-_JENKINS = _outbound.Provider(
-    name=name,
+_JENKINS = _outbound.RestApi(
     title="Jenkins",
+    hosts=HOSTS,
     token="CI_HEALING_JENKINS_TOKEN",  # noqa: S106 - the name of the setting
     headers={},
     credential=lambda token: {
@@ -103,8 +103,6 @@ _BUILD = (
 )
 MAX_BUILDS = 50
 
-expand = _wire.WebhookOnly("Jenkins").expand
-
 
 def fetch_log(
     failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
@@ -112,7 +110,7 @@ def fetch_log(
     """The build's console as plain text, at most 64 MB of it (head and tail). Source: Jenkins,
     'Remote Access API' (`consoleText`).
     """
-    facts = _wire.facts_of(failed)
+    facts = _results.facts_of(failed)
     host, otherwise = facts.execution.host, _LOG_LINES + _outbound.SEND
     with (
         _outbound.no_log(),
@@ -126,7 +124,7 @@ def fetch_log(
 
 
 def signed_in(
-    *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
+    settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
 ) -> list[str]:
     """Where a token is not known at one of the base URLs, in words. Raises TransientError,
     PermanentError. Source: `whoAmI/api/json`.
@@ -231,7 +229,7 @@ def _talk(
 
 
 def _asked(subject: str, need: str) -> _outbound.Asked:
-    return _outbound.Asked(provider=_JENKINS, subject=subject, need=need)
+    return _outbound.Asked(api=_JENKINS, subject=subject, need=need)
 
 
 def _run(conversation: Conversation, run: str) -> tuple[str, int]:
@@ -241,7 +239,7 @@ def _run(conversation: Conversation, run: str) -> tuple[str, int]:
     found, context = _RUN.fullmatch(run), conversation.side.base.target.path.strip("/")
     if found is None or (context and not run.startswith(f"{context}/job/")):
         raise PermanentError(
-            f"{run[:100]!r} is no build at {conversation.side.base.url}: check {_JENKINS.setting}"
+            f"{run[:100]!r} is no build at {conversation.side.base.url}: check {HOSTS.setting}"
         )
     return found["job"].removeprefix(context).strip("/"), int(found["number"])
 
@@ -360,7 +358,7 @@ def _built(build: _wire.Fields, *, job: str, page: str, host: str) -> Result:
     )
     facts = JobFacts(
         execution=ExecutionRef(
-            provider=name, host=host, job_run_id=_wire.jenkins_run(f"{page}/{number}/")
+            provider=name, host=host, job_run_id=names.run_of(f"{page}/{number}/")
         ),
         repository=next(
             (
@@ -373,14 +371,14 @@ def _built(build: _wire.Fields, *, job: str, page: str, host: str) -> Result:
         ),
         branch="" if branch == "detached" or not _wire.is_branch(branch) else branch,
         commit=revision.commit("SHA1"),
-        job=_wire.jenkins_job(job, branch=branch),
+        job=names.job_of(job, branch=branch),
         pipeline_url=f"{page}/{number}/",
     )
     status = build.label("result").upper()
     if status == "SUCCESS":
-        return _wire.passed(facts)
+        return _results.passed(facts)
     return (
-        _wire.failed(facts, conclusion=status.lower())
+        _results.failed(facts, conclusion=status.lower())
         if status in RED
         else Ignored(reason=f"status {status} is neither red nor green")
     )

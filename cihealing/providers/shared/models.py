@@ -12,29 +12,17 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cihealing import secrecy
-from cihealing.ports import ModelFailed, ModelReply, ModelRequest
+from cihealing import providers, secrecy
+from cihealing.ports import ModelFailed, ModelReply, ModelRequest, ServedModel
 from cihealing.providers.shared import prices, worker
 from cihealing.scratch import scratch
 from cihealing.workshop.process import flood, kill_group, supervise
 
-BASE_URLS: Mapping[str, str] = {
-    "anthropic": "",
-    "openai": "",
-    "gemini": "https://generativelanguage.googleapis.com/v1beta/openai/",
-    "grok": "https://api.x.ai/v1",
-}
-"""Empty: the SDK knows it."""
-DEFAULT_MODELS: Mapping[str, str] = {
-    "anthropic": "claude-sonnet-5-5",
-    "openai": "gpt-5.4-mini",
-    "gemini": "gemini-3.7-flash",
-    "grok": "grok-4.7",
-}
 MAX_REPLY = 8 * 1024 * 1024
 GRACE = 15.0
 """Seconds the subprocess may take beyond the call itself: to start, and to end."""
@@ -71,11 +59,11 @@ class SubprocessModel:
     def configured(self, provider: str, *, settings: Mapping[str, str]) -> str:
         if provider in LACKS:
             return LACKS[provider]
-        if provider not in BASE_URLS:
-            return (
-                f"there is no AI provider {provider[:40]}: one of {', '.join(BASE_URLS)} or offline"
-            )
-        own_server = provider == "openai" and _setting(settings, provider, "BASE_URL")
+        served = _served()
+        if provider not in served:
+            known = ", ".join(served)
+            return f"there is no AI provider {provider[:40]}: one of {known} or offline"
+        own_server = served[provider][1].own_server and _setting(settings, provider, "BASE_URL")
         return (
             ""
             if own_server or _setting(settings, provider, "API_KEY")
@@ -83,7 +71,8 @@ class SubprocessModel:
         )
 
     def default_model(self, provider: str, *, settings: Mapping[str, str]) -> str:
-        return _setting(settings, provider, "DEFAULT_MODEL") or DEFAULT_MODELS.get(provider, "")
+        named, usual = _setting(settings, provider, "DEFAULT_MODEL"), _served().get(provider)
+        return named or (usual[1].default_model if usual else "")
 
     def price(
         self,
@@ -103,13 +92,24 @@ class SubprocessModel:
         )
 
 
+@cache
+def _served() -> dict[str, tuple[str, ServedModel]]:
+    """By the name policy calls it: the provider whose protocol it is asked in, and the service."""
+    return {
+        one.name: (name, one)
+        for name, provider in providers.known().items()
+        if provider.speaking is not None
+        for one in provider.speaking.serves
+    }
+
+
 def _setting(settings: Mapping[str, str], provider: str, name: str) -> str:
     return settings.get(f"CI_HEALING_{provider.upper()}_{name}", "")
 
 
 def environment_for(provider: str, *, settings: Mapping[str, str]) -> dict[str, str]:
     """All that the subprocess is given."""
-    base_url = _setting(settings, provider, "BASE_URL") or BASE_URLS[provider]
+    base_url = _setting(settings, provider, "BASE_URL") or _served()[provider][1].base_url
     proxy = settings.get("CI_HEALING_HTTPS_PROXY", "")
     host = urlsplit(base_url).hostname or f"api.{provider}.com"
     given = {
@@ -132,6 +132,11 @@ def _direct(host: str, no_proxy: str) -> bool:
     )
 
 
+def question_of(request: ModelRequest) -> dict[str, Any]:
+    """What the subprocess is told: the question, and whose protocol it is asked in."""
+    return {**asdict(request), "speaker": _served()[request.provider][0]}
+
+
 def _told(request: ModelRequest, environment: Mapping[str, str]) -> dict[str, Any]:
     """What the subprocess wrote. Raises ModelFailed, Cancelled."""
     with (
@@ -139,7 +144,7 @@ def _told(request: ModelRequest, environment: Mapping[str, str]) -> dict[str, An
         tempfile.TemporaryFile() as output,
         scratch("ai") as home,
     ):
-        question.write(json.dumps(asdict(request)).encode())
+        question.write(json.dumps(question_of(request)).encode())
         question.seek(0)
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", START, str(ROOT)],

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import httpx
 
+from cihealing import providers
 from cihealing.domain.values import Ignored, Result
 from cihealing.http import answers, client, urls
 from cihealing.http.answers import Answer, Streamed
 from cihealing.http.client import Conversation, Side
 from cihealing.http.refusal import Refusal
 from cihealing.http.urls import Base
-from cihealing.ports import BadPayload, NoLog, PermanentError, TransientError
+from cihealing.ports import BadPayload, Hosts, NoLog, PermanentError, TransientError
 from cihealing.providers.shared import wire as _wire
 from cihealing.reading.bounded import Bound
 
@@ -38,13 +39,13 @@ NOT_HERE = ": without it jobs are not rerun from here"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provider:
-    """One CI with an API. `same(base, host)` says whether the API at `base` is that of the host a
+class RestApi:
+    """The API of one CI. `same(base, host)` says whether the API at `base` is that of the host a
     job ran on.
     """
 
-    name: str
     title: str
+    hosts: Hosts
     token: str
     """The setting that holds its token."""
     headers: Mapping[str, str]
@@ -52,10 +53,6 @@ class Provider:
     same: Callable[[str, str], bool]
     example: str = ""
     """How the base URL of an own installation is written."""
-
-    @property
-    def setting(self) -> str:
-        return urls.DEFAULTS[self.name][0]
 
     def side(
         self,
@@ -80,7 +77,7 @@ class Provider:
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise PermanentError(f"{self.token} holds characters that no token has")
         base = self._base(settings, host)
-        among = urls.allowed(settings, side=self.name)
+        among = urls.allowed(settings, sides=(self.hosts,), public=providers.public_hosts())
         return Side(
             title=self.title,
             base=base,
@@ -90,7 +87,7 @@ class Provider:
         )
 
     def _base(self, settings: Mapping[str, str], host: str) -> Base:
-        found = urls.bases_of(self.name, settings)
+        found = urls.bases_of(self.hosts, settings)
         bases = [base for base in found if isinstance(base, Base)]
         if wrong := [refusal.text for refusal in found if isinstance(refusal, Refusal)]:
             raise PermanentError(wrong[0])
@@ -101,7 +98,8 @@ class Provider:
         known = ", ".join(base.target.authority for base in bases) or "none"
         hint = f" ({self.example.format(host=host)})" if self.example else ""
         raise PermanentError(
-            f"the job ran on {host[:100]}, {self.token} is for {known}: set {self.setting}{hint}"
+            f"the job ran on {host[:100]}, {self.token} is for {known}: set"
+            f" {self.hosts.setting}{hint}"
         )
 
 
@@ -126,30 +124,29 @@ class Asked:
     allowed.
     """
 
-    provider: Provider
+    api: RestApi
     subject: str
     need: str
 
     def check(self, answer: Answer | Streamed) -> None:
         """Raises TransientError for what passes, PermanentError for the rest that is not 2xx."""
-        answers.check_busy(answer, title=self.provider.title)
+        answers.check_busy(answer, title=self.api.title)
         if 200 <= answer.status < 300:
             return
         if not answer.at_side:
             # The log store: its short-lived address may have expired on the way.
             raise TransientError(
-                f"the log store of {self.provider.title} answered {answer.status} for"
-                f" {self.subject}"
+                f"the log store of {self.api.title} answered {answer.status} for {self.subject}"
             )
-        told = f"{self.provider.title} answered {answer.status} for {self.subject}{_said(answer)}"
+        told = f"{self.api.title} answered {answer.status} for {self.subject}{_said(answer)}"
         raise PermanentError(f"{told}: {self._advice(answer.status)}")
 
     def _advice(self, status: int) -> str:
         if status == 401:
-            return f"{self.provider.token} is expired or revoked, set a new one with {self.need}"
+            return f"{self.api.token} is expired or revoked, set a new one with {self.need}"
         if status == 410:
             return "the log has expired there, run the job again"
-        return f"{self.provider.token} needs {self.need}, then retry"
+        return f"{self.api.token} needs {self.need}, then retry"
 
     def fields(self, answer: Answer) -> _wire.Fields:
         self.check(answer)
@@ -168,7 +165,7 @@ class Asked:
             yield
         except BadPayload as error:
             raise TransientError(
-                f"{self.provider.title}'s answer for {self.subject} could not be read: {error}"
+                f"{self.api.title}'s answer for {self.subject} could not be read: {error}"
             ) from error
 
 

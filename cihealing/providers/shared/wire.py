@@ -13,17 +13,12 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Any, NoReturn, TypeGuard, TypeVar, cast
+from typing import Any, NoReturn, TypeGuard, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import msgspec
-from msgspec import structs
-
-from cihealing.domain.values import Failed, JobFacts, Passed, Result
-from cihealing.ports import BadPayload, NoLog, PermanentError
+from cihealing.ports import BadPayload
 
 MAX_DEPTH = 100
 MAX_DIGITS = 1_000
@@ -339,14 +334,10 @@ def _split(url: str) -> SplitResult | None:
         return None
 
 
-# Their ids are UUIDs, unique across every installation, and their pages live on several hosts.
-_ONE_HOST = {"circleci": "circleci.com", "buildkite": "buildkite.com"}
-
-
-def host_of(url: str, *, provider: str = "") -> str:
+def host_of(url: str) -> str:
     """Host (with port) that job run ids are unique on; "" where the URL names none."""
     parts = _split(url)
-    return _ONE_HOST.get(provider) or (parts.netloc.rpartition("@")[2].lower() if parts else "")
+    return parts.netloc.rpartition("@")[2].lower() if parts else ""
 
 
 def repository_of(url: str) -> str:
@@ -374,113 +365,6 @@ def plain_branch(ref: str) -> str:
     return ref.removeprefix("origin/")
 
 
-def jenkins_run(page: str) -> str:
-    """What names a Jenkins build on its host: the path of its page, e.g. `job/shop/job/main/18`; ""
-    where there is none.
-    """
-    parts = _split(page)
-    path = parts.path.strip("/") if parts else ""
-    return path if re.fullmatch(r"[\x21-\x7e]{1,200}", path) else ""
-
-
-def jenkins_job(job: str, *, branch: str) -> str:
-    """The full name of a Jenkins job, from `job/a/job/b/` or `a/b`, without the branch a
-    multibranch project puts last.
-
-    So that the job keeps its name from one branch to the next, and green on main says something
-    about red on a branch.
-    """
-    names = [
-        unquote(part)
-        for part in job.strip("/").removeprefix("job/").replace("/job/", "/").split("/")
-    ]
-    if len(names) > 1 and (names[-1] == branch or re.fullmatch(r"[PM]R-[0-9]+(-\w+)?", names[-1])):
-        names.pop()
-    return "/".join(names)
-
-
-ResultOfJob = TypeVar("ResultOfJob", Failed, Passed)
-LONGEST = {
-    "host": 255,
-    "job_run_id": 200,
-    "parent_id": 200,
-    "repository": 300,
-    "branch": 300,
-    "base_branch": 300,
-    "commit": 64,
-    "job": 300,
-    "pipeline_url": 2_000,
-}
-"""Characters each fact of a job may have: the columns they are kept in hold no more."""
-
-
-def failed(facts: JobFacts, **more: Any) -> Failed:
-    """Raises BadPayload as `checked` does."""
-    return checked(Failed(**structs.asdict(facts), **more))
-
-
-def passed(facts: JobFacts, **more: Any) -> Passed:
-    """Raises BadPayload as `checked` does."""
-    return checked(Passed(**structs.asdict(facts), **more))
-
-
-def checked(result: ResultOfJob) -> ResultOfJob:
-    """The result, if every value in it is of the type it was declared with and short enough to be
-    kept.
-
-    Python looks at neither; what slips through an adapter would be stored, and could never be read
-    again. Raises BadPayload.
-    """
-    told = msgspec.to_builtins(result, builtin_types=(datetime,))
-    try:
-        msgspec.convert(told, type(result), strict=True)
-    except msgspec.ValidationError as error:
-        raise BadPayload(f"this result cannot be kept: {error}") from None
-    facts = {**told, **told["execution"]}
-    for name, most in LONGEST.items():
-        if len(facts.get(name, "")) > most:
-            raise BadPayload(f"{name} of the job has more than the {most} characters that are kept")
-    return result
-
-
-def facts_of(result: Result) -> JobFacts:
-    """Raises PermanentError for what is no result of a job."""
-    if not isinstance(result, JobFacts):
-        raise PermanentError("an ignored event has no job")
-    return result
-
-
-@dataclass(frozen=True)
-class WebhookOnly:
-    """The outbound half of an adapter that only listens: what it answers when it is asked for more.
-    `hint` ends in a space.
-    """
-
-    provider: str
-    hint: str = ""
-
-    def fetch_log(self, failed: Result, *, settings: Mapping[str, str]) -> str:
-        raise NoLog(
-            f"the {self.provider} event carried no log: {self.hint}send the log with `cihealing"
-            " notify --log build.log`"
-        )
-
-    def expand(self, coarse: Result, *, settings: Mapping[str, str]) -> list[Result]:
-        raise NoLog(
-            f"{self.provider} is not asked for the jobs of a pipeline: let it send its job events"
-        )
-
-    def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
-        raise PermanentError(
-            f"jobs of {self.provider} are not rerun from here: run the job again there, its result"
-            " is picked up"
-        )
-
-    def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
-        """None: results arrive as webhooks."""
-        return None
-
-
 def head_and_tail(chunks: Iterable[bytes], *, limit: int) -> bytes:
     """All of `chunks`, or their first quarter and last three quarters of `limit` bytes around a
     line that says what is left out.
@@ -503,27 +387,3 @@ def head_and_tail(chunks: Iterable[bytes], *, limit: int) -> bytes:
     left_out = total - len(head) - len(end)
     gap = b"\n[cihealing: %d bytes of the log are left out here]\n" % left_out if left_out else b""
     return bytes(head) + gap + end
-
-
-def own_change(payload: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(repository, branch) of a change of the service's own that GitHub's `pull_request` or
-    GitLab's `merge_request` tells of.
-    """
-    pull, merge = payload.get("pull_request"), payload.get("object_attributes")
-    if isinstance(pull, dict):
-        found = (_at(payload, "repository", "full_name"), _at(pull, "head", "ref"))
-    elif isinstance(merge, dict) and payload.get("object_kind") == "merge_request":
-        found = (_at(payload, "project", "path_with_namespace"), merge.get("source_branch"))
-    else:
-        return None
-    repository, branch = found
-    known = (
-        isinstance(repository, str) and isinstance(branch, str) and branch.startswith("cihealing/")
-    )
-    return (str(repository)[:300], str(branch)[:300]) if known else None
-
-
-def _at(value: Any, *path: str) -> Any:
-    for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
-    return value

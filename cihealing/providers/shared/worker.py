@@ -9,23 +9,15 @@ import os
 import ssl
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from cihealing.ports import ModelFailed, ModelReply
-from cihealing.providers.anthropic import model as anthropic
-from cihealing.providers.openai import model as openai
+from cihealing.discovery import exported
+from cihealing.ports import ModelFailed, ModelReply, Provider
 
 KEY, BASE_URL, PROXY, CA = "MODEL_API_KEY", "MODEL_BASE_URL", "MODEL_PROXY", "MODEL_CA_BUNDLE"
 """Names in the worker's environment."""
-
-SPEAKERS: Mapping[str, Callable[..., ModelReply]] = {
-    "anthropic": anthropic.ask,
-    "openai": openai.ask,
-    "gemini": openai.ask,
-    "grok": openai.ask,
-}
 
 
 def main() -> None:
@@ -52,9 +44,11 @@ def answered(request: Mapping[str, Any], environment: Mapping[str, str]) -> dict
 
 def _ask(request: Mapping[str, Any], environment: Mapping[str, str]) -> ModelReply:
     key, base_url = environment.get(KEY, ""), environment.get(BASE_URL, "")
-    return SPEAKERS[request["provider"]](
-        request, key=key, base_url=base_url, client=_client(request, environment)
-    )
+    # That one alone is loaded: the others' libraries have nothing to do beside this key.
+    spoken = exported(f"cihealing.providers.{request['speaker']}", "PROVIDER", Provider).speaking
+    if spoken is None:
+        raise ModelFailed(f"{request['speaker']} serves no model", kind="crashed", again=False)
+    return spoken.ask(request, key=key, base_url=base_url, client=_client(request, environment))
 
 
 def _client(request: Mapping[str, Any], environment: Mapping[str, str]) -> Any:

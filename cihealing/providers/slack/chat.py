@@ -28,6 +28,7 @@ TOKEN, WEBHOOK, CHANNEL = (
     "CI_HEALING_SLACK_CHANNEL",
 )
 API = "CI_HEALING_SLACK_API_URL"
+SIGNING = "CI_HEALING_SLACK_SIGNING_SECRET"
 EVENT = "cihealing_run"
 TIMEOUT = 10
 RECENT = 100
@@ -74,7 +75,7 @@ def tell(message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
         raise
 
 
-def signed_in(*, settings: Mapping[str, str]) -> list[str]:
+def signed_in(settings: Mapping[str, str]) -> list[str]:
     """What is to be looked at before the bot can post. Raises TransientError, PermanentError.
     Source: Slack, `auth.test`.
     """

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
-from cihealing.providers.circleci import hook as circleci
+from cihealing.providers.circleci import logs, reruns
 from cihealing.providers.shared import outbound as _outbound
 from tests.providers.ci import payloads
 from tests.providers.ci.api import PASSING, STAYING, Api, Route, ended
@@ -107,15 +107,15 @@ def step(name: str, *, status: str = "success", url: str = STORE) -> dict[str, A
 
 
 def fetch(api: Api, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
-    return circleci.fetch_log(failed, settings=settings, transport=api.transport)
+    return logs.fetch_log(failed, settings=settings, transport=api.transport)
 
 
 def rerun(api: Api, **more: str) -> str:
-    return circleci.rerun({**EXECUTION, **more}, settings=SETTINGS, transport=api.transport)
+    return reruns.rerun({**EXECUTION, **more}, settings=SETTINGS, transport=api.transport)
 
 
 def result(api: Api, handle: str = f"{NEW} {OLD} {UNIT}") -> Result | None:
-    return ended(lambda: circleci.rerun_result(handle, settings=SETTINGS, transport=api.transport))
+    return ended(lambda: reruns.rerun_result(handle, settings=SETTINGS, transport=api.transport))
 
 
 def output(*messages: object) -> httpx.Response:
@@ -146,7 +146,7 @@ def test_the_log_is_the_output_of_all_steps() -> None:
 def test_of_very_many_steps_the_failed_ones_are_read() -> None:
     build = {
         "steps": [
-            *(step(f"s{n}") for n in range(circleci.MAX_OUTPUTS)),
+            *(step(f"s{n}") for n in range(logs.MAX_OUTPUTS)),
             step("pytest", status="failed"),
         ]
     }
@@ -226,9 +226,7 @@ def test_a_workflow_stands_for_its_red_and_green_jobs() -> None:
         return httpx.Response(200, json=pages[request.url.params.get("page-token", "")])
 
     api = circle(**{f"GET /api/v2/workflow/{OLD}/job": page})
-    red, green = circleci.expand(
-        replace(JOB, coarse=True), settings=SETTINGS, transport=api.transport
-    )
+    red, green = logs.expand(replace(JOB, coarse=True), settings=SETTINGS, transport=api.transport)
     assert isinstance(green, Passed)
     assert red.execution == JOB.execution  # type: ignore[union-attr]
     assert (type(red), green.job, green.coarse, green.commit) == (Failed, "unit", False, SHA)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.http import client
 from cihealing.ports import NoLog, PermanentError, TransientError
-from cihealing.providers.github import hook as github
+from cihealing.providers.github import hook, logs, reruns
 from cihealing.providers.shared import outbound as _outbound
 from tests.http.packing import built
 from tests.providers.ci.api import ended
@@ -65,7 +65,7 @@ def redirecting(*targets: str, final: httpx.Response | None = None) -> Wire:
 
 
 def fetch(wire: Wire, *, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
-    return github.fetch_log(failed, settings=settings, transport=wire.transport)
+    return logs.fetch_log(failed, settings=settings, transport=wire.transport)
 
 
 def test_the_log_is_fetched_from_where_github_sends_us() -> None:
@@ -287,7 +287,7 @@ def test_all_pages_of_jobs_are_read() -> None:
     wire = pages(
         *(job(number, "failure" if number == 234 else "success") for number in range(1, 251))
     )
-    results = github.expand(RUN, settings=SETTINGS, transport=wire.transport)
+    results = logs.expand(RUN, settings=SETTINGS, transport=wire.transport)
     assert len(results) == 250
     assert [r.execution.job_run_id for r in results if isinstance(r, Failed)] == ["234"]
     assert [request.url.params["page"] for request in wire.seen] == ["1", "2", "3"]
@@ -301,10 +301,10 @@ def test_the_jobs_of_a_run_are_what_their_own_events_say() -> None:
         job(3, "cancelled"),
         job(4, "success"),
     )
-    red, green = github.expand(RUN, settings=SETTINGS, transport=wire.transport)
+    red, green = logs.expand(RUN, settings=SETTINGS, transport=wire.transport)
     assert isinstance(red, Failed)
     assert isinstance(green, Passed)
-    (told,) = github.parse(raw({}, headers={"x-github-event": "workflow_job"}), workflow_job())
+    (told,) = hook.parse(raw({}, headers={"x-github-event": "workflow_job"}), workflow_job())
     assert not isinstance(told, Ignored)
     assert red.execution == told.execution
     assert (red.parent_id, red.step, red.coarse) == ("77", "Run pytest", False)
@@ -313,7 +313,7 @@ def test_the_jobs_of_a_run_are_what_their_own_events_say() -> None:
 
 def test_jobs_need_the_token() -> None:
     with pytest.raises(NoLog, match="set CI_HEALING_GITHUB_TOKEN"):
-        github.expand(RUN, settings={}, transport=always(200).transport)
+        logs.expand(RUN, settings={}, transport=always(200).transport)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_jobs_need_the_token() -> None:
 )
 def test_an_unreadable_list_is_tried_again(content: bytes) -> None:
     with pytest.raises(TransientError, match="could not be read"):
-        github.expand(RUN, settings=SETTINGS, transport=always(200, content=content).transport)
+        logs.expand(RUN, settings=SETTINGS, transport=always(200, content=content).transport)
 
 
 RUN_PATH, JOB_PATH = "/repos/acme/shop/actions/runs/77", "/repos/acme/shop/actions/jobs/4001"
@@ -380,11 +380,11 @@ class Actions:
             "rerun": "r-0-1",
             **more,
         }
-        return github.rerun(execution, settings=SETTINGS, transport=self.transport)
+        return reruns.rerun(execution, settings=SETTINGS, transport=self.transport)
 
     def result(self, handle: str) -> Result | None:
         return ended(
-            lambda: github.rerun_result(handle, settings=SETTINGS, transport=self.transport)
+            lambda: reruns.rerun_result(handle, settings=SETTINGS, transport=self.transport)
         )
 
 
@@ -493,7 +493,7 @@ def test_a_refused_rerun_says_why(status: int) -> None:
     with pytest.raises(
         PermanentError, match=r"This run cannot be retried.*actions:write on acme/shop"
     ):
-        github.rerun(
+        reruns.rerun(
             {"repository": "acme/shop", "jobRunId": "1"},
             settings=SETTINGS,
             transport=wire.transport,
@@ -505,7 +505,7 @@ def test_a_refused_rerun_says_why(status: int) -> None:
 )
 def test_a_busy_rerun_is_tried_again(wire: Wire) -> None:
     with pytest.raises(TransientError):
-        github.rerun(
+        reruns.rerun(
             {"repository": "acme/shop", "jobRunId": "1"},
             settings=SETTINGS,
             transport=wire.transport,
@@ -524,14 +524,14 @@ def test_a_busy_rerun_is_tried_again(wire: Wire) -> None:
 def test_what_cannot_be_rerun_is_not_asked_for(execution: dict[str, str]) -> None:
     wire = always(201)
     with pytest.raises(PermanentError, match="no job of GitHub Actions"):
-        github.rerun(execution, settings=SETTINGS, transport=wire.transport)
+        reruns.rerun(execution, settings=SETTINGS, transport=wire.transport)
     assert wire.seen == []
 
 
 def test_a_run_of_another_github_is_not_rerun_at_this_one() -> None:
     wire = always(201)
     with pytest.raises(PermanentError, match="CI_HEALING_GITHUB_API_URL"):
-        github.rerun(
+        reruns.rerun(
             {"repository": "acme/shop", "jobRunId": "1", "host": "ghe.example.com"},
             settings=SETTINGS,
             transport=wire.transport,
@@ -550,7 +550,7 @@ def test_a_rerun_needs_the_token() -> None:
     with pytest.raises(
         PermanentError, match=r"set CI_HEALING_GITHUB_TOKEN .*actions:write on acme/shop"
     ):
-        github.rerun(
+        reruns.rerun(
             {"repository": "acme/shop", "jobRunId": "1"},
             settings={},
             transport=always(201).transport,

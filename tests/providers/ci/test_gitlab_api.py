@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
-from cihealing.providers.gitlab import hook as gitlab
+from cihealing.providers.gitlab import logs, reruns
 from tests.providers.ci.api import PASSING, STAYING, Api, Route, ended
 from tests.providers.ci.payloads import SHA
 
@@ -62,15 +62,15 @@ def pipeline(*jobs: dict[str, Any], **routes: Any) -> Api:
 
 
 def fetch(api: Api, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
-    return gitlab.fetch_log(failed, settings=settings, transport=api.transport)
+    return logs.fetch_log(failed, settings=settings, transport=api.transport)
 
 
 def rerun(api: Api, **more: str) -> str:
-    return gitlab.rerun({**EXECUTION, **more}, settings=SETTINGS, transport=api.transport)
+    return reruns.rerun({**EXECUTION, **more}, settings=SETTINGS, transport=api.transport)
 
 
 def result(api: Api, handle: str = "acme/web/shop 2000") -> Result | None:
-    return ended(lambda: gitlab.rerun_result(handle, settings=SETTINGS, transport=api.transport))
+    return ended(lambda: reruns.rerun_result(handle, settings=SETTINGS, transport=api.transport))
 
 
 def test_the_trace_is_fetched_with_the_token() -> None:
@@ -166,7 +166,7 @@ def test_a_pipeline_stands_for_its_red_and_green_jobs() -> None:
         job(4, "failed", allow_failure=True),
         job(5, "canceled"),
     )
-    red, green = gitlab.expand(
+    red, green = logs.expand(
         replace(JOB, coarse=True, base_branch="main"), settings=SETTINGS, transport=api.transport
     )
     assert isinstance(red, Failed)
@@ -190,13 +190,13 @@ def test_all_pages_are_read() -> None:
         return httpx.Response(200, json=jobs[(number - 1) * 100 : number * 100])
 
     api = Api({f"GET {PROJECT}/pipelines/62/jobs": page})
-    assert len(gitlab.expand(JOB, settings=SETTINGS, transport=api.transport)) == 150
+    assert len(logs.expand(JOB, settings=SETTINGS, transport=api.transport)) == 150
 
 
 @pytest.mark.parametrize("answer", ["<html>", '{"id": 1}', "[1]", '[{"id": 1}]'])
 def test_an_unreadable_list_is_tried_again(answer: str) -> None:
     with pytest.raises(TransientError, match="could not be read"):
-        gitlab.expand(
+        logs.expand(
             JOB,
             settings=SETTINGS,
             transport=Api({f"GET {PROJECT}/pipelines/62/jobs": answer}).transport,

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import msgspec
 import pytest
 
+from cihealing import registry
 from cihealing.domain.values import Failed, Ignored, Passed
-from cihealing.ports import BadPayload, CIAdapter
-from cihealing.providers.buildkite import hook as buildkite
-from cihealing.providers.circleci import hook as circleci
-from cihealing.providers.generic import hook as generic
-from cihealing.providers.github import hook as github
-from cihealing.providers.gitlab import hook as gitlab
-from cihealing.providers.jenkins import hook as jenkins
+from cihealing.ports import BadPayload
 from tests.providers.ci import mutations
 from tests.providers.ci.mutations import GONE, VALUES, changed, places
 from tests.providers.ci.payloads import raw
 
-ADAPTERS: dict[str, ModuleType] = {
-    adapter.name: adapter for adapter in (buildkite, circleci, generic, github, gitlab, jenkins)
-}
+ADAPTERS = registry.offered(lambda one: one.hook)
 
 SAMPLES = {
     event: (ADAPTERS[provider], payload) for event, (provider, payload) in mutations.SAMPLES.items()
@@ -68,15 +60,3 @@ def test_any_value_in_any_place(event: str) -> None:
     assert len(set(answers)) > (
         0 if event in ("check_suite", "pull_request", "gitlab merge request") else 10
     )
-
-
-def test_the_modules_are_adapters() -> None:
-    adapters: list[CIAdapter] = [buildkite, circleci, generic, github, gitlab, jenkins]
-    assert [adapter.name for adapter in adapters] == [
-        "buildkite",
-        "circleci",
-        "generic",
-        "github",
-        "gitlab",
-        "jenkins",
-    ]

@@ -11,7 +11,7 @@ import pytest
 
 from cihealing.domain.values import ExecutionRef, Failed, Passed
 from cihealing.ports import PermanentError
-from cihealing.providers.local_git import hook as local
+from cihealing.providers.local import ci as local
 
 COMMANDS = {
     "green": "echo all well",

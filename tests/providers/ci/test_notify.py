@@ -17,9 +17,9 @@ from django.core.management.base import CommandError
 from cihealing.cli import notify
 from cihealing.domain.values import Failed, Passed, Result
 from cihealing.ports import RawRequest
-from cihealing.providers.generic import hook as generic
 from cihealing.providers.gitlab import hook as gitlab
 from cihealing.providers.jenkins import hook as jenkins
+from cihealing.providers.shared import body as generic
 from cihealing.providers.shared import wire as _wire
 from tests.providers.ci import payloads
 from tests.providers.ci.payloads import SHA, SIGNING

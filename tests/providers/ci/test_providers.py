@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from cihealing import registry
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, JobFacts, Passed, Result
 from cihealing.ports import BadPayload, NoLog, PermanentError
 from cihealing.providers.buildkite import hook as buildkite
 from cihealing.providers.circleci import hook as circleci
-from cihealing.providers.generic import hook as generic
 from cihealing.providers.gitlab import hook as gitlab
 from cihealing.providers.jenkins import hook as jenkins
+from cihealing.providers.shared import body as generic
 from tests.providers.ci import payloads
 from tests.providers.ci.payloads import (
     SHA,
@@ -443,13 +444,23 @@ def test_a_wrong_field_is_named(field: str, value: object) -> None:
         parse(generic, payload)
 
 
-@pytest.mark.parametrize("adapter", [buildkite, circleci, generic, gitlab, jenkins])
-def test_those_who_only_listen_say_so(adapter: ModuleType) -> None:
-    result = parse(generic, payloads.generic())
+@pytest.mark.parametrize("name", registry.offered(lambda one: one.logs))
+def test_who_is_not_set_up_for_logs_says_so(name: str) -> None:
+    logs = registry.offered(lambda one: one.logs)[name]
     with pytest.raises(NoLog, match="cihealing notify --log"):
-        adapter.fetch_log(result, settings={})
-    with pytest.raises(NoLog, match="job events"):
-        adapter.expand(result, settings={})
+        logs.fetch_log(parse(generic, payloads.generic()), settings={})
+
+
+@pytest.mark.parametrize("name", registry.offered(lambda one: one.expanding))
+def test_who_is_not_set_up_for_lists_of_jobs_says_so(name: str) -> None:
+    expanding = registry.offered(lambda one: one.expanding)[name]
+    with pytest.raises(NoLog, match=r"job events|set CI_HEALING_\w+_TOKEN"):
+        expanding.expand(parse(generic, payloads.generic()), settings={})
+
+
+@pytest.mark.parametrize("name", ["buildkite", "circleci", "gitlab", "jenkins"])
+def test_who_is_not_set_up_for_reruns_says_so(name: str) -> None:
+    reruns = registry.offered(lambda one: one.reruns)[name]
     with pytest.raises(PermanentError, match="not rerun from here"):
-        adapter.rerun({}, settings={})
-    assert adapter.rerun_result("handle", settings={}) is None
+        reruns.rerun({}, settings={})
+    assert reruns.rerun_result("handle", settings={}) is None

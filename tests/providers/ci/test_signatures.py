@@ -14,10 +14,10 @@ import pytest
 from cihealing.ports import BadSignature
 from cihealing.providers.buildkite import hook as buildkite
 from cihealing.providers.circleci import hook as circleci
-from cihealing.providers.generic import hook as generic
 from cihealing.providers.github import hook as github
 from cihealing.providers.gitlab import hook as gitlab
 from cihealing.providers.jenkins import hook as jenkins
+from cihealing.providers.shared import body as generic
 from cihealing.providers.shared import signing as _signing
 from tests.providers.ci.payloads import NOW, SECRET, SIGNING, circle, hub, kite, raw, standard
 

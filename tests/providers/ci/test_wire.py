@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from cihealing import providers
 from cihealing.domain.values import ExecutionRef, JobFacts
 from cihealing.ports import BadPayload
+from cihealing.providers.jenkins import names as jenkins_names
+from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import wire as _wire
 
 
@@ -276,11 +279,11 @@ def test_there_is_no_way_to_a_value_around_its_type() -> None:
     """An adapter that reads a payload's values untyped brings back the fault this class is there
     against.
     """
-    places = Path(_wire.__file__).parent
+    places = Path(providers.__file__).parent
     around = [
         f"{path.name}: {line.strip()}"
-        for path in sorted(places.glob("*.py"))
-        if path.name != "_wire.py"
+        for path in sorted(places.rglob("*.py"))
+        if path != Path(_wire.__file__) and path.parent.name != "slack"
         for line in path.read_text().splitlines()
         if re.search(r"\._?value\b|payload\[|payload\.get", line)
     ]
@@ -311,7 +314,7 @@ FACTS = JobFacts(
     ],
 )
 def test_what_slips_through_an_adapter_is_kept_by_nobody(facts: JobFacts) -> None:
-    for make in (_wire.failed, _wire.passed):
+    for make in (_results.failed, _results.passed):
         with pytest.raises(BadPayload):
             make(facts)
 
@@ -348,7 +351,7 @@ def test_labels_are_made_fit_to_show() -> None:
     ],
 )
 def test_a_jenkins_job_keeps_its_name_over_branches(job: str, branch: str, found: str) -> None:
-    assert _wire.jenkins_job(job, branch=branch) == found
+    assert jenkins_names.job_of(job, branch=branch) == found
 
 
 def chunks(raw: bytes, size: int) -> Iterator[bytes]:

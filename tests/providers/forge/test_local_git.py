@@ -13,7 +13,9 @@ import pytest
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import HeadMoved, PermanentError, Proposal, Published, TransientError
-from cihealing.providers.local_git import forge as local_git
+from cihealing.providers.local_git import publishing as local_git
+from cihealing.providers.local_git import worktrees
+from tests.forges.bound import Bound
 from tests.guard.patches import changed, created
 
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
@@ -71,7 +73,7 @@ def publish(path: Path, **changes: Any) -> Published:
         "actor": "ann",
     }
     policy = changes.pop("policy", RepositoryPolicy(match="acme/*", clone_url=str(path)))
-    return local_git.publish(Proposal(**{**call, **changes}), policy=policy, settings={})
+    return Bound("local_git", {}, policy=policy).publish(Proposal(**{**call, **changes}))
 
 
 def commits(path: Path, ref: str = "main") -> int:
@@ -202,7 +204,7 @@ def test_the_loser_of_the_swap_takes_the_winners_commit(
     swap = local_git.swap
     seen: list[str] = []
 
-    def late(origin: local_git.Origin, change: local_git.Change, commit: str) -> str:
+    def late(origin: local_git.Origin, change: local_git.Merge, commit: str) -> str:
         monkeypatch.setattr(local_git, "swap", swap)
         seen.append(publish(bare, head=head, actor="ben").commit)
         return swap(origin, change, commit)
@@ -218,7 +220,7 @@ def test_a_worktree_another_worker_is_about_to_refresh_is_not_dirty(
     head, build = git(worktree, "rev-parse", "main"), local_git.build
     seen: list[str] = []
 
-    def late(origin: local_git.Origin, change: local_git.Change) -> str:
+    def late(origin: local_git.Origin, change: local_git.Merge) -> str:
         monkeypatch.setattr(local_git, "build", build)
         with monkeypatch.context() as patched:
             patched.setattr(local_git, "refresh_worktrees", lambda *_: None)
@@ -236,7 +238,7 @@ def test_the_loser_to_another_change_finds_the_head_moved(
 ) -> None:
     swap = local_git.swap
 
-    def late(origin: local_git.Origin, change: local_git.Change, commit: str) -> str:
+    def late(origin: local_git.Origin, change: local_git.Merge, commit: str) -> str:
         tree = git(bare, "rev-parse", "main^{tree}")
         git(
             bare,
@@ -276,7 +278,8 @@ class Crash(BaseException):
 def test_a_crash_at_any_step_ends_in_one_merge(
     worktree: Path, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
 ) -> None:
-    head, original = git(worktree, "rev-parse", "main"), getattr(local_git, step)
+    place = worktrees if step == "refresh" else local_git
+    head, original = git(worktree, "rev-parse", "main"), getattr(place, step)
 
     def crash(*args: Any) -> None:
         if not before:
@@ -284,7 +287,7 @@ def test_a_crash_at_any_step_ends_in_one_merge(
         raise Crash
 
     with monkeypatch.context() as patched:
-        patched.setattr(local_git, step, crash)
+        patched.setattr(place, step, crash)
         with pytest.raises(Crash):
             publish(worktree, head=head)
     done = publish(worktree, head=head)

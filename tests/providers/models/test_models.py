@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from openai.types.chat import ChatCompletion
 
 from cihealing.ports import Cancelled, ModelFailed, ModelReply, ModelRequest
 from cihealing.providers.shared import prices, worker
-from cihealing.providers.shared.models import SubprocessModel, environment_for
+from cihealing.providers.shared.models import SubprocessModel, environment_for, question_of
 from cihealing.workshop import process
 from tests.model_server import (
     ModelServer,
@@ -64,7 +63,7 @@ def request(provider: str, **fields: Any) -> ModelRequest:
 def here(provider: str, server: ModelServer, **fields: Any) -> ModelReply:
     """The worker's own function, without the subprocess around it."""
     told = worker.answered(
-        asdict(request(provider, **fields)),
+        question_of(request(provider, **fields)),
         environment_for(provider, settings=settings(server, provider)),
     )
     if "reply" in told:
@@ -341,7 +340,9 @@ def test_a_base_url_may_leave_its_version_out(suffix: str) -> None:
         told = environment_for(
             "openai", settings={"CI_HEALING_OPENAI_BASE_URL": server.url + suffix}
         )
-        assert worker.answered(asdict(request("openai")), told)["reply"]["outcome"] == "answered"
+        assert (
+            worker.answered(question_of(request("openai")), told)["reply"]["outcome"] == "answered"
+        )
     assert server.requests[0].path == "/v1/chat/completions"
 
 

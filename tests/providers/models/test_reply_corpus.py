@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import yaml
 from cihealing import secrecy
 from cihealing.ports import ModelReply, ModelRequest
 from cihealing.providers.shared import worker
+from cihealing.providers.shared.models import question_of
 from tests.model_server import Step, envelope
 
 KEY = "sk-test-4f1d0c9a7b6e5d38"
@@ -193,7 +193,7 @@ def told() -> Iterator[dict[str, dict[str, Any]]]:
             timeout=float(entry.get("timeout", 10.0)),
         )
         return secrecy.masked_in(
-            worker.answered(asdict(request), {worker.KEY: KEY, worker.BASE_URL: base})
+            worker.answered(question_of(request), {worker.KEY: KEY, worker.BASE_URL: base})
         )
 
     secrecy.learn(KEY)  # as the parent of the subprocess does

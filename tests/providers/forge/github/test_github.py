@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
-from cihealing.providers.github import forge as github
+from cihealing.providers.github import changes, members, publishing
+from tests.forges.bound import Bound
 from tests.forges.github import FakeGitHub, Reply, Repository
 
-POLICY = RepositoryPolicy(match="acme/*", forge="github")
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 
 
@@ -51,7 +50,7 @@ def proposal(repo: Repository, **fields: Any) -> Proposal:
 
 
 def publish(hub: FakeGitHub, asked: Proposal) -> Any:
-    return github.publish(asked, policy=POLICY, settings=hub.settings)
+    return Bound("github", hub.settings).publish(asked)
 
 
 def once(repo: Repository) -> None:
@@ -120,7 +119,7 @@ def test_a_crash_between_the_steps_makes_nothing_twice(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(github, "failpoint", crash)
+        patched.setattr(publishing, "failpoint", crash)
         with pytest.raises(KeyboardInterrupt):
             publish(hub, proposal(repo))
     publish(hub, proposal(repo))
@@ -136,7 +135,7 @@ def test_a_crash_after_the_merge_does_not_merge_twice(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(github, "failpoint", crash)
+        patched.setattr(changes, "failpoint", crash)
         with pytest.raises(KeyboardInterrupt):
             merge(hub, repo, done)
     assert merge(hub, repo, done).merged
@@ -179,14 +178,14 @@ def test_a_branch_of_that_name_that_is_not_ours_is_left_alone(
 def test_while_it_is_switched_off_nothing_is_written(hub: FakeGitHub, repo: Repository) -> None:
     off = {**hub.settings, "CI_HEALING_GITHUB_ENABLED": "false"}
     with pytest.raises(PermanentError, match="CI_HEALING_GITHUB_ENABLED"):
-        github.publish(proposal(repo), policy=POLICY, settings=off)
+        Bound("github", off).publish(proposal(repo))
     assert not hub.calls
 
 
 def test_what_would_be_called_is_what_is_called(hub: FakeGitHub, repo: Repository) -> None:
     told = [
         (c.method, c.url.removeprefix(hub.url))
-        for c in github.planned(proposal(repo), policy=POLICY, settings=hub.settings)
+        for c in Bound("github", hub.settings).planned(proposal(repo))
     ]
     assert not hub.calls
     publish(hub, proposal(repo))
@@ -201,7 +200,7 @@ def test_what_would_be_called_is_what_is_called(hub: FakeGitHub, repo: Repositor
 
 def merge(hub: FakeGitHub, repo: Repository, done: Any, **fields: Any) -> Any:
     sha = fields.pop("sha", done.commit)
-    return github.merge(proposal(repo), url=done.url, sha=sha, policy=POLICY, settings=hub.settings)
+    return Bound("github", hub.settings).merge(done.url, sha=sha)
 
 
 def test_a_draft_is_made_ready_and_merged_at_the_commit_that_was_shown(
@@ -248,7 +247,7 @@ def test_a_merge_whose_answer_was_lost_is_found(hub: FakeGitHub, repo: Repositor
 
 
 def look(hub: FakeGitHub, url: str) -> Any:
-    return github.look(url, policy=POLICY, settings=hub.settings)
+    return Bound("github", hub.settings).look(url)
 
 
 @pytest.mark.parametrize(
@@ -294,22 +293,14 @@ def test_the_label_off_is_seen_on_ours_and_on_theirs(hub: FakeGitHub, repo: Repo
     assert not look(hub, done.url).opted_out
     repo.pulls[0]["labels"] = [{"name": "cihealing:off"}]
     assert look(hub, done.url).opted_out
-    assert github.opted_out("acme/shop", done.commit, policy=POLICY, settings=hub.settings)
-    assert not github.opted_out(
-        "acme/shop", repo.heads["main"], policy=POLICY, settings=hub.settings
-    )
+    assert Bound("github", hub.settings).opted_out(done.commit)
+    assert not Bound("github", hub.settings).opted_out(repo.heads["main"])
 
 
 def test_closing_says_why_once_and_deletes_the_branch(hub: FakeGitHub, repo: Repository) -> None:
     done = publish(hub, proposal(repo))
     for _ in range(2):
-        github.close(
-            done.url,
-            run_id=RUN,
-            reason="denied by @ann: fixes #3",
-            policy=POLICY,
-            settings=hub.settings,
-        )
+        Bound("github", hub.settings).close(done.url, run_id=RUN, reason="denied by @ann: fixes #3")
     assert (repo.pulls[0]["state"], list(repo.heads)) == ("closed", ["main"])
     (comment,) = repo.comments
     assert "@" not in comment["body"]
@@ -317,12 +308,8 @@ def test_closing_says_why_once_and_deletes_the_branch(hub: FakeGitHub, repo: Rep
 
 
 def test_a_change_that_is_gone_is_closed(hub: FakeGitHub, repo: Repository) -> None:
-    github.close(
-        "https://github.example/acme/shop/pull/77",
-        run_id=RUN,
-        reason="x",
-        policy=POLICY,
-        settings=hub.settings,
+    Bound("github", hub.settings).close(
+        "https://github.example/acme/shop/pull/77", run_id=RUN, reason="x"
     )
 
 
@@ -332,16 +319,7 @@ def test_one_comment_and_one_check_are_edited_when_said_again(
     done = publish(hub, proposal(repo))
     for how in ("comment", "check"):
         for words in ("first", "second"):
-            github.say(
-                run_id=RUN,
-                repository="acme/shop",
-                commit=done.commit,
-                change=done.url if how == "comment" else "",
-                text=words,
-                how=how,
-                policy=POLICY,
-                settings=hub.settings,
-            )
+            Bound("github", hub.settings).say(words, run_id=RUN, commit=done.commit, how=how)
     assert [c["body"].split("\n")[0] for c in repo.comments] == ["second"]
     assert [(c["conclusion"], c["output"]["summary"]) for c in repo.checks] == [
         ("neutral", "second")
@@ -351,15 +329,8 @@ def test_one_comment_and_one_check_are_edited_when_said_again(
 def test_without_an_open_change_there_is_nowhere_to_comment(
     hub: FakeGitHub, repo: Repository
 ) -> None:
-    said = github.say(
-        run_id=RUN,
-        repository="acme/shop",
-        commit=repo.heads["main"],
-        change="",
-        text="x",
-        how="comment",
-        policy=POLICY,
-        settings=hub.settings,
+    said = Bound("github", hub.settings).say(
+        "x", run_id=RUN, commit=repo.heads["main"], how="comment"
     )
     assert said == ""
 
@@ -371,13 +342,13 @@ def test_without_an_open_change_there_is_nowhere_to_comment(
 def test_the_persons_own_permission_is_asked(
     hub: FakeGitHub, repo: Repository, login: str, may: bool
 ) -> None:
-    assert github.may(login, "acme/shop", policy=POLICY, settings=hub.settings) is may
+    assert Bound("github", hub.settings).may(login) is may
 
 
 def test_a_token_that_may_too_much_is_told(hub: FakeGitHub) -> None:
-    assert github.excess(settings=hub.settings) == []
+    assert members.excess(hub.settings) == []
     hub.scopes = "repo, workflow, admin:org"
-    assert [told.rpartition(" ")[2] for told in github.excess(settings=hub.settings)] == [
+    assert [told.rpartition(" ")[2] for told in members.excess(hub.settings)] == [
         "workflow",
         "admin:org",
     ]
@@ -392,30 +363,21 @@ def test_a_github_that_does_not_answer_is_told_by_doctor_in_words(hub: FakeGitHu
     )
     for end in (PermanentError, TransientError):
         with pytest.raises(end):
-            github.excess(settings=hub.settings)
+            members.excess(hub.settings)
 
 
 def test_leaving_takes_everything_of_ours_and_nothing_else(
     hub: FakeGitHub, repo: Repository
 ) -> None:
     done = publish(hub, proposal(repo))
-    github.say(
-        run_id=RUN,
-        repository="acme/shop",
-        commit="",
-        change=done.url,
-        text="x",
-        how="comment",
-        policy=POLICY,
-        settings=hub.settings,
-    )
+    Bound("github", hub.settings).say("x", run_id=RUN, commit=done.commit, how="comment")
     repo.heads["feature"] = repo.heads["main"]
     repo.comments.append({"id": 99, "issue": "1", "body": "of a person", "html_url": "u"})
     repo.hooks = [
         {"id": 1, "config": {"url": "https://heal.example/api"}},
         {"id": 2, "config": {"url": "https://other.example"}},
     ]
-    told = github.leave("acme/shop", policy=POLICY, settings=hub.settings)
+    told = Bound("github", hub.settings).leave()
     assert len(told) == 4
     assert sorted(repo.heads) == ["feature", "main"]
     assert [c["id"] for c in repo.comments] == [99]
@@ -518,9 +480,4 @@ def test_what_is_no_change_is_refused(hub: FakeGitHub, url: str) -> None:
 
 def test_without_a_token_it_says_what_to_set(hub: FakeGitHub) -> None:
     with pytest.raises(PermanentError, match="CI_HEALING_GITHUB_TOKEN"):
-        github.may(
-            "ann",
-            "acme/shop",
-            policy=POLICY,
-            settings={**hub.settings, "CI_HEALING_GITHUB_TOKEN": ""},
-        )
+        Bound("github", {**hub.settings, "CI_HEALING_GITHUB_TOKEN": ""}).may("ann")

@@ -4,20 +4,23 @@ whatever happens in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
-from cihealing.providers.gitlab import forge as gitlab
+from cihealing.providers.gitlab import changes, members, publishing
+from tests.forges.bound import Bound
 from tests.forges.github import Reply
 from tests.forges.gitlab import FakeGitLab, Project
 
-POLICY = RepositoryPolicy(match="*", forge="gitlab")
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 NAME = "acme/team/shop"
+
+
+def bound(settings: Mapping[str, str]) -> Bound:
+    return Bound("gitlab", settings, repository=NAME)
 
 
 @pytest.fixture
@@ -52,13 +55,11 @@ def proposal(project: Project, **fields: Any) -> Proposal:
 
 
 def publish(lab: FakeGitLab, asked: Proposal) -> Any:
-    return gitlab.publish(asked, policy=POLICY, settings=lab.settings)
+    return bound(lab.settings).publish(asked)
 
 
 def merge(lab: FakeGitLab, project: Project, done: Any) -> Any:
-    return gitlab.merge(
-        proposal(project), url=done.url, sha=done.commit, policy=POLICY, settings=lab.settings
-    )
+    return bound(lab.settings).merge(done.url, sha=done.commit)
 
 
 def once(project: Project) -> None:
@@ -116,7 +117,8 @@ def test_a_crash_between_the_steps_makes_nothing_twice(
         merge(lab, project, publish(lab, proposal(project)))
 
     with monkeypatch.context() as patched:
-        patched.setattr(gitlab, "failpoint", crash)
+        for module in (publishing, changes):
+            patched.setattr(module, "failpoint", crash)
         with pytest.raises(KeyboardInterrupt):
             both()
     done = publish(
@@ -148,11 +150,7 @@ def test_a_branch_of_that_name_that_is_not_ours_is_left_alone(
 
 def test_while_it_is_switched_off_nothing_is_written(lab: FakeGitLab, project: Project) -> None:
     with pytest.raises(PermanentError, match="CI_HEALING_GITLAB_ENABLED"):
-        gitlab.publish(
-            proposal(project),
-            policy=POLICY,
-            settings={**lab.settings, "CI_HEALING_GITLAB_ENABLED": ""},
-        )
+        bound({**lab.settings, "CI_HEALING_GITLAB_ENABLED": ""}).publish(proposal(project))
     assert not lab.calls
 
 
@@ -188,23 +186,17 @@ def test_the_pipeline_of_the_head_speaks(
     done = publish(lab, proposal(project))
     project.jobs = [{"name": "windows", "allow_failure": False}]
     project.requests[0]["head_pipeline"] = {"id": 1, "sha": done.commit, "status": status}
-    seen = gitlab.look(done.url, policy=POLICY, settings=lab.settings)
+    seen = bound(lab.settings).look(done.url)
     assert (seen.checks, seen.head, seen.state) == (says, done.commit, "open")
     assert seen.failing == (("windows",) if says == "red" else ())
     project.requests[0]["head_pipeline"]["sha"] = "0" * 40
-    assert gitlab.look(done.url, policy=POLICY, settings=lab.settings).checks == "none"
+    assert bound(lab.settings).look(done.url).checks == "none"
 
 
 def test_closing_says_why_once_and_deletes_the_branch(lab: FakeGitLab, project: Project) -> None:
     done = publish(lab, proposal(project))
     for _ in range(2):
-        gitlab.close(
-            done.url,
-            run_id=RUN,
-            reason="denied by @ann /close",
-            policy=POLICY,
-            settings=lab.settings,
-        )
+        bound(lab.settings).close(done.url, run_id=RUN, reason="denied by @ann /close")
     assert (project.requests[0]["state"], list(project.heads), len(project.notes)) == (
         "closed",
         ["main"],
@@ -216,16 +208,7 @@ def test_closing_says_why_once_and_deletes_the_branch(lab: FakeGitLab, project: 
 def test_one_note_is_edited_when_said_again(lab: FakeGitLab, project: Project) -> None:
     done = publish(lab, proposal(project))
     for words in ("first", "second"):
-        gitlab.say(
-            run_id=RUN,
-            repository=NAME,
-            commit=done.commit,
-            change="",
-            text=words,
-            how="comment",
-            policy=POLICY,
-            settings=lab.settings,
-        )
+        bound(lab.settings).say(words, run_id=RUN, commit=done.commit, how="comment")
     assert [n["body"].split("\n")[0] for n in project.notes] == ["second"]
 
 
@@ -236,23 +219,21 @@ def test_one_note_is_edited_when_said_again(lab: FakeGitLab, project: Project) -
 def test_the_persons_own_role_is_asked(
     lab: FakeGitLab, project: Project, login: str, may: bool
 ) -> None:
-    assert gitlab.may(login, NAME, policy=POLICY, settings=lab.settings) is may
+    assert bound(lab.settings).may(login) is may
 
 
 def test_labels_scopes_and_leaving(lab: FakeGitLab, project: Project) -> None:
     done = publish(lab, proposal(project))
     project.requests[0]["labels"] = ["cihealing:off"]
-    assert gitlab.opted_out(NAME, done.commit, policy=POLICY, settings=lab.settings)
-    assert gitlab.excess(settings=lab.settings) == []
+    assert bound(lab.settings).opted_out(done.commit)
+    assert members.excess(lab.settings) == []
     lab.scopes = ["api", "sudo"]
-    assert gitlab.excess(settings=lab.settings) == [
-        "the GitLab token may do more than is needed: sudo"
-    ]
+    assert members.excess(lab.settings) == ["the GitLab token may do more than is needed: sudo"]
     project.hooks = [
         {"id": 1, "url": "https://heal.example/x"},
         {"id": 2, "url": "https://other.example"},
     ]
-    assert len(gitlab.leave(NAME, policy=POLICY, settings=lab.settings)) == 3
+    assert len(bound(lab.settings).leave()) == 3
     assert (list(project.heads), [h["id"] for h in project.hooks]) == (["main"], [2])
 
 
@@ -295,4 +276,4 @@ def test_each_answer_to_the_first_question_has_its_right_end(
 )
 def test_what_is_no_change_is_refused(lab: FakeGitLab, url: str) -> None:
     with pytest.raises(PermanentError):
-        gitlab.look(url, policy=POLICY, settings=lab.settings)
+        bound(lab.settings).look(url)

@@ -8,9 +8,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cihealing.fixers.source import files, modules
-from cihealing.fixers.source.imports import newline_of
-from cihealing.fixers.source.modules import Index
+from cihealing.fixers.shared import files, modules
+from cihealing.fixers.shared.imports import newline_of
+from cihealing.fixers.shared.modules import Index
 
 MAX_STATEMENTS = 20
 

@@ -30,7 +30,6 @@ import yaml
 
 from cihealing.domain.values import ExecutionRef, Failed, JobFacts, Passed, Result
 from cihealing.ports import PermanentError, TransientError
-from cihealing.providers.generic import hook as generic
 from cihealing.workshop.git import Git, GitFailed, is_commit
 
 name = "local"
@@ -43,11 +42,6 @@ MAX_LOG = 4 * 1024 * 1024
 """Bytes of output kept: the last ones, where a failure says why."""
 MAX_HANDLE = 200
 FACTS = ("repository", "jobRunId", "commit", "job", "branch")
-
-verify = generic.verify
-parse = generic.parse
-fetch_log = generic.fetch_log
-expand = generic.expand
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from cihealing.fixers.source import files
+from cihealing.fixers.shared import files
 from cihealing.tree import Tree
 
 MAX_TOTAL = 32 * 1024 * 1024

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from cihealing.domain.values import Failure
-from cihealing.fixers.source import files
+from cihealing.fixers.shared import files
 from cihealing.ports import FixContext, Ran
 from cihealing.tree import shown
 

@@ -8,7 +8,7 @@ import ast
 import re
 from dataclasses import dataclass
 
-from cihealing.fixers.source.names import MODULES
+from cihealing.fixers.shared.names import MODULES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cihealing import providers
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadSignature, RawRequest
+from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
 
-name = "generic"
+GENERIC = "generic"
+"""Whose the result is where the body names nobody."""
 
 GREEN = ("success", "passed")
 RED = ("failure", "failed", "error", "timed_out", "unstable")
@@ -27,7 +30,7 @@ _PROVIDER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 def verify(request: RawRequest, secrets: Sequence[str]) -> str:
-    known = _signing.require_secret(secrets, provider=name)
+    known = _signing.require_secret(secrets, provider=GENERIC)
     if "webhook-signature" in request.headers:
         return _signing.verify_standard(
             request.headers, body=request.body, secrets=known, now=request.received_at
@@ -50,7 +53,7 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
     conclusion = body.optional("conclusion", limit=40).lower() or "failure"
     facts = _facts(body, request=request)
     if conclusion in GREEN:
-        return [_wire.passed(facts, log=body.raw("errorLog") or None)]
+        return [_results.passed(facts, log=body.raw("errorLog") or None)]
     if conclusion in RED:
         return [_failed(facts, body, conclusion=conclusion)]
     if conclusion in NEITHER:
@@ -59,7 +62,7 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
 
 
 def _failed(facts: JobFacts, body: _wire.Fields, *, conclusion: str) -> Result:
-    return _wire.failed(
+    return _results.failed(
         facts,
         log=body.raw("errorLog") or None,
         step=body.optional("step"),
@@ -86,7 +89,7 @@ def _execution(body: _wire.Fields, *, request: RawRequest) -> ExecutionRef:
     """The sender's job run where it names one: then it is the same one the provider's own webhook
     speaks of.
     """
-    provider = body.optional("provider", limit=40).lower() or name
+    provider = body.optional("provider", limit=40).lower() or GENERIC
     if not _PROVIDER.fullmatch(provider):
         raise body.bad("provider", "a name of letters, digits, dashes and underscores is expected")
     run = (
@@ -96,7 +99,7 @@ def _execution(body: _wire.Fields, *, request: RawRequest) -> ExecutionRef:
     )
     return ExecutionRef(
         provider=provider,
-        host=_wire.host_of(body.raw("pipelineUrl"), provider=provider),
+        host=providers.host_of_ids(provider) or _wire.host_of(body.raw("pipelineUrl")),
         job_run_id=run,
     )
 
@@ -113,12 +116,3 @@ def _pipeline_url(body: _wire.Fields) -> str:
     if given and not body.link("pipelineUrl"):
         raise body.bad("pipelineUrl", "an http(s) URL is expected")
     return given
-
-
-_outbound = _wire.WebhookOnly("generic")
-fetch_log, expand, rerun, rerun_result = (
-    _outbound.fetch_log,
-    _outbound.expand,
-    _outbound.rerun,
-    _outbound.rerun_result,
-)

@@ -1,0 +1,104 @@
+"""What the core asks of the world: small Protocols by what they do, the values they take and give,
+and the errors they may raise.
+
+A port takes and gives values of the domain. A provider offers what it can (`Provider`); only
+`registry.py` knows who there is.
+"""
+
+from cihealing.ports.chat import Button, Chat, Message
+from cihealing.ports.errors import (
+    Again,
+    BadPayload,
+    BadSignature,
+    Cancelled,
+    HeadMoved,
+    ModelFailed,
+    NoLog,
+    PermanentError,
+    TransientError,
+)
+from cihealing.ports.fixing import FixContext, Fixer, Guard
+from cihealing.ports.forge import (
+    Call,
+    Change,
+    Changes,
+    FileEdit,
+    Forge,
+    Leaving,
+    Permissions,
+    Proposal,
+    Published,
+    Publishing,
+    Site,
+    Voice,
+)
+from cihealing.ports.inbound import Listening, OwnChange, Parsing, RawRequest, Signing, Verifying
+from cihealing.ports.jobs import Expanding, Logs, Reruns
+from cihealing.ports.model import Model, ModelReply, ModelRequest, ServedModel, Speaking
+from cihealing.ports.provider import Check, Hosts, Provider, Standing
+from cihealing.ports.records import Affected, Artifacts, Green, History, PastFix, Red
+from cihealing.ports.running import Ran, Runner, Sandbox
+from cihealing.ports.tools import Tools
+from cihealing.ports.trees import Credentials, Trees
+from cihealing.tree import Tree
+
+__all__ = [
+    "Affected",
+    "Again",
+    "Artifacts",
+    "BadPayload",
+    "BadSignature",
+    "Button",
+    "Call",
+    "Cancelled",
+    "Change",
+    "Changes",
+    "Chat",
+    "Check",
+    "Credentials",
+    "Expanding",
+    "FileEdit",
+    "FixContext",
+    "Fixer",
+    "Forge",
+    "Green",
+    "Guard",
+    "HeadMoved",
+    "History",
+    "Hosts",
+    "Leaving",
+    "Listening",
+    "Logs",
+    "Message",
+    "Model",
+    "ModelFailed",
+    "ModelReply",
+    "ModelRequest",
+    "NoLog",
+    "OwnChange",
+    "Parsing",
+    "PastFix",
+    "PermanentError",
+    "Permissions",
+    "Proposal",
+    "Provider",
+    "Published",
+    "Publishing",
+    "Ran",
+    "RawRequest",
+    "Red",
+    "Reruns",
+    "Runner",
+    "Sandbox",
+    "ServedModel",
+    "Signing",
+    "Site",
+    "Speaking",
+    "Standing",
+    "Tools",
+    "TransientError",
+    "Tree",
+    "Trees",
+    "Verifying",
+    "Voice",
+]

@@ -1,0 +1,47 @@
+"""Everything a capability may touch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from cihealing.domain.policy import RepositoryPolicy
+from cihealing.ports.chat import Chat
+from cihealing.ports.fixing import Fixer, Guard
+from cihealing.ports.forge import Forge
+from cihealing.ports.jobs import Expanding, Logs, Reruns
+from cihealing.ports.model import Model
+from cihealing.ports.records import Artifacts, History
+from cihealing.ports.running import Runner, Sandbox
+from cihealing.ports.trees import Trees
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """Built by the registry, faked in tests. By a provider's name; who is missing does not offer
+    it.
+    """
+
+    logs: Mapping[str, Logs]
+    expanding: Mapping[str, Expanding]
+    reruns: Mapping[str, Reruns]
+    runner: Runner
+    trees: Trees
+    sandbox: Callable[[RepositoryPolicy], Sandbox]
+    """The sandbox that may run this repository's code; one that refuses where none may."""
+    forges: Mapping[str, Forge]
+    fixers: Sequence[Fixer]
+    guard: Guard
+    artifacts: Artifacts
+    history: History
+    model: Model | None = None
+    """None: diagnoses come from rules alone."""
+    chats: Sequence[Chat] = ()
+    cancelling: Callable[[threading.Event], AbstractContextManager[None]] = lambda _event: (
+        nullcontext()
+    )
+    """Within it, processes are killed and Cancelled is raised soon after the event is set."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """`CI_HEALING_*` settings adapters may need (tokens, base URLs), by name."""

@@ -1,0 +1,83 @@
+"""Asking Gitea or Forgejo about jobs and workflow runs.
+
+Source: its API description (`/api/swagger`), 'repository'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import httpx
+
+from cihealing.http.client import Conversation
+from cihealing.ports import PermanentError
+from cihealing.providers.gitea.hosts import HOSTS
+from cihealing.providers.shared import outbound as _outbound
+from cihealing.providers.shared import wire as _wire
+
+TOKEN = "CI_HEALING_GITEA_TOKEN"  # noqa: S105 - the name of the setting
+API = _outbound.RestApi(
+    title="Gitea",
+    hosts=HOSTS,
+    token=TOKEN,
+    headers={"Accept": "application/json"},
+    credential=lambda token: {"Authorization": f"token {token}"},
+    same=lambda api, host: api == host,
+    example="https://{host}, or http:// where it has no other; several are separated by commas",
+)
+READ, WRITE = "read:repository", "write:repository"
+PER_PAGE = 50
+"""What servers give at most, unless they are set up otherwise."""
+
+
+def talk(
+    settings: Mapping[str, str],
+    repository: str,
+    *,
+    host: str,
+    transport: httpx.BaseTransport | None,
+    scope: str = READ,
+    otherwise: str = "",
+) -> Conversation:
+    token, need = settings.get(TOKEN, "").strip(), f"{scope} on {repository}"
+    side = API.side(
+        settings, token=token, host=host, need=need, wanted="logs and reruns", otherwise=otherwise
+    )
+    return _outbound.talk(side, settings=settings, transport=transport)
+
+
+def asked_about(subject: str, repository: str, *, scope: str = READ) -> _outbound.Asked:
+    return _outbound.Asked(api=API, subject=subject, need=f"{scope} on {repository}")
+
+
+def actions(repository: str) -> str:
+    return f"api/v1/repos/{repository}/actions"
+
+
+def number(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,20}", text):
+        raise PermanentError(
+            f"{text[:100]!r} is no id of Gitea: send the log with `cihealing notify --log"
+            " build.log`"
+        )
+    return text
+
+
+def jobs_of(
+    conversation: Conversation, repository: str, run: str, *, asked: _outbound.Asked
+) -> list[_wire.Fields]:
+    """The jobs of a run's latest attempt."""
+    jobs: list[_wire.Fields] = []
+    for page in range(1, _outbound.MAX_PAGES + 1):
+        params: dict[str, str | int] = {"limit": PER_PAGE, "page": page}
+        with asked.readable():
+            answer = asked.fields(
+                conversation.get(f"{actions(repository)}/runs/{run}/jobs", params=params)
+            )
+            # Versions before 1.25 called the list so.
+            found = answer.children("jobs" if "jobs" in answer else "workflow_jobs")
+        jobs += found
+        if len(found) < PER_PAGE:
+            break
+    return jobs
