@@ -90,7 +90,6 @@ def _incident(
     policy: Policy,
     tools: Tools,
 ) -> Incident:
-    red = tools.history.first_red(run.repository, run.job, run.error_hash)
     reach = _reach(run, tools)
     return Incident(
         run_id=run.id,
@@ -109,7 +108,7 @@ def _incident(
         blame=run.blame or Blame.UNKNOWN,
         reach=reach,
         last_green=_build(_last_green(run, policy, tools)),
-        first_red=_build(red),
+        first_red=_first_red(run, tools),
         attempts=_tried(run),
         root_cause=diagnosis.root_cause,
         hypotheses=believed,
@@ -122,6 +121,10 @@ def _incident(
         change_url=run.pr_url,
         next_command=_reproduce(run),
     )
+
+
+def _first_red(run: Run, tools: Tools) -> Build | None:
+    return _build(tools.history.first_red(run.repository, run.job, run.error_hash))
 
 
 def _failed(run: Run) -> list[Diagnosis]:

@@ -285,12 +285,9 @@ def _call(
     ):
         given.write(data)
         given.seek(0)
+        remote = timeout > LOCAL_TIMEOUT
         child = subprocess.Popen(
-            (
-                process.reaped(argv, limits={"RLIMIT_CORE": 1, "RLIMIT_DATA": MAX_MEMORY})
-                if timeout > LOCAL_TIMEOUT
-                else process.tied(argv)
-            ),
+            _watched(argv) if remote else process.tied(argv),
             env=dict(environment),
             stdin=given,
             stdout=answer,
@@ -299,25 +296,28 @@ def _call(
             cwd="/",
         )
         bounded(child, seconds=SECONDS.get(what))
-        stop = process.stop_reaper if timeout > LOCAL_TIMEOUT else process.kill_group
-        ended = process.supervise(
-            child,
-            timeout=timeout,
-            stop=lambda: stop(child),
-            exceeded=too_much(answer, entries=entries),
-        )
+        stop = process.stop_reaper if remote else process.kill_group
+        most = too_much(answer, entries=entries)
+        ended = process.supervise(child, timeout=timeout, stop=lambda: stop(child), exceeded=most)
         answer.seek(0)
         trouble.seek(0)
         said, complaint = answer.read(), trouble.read(4000)
     if ended.timed_out:
         raise TransientError(f"git {what} did not end within {timeout:.0f} s")
+    _require_good(ended, what, complaint)
+    return said.decode("utf-8", "surrogateescape")
+
+
+def _watched(argv: Sequence[str]) -> list[str]:
+    return process.reaped(argv, limits={"RLIMIT_CORE": 1, "RLIMIT_DATA": MAX_MEMORY})
+
+
+def _require_good(ended: process.Ended, what: str, complaint: bytes) -> None:
     if ended.exceeded:
         raise GitFailed(f"git {what} said {ended.exceeded}", code=-1)
     if ended.exit_code:
-        raise GitFailed(
-            masked(complaint.decode("utf-8", "replace")).strip()[:1000], code=ended.exit_code
-        )
-    return said.decode("utf-8", "surrogateescape")
+        text = masked(complaint.decode("utf-8", "replace")).strip()[:1000]
+        raise GitFailed(text, code=ended.exit_code)
 
 
 def too_much(answer: BinaryIO, *, entries: int | None) -> process.Exceeded:

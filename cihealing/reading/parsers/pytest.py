@@ -57,9 +57,8 @@ WORKER = re.compile(r"worker '\w+' crashed while running '(?P<test>.+)'$")
 STRICT = re.compile(r"\[XPASS\(strict\)\] ?(?P<reason>.*)$")
 PATH = (".py", ".pyx", ".txt", ".rst", ".md", ".yaml", ".yml", ".feature")
 ELLIPSIS = ("...", "…")
-MAX_BLOCK = 1500
-MAX_FAILURES = 2000
-"""Of one section; the summary knows the names of the rest."""
+MAX_BLOCK, MAX_FAILURES = 1500, 2000
+"""Lines of a failure, failures of one section; the summary knows the names of the rest."""
 
 
 def parse(log: Log) -> Iterator[Finding]:
@@ -394,8 +393,8 @@ def verbose(log: Log) -> Iterator[Finding]:
         if not match or "::" not in log.line(number):
             continue
         first, second = match["first"], match["second"]
-        test = first if second in ("FAILED", "ERROR") else second
+        test = (first if second in ("FAILED", "ERROR") else second).strip()
         if ".py::" in test and {first, second} & {"FAILED", "ERROR"} and "RERUN" not in test:
             yield Finding(
-                kind=Kind.TEST, tool="pytest", line=number, error_type="Failed", test=test.strip()
+                kind=Kind.TEST, tool="pytest", line=number, error_type="Failed", test=test
             )

@@ -1,0 +1,92 @@
+"""docs/ARCHITECTURE.md describes the house as it is built, and the house keeps its measures."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+PRODUCT = ("cihealing", "dashboard", "config")
+LONGEST_MODULE, LONGEST_FUNCTION, COLUMNS, TEMPLATE_COLUMNS = 400, 40, 100, 120
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("rooms", ROOT / "scripts" / "rooms.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def modules() -> tuple[Path, ...]:
+    found = (path for name in PRODUCT for path in sorted((ROOT / name).rglob("*.py")))
+    left_out = ("demo/templates", "migrations")
+    return tuple(path for path in found if not any(part in str(path) for part in left_out))
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, node.end_lineno - node.lineno + 1  # type: ignore[operator]
+
+
+def unnamed(document: str) -> set[str]:
+    """Packages and modules of the product's root that the document does not name."""
+    there = {
+        path.stem if path.suffix == ".py" else path.name
+        for path in (ROOT / "cihealing").iterdir()
+        if path.suffix == ".py" or (path.is_dir() and any(path.rglob("*.*")))
+    } - {"__init__", "__main__", "__pycache__", "apps"}
+    return {name for name in there if not re.search(rf"`{name}(?:/|\.py)", document)}
+
+
+def test_every_room_is_in_the_document() -> None:
+    assert unnamed(DOCUMENT) == set()
+    assert unnamed(DOCUMENT.replace("`guard/`", "")) == {"guard"}
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", DOCUMENT)
+    assert len(named) > 15
+    there = [ROOT, ROOT / "cihealing"]
+    assert [n for n in named if not any((place / n).exists() for place in there)] == []
+
+
+def test_the_rooms_are_drawn_as_the_import_contract_has_them() -> None:
+    assert script().written(DOCUMENT) == DOCUMENT
+
+
+def test_no_module_is_too_long() -> None:
+    lengths = {str(path): len(path.read_text().splitlines()) for path in modules()}
+    assert {path: n for path, n in lengths.items() if n > LONGEST_MODULE} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    long = [(path, f) for path in modules() for f in functions(path) if f[1] > LONGEST_FUNCTION]
+    assert long == []
+
+
+def test_no_template_has_a_line_that_nobody_reads() -> None:
+    places = [ROOT / "templates", ROOT / "cihealing" / "templates"]
+    lines = [
+        (path.name, number)
+        for place in places
+        for path in place.rglob("*.html")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > TEMPLATE_COLUMNS
+    ]
+    assert lines == []
+
+
+def test_nothing_is_kept_from_the_formatter() -> None:
+    mark = "fmt: " + "skip"
+    skipped = [path for path in modules() if mark in path.read_text()]
+    assert len(skipped) <= 20
