@@ -75,7 +75,7 @@ def jobs_of(
             answer = asked.fields(
                 conversation.get(f"{actions(repository)}/runs/{run}/jobs", params=params)
             )
-            # Versions before 1.25 called the list so.
+            # Older versions call the list so.
             found = answer.children("jobs" if "jobs" in answer else "workflow_jobs")
         jobs += found
         if len(found) < PER_PAGE:

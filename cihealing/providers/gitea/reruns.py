@@ -1,6 +1,6 @@
 """Jobs and workflow runs, run again on the same commit.
 
-Forgejo, and Gitea before 1.26, have no such call in their API: they answer 404, which is told.
+Forgejo, and older Gitea, have no such call in their API: they answer 404, which is told.
 """
 
 from __future__ import annotations
