@@ -50,7 +50,8 @@ def offering(port: Callable[[Provider], Any], name: str) -> pytest.MarkDecorator
 def folders(package: Any) -> set[str]:
     """Files and folders of a package, but what its plug-ins share."""
     place = Path(package.__file__).parent
-    names = {path.stem for path in place.iterdir() if path.suffix == ".py" or path.is_dir()}
+    there = [p for p in place.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()]
+    names = {path.stem for path in there}
     return names - {"__init__", "__pycache__", "shared"}
 
 

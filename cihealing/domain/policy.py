@@ -51,9 +51,7 @@ class Strict(BaseModel):
 
 
 class Project(Strict):
-    """A part of a repository: which jobs it stands for, and how its command is run. `timeout` in
-    seconds.
-    """
+    """A part of a repository: its jobs, and how its command is run. `timeout` in seconds."""
 
     path: str = "."
     jobs: tuple[str, ...] = ("*",)

@@ -10,12 +10,19 @@ from typing import Any
 
 import pytest
 
-from cihealing.http import archives
+from cihealing.http import archive_rules, archives, tars, zips
 from cihealing.http.refusal import Refused
 from tests.http.corpus import crowded, entries, ids
 from tests.http.packing import built
 
 HOSTILE, BENIGN = entries("archives/hostile.yaml"), entries("archives/benign.yaml")
+
+
+def bounded(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
+    """In every module that reads archives."""
+    for module in (archive_rules, archives, tars, zips):
+        if hasattr(module, name):
+            monkeypatch.setattr(module, name, value)
 
 
 def refusal(data: bytes) -> str:
@@ -95,9 +102,9 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 def test_the_largest_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     data = zipped({"a.txt": b"x"})
-    monkeypatch.setattr(archives, "MAX_PACKED", len(data))
+    bounded(monkeypatch, "MAX_PACKED", len(data))
     assert archives.read(data) == [("a.txt", "x")]
-    monkeypatch.setattr(archives, "MAX_PACKED", len(data) - 1)
+    bounded(monkeypatch, "MAX_PACKED", len(data) - 1)
     assert refusal(data) == "archive.too_large"
 
 
@@ -107,14 +114,14 @@ def test_the_largest_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["zip", "gzip"],
 )
 def test_the_most_that_is_unpacked(monkeypatch: pytest.MonkeyPatch, packed: bytes) -> None:
-    monkeypatch.setattr(archives, "MAX_UNPACKED", 2_000)
+    bounded(monkeypatch, "MAX_UNPACKED", 2_000)
     assert sum(len(text) for _, text in archives.read(packed)) == 2_000
-    monkeypatch.setattr(archives, "MAX_UNPACKED", 1_999)
+    bounded(monkeypatch, "MAX_UNPACKED", 1_999)
     assert refusal(packed) == "archive.bomb"
 
 
 def test_a_tar_counts_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_UNPACKED", 5)
+    bounded(monkeypatch, "MAX_UNPACKED", 5)
     assert (
         refusal(built({"tar": [{"name": "a", "text": "abc"}, {"name": "b", "text": "abc"}]}))
         == "archive.bomb"
@@ -123,15 +130,15 @@ def test_a_tar_counts_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_steepest_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     data = gzip.compress(b"\n" * 1_000_000)
-    monkeypatch.setattr(archives, "FREE", 0)
-    monkeypatch.setattr(archives, "MAX_RATIO", -(-1_000_000 // len(data)))
+    bounded(monkeypatch, "FREE", 0)
+    bounded(monkeypatch, "MAX_RATIO", -(-1_000_000 // len(data)))
     assert len(archives.read(data)[0][1]) == 1_000_000
-    monkeypatch.setattr(archives, "MAX_RATIO", 1_000_000 // len(data) - 1)
+    bounded(monkeypatch, "MAX_RATIO", 1_000_000 // len(data) - 1)
     assert refusal(data) == "archive.bomb"
 
 
 def test_the_most_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_FILES", 2)
+    bounded(monkeypatch, "MAX_FILES", 2)
     for kind in ("zip", "tar"):
         assert len(archives.read(built({kind: [{"name": "{n}", "copies": 2, "text": "x"}]}))) == 2
         assert (

@@ -200,10 +200,9 @@ def test_a_fetched_log_that_is_large_is_read_apart(
         "read",
         lambda log, **more: asked.append(len(log)) or apart.answered(question(log, **more)),
     )
-    body = json.dumps(
-        {name: value for name, value in payloads.generic().items() if name != "errorLog"}
-    ).encode()
-    send(body)
+    fields = {**payloads.generic(), "provider": "generic"}
+    del fields["errorLog"]
+    send(json.dumps(fields).encode())
     bench.ci.log = LARGE
     bench.step()
     assert asked == [len(LARGE)]
