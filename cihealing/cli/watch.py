@@ -23,8 +23,8 @@ PACE = 0.5
 
 class Command(ProductCommand, needs=Needs.DATABASE):
     help = (
-        "Follow one run from its first fact to its end, or what happens to all runs from now on."
-        " Ctrl-C ends it."
+        "Follow one run from its first fact until it is resolved or aborted, or what happens to all"
+        " runs from now on. Ctrl-C ends it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

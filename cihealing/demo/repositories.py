@@ -179,6 +179,13 @@ def job_of(made: Made) -> dict[str, Any]:
     return dict(yaml.safe_load(text)["jobs"][made.history.job])
 
 
+class Indented(yaml.SafeDumper):
+    """Lists stand further in than their key, as README shows them: an entry can be pasted."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
 def write_policy(path: Path, *, repositories: Sequence[Made]) -> bool:
     """Write the policy file for the demo, unless there is one. True where the file in force covers
     the demo.
@@ -187,8 +194,12 @@ def write_policy(path: Path, *, repositories: Sequence[Made]) -> bool:
         return "match: demo/" in path.read_text()
     entries = policy_entries(repositories)
     Policy.model_validate({"version": 1, "repositories": entries})
-    text = yaml.safe_dump(
-        {"version": 1, "repositories": entries}, sort_keys=False, allow_unicode=True, width=120
+    text = yaml.dump(
+        {"version": 1, "repositories": entries},
+        Dumper=Indented,
+        sort_keys=False,
+        allow_unicode=True,
+        width=120,
     )
     unfinished = path.with_name(f".{path.name}.new")
     unfinished.write_text(POLICY_HEAD + text)

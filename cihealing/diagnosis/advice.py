@@ -44,8 +44,8 @@ def _steps(
         else "Try the command below; here the failure was not seen again."
     )
     yield (
-        "Once it is mended, name the commit with human-fix on the run's page: the same failure is"
-        " then mended the same way."
+        "Once it is mended, name its commit under “I fixed it” on the run's page: the same failure"
+        " is then mended the same way."
     )
 
 
