@@ -21,6 +21,7 @@ import hmac
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -51,7 +52,7 @@ PATIENCE = 180.0
 """Seconds a sender goes on trying, and a start may take."""
 QUIET = 900.0
 """Seconds until work must be over: a lease is 60, the sweep of production comes every 30."""
-SECRETS = {"SECRET_KEY": "k" * 50, "WEBHOOK_SECRET": "w" * 40, "API_TOKEN": "t" * 40}
+SECRETS = {name: secrets.token_hex(32) for name in ("SECRET_KEY", "WEBHOOK_SECRET", "API_TOKEN")}
 BROKEN = ("broken-0", "broken-1", "broken-2")
 """Repositories with code, whose base is broken."""
 BRANCHES = 6
