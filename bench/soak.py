@@ -21,7 +21,6 @@ import hmac
 import json
 import os
 import random
-import secrets
 import shutil
 import signal
 import socket
@@ -52,7 +51,7 @@ PATIENCE = 180.0
 """Seconds a sender goes on trying, and a start may take."""
 QUIET = 900.0
 """Seconds until work must be over: a lease is 60, the sweep of production comes every 30."""
-SECRETS = {name: secrets.token_hex(32) for name in ("SECRET_KEY", "WEBHOOK_SECRET", "API_TOKEN")}
+SECRETS = {name: os.urandom(32).hex() for name in ("SECRET_KEY", "WEBHOOK_SECRET", "API_TOKEN")}
 BROKEN = ("broken-0", "broken-1", "broken-2")
 """Repositories with code, whose base is broken."""
 BRANCHES = 6
