@@ -41,6 +41,12 @@ class Outbox(models.Model):
         ]
         indexes = [
             models.Index(fields=["not_before"], condition=Q(state="pending"), name="outbox_due"),
+            # What belongs to runs that have begun: few, and asked for before all that wait.
+            models.Index(
+                fields=["not_before"],
+                condition=Q(state="pending", version__gt=1),
+                name="outbox_begun",
+            ),
             models.Index(
                 fields=["not_before"], condition=Q(state="gave_up"), name="outbox_gave_up"
             ),

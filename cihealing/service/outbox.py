@@ -38,10 +38,12 @@ REPOKE = timedelta(seconds=30)
 MOST_UNTOLD = 10_000
 FREE = """o.state = 'pending' AND o.not_before <= %s
     AND (o.lease_until IS NULL OR o.lease_until <= %s)"""
-WANTED = """CASE WHEN o.version > 1 THEN
-    (SELECT r.created_at FROM cihealing_run r WHERE r.id = o.run_id) END NULLS LAST,
-    o.not_before, o.created_at, o.version, o.ordinal"""
+BEGUN = "o.version > 1"
 """What a run's first fact calls for, and what belongs to no run, is new."""
+OLDEST_RUN = """(SELECT r.created_at FROM cihealing_run r WHERE r.id = o.run_id) NULLS LAST,
+    o.not_before, o.created_at, o.version, o.ordinal"""
+LONGEST_DUE = "o.not_before"
+"""As the index has it: under a storm nobody sorts what waits."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyEffect] = msgspec.json.Decoder(AnyEffect)
 
@@ -128,7 +130,7 @@ def claim(effect: UUID) -> Outbox | None:
     """Take a due row under a lease; None where it is done, dropped, not due or another's. Its
     `claims` counts this one.
     """
-    return _claimed("id = %s", [_uuid(effect)])
+    return _claimed("o.id = %s", [_uuid(effect)], order=LONGEST_DUE)
 
 
 def claim_next() -> Outbox | None:
@@ -137,10 +139,10 @@ def claim_next() -> Outbox | None:
     Runs that have begun go before what is new, the oldest first: under a storm each is healed to
     its end, and none waits for its next step behind the first steps of all others.
     """
-    return _claimed("TRUE", [])
+    return _claimed(BEGUN, [], order=OLDEST_RUN) or _claimed("TRUE", [], order=LONGEST_DUE)
 
 
-def _claimed(which: str, values: list[Any]) -> Outbox | None:
+def _claimed(which: str, values: list[Any], *, order: str) -> Outbox | None:
     """By one statement, so that no two take the same row and nobody waits for who takes another."""
     now = jumps.now()
     at, until = _time(now), _time(now + LEASE)
@@ -149,7 +151,7 @@ def _claimed(which: str, values: list[Any]) -> Outbox | None:
         "UPDATE cihealing_outbox SET claims = claims + 1, fence = fence + 1,"  # noqa: S608
         " lease_until = %s WHERE id IN"
         f" (SELECT o.id FROM cihealing_outbox o WHERE {which} AND {FREE}"
-        f" ORDER BY {WANTED} LIMIT 1{lock}) RETURNING *"
+        f" ORDER BY {order} LIMIT 1{lock}) RETURNING *"
     )
     taken = list(Outbox.objects.raw(text, [until, *values, at, at]))
     if taken:
@@ -339,7 +341,7 @@ def due(limit: int = 50) -> list[UUID]:
         "UPDATE cihealing_outbox SET poked_at = %s WHERE id IN"  # noqa: S608 - constants
         f" (SELECT o.id FROM cihealing_outbox o WHERE {FREE}"
         " AND (o.poked_at IS NULL OR o.poked_at <= %s)"
-        f" ORDER BY {WANTED} LIMIT %s{lock}) RETURNING id"
+        f" ORDER BY {LONGEST_DUE} LIMIT %s{lock}) RETURNING id"
     )
     found = Outbox.objects.raw(text, [at, at, at, _time(now - REPOKE), limit])
     return [row.id for row in found]

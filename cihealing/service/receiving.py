@@ -57,6 +57,15 @@ class Receipt:
     outcomes: tuple[Outcome, ...]
 
 
+def each_once(results: Sequence[Result]) -> list[Result]:
+    """Without what tells of an execution again within one delivery: the first telling counts."""
+    found: dict[object, Result] = {}
+    for position, result in enumerate(results):
+        key = result.execution if isinstance(result, Failed | Passed) else position
+        found.setdefault(key, result)
+    return list(found.values())
+
+
 def delivery_id_of(hook: str, key: str) -> UUID:
     return uuid5(NAMESPACE, f"delivery\n{hook}\n{key}")
 
@@ -72,6 +81,7 @@ def receive(
     first. Raises waiting.NoRoom.
     """
     stream = delivery_id_of(hook, delivery_id)
+    results = each_once(results)
     told, greens = earlier.look(stream, results)
     if told:
         return _receipt(stream, *told, repeated=True)
@@ -118,7 +128,11 @@ def _receipt(delivery: UUID, status: str, outcomes: str, *, repeated: bool) -> R
 def _receive(
     stream: UUID, received: e.DeliveryReceived, read: Sequence[Read], now: datetime
 ) -> Receipt:
-    waiting.put(stream, [r.sealed for r in read if r.sealed], now=now)
+    sealed = [r.sealed for r in read if r.sealed]
+    # The bound and the one place of each log would refuse a repetition before its stream does.
+    if sealed and Delivery.objects.filter(id=stream).exists():
+        raise Repeated
+    waiting.put(stream, sealed, now=now)
     writing = Writing(now)
     for one in read:
         if one.log:
@@ -279,6 +293,7 @@ def record_expanded(
     now: datetime,
 ) -> None:
     """A coarse result became these job results; it is itself only noted."""
+    results = each_once(results)
     _, greens = earlier.look(delivery, results)
     read = [read_result(result, greens) for result in results]
     write(lambda: _record_expanded(delivery, position, read, ignored, row, now))

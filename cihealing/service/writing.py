@@ -68,6 +68,6 @@ class Writing:
             store.add(self._facts)
         failpoint("handle.after_append")
         for run, max_attempts in self._runs:
-            projections.project_run(run, max_attempts=max_attempts)
+            projections.begin_run(run, max_attempts=max_attempts)
         outbox.enqueue_all(self._called, now=self.now, at=self.at)
         self._contents, self._facts, self._runs, self._called = [], [], [], []

@@ -91,16 +91,23 @@ def attempt_rows(run: RunState) -> Iterator[Attempt]:
 RUN_FIELDS = [f.name for f in Run._meta.concrete_fields if f.name != "id"]
 
 
+def begin_run(run: RunState, *, max_attempts: int) -> None:
+    """The row of a run that begins: there is none of it yet, and it has no attempts and no
+    claims.
+    """
+    assert run.version == 1
+    rows.insert([run_row(run, max_attempts=max_attempts)])
+
+
 def project_run(run: RunState, *, max_attempts: int) -> None:
     """Write the rows of a run as they follow from its state. Raises IntegrityError where another
     run holds the base claim.
     """
-    row = run_row(run, max_attempts=max_attempts)
-    if run.version == 1:  # it begins: there is no row of it, and it has no attempts and no claims
-        rows.insert([row])
-        return
     Run.objects.bulk_create(
-        [row], update_conflicts=True, unique_fields=["id"], update_fields=RUN_FIELDS
+        [run_row(run, max_attempts=max_attempts)],
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=RUN_FIELDS,
     )
     Attempt.objects.bulk_create(
         attempt_rows(run),

@@ -219,6 +219,18 @@ def question(log: bytes, **more: Any) -> apart.Question:
     )
 
 
+def test_the_same_large_delivery_at_once_gets_the_first_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = told(post(LARGE, deliveryId="a"))
+    look = earlier.look
+    # As if both had looked before either was stored.
+    monkeypatch.setattr(earlier, "look", lambda stream, results: (None, look(stream, results)[1]))
+    second = told(post(LARGE, deliveryId="a"))
+    assert second["deliveryId"] == first["deliveryId"]
+    assert WaitingLog.objects.count() == 1
+
+
 def test_what_waits_is_bounded_and_the_sender_is_told_to_come_again(settings: Any) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, "MAX_WAITING_LOGS": len(LARGE) + 10_000}
     told(post(LARGE, deliveryId="a"))

@@ -23,7 +23,7 @@ from cihealing.models import (
     StoredEvent,
 )
 from cihealing.ports import HeadMoved, PermanentError, TransientError
-from cihealing.store import rebuilding
+from cihealing.store import projections, rebuilding
 from tests.domain.world import ANN, COMMIT, HEAD, seen
 from tests.shell.fakes import NOW, OTHER_LOG, Bench, failed, passed, receive
 
@@ -156,6 +156,23 @@ def reread() -> str:
 def test_builds_of_the_services_own_branches_begin_no_run() -> None:
     assert receive(failed(branch="cihealing/run-1"), key="1").outcomes[0].ignored
     assert Run.objects.count() == 0
+
+
+def test_an_execution_that_one_delivery_tells_of_twice_counts_once() -> None:
+    told = receive(failed(1), failed(1), key="twice")
+    assert len(told.outcomes) == 1
+    assert Execution.objects.count() == 1
+    receive(failed(2, log=None), failed(2, log=None), key="unread")
+    rebuilding.rebuild()
+    assert Execution.objects.count() == 2
+
+
+def test_a_run_that_began_while_all_rows_are_written_anew_is_written_again() -> None:
+    (outcome,) = receive(failed(1), key="one").outcomes
+    assert outcome.run_id
+    run = service.get(outcome.run_id)
+    projections.project_run(run, max_attempts=3)
+    assert Run.objects.count() == 1
 
 
 def test_a_silenced_fingerprint_begins_no_run_until_it_is_heard_again() -> None:

@@ -44,9 +44,11 @@ def run(arguments: Sequence[str]) -> None:
             start(name, ["--help"])
         case [name, *rest] if name in found.names():
             start(name, rest)
+        case [*others] if (rest := choose_data(others)) != others:
+            run(rest)
         case [*others]:
             use_settings()
-            Console([PROGRAM, *choose_data(others)]).execute()
+            Console([PROGRAM, *others]).execute()
 
 
 def start(name: str, arguments: list[str]) -> None:

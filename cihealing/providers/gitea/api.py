@@ -67,8 +67,10 @@ def number(text: str) -> str:
 def jobs_of(
     conversation: Conversation, repository: str, run: str, *, asked: _outbound.Asked
 ) -> list[_wire.Fields]:
-    """The jobs of a run's latest attempt."""
-    jobs: list[_wire.Fields] = []
+    """The jobs of a run's latest attempt. A page may hold fewer than were asked for (a server's own
+    bound): only one that brings nothing new is the last.
+    """
+    jobs: dict[str, _wire.Fields] = {}
     for page in range(1, _outbound.MAX_PAGES + 1):
         params: dict[str, str | int] = {"limit": PER_PAGE, "page": page}
         with asked.readable():
@@ -77,7 +79,8 @@ def jobs_of(
             )
             # Older versions call the list so.
             found = answer.children("jobs" if "jobs" in answer else "workflow_jobs")
-        jobs += found
-        if len(found) < PER_PAGE:
+            new = {job.ident("id"): job for job in found}
+        if new.keys() <= jobs.keys():
             break
-    return jobs
+        jobs |= {key: job for key, job in new.items() if key not in jobs}
+    return list(jobs.values())

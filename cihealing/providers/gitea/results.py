@@ -6,6 +6,8 @@ grows in both.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import wire as _wire
@@ -30,7 +32,7 @@ def job_result(
         base_branch=base_branch,
         fork=fork,
         parent_id=job.ident("run_id"),
-        finished_at=job.moment("completed_at"),
+        finished_at=_ended(job),
     )
     return _result(facts, conclusion=job.label("conclusion"), step=_failed_step(job))
 
@@ -52,9 +54,15 @@ def run_result(
         fork=fork,
         parent_id=run.ident("id"),
         coarse=True,
-        finished_at=run.moment("completed_at"),
+        finished_at=_ended(run),
     )
     return _result(facts, conclusion=run.label("conclusion"))
+
+
+def _ended(fields: _wire.Fields) -> datetime | None:
+    """None where it is Go's zero time, which stands for what has not ended yet."""
+    at = fields.moment("completed_at")
+    return at if at is not None and at.year > 1 else None
 
 
 def attempt_of(fields: _wire.Fields) -> int:

@@ -223,13 +223,35 @@ def test_a_whole_run_has_no_log_of_its_own() -> None:
 @pytest.mark.parametrize("key", ["jobs", "workflow_jobs"])
 def test_the_jobs_of_a_run_are_listed_page_by_page(key: str) -> None:
     def pages(request: httpx.Request) -> httpx.Response:
-        many = [job(id=n, conclusion="success") for n in range(50)]
-        found = many if request.url.params["page"] == "1" else [job(), job(id=99, conclusion="")]
-        return httpx.Response(200, json={key: found})
+        many = [job(id=n, conclusion="success") for n in range(100, 150)]
+        pages = {"1": many, "2": [job(), job(id=99, conclusion="")]}
+        return httpx.Response(200, json={key: pages.get(request.url.params["page"], [])})
 
     api = Api({f"GET {ACTIONS}/runs/7/jobs": pages})
     found = logs.expand(coarse(), settings=SETTINGS, transport=api.transport)
     assert (len(found), [type(one) for one in found[-1:]]) == (51, [Failed])
+
+
+@pytest.mark.parametrize("ignores_pages", [False, True])
+def test_a_server_with_pages_of_its_own_size_hides_no_job(ignores_pages: bool) -> None:
+    every = [*(job(id=n, conclusion="success") for n in range(100, 125)), job()]
+
+    def pages(request: httpx.Request) -> httpx.Response:
+        at = 0 if ignores_pages else 20 * (int(request.url.params["page"]) - 1)
+        return httpx.Response(200, json={"jobs": every if ignores_pages else every[at : at + 20]})
+
+    api = Api({f"GET {ACTIONS}/runs/7/jobs": pages})
+    found = logs.expand(coarse(), settings=SETTINGS, transport=api.transport)
+    assert [type(one) for one in found].count(Failed) == 1
+    assert len(found) == len(every)
+
+
+def test_gos_zero_time_is_no_time() -> None:
+    zero = job(completed_at="0001-01-01T00:00:00Z")
+    api = Api({f"GET {ACTIONS}/runs/7/jobs": httpx.Response(200, json={"jobs": [zero]})})
+    (found,) = logs.expand(coarse(), settings=SETTINGS, transport=api.transport)
+    assert isinstance(found, Failed)
+    assert found.finished_at is None
 
 
 class Server:
