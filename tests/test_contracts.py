@@ -5,6 +5,7 @@ tested the moment it is there.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -76,8 +77,7 @@ def test_what_exports_nothing_is_told_and_not_left_out(
     monkeypatch.delitem(sys.modules, "plugged.odd")
     with pytest.raises(TypeError, match=r"plugged\.odd is to export ONE"):
         discovery.found("plugged", "ONE", int)
-    (package / "odd" / "__init__.py").unlink()
-    (package / "odd").rmdir()
+    shutil.rmtree(package / "odd")
     assert discovery.found("plugged", "ONE", int) == {"good": 1}
 
 

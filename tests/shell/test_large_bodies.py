@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -274,7 +275,7 @@ def test_a_log_that_cannot_be_read_leaves_a_weak_failure(
     post(LARGE)
     monkeypatch.setattr(apart, "read", read)
     for _ in range(6):
-        Outbox.objects.update(not_before=timezone.now(), lease_until=None)
+        Outbox.objects.update(not_before=timezone.now() - timedelta(seconds=1), lease_until=None)
         read_all()
     assert json.loads(Run.objects.get().state)["strong"] is False
     assert not WaitingLog.objects.exists()

@@ -40,6 +40,7 @@ time-out neither.
 FLOOR_MEMORY, FLOOR_DISK = 0.04, 0.02
 """Shares of the machine that stay free whatever takes them."""
 SCRATCH = ("tmp", "dev/shm")
+SCRATCH_HERE = tuple(Path("/", name) for name in SCRATCH)
 
 
 @dataclass(kw_only=True)
@@ -96,7 +97,11 @@ class Watch:
         return sum(size + files * INODE for size, files in map(used, self._scratch_places()))
 
     def _scratch_places(self) -> list[Path]:
-        return [Path("/proc", str(self.first), "root", name) for name in SCRATCH]
+        """Its own: until bubblewrap has made them, this machine's are seen there instead."""
+        places = (Path("/proc", str(self.first), "root", name) for name in SCRATCH)
+        return [
+            place for place in places if device(place) not in {None, *map(device, SCRATCH_HERE)}
+        ]
 
     def _written(self, pids: Sequence[int]) -> str:
         if sum(files for _, files in map(used, self._scratch_places())) > self.limits.files:
@@ -255,6 +260,13 @@ def nameless_memory(pids: Sequence[int]) -> int:
 def in_memory(status: os.stat_result) -> bool:
     """Whether a file lies in memory: its device has no major number (tmpfs, memfd)."""
     return os.major(status.st_dev) == 0
+
+
+def device(place: Path) -> int | None:
+    """Of the file system it lies on; None where it is not there."""
+    with contextlib.suppress(OSError):
+        return os.stat(place).st_dev
+    return None
 
 
 def used(place: Path) -> tuple[int, int]:

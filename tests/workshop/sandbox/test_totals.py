@@ -350,3 +350,12 @@ def test_what_lay_there_before_is_not_written(
         (tree / f"asset{n}").write_bytes(os.urandom(10 << 20))
     ran = run(tree, "sleep 1; echo done")
     assert (ran.exceeded, ran.output) == ("", "done\n")
+
+
+def test_what_lies_on_this_machine_is_not_counted_before_the_sandbox_has_its_own(
+    tmp_path: Path,
+) -> None:
+    """It is looked at while bubblewrap still builds the walls: its /tmp is ours until then."""
+    watch = Watch(limits=Limits(files=1000), first=os.getpid(), places=[tmp_path], began=0.0)
+    assert watch._scratch_places() == []
+    assert watch._scratch() == 0
