@@ -106,8 +106,13 @@ def test_no_repeat_is_slow(part: int) -> None:
     slow = {}
     for piece in islice(repeats(), part, None, PARTS):
         for text in (piece * (PIECE // len(piece)), f"{piece}\n" * (PIECE // (len(piece) + 1))):
-            start = time.process_time()
-            read(text)
-            if (took := time.process_time() - start) > 1:
+            # Once more where it was slow: others may have had the processor's caches.
+            if (took := seconds(text)) > 1 and (took := min(took, seconds(text))) > 1:
                 slow[piece] = round(took, 2)
     assert slow == {}
+
+
+def seconds(text: str) -> float:
+    start = time.process_time()
+    read(text)
+    return time.process_time() - start

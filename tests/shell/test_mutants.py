@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from cihealing import store
 from cihealing.models import Delivery
+from cihealing.web import ingest
 from tests.providers.ci.mutations import SAMPLES, Mutant, changed, mutants
 from tests.providers.ci.payloads import SECRET, circle, hub, kite, standard
 
@@ -85,6 +86,12 @@ def test_every_sample_is_taken_as_it_is() -> None:
 
 def test_a_share_of_all_mutants_is_answered() -> None:
     check(250, seed=9)
+
+
+@pytest.fixture(autouse=True)
+def without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands are posted in a minute: what is asked is how each is answered."""
+    monkeypatch.setattr(ingest.rate, "wait", lambda *_, **__: 0)
 
 
 @pytest.mark.slow
