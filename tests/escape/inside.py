@@ -165,6 +165,8 @@ def child(what: object, *, lives: float = 0.0) -> int:
 
 def refused(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, OSError | MemoryError):
+        if isinstance(error, BlockingIOError):
+            time.sleep(0.5)  # what the kernel refused is too much already: it has to be seen
         say("refused", repr(error).replace("\n", " "))
     else:
         sys.__excepthook__(kind, error, trace)

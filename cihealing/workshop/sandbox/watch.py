@@ -33,6 +33,8 @@ RECOUNT, RESTED = 5.0, 5
 """Seconds between counts of the files, where free space gives no reason; and how many times what a
 count took it rests at least.
 """
+REWEIGH = 0.5
+"""Seconds between exact looks at memory, where nothing gives a reason for one."""
 LONGEST_COUNT = 2.0
 """Seconds of one count; what was found by then is counted. Nothing else is looked at meanwhile, the
 time-out neither.
@@ -63,6 +65,7 @@ class Watch:
     def __post_init__(self) -> None:
         self.namespace = namespace(self.first)
         self.counted, self.cost = self.now(), 0.0
+        self.weighed = self.now()
         self.available = available()
         self.initial = {place: free(place) for place in self.places}
         self.free = dict(self.initial)
@@ -77,14 +80,16 @@ class Watch:
         return f"more than {most} processes and threads" if sum(map(threads, pids)) > most else ""
 
     def _memory(self, pids: Sequence[int]) -> str:
-        """Resident pages first, which count what is shared too often; only where they or the
-        machine say so the exact shares.
+        """Resident pages first, which count what is shared too often; the exact shares where they
+        or the machine say so, and now and then besides: what others free hides what is taken.
         """
         most = self.limits.memory_mb * MB
         scratch = self._scratch()
         taken = self.available - available()
-        if scratch + sum(map(resident, pids)) <= most and taken <= most // 4:
+        unsuspicious = scratch + sum(map(resident, pids)) <= most and taken <= most // 4
+        if unsuspicious and self.now() - self.weighed < REWEIGH:
             return ""
+        self.weighed = self.now()
         own, shared = map(sum, zip(*map(proportional, pids), (0, 0), strict=True))
         # What is shared may lie in the scratch directories or in files without a name, mapped or
         # not: it counts once.

@@ -17,6 +17,7 @@ from cihealing.domain.policy import Limits
 from cihealing.marks import mark
 from cihealing.ports import Ran
 from cihealing.workshop.sandbox import cgroup, leftovers, users
+from cihealing.workshop.sandbox import watch as watch_module
 from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 from cihealing.workshop.sandbox.launch import MARK
 from cihealing.workshop.sandbox.walls import Walls, without
@@ -359,3 +360,22 @@ def test_what_lies_on_this_machine_is_not_counted_before_the_sandbox_has_its_own
     watch = Watch(limits=Limits(files=1000), first=os.getpid(), places=[tmp_path], began=0.0)
     assert watch._scratch_places() == []
     assert watch._scratch() == 0
+
+
+def test_memory_is_seen_though_others_free_as_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is missing from the machine says nothing then; what is held is looked at anyway."""
+    clock = [0.0]
+    monkeypatch.setattr(watch_module, "available", lambda: 0)
+    monkeypatch.setattr(watch_module, "nameless_memory", lambda pids: 400 * 1024 * 1024)
+    watch = Watch(
+        limits=Limits(memory_mb=200),
+        first=os.getpid(),
+        places=[tmp_path],
+        began=0.0,
+        now=lambda: clock[0],
+    )
+    assert watch._memory([]) == ""
+    clock[0] += 0.6
+    assert watch._memory([]) == "more than 200 MB of memory in total"
