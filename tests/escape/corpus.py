@@ -61,6 +61,10 @@ class Attempt:
     limits: dict[str, int] = field(default_factory=dict)
     exceeded: str = ""
     """A pattern for what the service says was exceeded, in an attempt that is held."""
+    tries: int = 1
+    """How many there are to be held once: what nobody can count is told by what the machine lacks,
+    and hidden by what others give back at that moment.
+    """
     results: bool = False
     terminal: bool = False
     twice: bool = False

@@ -105,9 +105,12 @@ def held() -> Iterator[object]:
 
 @pytest.mark.parametrize(("attempt", "who"), list(held()))
 def test_held(attempt: Attempt, who: str, asked: dict[str, Asked]) -> None:
-    told = asked_as(who, asked)(attempt, False)
-    assert told.trouble == "", told.trouble + told.said
-    assert told.began, told.said
+    for _ in range(attempt.tries):
+        told = asked_as(who, asked)(attempt, False)
+        assert told.trouble == "", told.trouble + told.said
+        assert told.began, told.said
+        if not told.signs:
+            break
     assert list(told.signs) == [], f"{attempt.reaches}: {told.said}"
     assert re.search(attempt.exceeded, told.exceeded), told
 
