@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 
 from cihealing import models
+from cihealing.domain import review
 from cihealing.domain import run as core
-from cihealing.domain.policy import MERGING_FORGES
-from cihealing.domain.values import Diagnosis, Failure, RunStatus
+from cihealing.domain.values import Diagnosis, Failure
 from cihealing.read.access import Viewer, visible
 from cihealing.read.feed import latest
 from cihealing.read.memory import ignored
@@ -103,8 +103,8 @@ def _told(state: core.Run) -> dict[str, Any]:
         "observations": _seen(state.observations),
         "proof_hash": state.proof,
         "report_hash": state.report,
-        "actions": _actions(state),
-        "act": _act(state),
+        "actions": review.actions(state),
+        "act": review.act(state, pinned_policy(state.policy)),
         "asked": tuple(_asked(a) for a in state.asked),
         "cost_usd": state.cost_usd,
         "change_open": state.change_open,
@@ -113,33 +113,8 @@ def _told(state: core.Run) -> dict[str, Any]:
     }
 
 
-def _act(state: core.Run) -> str:
-    """Where nothing can be open (a local repository) publishing merges at once, and the page says
-    merge.
-    """
-    if state.status is not RunStatus.FIXED or state.approved_by:
-        return ""
-    merges = (
-        state.change_open
-        or pinned_policy(state.policy).repository(state.repository).forge in MERGING_FORGES
-    )
-    return "merge" if merges else "publish"
-
-
 def _asked(a: core.Asked) -> AskedRow:
     return AskedRow(**{f.name: getattr(a, f.name) for f in fields(AskedRow)})
-
-
-def _actions(state: core.Run) -> tuple[str, ...]:
-    reviewable = state.status is RunStatus.FIXED and state.approved_by is None
-    allowed = {
-        "approve": reviewable,
-        "deny": reviewable,
-        "human-fix": state.status is RunStatus.ESCALATED,
-        "retry": state.status is RunStatus.ESCALATED or state.status.ended,
-        "abort": state.open,
-    }
-    return tuple(name for name, may in allowed.items() if may)
 
 
 def _seen(items: Iterable[core.Seen]) -> tuple[Seen, ...]:

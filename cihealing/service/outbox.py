@@ -331,7 +331,7 @@ teller = Teller()
 
 
 def due(limit: int = 50) -> list[UUID]:
-    """The `limit` most wanted rows that wait and were not told of lately, in no order; marks them
+    """The `limit` rows that are due longest and were not told of lately, in no order; marks them
     as told.
     """
     now = jumps.now()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from cihealing.diagnosis.pattern import ENV, PRODUCT, VALUE, WORD, pattern
 
+DECIDE = (
+    "Decide which of the two is right: correct the code, or the expectation if the change was meant"
+)
+
 PATTERNS = (
     pattern(
         "undefined-name",
@@ -87,10 +91,7 @@ PATTERNS = (
         PRODUCT,
         rf"\bassert (?P<actual>{VALUE}) == (?P<expected>{VALUE})$",
         cause="A test found {actual} where it expects {expected}",
-        fix=(
-            "Decide which of the two is right: correct the code, or the expectation if the change"
-            " was meant"
-        ),
+        fix=DECIDE,
         confidence=0.65,
     ),
     pattern(
@@ -98,10 +99,7 @@ PATTERNS = (
         PRODUCT,
         rf"AssertionError: (?P<actual>{VALUE}) != (?P<expected>{VALUE})(?: : .{{0,200}})?$",
         cause="A test found {actual} and {expected} to differ",
-        fix=(
-            "Decide which of the two is right: correct the code, or the expectation if the change"
-            " was meant"
-        ),
+        fix=DECIDE,
         confidence=0.65,
     ),
     pattern(
@@ -109,10 +107,7 @@ PATTERNS = (
         PRODUCT,
         rf"\bexpected: ?<(?P<expected>{VALUE})> but was: ?<(?P<actual>{VALUE})>",
         cause="A test found {actual} where it expects {expected}",
-        fix=(
-            "Decide which of the two is right: correct the code, or the expectation if the change"
-            " was meant"
-        ),
+        fix=DECIDE,
         confidence=0.65,
     ),
     pattern(
@@ -121,10 +116,7 @@ PATTERNS = (
         rf"^\s*[Ee]xpected:? (?P<expected>{VALUE})$",
         second=rf"^\s*(?:[Rr]eceived|[Aa]ctual|[Gg]ot|to equal):? (?P<actual>{VALUE})$",
         cause="A test found {actual} where it expects {expected}",
-        fix=(
-            "Decide which of the two is right: correct the code, or the expectation if the change"
-            " was meant"
-        ),
+        fix=DECIDE,
         confidence=0.65,
     ),
     pattern(
@@ -133,10 +125,7 @@ PATTERNS = (
         rf"^\s*left: (?P<actual>{VALUE}),?$",
         second=rf"^\s*right: (?P<expected>{VALUE})$",
         cause="A test found {actual} on the left and {expected} on the right",
-        fix=(
-            "Decide which of the two is right: correct the code, or the expectation if the change"
-            " was meant"
-        ),
+        fix=DECIDE,
         confidence=0.65,
     ),
     pattern(
@@ -144,10 +133,7 @@ PATTERNS = (
         PRODUCT,
         rf"\b[Gg]ot:? (?P<actual>{VALUE})[,;] ?[Ww](?:ant|anted):? (?P<expected>{VALUE})$",
         cause="A test got {actual} and wants {expected}",
-        fix=(
-            "Decide which of the two is right: correct the code, or the expectation if the change"
-            " was meant"
-        ),
+        fix=DECIDE,
         confidence=0.65,
     ),
     pattern(

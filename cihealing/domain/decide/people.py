@@ -8,7 +8,8 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.decide.life import ENDED, OPEN, end_attempt
 from cihealing.domain.events import Events
-from cihealing.domain.policy import MERGING_FORGES, Policy
+from cihealing.domain.policy import Policy
+from cihealing.domain.review import wrong_act
 from cihealing.domain.run import Refused, Run, Stale
 from cihealing.domain.values import AttemptStatus, Evidence, RunStatus
 
@@ -55,7 +56,7 @@ def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
         raise Refused("approve names its act: publish or merge")
     if run.approved_by:
         raise Refused(f"{run.approved_by.name} approved it already")
-    if wrong := _wrong_act(run, command.act, policy):
+    if wrong := wrong_act(run, command.act, policy):
         raise Refused(wrong)
     if (
         run.evidence not in (Evidence.PROVEN, Evidence.CI_PROVEN)
@@ -65,17 +66,6 @@ def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
     ):
         raise Refused("there is no proof to approve")
     return [e.Approved(act=command.act, by=command.by, note=command.note)]
-
-
-def _wrong_act(run: Run, act: str, policy: Policy) -> str:
-    if act == "publish" and run.change_open:
-        return "the change is open already: what is left to approve is its merge"
-    merges_at_once = policy.repository(run.repository).forge in MERGING_FORGES
-    return (
-        "no change is open: approve its publishing first"
-        if act == "merge" and not (run.change_open or merges_at_once)
-        else ""
-    )
 
 
 def _deny(run: Run, command: c.Deny) -> Events:

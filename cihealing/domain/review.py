@@ -1,0 +1,48 @@
+"""What a person may do with a run now. The core refuses the rest; what is shown asks here too."""
+
+from __future__ import annotations
+
+from cihealing.domain.policy import MERGING_FORGES, Policy
+from cihealing.domain.run import Run
+from cihealing.domain.values import RunStatus
+
+
+def actions(run: Run) -> tuple[str, ...]:
+    """Of `approve deny human-fix retry abort`, those the core would not refuse for the run's
+    state.
+    """
+    allowed = {
+        "approve": waits(run),
+        "deny": waits(run),
+        "human-fix": run.status is RunStatus.ESCALATED,
+        "retry": run.status is RunStatus.ESCALATED or run.status.ended,
+        "abort": run.open,
+    }
+    return tuple(name for name, may in allowed.items() if may)
+
+
+def waits(run: Run) -> bool:
+    """Whether a proven patch waits for its approval."""
+    return run.status is RunStatus.FIXED and run.approved_by is None
+
+
+def act(run: Run, policy: Policy) -> str:
+    """What approving does now: `publish` or `merge`; empty where nothing waits. Where no change can
+    be open, publishing merges at once, and is called so.
+    """
+    if not waits(run):
+        return ""
+    return "merge" if run.change_open or merges_at_once(run, policy) else "publish"
+
+
+def wrong_act(run: Run, named: str, policy: Policy) -> str:
+    """Why this act is none to approve now; empty where it is one."""
+    if named == "publish" and run.change_open:
+        return "the change is open already: what is left to approve is its merge"
+    if named == "merge" and not (run.change_open or merges_at_once(run, policy)):
+        return "no change is open: approve its publishing first"
+    return ""
+
+
+def merges_at_once(run: Run, policy: Policy) -> bool:
+    return policy.repository(run.repository).forge in MERGING_FORGES
