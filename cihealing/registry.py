@@ -83,7 +83,7 @@ def tools() -> Tools:
 
 
 def adapter_settings() -> dict[str, str]:
-    """The service's settings by the names adapters and people know them by; lists with commas,
+    """The service's settings by the names providers and people know them by; lists with commas,
     booleans as `true` and `false`.
     """
     return {

@@ -15,7 +15,7 @@ The YAML file:
     repositories:
       - match: "acme/*"              # first match wins; a glob over owner/name
         mode: propose                # off | diagnose | propose | open
-        forge: local_git             # name of a forge adapter
+        forge: local_git             # a provider that is a forge
         clone_url: /srv/git/shop.git
         target_branch: main
         trusted: false               # allows the plain runner

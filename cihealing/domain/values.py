@@ -1,4 +1,4 @@
-"""The words of the domain as frozen values: ids, enums, and what adapters and capabilities hand to
+"""The words of the domain as frozen values: ids, enums, and what providers and capabilities hand to
 the core.
 
 Pure: no Django, no I/O, no clock, no randomness. Every time is an aware UTC `datetime` that comes

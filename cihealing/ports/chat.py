@@ -18,7 +18,7 @@ class Button:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What people are told of one run. Every text is plain: the adapter escapes it, it can neither
+    """What people are told of one run. Every text is plain: the provider escapes it, it can neither
     mention, link nor format.
     """
 

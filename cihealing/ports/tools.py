@@ -44,4 +44,4 @@ class Tools:
     )
     """Within it, processes are killed and Cancelled is raised soon after the event is set."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """`CI_HEALING_*` settings adapters may need (tokens, base URLs), by name."""
+    """`CI_HEALING_*` settings providers may need (tokens, base URLs), by name."""

@@ -1,4 +1,4 @@
-"""What people in a chat are told of a run: plain values, which the adapter escapes. Pure."""
+"""What people in a chat are told of a run: plain values, which the provider escapes. Pure."""
 
 from __future__ import annotations
 

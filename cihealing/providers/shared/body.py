@@ -1,4 +1,4 @@
-"""Any CI that can sign a small JSON body: `cihealing notify`, a script, a CI without an adapter of
+"""Any CI that can sign a small JSON body: `cihealing notify`, a script, a CI without a provider of
 its own.
 
 The body is the one the README shows (`provider`, `repository`, `branch`, `commitSha`, `errorLog`

@@ -40,7 +40,7 @@ def checked(result: ResultOfJob) -> ResultOfJob:
     """The result, if every value in it is of the type it was declared with and short enough to be
     kept.
 
-    Python looks at neither; what slips through an adapter would be stored, and could never be read
+    Python looks at neither; what slips through a provider would be stored, and could never be read
     again. Raises BadPayload.
     """
     told = msgspec.to_builtins(result, builtin_types=(datetime,))

@@ -1,4 +1,4 @@
-"""What every CI adapter needs between the wire and the domain: strict JSON, validated fields,
+"""What every CI provider needs between the wire and the domain: strict JSON, validated fields,
 bounded logs.
 
 Sans-I/O and pure. Everything raises BadPayload, whatever bytes come in, and is linear in their
