@@ -111,6 +111,7 @@ X86_64 = Machine(
         "finit_module": 313,
         "kexec_file_load": 320,
         "bpf": 321,
+        "memfd_create": 319,
         "userfaultfd": 323,
         "lookup_dcookie": 212,
     },
@@ -163,6 +164,7 @@ AARCH64 = Machine(
         "process_vm_writev": 271,
         "kcmp": 272,
         "finit_module": 273,
+        "memfd_create": 279,
         "bpf": 280,
         "userfaultfd": 282,
         "kexec_file_load": 294,
@@ -202,12 +204,15 @@ ABSENT = (
     "io_uring_setup",
     "io_uring_enter",
     "io_uring_register",
+    "memfd_create",
     "memfd_secret",
     "statmount",
     "listmount",
 )
 """Answered as if the kernel did not know them, for which programs have another way: clone3's flags
-lie in memory that a filter cannot see, so callers must come to `clone`.
+lie in memory that a filter cannot see, so callers must come to `clone`. Memory that poses as a
+file has no place where it could be counted once it is sent through a socket; what is written to
+/dev/shm instead is counted there, with or without a name.
 """
 SPECIAL = ("ioctl", "shmget", "socket", "socketpair", "clone", "personality", "mknod", "mknodat")
 

@@ -33,8 +33,6 @@ RECOUNT, RESTED = 5.0, 5
 """Seconds between counts of the files, where free space gives no reason; and how many times what a
 count took it rests at least.
 """
-REWEIGH = 0.5
-"""Seconds between exact looks at memory, where nothing gives a reason for one."""
 LONGEST_COUNT = 2.0
 """Seconds of one count; what was found by then is counted. Nothing else is looked at meanwhile, the
 time-out neither.
@@ -65,7 +63,6 @@ class Watch:
     def __post_init__(self) -> None:
         self.namespace = namespace(self.first)
         self.counted, self.cost = self.now(), 0.0
-        self.weighed = self.now()
         self.available = available()
         self.initial = {place: free(place) for place in self.places}
         self.free = dict(self.initial)
@@ -80,21 +77,17 @@ class Watch:
         return f"more than {most} processes and threads" if sum(map(threads, pids)) > most else ""
 
     def _memory(self, pids: Sequence[int]) -> str:
-        """Resident pages first, which count what is shared too often; the exact shares where they
-        or the machine say so, and now and then besides: what others free hides what is taken.
+        """Resident pages first, which count what is shared too often; the exact shares, which cost
+        more to ask, where those are too many.
         """
         most = self.limits.memory_mb * MB
         scratch = self._scratch()
+        if scratch + sum(map(resident, pids)) > most:
+            own, shared = map(sum, zip(*map(proportional, pids), (0, 0), strict=True))
+            # What is shared may lie in the scratch directories: it counts once.
+            if own + max(shared, scratch) > most:
+                return f"more than {self.limits.memory_mb} MB of memory in total"
         taken = self.available - available()
-        unsuspicious = scratch + sum(map(resident, pids)) <= most and taken <= most // 4
-        if unsuspicious and self.now() - self.weighed < REWEIGH:
-            return ""
-        self.weighed = self.now()
-        own, shared = map(sum, zip(*map(proportional, pids), (0, 0), strict=True))
-        # What is shared may lie in the scratch directories or in files without a name, mapped or
-        # not: it counts once.
-        if own + max(shared, scratch + nameless_memory(pids)) > most:
-            return f"more than {self.limits.memory_mb} MB of memory in total"
         return self._missing("memory") if taken > most * others() else ""
 
     def _scratch(self) -> int:
@@ -223,9 +216,7 @@ def proportional(pid: int) -> tuple[int, int]:
 
 
 def opened(pids: Sequence[int]) -> Iterator[os.stat_result]:
-    """Regular files that are open and have no name: deleted ones, and memory that poses as a file
-    (memfd_create).
-    """
+    """Regular files that are open and have no name."""
     for pid in pids:
         try:
             names = os.listdir(f"/proc/{pid}/fd")
@@ -253,18 +244,6 @@ def mapped(pids: Sequence[int]) -> dict[tuple[int, int], int]:
                     key = os.makedev(major, minor), int(inode)
                     found[key] = max(found.get(key, 0), int(offset, 16) + end - start)
     return found
-
-
-def nameless_memory(pids: Sequence[int]) -> int:
-    """Bytes that files without a name hold in memory (memfd_create)."""
-    return sum(
-        {(s.st_dev, s.st_ino): s.st_blocks * BLOCK for s in opened(pids) if in_memory(s)}.values()
-    )
-
-
-def in_memory(status: os.stat_result) -> bool:
-    """Whether a file lies in memory: its device has no major number (tmpfs, memfd)."""
-    return os.major(status.st_dev) == 0
 
 
 def device(place: Path) -> int | None:
