@@ -77,14 +77,16 @@ def _state(run: RunDetail, stage: Stage) -> str:
 
 TRACES: dict[Stage, Callable[[RunDetail], bool]] = {
     Stage.LAUNCH: lambda run: run.version > 0,
-    Stage.READING: lambda run: bool(run.steps) or run.stage not in (Stage.LAUNCH, Stage.READING),
-    Stage.DIAGNOSIS: lambda run: bool(run.steps) and run.stage != Stage.READING,
+    Stage.READING: lambda run: (
+        bool(run.state.plan.steps) or run.stage not in (Stage.LAUNCH, Stage.READING)
+    ),
+    Stage.DIAGNOSIS: lambda run: bool(run.state.plan.steps) and run.stage != Stage.READING,
     Stage.REMEDIATION: lambda run: bool(
-        run.attempts or run.skipped or run.candidate or run.observations
+        run.attempts or run.state.plan.skipped or run.candidate or run.observations
     ),
     Stage.PROOF: lambda run: bool(run.attempts),
     Stage.REVIEW: lambda run: bool(run.approved_by or run.proof_hash),
-    Stage.RERUN: lambda run: bool(run.reruns),
+    Stage.RERUN: lambda run: bool(run.state.reruns),
     Stage.ESCALATION: lambda run: bool(run.escalation_reason),
 }
 
@@ -133,14 +135,14 @@ def _fixed(run: RunDetail) -> tuple[str, ...]:
 
 
 def _waits(run: RunDetail) -> str:
-    where = run.target or run.branch
-    if run.change_open:
+    where = run.state.change.target or run.branch
+    if run.state.change.open:
         said = {
             "green": "its own CI is green",
             "red": "its own CI is red",
             "pending": "its own CI is at work",
         }
-        its_ci = said.get(run.change_checks, "its own CI has not said yet")
+        its_ci = said.get(run.state.change.checks, "its own CI has not said yet")
         return f"Its change is open ({its_ci}) and waits for a person to merge it into {where}."
     if run.act == "publish":
         return f"It waits for a person to open a change to {where} with it."
@@ -169,7 +171,7 @@ def _resolved(run: RunDetail) -> tuple[str, ...]:
 
 
 def _aborted(run: RunDetail) -> tuple[str, ...]:
-    return (_failed(run), ABORTS.get(run.abort_reason, "Aborted."))
+    return (_failed(run), ABORTS.get(run.state.end.abort_reason, "Aborted."))
 
 
 TOLD: dict[str, Callable[[RunDetail], tuple[str, ...]]] = {
@@ -187,11 +189,11 @@ def _failed(run: RunRow) -> str:
 
 
 def _seen(run: RunDetail) -> str:
-    if run.unavailable:
-        return _stop(f"It could not be run here: {run.unavailable}")
-    if run.not_reproduced:
-        return _stop(f"It was not reproduced here: {run.not_reproduced}")
-    return "It was reproduced here." if run.reproduced else ""
+    if run.state.local.unavailable:
+        return _stop(f"It could not be run here: {run.state.local.unavailable}")
+    if run.state.local.not_reproduced:
+        return _stop(f"It was not reproduced here: {run.state.local.not_reproduced}")
+    return "It was reproduced here." if run.state.local.reproduced else ""
 
 
 def _stop(text: str) -> str:

@@ -209,7 +209,7 @@ def report_markdown(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @never_cache
 @signed_in
 def log(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    return _artifact(request, run_id, _existing(request, run_id).log)
+    return _artifact(request, run_id, _existing(request, run_id).state.failure.log)
 
 
 @require_safe

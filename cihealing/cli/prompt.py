@@ -11,9 +11,9 @@ from django.core.management.base import CommandError
 
 from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.cli.shared.naming import run_named
+from cihealing.domain.run import Asked
 from cihealing.read import detail, texts
 from cihealing.read.access import SERVICE_VIEWER
-from cihealing.read.rows import AskedRow
 
 
 class Command(ProductCommand, needs=Needs.DATABASE):
@@ -29,7 +29,9 @@ class Command(ProductCommand, needs=Needs.DATABASE):
         run = detail.run(SERVICE_VIEWER, run_id)
         if run is None:
             raise CommandError(f"there is no run {run_id}")
-        calls = [call for call in run.asked if options["attempt"] in (None, call.number)]
+        calls = [
+            call for call in run.state.models.asked if options["attempt"] in (None, call.number)
+        ]
         if not calls:
             raise CommandError(
                 "no model was asked for this run"
@@ -38,7 +40,7 @@ class Command(ProductCommand, needs=Needs.DATABASE):
         for call in calls:
             self._show(call, as_json=options["json"], run=run.id)
 
-    def _show(self, call: AskedRow, *, as_json: bool, run: UUID) -> None:
+    def _show(self, call: Asked, *, as_json: bool, run: UUID) -> None:
         sent = json.loads(texts.run_artifact(SERVICE_VIEWER, run, call.prompt) or "{}")
         facts = {
             "attempt": call.number,

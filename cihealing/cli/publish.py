@@ -53,7 +53,7 @@ class Command(ProductCommand, needs=Needs.DATABASE):
         tools = registry.tools()
         try:
             run = service.get(run_id)
-            if not run.patch:
+            if not run.review.patch:
                 raise CommandError(f"run {run_id} has no proven patch (it is {run.status})")
             policy = policies.of(run)
             proposal = proposal_of(run, policy=policy, tools=tools)

@@ -265,7 +265,7 @@ class Shown:
             "proven": ("A proven patch", attempt.proposed_fix if attempt else "", "bold green"),
             "flake": (
                 "A proven flake, no patch needed",
-                run.blame_reason.removeprefix("flake: "),
+                run.state.blame.reason.removeprefix("flake: "),
                 "bold green",
             ),
             "escalated": (
@@ -275,7 +275,8 @@ class Shown:
             ),
         }
         told, why, style = words.get(
-            verdict, (f"Not healed: {verdict}", run.resolution or run.abort_reason, "bold red")
+            verdict,
+            (f"Not healed: {verdict}", run.resolution or run.state.end.abort_reason, "bold red"),
         )
         self.line(f"{told}: {why}" if why else told, style=style)
         for reason in attempt.needs_person if attempt and verdict == "proven" else ():
@@ -286,19 +287,25 @@ class Shown:
         self.fact("class", f"{run.failure_class} ({run.confidence:.0%})")
         for sign in run.signs:
             self.fact("", f"{sign.rule}, line {sign.line}: {sign.text}")
-        why = run.blame_reason.removeprefix(f"{run.blame}: ")
+        why = run.state.blame.reason.removeprefix(f"{run.blame}: ")
         self.fact("blame", f"{run.blame or 'unknown'}: {why}" if why else run.blame or "unknown")
         self.fact("owner", f"{run.owner} ({run.owner_source})" if run.owner_source else run.owner)
-        if run.diagnosis:
-            self.fact("cause", run.diagnosis.root_cause)
+        if run.state.diagnosis.believed:
+            self.fact("cause", run.state.diagnosis.believed.root_cause)
             self.facts(
                 "perhaps",
-                [h.text for h in run.diagnosis.hypotheses if h.text != run.diagnosis.root_cause],
+                [
+                    h.text
+                    for h in run.state.diagnosis.believed.hypotheses
+                    if h.text != run.state.diagnosis.believed.root_cause
+                ],
             )
-            self.fact("may help", run.diagnosis.proposed_fix)
-            self.facts("look at", run.diagnosis.look_at)
-        self.facts("test", run.failed_tests[:20])
-        self.facts("note", [note for note in run.notes if note != run.blame_reason])
+            self.fact("may help", run.state.diagnosis.believed.proposed_fix)
+            self.facts("look at", run.state.diagnosis.believed.look_at)
+        self.facts("test", run.state.failure.failed_tests[:20])
+        self.facts(
+            "note", [note for note in run.state.plan.notes if note != run.state.blame.reason]
+        )
 
     def facts(self, name: str, texts: Sequence[str]) -> None:
         for text in texts:
@@ -334,8 +341,8 @@ class Shown:
         from rich.syntax import Syntax
 
         self.line()
-        if run.target and run.target != run.branch:
-            self.line(f"for {run.target}, at {run.head[:10]}", style="dim")
+        if run.state.change.target and run.state.change.target != run.branch:
+            self.line(f"for {run.state.change.target}, at {run.state.head[:10]}", style="dim")
         self.console.print(
             Syntax(
                 terminal.printable(patch[:DIFF]).rstrip(),

@@ -36,14 +36,14 @@ def advance(run: Run, *, policy: Policy, now: datetime) -> Next:
     """The one next effect, WAIT, or None where the playbook has nothing left (then the run
     escalates).
     """
-    if run.status is not RunStatus.RUNNING or run.attached_to or run.awaited_rerun:
+    if run.status is not RunStatus.RUNNING or run.cluster.attached_to or run.awaited_rerun:
         return WAIT
     if run.proving:
         return _prove(run, run.proving, policy)
-    if run.candidate and not run.candidate.screened:
-        return _screen(run, run.candidate)
-    for name in run.steps:
-        following = None if name in run.skipped else STEPS[name](run, policy, now)
+    if run.patches.candidate and not run.patches.candidate.screened:
+        return _screen(run, run.patches.candidate)
+    for name in run.plan.steps:
+        following = None if name in run.plan.skipped else STEPS[name](run, policy, now)
         if following is not None:
             return following
     return None
@@ -69,32 +69,35 @@ def _prove(run: Run, attempt: Attempt, policy: Policy) -> Effect:
 
 def _screen(run: Run, candidate: Candidate) -> Effect:
     return RunCommand(
-        purpose=Purpose.SCREEN, commit=run.head, patch=candidate.patch, index=len(run.observations)
+        purpose=Purpose.SCREEN,
+        commit=run.head,
+        patch=candidate.patch,
+        index=len(run.local.observations),
     )
 
 
 def _command(run: Run, purpose: Purpose) -> Effect:
-    return RunCommand(purpose=purpose, commit=run.head, index=len(run.observations))
+    return RunCommand(purpose=purpose, commit=run.head, index=len(run.local.observations))
 
 
 def _runnable(run: Run) -> bool:
-    return bool(run.project_command) and not run.unavailable
+    return bool(run.project.command) and not run.local.unavailable
 
 
 def reproduce(run: Run, policy: Policy, now: datetime) -> Next:
     """Run the failing commit; where it is green, again, until it is red once or all of them were
     green.
     """
-    if not run.project_command:
-        return None if run.project_reason else FindProject()
-    if run.reproduced or run.not_reproduced or run.unavailable:
+    if not run.project.command:
+        return None if run.project.reason else FindProject()
+    if run.local.reproduced or run.local.not_reproduced or run.local.unavailable:
         return None
     return _command(run, Purpose.STEADY if run.at_head(Purpose.REPRODUCE) else Purpose.REPRODUCE)
 
 
 def steady(run: Run, policy: Policy, now: datetime) -> Next:
     """Deterministic needs `steady` of `steady` red."""
-    if not run.reproduced or not _runnable(run):
+    if not run.local.reproduced or not _runnable(run):
         return None
     seen = run.at_head(Purpose.REPRODUCE, Purpose.STEADY)
     return _command(run, Purpose.STEADY) if len(seen) < policy.proof_repeats.steady else None
@@ -104,7 +107,7 @@ def isolate(run: Run, policy: Policy, now: datetime) -> Next:
     """The failing tests alone, until they were both red and green, or often enough of one
     colour.
     """
-    if not run.reproduced or not _runnable(run) or not run.failed_tests:
+    if not run.local.reproduced or not _runnable(run) or not run.failure.failed_tests:
         return None
     seen = run.at_head(Purpose.ISOLATE)
     return _command(run, Purpose.ISOLATE) if len(seen) < policy.proof_repeats.steady else None
@@ -113,18 +116,22 @@ def isolate(run: Run, policy: Policy, now: datetime) -> Next:
 def debug(run: Run, policy: Policy, now: datetime) -> Next:
     return (
         _command(run, Purpose.DEBUG)
-        if run.reproduced and _runnable(run) and not run.context
+        if run.local.reproduced and _runnable(run) and not run.local.context
         else None
     )
 
 
 def blame(run: Run, policy: Policy, now: datetime) -> Next:
-    return FindBlame() if run.reproduced and run.blame is None and _runnable(run) else None
+    return (
+        FindBlame()
+        if run.local.reproduced and run.blame.verdict is None and _runnable(run)
+        else None
+    )
 
 
 def fixers(run: Run, policy: Policy, now: datetime) -> Next:
     """Only what was reproduced can be proven, and only that is tried."""
-    useful = run.reproduced and run.blame is not Blame.FLAKE and _runnable(run)
+    useful = run.local.reproduced and run.blame.verdict is not Blame.FLAKE and _runnable(run)
     return TryFixers() if useful and run.attempts_left(policy) > 0 else None
 
 
@@ -133,14 +140,14 @@ def model(run: Run, policy: Policy, now: datetime) -> Next:
     not.
     """
     useful = (
-        run.reproduced
-        and run.blame is not Blame.FLAKE
+        run.local.reproduced
+        and run.blame.verdict is not Blame.FLAKE
         and _runnable(run)
-        and policy.allows_ai(run.repository)
+        and policy.allows_ai(run.failure.repository)
     )
     if not useful or run.attempts_left(policy) == 0:
         return None
-    return AskModel(number=len(run.attempts) + 1, not_before=run.model_not_before)
+    return AskModel(number=len(run.attempts) + 1, not_before=run.models.not_before)
 
 
 def rerun(run: Run, policy: Policy, now: datetime) -> Next:
@@ -155,7 +162,7 @@ def rerun(run: Run, policy: Policy, now: datetime) -> Next:
 
 def recheck(run: Run, policy: Policy, now: datetime) -> Next:
     """Red in CI and green here says little: a rerun of the job itself says more."""
-    return rerun(run, policy, now) if run.not_reproduced else None
+    return rerun(run, policy, now) if run.local.not_reproduced else None
 
 
 STEPS: Mapping[str, Step] = {
@@ -173,17 +180,17 @@ STEPS: Mapping[str, Step] = {
 
 def why_escalated(run: Run, policy: Policy) -> str:
     """In a sentence for the owner: why the service stops here."""
-    if run.unavailable:
-        return f"the environment is unavailable: {run.unavailable}"
-    if run.project_reason and not run.project_command:
-        return run.project_reason
-    if run.not_reproduced:
-        return f"not reproduced: {run.not_reproduced}"
+    if run.local.unavailable:
+        return f"the environment is unavailable: {run.local.unavailable}"
+    if run.project.reason and not run.project.command:
+        return run.project.reason
+    if run.local.not_reproduced:
+        return f"not reproduced: {run.local.not_reproduced}"
     if run.attempts and run.attempts_left(policy) == 0:
         return f"all {len(run.attempts)} attempts are used up"
     if run.reruns:
         return f"{len(run.reruns)} reruns did not clear it"
-    if not run.steps:
+    if not run.plan.steps:
         return "diagnosis only: policy lets no code of this repository run"
     return (
         "no fixer could heal it: a person is needed"

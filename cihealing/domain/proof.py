@@ -118,7 +118,7 @@ def _environments(seen: Sequence[Seen]) -> Iterable[str]:
 
 
 def _has_tests(run: Run, reds: Sequence[Observation]) -> bool:
-    return bool(run.failed_tests) or any(o.counts_tests for o in reds)
+    return bool(run.failure.failed_tests) or any(o.counts_tests for o in reds)
 
 
 def _failing(reds: Sequence[Observation]) -> set[str]:

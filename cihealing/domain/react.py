@@ -77,7 +77,9 @@ def _work(
                 f.ReviewTimer(version=version, not_before=now + timedelta(days=policy.review_days))
             ]
         case e.Approved(act=act):
-            return [f.Publish(act=act, patch=run.patch, head=run.head, target=run.target)]
+            return [
+                f.Publish(act=act, patch=run.review.patch, head=run.head, target=run.change.target)
+            ]
         case e.RunEscalated():
             told = f.Explain() if explainable(run, policy) else f.WriteReport()
             return [told, *_close(run, "it went unanswered"), *_followers(run)]
@@ -94,7 +96,7 @@ def _of_change(run: Run, event: e.RunEvent, policy: Policy, now: datetime) -> li
         case e.ChangePublished(url=url, merged=False):
             return [f.WatchChange(url=url, not_before=now + timedelta(seconds=policy.watch_every))]
         case e.ChangeFailed(reason=reason) | e.ChangeClosed(reason=reason):
-            return [f.CloseChange(url=run.pr_url, reason=reason)]
+            return [f.CloseChange(url=run.change.url, reason=reason)]
         case e.RunResolved(how="human_fix", commit=commit) if commit:
             return [f.CheckHumanFix(commit=commit), *_ended(run, event)]
         case e.RunResolved() | e.RunAborted():
@@ -108,7 +110,7 @@ def _ended(run: Run, event: e.RunResolved | e.RunAborted) -> list[f.RunEffect]:
     return [
         *_followers(run),
         *(
-            [f.CloseChange(url=run.pr_url, reason=_why(event))]
+            [f.CloseChange(url=run.change.url, reason=_why(event))]
             if left and _change_left(run)
             else []
         ),
@@ -119,7 +121,7 @@ def _followers(run: Run) -> list[f.RunEffect]:
     """Who may stand for others: by a claim of this generation, or of one before it, whose followers
     are still attached.
     """
-    return [f.ReleaseFollowers()] if run.claimed_base or run.generation > 1 else []
+    return [f.ReleaseFollowers()] if run.blame.claimed_base or run.generation > 1 else []
 
 
 def _why(event: e.RunResolved | e.RunAborted) -> str:
@@ -132,11 +134,11 @@ def _why(event: e.RunResolved | e.RunAborted) -> str:
 
 def _change_left(run: Run) -> bool:
     """A change that was opened and never merged."""
-    return bool(run.pr_url and run.change_commit and not run.merged_commit)
+    return bool(run.change.url and run.change.commit and not run.change.merged_commit)
 
 
 def _close(run: Run, reason: str) -> list[f.RunEffect]:
-    return [f.CloseChange(url=run.pr_url, reason=reason)] if run.change_open else []
+    return [f.CloseChange(url=run.change.url, reason=reason)] if run.change.open else []
 
 
 def explainable(run: Run, policy: Policy) -> bool:
@@ -144,23 +146,27 @@ def explainable(run: Run, policy: Policy) -> bool:
     nobody else stands for the run.
     """
     asked = any(attempt.diagnosis for attempt in run.attempts)
-    return policy.allows_ai(run.repository) and not (
-        asked or run.cluster_leader or run.attached_to or run.diagnosis or run.refused_patches
+    return policy.allows_ai(run.failure.repository) and not (
+        asked
+        or run.cluster.leader
+        or run.cluster.attached_to
+        or run.diagnosis.believed
+        or run.patches.refused
     )
 
 
 def _may_say(run: Run, policy: Policy) -> bool:
     """Safe mode writes nothing at the forge without a person."""
     return (
-        policy.repository(run.repository).say != "nothing"
+        policy.repository(run.failure.repository).say != "nothing"
         and not policy.safe_mode
-        and not (run.cluster_leader or run.attached_to)
+        and not (run.cluster.leader or run.cluster.attached_to)
     )
 
 
 def _telling(run: Run, event: e.RunEvent, policy: Policy) -> list[f.RunEffect]:
     kind = kind_of(event)
-    if not kind or run.cluster_leader or run.attached_to:
+    if not kind or run.cluster.leader or run.cluster.attached_to:
         return []
     return [f.Tell(kind=kind, only_update=kind not in policy.chat.tell)]
 

@@ -23,7 +23,7 @@ def actions(run: Run) -> tuple[str, ...]:
 
 def waits(run: Run) -> bool:
     """Whether a proven patch waits for its approval."""
-    return run.status is RunStatus.FIXED and run.approved_by is None
+    return run.status is RunStatus.FIXED and run.review.approved_by is None
 
 
 def act(run: Run, policy: Policy) -> str:
@@ -32,17 +32,17 @@ def act(run: Run, policy: Policy) -> str:
     """
     if not waits(run):
         return ""
-    return "merge" if run.change_open or merges_at_once(run, policy) else "publish"
+    return "merge" if run.change.open or merges_at_once(run, policy) else "publish"
 
 
 def wrong_act(run: Run, named: str, policy: Policy) -> str:
     """Why this act is none to approve now; empty where it is one."""
-    if named == "publish" and run.change_open:
+    if named == "publish" and run.change.open:
         return "the change is open already: what is left to approve is its merge"
-    if named == "merge" and not (run.change_open or merges_at_once(run, policy)):
+    if named == "merge" and not (run.change.open or merges_at_once(run, policy)):
         return "no change is open: approve its publishing first"
     return ""
 
 
 def merges_at_once(run: Run, policy: Policy) -> bool:
-    return policy.repository(run.repository).forge in MERGING_FORGES
+    return policy.repository(run.failure.repository).forge in MERGING_FORGES

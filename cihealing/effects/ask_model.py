@@ -90,15 +90,19 @@ def _with(command: RecordAnswer, **fields: object) -> RecordAnswer:
 
 def _patch(answer: Answer, run: Run, policy: Policy, tools: Tools) -> str:
     """As a unified diff against the head. Raises NotApplicable, TransientError, PermanentError."""
-    with tools.trees.at(run.repository, run.head, policy=policy.repository(run.repository)) as tree:
+    with tools.trees.at(
+        run.failure.repository, run.head, policy=policy.repository(run.failure.repository)
+    ) as tree:
         return patching.to_diff(answer, lambda path: tree.text(path, limit=MAX_FILE))
 
 
 def _objections(
     patch: str, stored: Digest, context: Context, *, run: Run, policy: Policy, tools: Tools
 ) -> tuple[Objection, ...]:
-    found = list(tools.guard(patch, policy=policy, repository=policy.repository(run.repository)))
-    if stored in tools.history.refused_patches(run.repository, run.error_hash):
+    found = list(
+        tools.guard(patch, policy=policy, repository=policy.repository(run.failure.repository))
+    )
+    if stored in tools.history.refused_patches(run.failure.repository, run.failure.error_hash):
         found.append(
             Objection(
                 rule="refused-before",

@@ -15,18 +15,18 @@ from cihealing.ports import PermanentError, Tools
 def ask_rerun(
     effect: f.AskRerun, *, run: Run, policy: Policy, tools: Tools
 ) -> RecordRerun | LoseRerun:
-    asked = tools.history.reruns(run.repository, run.commit, run.job)
+    asked = tools.history.reruns(run.failure.repository, run.failure.commit, run.failure.job)
     if asked >= policy.max_auto_reruns:
         return LoseRerun(
             number=effect.number,
             reason=f"{asked} reruns of this job on this commit were asked for already",
         )
-    reruns = tools.reruns.get(run.provider)
+    reruns = tools.reruns.get(run.failure.provider)
     if reruns is None:
         return LoseRerun(
             number=effect.number,
-            reason=f"jobs of {run.provider} are not rerun from here: run the job again there, its"
-            " result is picked up",
+            reason=f"jobs of {run.failure.provider} are not rerun from here: run the job again"
+            " there, its result is picked up",
         )
     try:
         handle = reruns.rerun(
@@ -45,16 +45,16 @@ def execution_of(run: Run, *, number: int, asked: int, tools: Tools) -> dict[str
     """What a provider needs to find the job again. `asked`: reruns of this job on this commit
     before, over all runs.
     """
-    ref = run.execution
+    ref = run.failure.execution
     return {
-        "repository": run.repository,
-        "branch": run.branch,
-        "commit": run.commit,
-        "job": run.job,
+        "repository": run.failure.repository,
+        "branch": run.failure.branch,
+        "commit": run.failure.commit,
+        "job": run.failure.job,
         "host": ref.host if ref else "",
         "jobRunId": ref.job_run_id if ref else "",
         "attempt": str(ref.attempt if ref else 1),
-        "pipelineUrl": run.pipeline_url,
+        "pipelineUrl": run.failure.pipeline_url,
         "parentId": tools.history.parent_of(ref) if ref else "",
         "asked": str(asked),
         "rerun": f"{run.id}-{run.generation}-{number}",

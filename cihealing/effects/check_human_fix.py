@@ -20,16 +20,19 @@ def check_human_fix(
     """The failing commit was seen red before; with the fix it must be green as often as a proof
     asks.
     """
-    if not run.reproduced or not run.project:
+    if not run.local.reproduced or not run.project.artifact:
         return None
     patch = tools.trees.between(
-        run.repository, run.commit, effect.commit, policy=policy.repository(run.repository)
+        run.failure.repository,
+        run.failure.commit,
+        effect.commit,
+        policy=policy.repository(run.failure.repository),
     )
     if not patch:
         return None
     for _ in range(policy.proof_repeats.green):
         if (
-            observe(run, run.commit, policy=policy, tools=tools, patch=patch).colour
+            observe(run, run.failure.commit, policy=policy, tools=tools, patch=patch).colour
             is not Colour.GREEN
         ):
             return None

@@ -15,9 +15,12 @@ from cihealing.ports import Tools
 
 
 def classify(effect: f.Classify, *, run: Run, policy: Policy, tools: Tools) -> RecordClass:
-    failure = msgspec.json.decode(tools.artifacts.text(run.failure), type=Failure)
+    failure = msgspec.json.decode(tools.artifacts.text(run.failure.artifact), type=Failure)
     # Forks get a diagnosis only: their code is nobody's that policy names.
-    may_run = policy.repository(run.repository).mode in (Mode.PROPOSE, Mode.OPEN) and not run.fork
+    may_run = (
+        policy.repository(run.failure.repository).mode in (Mode.PROPOSE, Mode.OPEN)
+        and not run.failure.fork
+    )
     return RecordClass(
         failure_class=failure.failure_class,
         confidence=failure.confidence,

@@ -24,14 +24,14 @@ def collect_rerun(
 
     A rerun that somebody cancelled or CI skipped has none: the run need not wait for its timer.
     """
-    reruns = tools.reruns.get(run.provider)
+    reruns = tools.reruns.get(run.failure.provider)
     result = reruns.rerun_result(effect.handle, settings=tools.settings) if reruns else None
     if isinstance(result, Ignored):
         return LoseRerun(number=effect.number)
     if result is not None:
         service.receive(
             hook="rerun",
-            provider=run.provider,
+            provider=run.failure.provider,
             delivery_id=effect.handle,
             results=[result],
             now=datetime.now(UTC),

@@ -14,13 +14,15 @@ from cihealing.ports import PermanentError, Tools
 
 
 def find_blame(effect: f.FindBlame, *, run: Run, policy: Policy, tools: Tools) -> RecordBlame:
-    repository = policy.repository(run.repository)
+    repository = policy.repository(run.failure.repository)
     forge = tools.forges.get(repository.forge)
     usual = tools.settings.get(forge.usual_base, "") if forge else ""
-    target = run.base_branch or repository.target_branch or usual or run.branch
-    owner = tools.trees.owner(run.repository, run.commit, suspects(run, tools), policy=repository)
+    target = run.failure.base_branch or repository.target_branch or usual or run.failure.branch
+    owner = tools.trees.owner(
+        run.failure.repository, run.failure.commit, suspects(run, tools), policy=repository
+    )
     base, which = _base(run, target, repository, tools)
-    if base is None or base == run.commit:
+    if base is None or base == run.failure.commit:
         return RecordBlame(
             seen=None, reason=f"there is no {which} to compare with", target=target, owner=owner
         )
@@ -34,7 +36,7 @@ def find_blame(effect: f.FindBlame, *, run: Run, policy: Policy, tools: Tools) -
             owner=owner,
         )
     head = (
-        tools.trees.head(run.repository, target, policy=repository)
+        tools.trees.head(run.failure.repository, target, policy=repository)
         if seen.colour is Colour.RED
         else None
     )
@@ -56,15 +58,22 @@ def _base(
     """(commit, what it is): the merge base; on the target branch itself the last commit green in
     this job, else the first parent.
     """
-    if run.branch != target:
+    if run.failure.branch != target:
         return tools.trees.merge_base(
-            run.repository, run.commit, target, policy=repository
+            run.failure.repository, run.failure.commit, target, policy=repository
         ), f"merge base with {target}"
     green = (
-        tools.history.last_green(run.repository, run.job, run.branch, before=run.failed_at)
-        if run.failed_at
+        tools.history.last_green(
+            run.failure.repository,
+            run.failure.job,
+            run.failure.branch,
+            before=run.failure.failed_at,
+        )
+        if run.failure.failed_at
         else None
     )
     if green:
         return green.commit, "last commit green in this job"
-    return tools.trees.first_parent(run.repository, run.commit, policy=repository), "first parent"
+    return tools.trees.first_parent(
+        run.failure.repository, run.failure.commit, policy=repository
+    ), "first parent"

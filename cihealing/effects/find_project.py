@@ -18,16 +18,16 @@ UNKNOWN = (
 
 
 def find_project(effect: f.FindProject, *, run: Run, policy: Policy, tools: Tools) -> RecordProject:
-    repository = policy.repository(run.repository)
-    base = repository.target_branch or run.base_branch or run.branch
+    repository = policy.repository(run.failure.repository)
+    base = repository.target_branch or run.failure.base_branch or run.failure.branch
     try:
-        at = tools.trees.head(run.repository, base, policy=repository) or run.commit
+        at = tools.trees.head(run.failure.repository, base, policy=repository) or run.failure.commit
         project = tools.runner.project(
-            run.repository,
-            run.commit,
+            run.failure.repository,
+            run.failure.commit,
             base=at,
-            job=run.job,
-            command_hint=run.command,
+            job=run.failure.job,
+            command_hint=run.failure.command,
             policy=repository,
         )
     except PermanentError as error:

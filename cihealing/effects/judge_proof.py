@@ -49,7 +49,9 @@ def compared(run: Run) -> list[Observation]:
     base.
     """
     base = [
-        s.seen for s in run.observations if s.purpose is Purpose.BASE and run.head == run.commit
+        s.seen
+        for s in run.local.observations
+        if s.purpose is Purpose.BASE and run.head == run.failure.commit
     ]
     return [*run.at_head(Purpose.REPRODUCE, Purpose.STEADY), *base]
 

@@ -37,7 +37,7 @@ def publish(
     except HeadMoved as moved:
         # Of an open change its own branch moved: what was proven is not what is there, and a person
         # must look.
-        found = "" if effect.act == "merge" and run.change_open else moved.found or ""
+        found = "" if effect.act == "merge" and run.change.open else moved.found or ""
         return (
             RecordHeadMoved(expected=effect.head, found=found)
             if found
@@ -55,19 +55,19 @@ HANDLER = EffectHandler(f.Publish, publish)
 def _publish(effect: f.Publish, run: Run, policy: Policy, tools: Tools) -> Published:
     forge, site = forge_of(run, policy, tools), site_of(run, policy, tools)
     changes = forge.changes(site) if forge.changes else None
-    if changes and run.fork:
+    if changes and run.failure.fork:
         raise PermanentError("the failing code comes from a fork: forks get a diagnosis only")
     if changes and effect.act == "merge":
-        return changes.merge(run.pr_url, sha=run.change_commit)
+        return changes.merge(run.change.url, sha=run.change.commit)
     proposal = proposal_of(run, policy=policy, tools=tools)
-    if changes and changes.opted_out(run.commit):
+    if changes and changes.opted_out(run.failure.commit):
         raise PermanentError("the change of the developers is labelled cihealing:off")
     return forge.publishing(site).publish(proposal)
 
 
 def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
     """Raises PermanentError where policy names none that there is."""
-    name = policy.repository(run.repository).forge
+    name = policy.repository(run.failure.repository).forge
     forge = tools.forges.get(name)
     if forge is None:
         raise PermanentError(
@@ -78,7 +78,9 @@ def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
 
 def site_of(run: Run, policy: Policy, tools: Tools) -> Site:
     return Site(
-        repository=run.repository, policy=policy.repository(run.repository), settings=tools.settings
+        repository=run.failure.repository,
+        policy=policy.repository(run.failure.repository),
+        settings=tools.settings,
     )
 
 
@@ -92,12 +94,15 @@ def changes_of(run: Run, policy: Policy, tools: Tools) -> Changes:
 
 def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
     """The proven patch as the forge takes it. Raises PermanentError, TransientError."""
-    repository, patch = policy.repository(run.repository), tools.artifacts.text(run.patch)
+    repository, patch = (
+        policy.repository(run.failure.repository),
+        tools.artifacts.text(run.review.patch),
+    )
     body = wording.body(run, failure_of(run, tools), url=page_of(run, tools))
     return Proposal(
         run_id=change_id(run),
-        repository=run.repository,
-        branch=run.target,
+        repository=run.failure.repository,
+        branch=run.change.target,
         head=run.head,
         patch=patch,
         files=edits(run, patch, repository, tools),
@@ -106,7 +111,7 @@ def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
         body=masked_in(body),
         trailers=masked_in(wording.trailers(run)),
         draft=repository.draft,
-        actor=run.approved_by.name if run.approved_by else "",
+        actor=run.review.approved_by.name if run.review.approved_by else "",
     )
 
 
@@ -114,13 +119,13 @@ def change_id(run: Run) -> str:
     """The run's id; a later change of the same run (its first one's CI was red) has a branch of its
     own.
     """
-    nth = run.changes if run.change_open else run.changes + 1
+    nth = run.change.opened if run.change.open else run.change.opened + 1
     return str(run.id) if nth <= 1 else f"{run.id}-{nth}"
 
 
 def edits(run: Run, patch: str, repository: RepositoryPolicy, tools: Tools) -> tuple[FileEdit, ...]:
     """Every file the patch touches as it leaves it, read from a worktree of the proven commit."""
-    with tools.trees.at(run.repository, run.head, policy=repository, patch=patch) as tree:
+    with tools.trees.at(run.failure.repository, run.head, policy=repository, patch=patch) as tree:
         return tuple(_edit(tree, path) for path in touched(patch))
 
 

@@ -27,7 +27,7 @@ def run_command(
         patch=tools.artifacts.text(effect.patch) if effect.patch else "",
         canary=effect.purpose is Purpose.CANARY,
         variant=VARIANTS.get(effect.purpose, ""),
-        tests=run.failed_tests if effect.purpose in NAMING_TESTS else (),
+        tests=run.failure.failed_tests if effect.purpose in NAMING_TESTS else (),
     )
     return RecordObservation(
         purpose=effect.purpose, seen=seen, attempt=effect.attempt, patch=effect.patch

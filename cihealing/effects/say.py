@@ -20,9 +20,9 @@ def say(effect: f.Say, *, run: Run, policy: Policy, tools: Tools) -> None:
     forge, site = forge_of(run, policy, tools), site_of(run, policy, tools)
     if not text or forge.voice is None:
         return
-    if forge.changes and forge.changes(site).opted_out(run.commit):
+    if forge.changes and forge.changes(site).opted_out(run.failure.commit):
         return
-    forge.voice(site).say(text, run_id=str(run.id), commit=run.commit, how=site.policy.say)
+    forge.voice(site).say(text, run_id=str(run.id), commit=run.failure.commit, how=site.policy.say)
 
 
 HANDLER = EffectHandler(f.Say, say)

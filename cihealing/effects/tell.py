@@ -42,10 +42,10 @@ HANDLER = EffectHandler(f.Tell, tell)
 
 def _failure(run: Run, tools: Tools) -> Failure | None:
     try:
-        return msgspec.json.decode(tools.artifacts.text(run.failure), type=Failure)
+        return msgspec.json.decode(tools.artifacts.text(run.failure.artifact), type=Failure)
     except KeyError:
         return None
 
 
 def _count(run: Run, tools: Tools) -> int:
-    return tools.history.affected(run.id).cluster + 1 if run.leads_cluster else 1
+    return tools.history.affected(run.id).cluster + 1 if run.cluster.leads else 1

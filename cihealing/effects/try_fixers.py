@@ -21,7 +21,7 @@ INHERITED = "inherited"
 def try_fixers(
     effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools
 ) -> RecordPatch | SkipStep:
-    if run.inherited_patch and INHERITED not in run.tried_fixers:
+    if run.inherited_patch and INHERITED not in run.patches.fixers:
         patch = tools.artifacts.text(run.inherited_patch)
         return _found(
             INHERITED,
@@ -35,13 +35,13 @@ def try_fixers(
     fitting = [
         fixer
         for fixer in tools.fixers
-        if fixer.name not in run.tried_fixers and fixer.fits(failure)
+        if fixer.name not in run.patches.fixers and fixer.fits(failure)
     ]
     for fixer in fitting:
         told, patch = _ask(fixer, failure, run, policy, tools)
         if told and patch:
             return _found(fixer.name, told, patch, run, policy, tools)
-    tried = ", ".join(run.tried_fixers) or "none fits"
+    tried = ", ".join(run.patches.fixers) or "none fits"
     return SkipStep(step="fixers", reason=f"no further fixer has a patch ({tried})")
 
 
@@ -51,8 +51,8 @@ HANDLER = EffectHandler(f.TryFixers, try_fixers)
 def _ask(
     fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools
 ) -> tuple[str | None, str]:
-    repository = policy.repository(run.repository)
-    with tools.trees.at(run.repository, run.head, policy=repository) as tree:
+    repository = policy.repository(run.failure.repository)
+    with tools.trees.at(run.failure.repository, run.head, policy=repository) as tree:
         try:
             told = fixer.fix(_context(failure, run, tree, policy, tools))
         except TooLarge as error:
@@ -61,10 +61,10 @@ def _ask(
 
 
 def _context(failure: Failure, run: Run, tree: Tree, policy: Policy, tools: Tools) -> FixContext:
-    sandbox = tools.sandbox(policy.repository(run.repository))
+    sandbox = tools.sandbox(policy.repository(run.failure.repository))
     return FixContext(
         failure=failure,
-        repository=run.repository,
+        repository=run.failure.repository,
         commit=run.head,
         project=project_of(run, tools),
         tree=tree,
@@ -79,8 +79,10 @@ def _found(
         patch
     )  # what is stored is what the guard sees: it refuses the marker of a masked value
     stored = tools.artifacts.put(patch, kind="patch")
-    objections = tools.guard(patch, policy=policy, repository=policy.repository(run.repository))
-    if stored in tools.history.refused_patches(run.repository, run.error_hash):
+    objections = tools.guard(
+        patch, policy=policy, repository=policy.repository(run.failure.repository)
+    )
+    if stored in tools.history.refused_patches(run.failure.repository, run.failure.error_hash):
         objections = [
             *objections,
             Objection(

@@ -34,7 +34,7 @@ HANDLER = EffectHandler(f.WatchChange, watch_change)
 
 
 def changed(run: Run, seen: Change) -> bool:
-    return seen.head == run.change_commit and seen.checks != run.change_checks
+    return seen.head == run.change.commit and seen.checks != run.change.checks
 
 
 def recorded(seen: Change, url: str) -> RecordChange:

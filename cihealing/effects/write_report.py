@@ -32,9 +32,9 @@ from cihealing.wording.incident import (
 
 def write_report(effect: f.WriteReport, *, run: Run, policy: Policy, tools: Tools) -> RecordReport:
     failure = failure_of(run, tools)
-    owner = run.owner or _owner(run, policy, tools)
+    owner = run.blame.owner or _owner(run, policy, tools)
     offline = diagnose(failure, owner=owner)
-    diagnosis = merged(offline, run.diagnosis)
+    diagnosis = merged(offline, run.diagnosis.believed)
     believed = ranked([diagnosis] if diagnosis is offline else [diagnosis, offline], _failed(run))
     incident = _incident(run, failure, diagnosis, believed, owner, policy, tools)
     told = {**to_dict(incident), "markdown": to_markdown(incident)}
@@ -54,10 +54,10 @@ def _owner(run: Run, policy: Policy, tools: Tools) -> Owner | None:
     """
     try:
         return tools.trees.owner(
-            run.repository,
-            run.commit,
+            run.failure.repository,
+            run.failure.commit,
             suspects(run, tools),
-            policy=policy.repository(run.repository),
+            policy=policy.repository(run.failure.repository),
         )
     except (PermanentError, TransientError):
         return None
@@ -67,18 +67,20 @@ def _next_steps(
     run: Run, diagnosis: Diagnosis, owner: Owner | None, *, waiting: int
 ) -> tuple[str, ...]:
     return next_steps(
-        blame=run.blame or Blame.UNKNOWN,
-        failure_class=run.failure_class,
+        blame=run.blame.verdict or Blame.UNKNOWN,
+        failure_class=run.diagnosis.failure_class,
         owner=owner,
         look_at=diagnosis.look_at,
         waiting=waiting,
-        branch=run.branch,
-        reproduced=bool(run.reproduced),
+        branch=run.failure.branch,
+        reproduced=bool(run.local.reproduced),
     )
 
 
 def _reproduce(run: Run) -> str:
-    return reproduce(run.commit, run.project_command or run.command, path=run.project_workdir)
+    return reproduce(
+        run.failure.commit, run.project.command or run.failure.command, path=run.project.workdir
+    )
 
 
 def _incident(
@@ -93,19 +95,19 @@ def _incident(
     reach = _reach(run, tools)
     return Incident(
         run_id=run.id,
-        repository=run.repository,
-        branch=run.branch,
-        commit=run.commit,
-        job=run.job,
-        escalation_reason=run.escalation_reason,
+        repository=run.failure.repository,
+        branch=run.failure.branch,
+        commit=run.failure.commit,
+        job=run.failure.job,
+        escalation_reason=run.end.escalation_reason,
         owner=owner,
-        pipeline_url=run.pipeline_url,
-        error_type=run.error_type,
-        summary=run.summary,
-        failure_class=run.failure_class,
-        confidence=run.confidence,
-        signs=run.signs,
-        blame=run.blame or Blame.UNKNOWN,
+        pipeline_url=run.failure.pipeline_url,
+        error_type=run.failure.error_type,
+        summary=run.failure.summary,
+        failure_class=run.diagnosis.failure_class,
+        confidence=run.diagnosis.confidence,
+        signs=run.diagnosis.signs,
+        blame=run.blame.verdict or Blame.UNKNOWN,
         reach=reach,
         last_green=_build(_last_green(run, policy, tools)),
         first_red=_first_red(run, tools),
@@ -118,13 +120,15 @@ def _incident(
         root_line=failure.root_line,
         next_steps=_next_steps(run, diagnosis, owner, waiting=reach.waiting),
         page_url=page_of(run, tools),
-        change_url=run.pr_url,
+        change_url=run.change.url,
         next_command=_reproduce(run),
     )
 
 
 def _first_red(run: Run, tools: Tools) -> Build | None:
-    return _build(tools.history.first_red(run.repository, run.job, run.error_hash))
+    return _build(
+        tools.history.first_red(run.failure.repository, run.failure.job, run.failure.error_hash)
+    )
 
 
 def _failed(run: Run) -> list[Diagnosis]:
@@ -142,11 +146,15 @@ def _reach(run: Run, tools: Tools) -> Reach:
 
 def _last_green(run: Run, policy: Policy, tools: Tools) -> Green | None:
     """On the branch; where the job was never green there, on the branch it goes to."""
-    if run.failed_at is None:
+    if run.failure.failed_at is None:
         return None
-    base = run.base_branch or policy.repository(run.repository).target_branch
-    green = tools.history.last_green(run.repository, run.job, run.branch, before=run.failed_at)
-    return green or tools.history.last_green(run.repository, run.job, base, before=run.failed_at)
+    base = run.failure.base_branch or policy.repository(run.failure.repository).target_branch
+    green = tools.history.last_green(
+        run.failure.repository, run.failure.job, run.failure.branch, before=run.failure.failed_at
+    )
+    return green or tools.history.last_green(
+        run.failure.repository, run.failure.job, base, before=run.failure.failed_at
+    )
 
 
 def _build(seen: Green | None) -> Build | None:
@@ -154,7 +162,9 @@ def _build(seen: Green | None) -> Build | None:
 
 
 def _tried(run: Run) -> tuple[Tried, ...]:
-    before = Tried(number=0, steps=_steps(run.observations)) if run.observations else None
+    before = (
+        Tried(number=0, steps=_steps(run.local.observations)) if run.local.observations else None
+    )
     attempts = [_attempt(a) for a in (*run.past_attempts, *run.attempts)]
     return (*([before] if before else []), *attempts)
 

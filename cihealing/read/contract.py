@@ -15,12 +15,14 @@ from uuid import UUID
 
 import msgspec
 
+from cihealing.domain.run import flat, flat_hints
 from cihealing.read import rows
 
 Json = dict[str, Any]
 
 LISTED = tuple(f.name for f in fields(rows.RunRow))
 APART = (
+    "state",
     "attempts",
     "past_attempts",
     "candidate",
@@ -32,6 +34,33 @@ APART = (
     "report_markdown",
 )
 """Of a run's detail, what is not copied field by field."""
+INTERNAL = (
+    "policy",
+    "inherited_patch",
+    "summary",
+    "failure",
+    "project",
+    "local_hash",
+    "context",
+    "tried_patches",
+    "tried_fixers",
+    "refused_patches",
+    "model_pauses",
+    "model_not_before",
+    "proven_at",
+    "leads_cluster",
+    "report",
+)
+"""Of a run's state, what it keeps for itself, or a row tells otherwise."""
+LOOKED_UP = tuple(
+    f.name for f in fields(rows.RunDetail) if f.name not in LISTED and f.name not in APART
+)
+SHOWN = {
+    name: hint
+    for name, hint in flat_hints().items()
+    if name not in (*LISTED, *APART, *LOOKED_UP, *INTERNAL)
+}
+"""Of a run's state, what its detail shows by the name it has in documents -> type."""
 NAMES = {"commit": "commitSha", "job": "ciJob"}
 """`jobId` is the service's own job; what CI calls a job is `ciJob`."""
 
@@ -43,10 +72,10 @@ def run_row(row: rows.RunRow) -> Json:
 
 def run_detail(row: rows.RunDetail) -> Json:
     """A run with everything that is known of it."""
-    own = (f.name for f in fields(row) if f.name not in LISTED and f.name not in APART)
     return {
         **run_row(row),
-        **{camel(name): plain(getattr(row, name)) for name in own},
+        **{camel(name): plain(value) for name, value in flat(row.state) if name in SHOWN},
+        **{camel(name): plain(getattr(row, name)) for name in LOOKED_UP},
         "proof": recased(row.proof),
         "candidate": plain(row.candidate),
         "executions": [execution(x) for x in row.executions],

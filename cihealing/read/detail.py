@@ -16,16 +16,7 @@ from cihealing.domain.values import Diagnosis, Failure
 from cihealing.read.access import Viewer, visible
 from cihealing.read.feed import latest
 from cihealing.read.memory import ignored
-from cihealing.read.rows import (
-    AskedRow,
-    AttemptRow,
-    CandidateRow,
-    ExcerptLine,
-    ExecutionRow,
-    RerunRow,
-    RunDetail,
-    Seen,
-)
+from cihealing.read.rows import AttemptRow, CandidateRow, ExcerptLine, ExecutionRow, RunDetail, Seen
 from cihealing.read.runs import COLUMNS, job_ids, with_jobs
 from cihealing.read.texts import Texts
 from cihealing.store.projections import pinned_policy
@@ -39,7 +30,7 @@ def run(viewer: Viewer, run_id: UUID) -> RunDetail | None:
     row = visible(viewer).filter(id=run_id).first()
     if row is None:
         return None
-    state = msgspec.json.decode(row.state, type=core.Run)
+    state = core.from_json(row.state)
     texts = Texts()
     columns = {name: getattr(row, name) for name in COLUMNS}
     return RunDetail(
@@ -53,68 +44,19 @@ def run(viewer: Viewer, run_id: UUID) -> RunDetail | None:
     )
 
 
-COPIED = (
-    "step",
-    "command",
-    "base_branch",
-    "fork",
-    "failed_at",
-    "strong",
-    "failed_tests",
-    "log",
-    "log_missing",
-    "steps",
-    "skipped",
-    "notes",
-    "late",
-    "project_command",
-    "project_workdir",
-    "project_source",
-    "project_reason",
-    "reproduced",
-    "not_reproduced",
-    "unavailable",
-    "head",
-    "target",
-    "blame_reason",
-    "base_commit",
-    "claimed_base",
-    "approved_act",
-    "publish_failures",
-    "merged_commit",
-    "abort_reason",
-    "successor",
-    "recurrences",
-    "diagnosis",
-    "ran_seconds",
-    "running_since",
-)
-
-
 def _told(state: core.Run) -> dict[str, Any]:
-    """What the folded state says by itself."""
+    """What the folded state says by itself, as people read it."""
     return {
-        **{name: getattr(state, name) for name in COPIED},
-        "owner_source": state.owner.source if state.owner else "",
-        "approved_by": state.approved_by.name if state.approved_by else "",
-        "reruns": tuple(
-            RerunRow(number=r.number, handle=r.handle, outcome=r.outcome) for r in state.reruns
-        ),
-        "observations": _seen(state.observations),
-        "proof_hash": state.proof,
-        "report_hash": state.report,
+        "state": state,
+        "owner_source": state.blame.owner.source if state.blame.owner else "",
+        "approved_by": state.review.approved_by.name if state.review.approved_by else "",
+        "observations": _seen(state.local.observations),
+        "proof_hash": state.review.proof,
+        "report_hash": state.end.report,
         "actions": review.actions(state),
         "act": review.act(state, pinned_policy(state.policy)),
-        "asked": tuple(_asked(a) for a in state.asked),
-        "cost_usd": state.cost_usd,
-        "change_open": state.change_open,
-        "change_checks": state.change_checks,
-        "cluster_leader": state.cluster_leader,
+        "cost_usd": state.models.cost_usd,
     }
-
-
-def _asked(a: core.Asked) -> AskedRow:
-    return AskedRow(**{f.name: getattr(a, f.name) for f in fields(AskedRow)})
 
 
 def _seen(items: Iterable[core.Seen]) -> tuple[Seen, ...]:
@@ -125,10 +67,10 @@ def _seen(items: Iterable[core.Seen]) -> tuple[Seen, ...]:
 
 def _read(state: core.Run, texts: Texts) -> dict[str, Any]:
     """What the log said: from the failure's artifact, else (it was purged) from the state."""
-    failure = _failure(texts.text(state.failure))
-    signs = state.signs or (failure.signs if failure else ())
+    failure = _failure(texts.text(state.failure.artifact))
+    signs = state.diagnosis.signs or (failure.signs if failure else ())
     root = failure.root_line if failure else None
-    cited = {s.line for s in signs} | _cited(state.diagnosis)
+    cited = {s.line for s in signs} | _cited(state.diagnosis.believed)
     return {
         "signs": signs,
         "root_line": root,
@@ -156,9 +98,11 @@ def _tried(state: core.Run, texts: Texts) -> dict[str, Any]:
     return {
         "attempts": tuple(_attempt(a, texts) for a in state.attempts),
         "past_attempts": tuple(_attempt(a, texts) for a in state.past_attempts),
-        "candidate": _candidate(state.candidate, texts) if state.candidate else None,
-        "patch": texts.text(state.patch),
-        "proof": texts.data(state.proof),
+        "candidate": _candidate(state.patches.candidate, texts)
+        if state.patches.candidate
+        else None,
+        "patch": texts.text(state.review.patch),
+        "proof": texts.data(state.review.proof),
     }
 
 
@@ -200,8 +144,8 @@ def _candidate(c: core.Candidate, texts: Texts) -> CandidateRow:
 
 
 def _reported(state: core.Run, texts: Texts) -> dict[str, Any]:
-    data = texts.data(state.report)
-    markdown = data.get("markdown", "") if isinstance(data, dict) else texts.text(state.report)
+    data = texts.data(state.end.report)
+    markdown = data.get("markdown", "") if isinstance(data, dict) else texts.text(state.end.report)
     return {"report": data, "report_markdown": markdown}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
-import msgspec
 from django.db.models import Count
 
 from cihealing import models
@@ -33,7 +32,7 @@ def of(viewer: Viewer, run_id: UUID) -> Memory | None:
         ignored=ignored(row[0]),
         others=with_jobs(list(same.order_by("-created_at", "-id").values(*COLUMNS)[:OTHERS])),
         ended=dict(ended),
-        recurrences=msgspec.json.decode(row[1], type=core.Run).recurrences,
+        recurrences=core.from_json(row[1]).recurrences,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from cihealing.domain.run import Run
 from cihealing.domain.values import Diagnosis, Frame, Objection, Observation, Sign, Usage
 
 
@@ -162,30 +163,6 @@ class CandidateRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedRow:
-    """One call to a model. `prompt` and `answer` are artifacts of the run."""
-
-    number: int
-    generation: int
-    provider: str
-    model: str
-    region: str
-    outcome: str
-    problem: str
-    prompt: str
-    answer: str
-    usage: Usage
-    at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class RerunRow:
-    number: int
-    handle: str
-    outcome: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ExecutionRow:
     provider: str
     host: str
@@ -224,40 +201,14 @@ class IgnoredRow:
 
 @dataclass(frozen=True, kw_only=True)
 class RunDetail(RunRow):
-    """Everything a page about one run shows."""
+    """Everything a page about one run shows: its state, and what was looked up for it."""
 
-    step: str
-    command: str
-    base_branch: str
-    fork: bool
-    failed_at: datetime | None
-    strong: bool
-    failed_tests: tuple[str, ...]
+    state: Run
+    signs: tuple[Sign, ...]
     frames: tuple[Frame, ...]
     excerpt: tuple[ExcerptLine, ...]
     root_line: int | None
-    signs: tuple[Sign, ...]
     secrets_masked: int
-    log: str
-    """Digest of the whole redacted log, or empty: `texts.run_artifact` gives its text."""
-    log_missing: str
-    steps: tuple[str, ...]
-    """The playbook of this run, in order; `skipped` are those that are over."""
-    skipped: tuple[str, ...]
-    notes: tuple[str, ...]
-    late: tuple[str, ...]
-    project_command: str
-    project_workdir: str
-    project_source: str
-    project_reason: str
-    reproduced: str
-    not_reproduced: str
-    unavailable: str
-    head: str
-    target: str
-    blame_reason: str
-    base_commit: str
-    claimed_base: str
     owner_source: str
     observations: tuple[Seen, ...]
     candidate: CandidateRow | None
@@ -269,14 +220,6 @@ class RunDetail(RunRow):
     proof_hash: str
     proof: Any
     approved_by: str
-    approved_act: str
-    publish_failures: int
-    merged_commit: str
-    abort_reason: str
-    successor: UUID | None
-    reruns: tuple[RerunRow, ...]
-    recurrences: int
-    diagnosis: Diagnosis | None
     report_hash: str
     report: Any
     """The incident report as plain data, None where there is none."""
@@ -286,20 +229,13 @@ class RunDetail(RunRow):
     """Runs attached to this one, which end with it."""
     timeline: tuple[TimelineEntry, ...]
     ignored: IgnoredRow | None
-    ran_seconds: float
-    """Seconds in `running` up to `running_since`."""
-    running_since: datetime | None
     actions: tuple[str, ...]
     """What a person may ask for now: of `approve deny abort human-fix retry`."""
     act: str
     """What an approval would do now: `publish` or `merge`; empty where there is nothing to
     approve.
     """
-    asked: tuple[AskedRow, ...]
     cost_usd: float
-    change_open: bool
-    change_checks: str
-    cluster_leader: UUID | None
     cluster_size: int
     """Runs this one stands for, itself included, where it leads a cluster; else 0."""
 

@@ -8,8 +8,6 @@ import zlib
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from cihealing import models, store
 from cihealing.domain import run as core
 from cihealing.read.access import Viewer, visible, within
@@ -59,8 +57,8 @@ def patch_text(viewer: Viewer, run_id: UUID) -> str | None:
     state = visible(viewer).filter(id=run_id).values_list("state", flat=True).first()
     if state is None:
         return None
-    decoded = msgspec.json.decode(state, type=core.Run)
-    digest = decoded.patch or (decoded.attempt.patch if decoded.attempt else "")
+    decoded = core.from_json(state)
+    digest = decoded.review.patch or (decoded.attempt.patch if decoded.attempt else "")
     return (artifact_text(digest) or "") if digest else ""
 
 

@@ -175,7 +175,7 @@ def _with_leader(run: Run, command: c.RunCommand) -> c.RunCommand:
     if not isinstance(command, c.RecordBlame):
         return command
     claims = BaseClaim.objects.filter(
-        repository=run.repository, branch=command.target, error_hash=run.error_hash
+        repository=run.failure.repository, branch=command.target, error_hash=run.failure.error_hash
     )
     # Locked: a leader that ends, escalates or is retried writes this row, so it does so before we
     # look or after we are attached.
@@ -194,9 +194,9 @@ def _status(run_id: UUID | None) -> RunStatus | None:
 
 def _with_cluster(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> c.RunCommand:
     """Likewise who stands for a failure of the machines; who did so for long enough is relieved."""
-    if not isinstance(command, c.RecordClass) or not run.strong:
+    if not isinstance(command, c.RecordClass) or not run.failure.strong:
         return command
-    claim = projections.cluster(run.error_hash)
+    claim = projections.cluster(run.failure.error_hash)
     if claim and claim[1] < now - timedelta(hours=policy.cluster_hours):
         handle_inside(claim[0], c.CloseCluster(), cause=Cause(source="cluster"), now=now)
         claim = None
@@ -253,10 +253,10 @@ def _approve(
     decide(
         run, command, policy=policies.of(run), now=datetime.now(UTC)
     )  # refuses before the forge is asked
-    repository = policies.of(run).repository(run.repository)
+    repository = policies.of(run).repository(run.failure.repository)
     _require_permission(run, by, repository, tools)
-    if not run.change_open:
-        head = tools.trees.head(run.repository, run.target, policy=repository)
+    if not run.change.open:
+        head = tools.trees.head(run.failure.repository, run.change.target, policy=repository)
         if head != run.head:
             _head_moved(run, head, cause)
             raise HeadMoved(run.head, head)
@@ -269,12 +269,12 @@ def _require_permission(run: Run, by: Actor, repository: RepositoryPolicy, tools
     if forge is None or forge.permissions is None:
         return
     login = repository.people.get(by.name, by.name)
-    site = Site(repository=run.repository, policy=repository, settings=tools.settings)
+    site = Site(repository=run.failure.repository, policy=repository, settings=tools.settings)
     if forge.permissions(site).may(login):
         return
     raise NotAllowed(
-        f"{login} may not push to {run.repository} at {repository.forge}; where the login there is"
-        " another, say so under `people` in policy"
+        f"{login} may not push to {run.failure.repository} at {repository.forge}; where the"
+        " login there is another, say so under `people` in policy"
     )
 
 

@@ -47,30 +47,35 @@ def rehash(run_id: UUID, *, by: Actor, dry: bool = False) -> Rehashed:
     run = get(run_id)
     found = _read_again(run)
     if isinstance(found, str):
-        return Rehashed(run_id=run_id, old=run.error_hash, new=run.error_hash, kept=found)
+        return Rehashed(
+            run_id=run_id, old=run.failure.error_hash, new=run.failure.error_hash, kept=found
+        )
     return _told(run, found, "") if dry else write(lambda: _recorded(run, found, by))
 
 
 def _read_again(run: RunState) -> c.Rehash | str:
     """The hash by today's rules, or why there is none."""
-    if run.log:
-        raw = store.artifact_bytes(run.log)
+    if run.failure.log:
+        raw = store.artifact_bytes(run.failure.log)
         if raw is None:
             return "its log is purged"
         read = reading.read(
-            raw.decode("utf-8", "replace"), green=projections.green_logs(run.repository, run.job)
+            raw.decode("utf-8", "replace"),
+            green=projections.green_logs(run.failure.repository, run.failure.job),
         )
         if read.failure:
             return c.Rehash(error_hash=read.failure.error_hash, strong=True)
-    if run.strong:
-        return "its log names no failure any more" if run.log else "its log was not stored"
-    told = reading.weak_failure(job=run.job, step=run.step, conclusion=run.error_type, reason="")
+    if run.failure.strong:
+        return "its log names no failure any more" if run.failure.log else "its log was not stored"
+    told = reading.weak_failure(
+        job=run.failure.job, step=run.failure.step, conclusion=run.failure.error_type, reason=""
+    )
     return c.Rehash(error_hash=told.error_hash, strong=False)
 
 
 def _recorded(run: RunState, found: c.Rehash, by: Actor) -> Rehashed:
-    one_at_a_time(run.repository, run.job)
-    carry_over(run.error_hash, found.error_hash, by=by)
+    one_at_a_time(run.failure.repository, run.failure.job)
+    carry_over(run.failure.error_hash, found.error_hash, by=by)
     if taken := _taken(run, found.error_hash):
         return _told(run, found, f"run {taken} of this commit or base has the new one")
     handle_inside(run.id, found, cause=Cause(actor=by, source="rehash"), now=datetime.now(UTC))
@@ -80,21 +85,23 @@ def _recorded(run: RunState, found: c.Rehash, by: Actor) -> Rehashed:
 def _taken(run: RunState, error_hash: str) -> UUID | None:
     """Where newer rules make two failures one, the first run to get the hash has it."""
     same = Run.objects.filter(
-        repository=run.repository, commit=run.commit, error_hash=error_hash
+        repository=run.failure.repository, commit=run.failure.commit, error_hash=error_hash
     ).exclude(id=run.id)
     claims = BaseClaim.objects.filter(
-        repository=run.repository, branch=run.claimed_base, error_hash=error_hash
+        repository=run.failure.repository, branch=run.blame.claimed_base, error_hash=error_hash
     ).exclude(run_id=run.id)
     found = same.values_list("id", flat=True).first()
     return found or (
-        claims.values_list("run_id", flat=True).first() if run.claimed_base and run.open else None
+        claims.values_list("run_id", flat=True).first()
+        if run.blame.claimed_base and run.open
+        else None
     )
 
 
 def _told(run: RunState, found: c.Rehash, kept: str) -> Rehashed:
     return Rehashed(
         run_id=run.id,
-        old=run.error_hash,
-        new=run.error_hash if kept else found.error_hash,
+        old=run.failure.error_hash,
+        new=run.failure.error_hash if kept else found.error_hash,
         kept=kept,
     )

@@ -168,9 +168,9 @@ def wanted(run: Run, effect: f.AnyEffect) -> bool:
     if isinstance(effect, f.HealingEffect):
         return run.status in NOW
     if isinstance(effect, f.Publish):
-        return run.status is RunStatus.FIXED and run.approved_by is not None
+        return run.status is RunStatus.FIXED and run.review.approved_by is not None
     if isinstance(effect, f.WatchChange):
-        return run.status is RunStatus.FIXED and run.change_open and run.pr_url == effect.url
+        return run.status is RunStatus.FIXED and run.change.open and run.change.url == effect.url
     return not isinstance(effect, f.WriteReport | f.Explain) or run.status is RunStatus.ESCALATED
 
 

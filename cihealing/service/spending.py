@@ -93,9 +93,9 @@ def _reserve(
         return refused
     reserved = e.SpendReserved(
         run=run.id,
-        repository=run.repository,
-        branch=run.branch,
-        error_hash=run.error_hash,
+        repository=run.failure.repository,
+        branch=run.failure.branch,
+        error_hash=run.failure.error_hash,
         number=number,
         provider=provider,
         model=model,
@@ -114,7 +114,7 @@ def _refused(
         return OverBudget(
             "failure",
             f"a model was asked {policy.ai.attempts_per_day} times today for this failure on"
-            f" {run.branch}",
+            f" {run.failure.branch}",
         )
     if number == 0 and _explained(run, policy, now):
         return OverBudget(
@@ -135,7 +135,10 @@ def _refused(
 def _calls(run: Run, day: str) -> int:
     """Calls today for this failure on this branch; those that came to nothing do not count."""
     mine = Spend.objects.filter(
-        repository=run.repository, branch=run.branch, error_hash=run.error_hash, day__gte=day
+        repository=run.failure.repository,
+        branch=run.failure.branch,
+        error_hash=run.failure.error_hash,
+        day__gte=day,
     )
     return mine.exclude(settled=UNPAID).count()
 
@@ -144,11 +147,14 @@ def _explained(run: Run, policy: Policy, now: datetime) -> bool:
     """One explanation for all who meet the same failure of the machines, whichever repository they
     are of.
     """
-    if not run.strong or run.failure_class not in (FailureClass.INFRA, FailureClass.ENV):
+    if not run.failure.strong or run.diagnosis.failure_class not in (
+        FailureClass.INFRA,
+        FailureClass.ENV,
+    ):
         return False
     since = now - timedelta(hours=policy.cluster_hours)
     return (
-        Spend.objects.filter(error_hash=run.error_hash, number=0, at__gte=since)
+        Spend.objects.filter(error_hash=run.failure.error_hash, number=0, at__gte=since)
         .exclude(settled=UNPAID)
         .exists()
     )
@@ -169,8 +175,8 @@ def _budgets(run: Run, policy: Policy, day: str) -> list[Budget]:
         Budget(
             scope="repository",
             limit=policy.ai.repository_usd,
-            spent=_sum(today.filter(repository=run.repository)),
-            told=f"today's budget of {run.repository} is used up",
+            spent=_sum(today.filter(repository=run.failure.repository)),
+            told=f"today's budget of {run.failure.repository} is used up",
         ),
         Budget(scope="day", limit=daily, spent=_sum(today), told="today's budget is used up"),
     ]
@@ -184,7 +190,7 @@ def _tell_once(budget: Budget, run: Run, day: str, now: datetime) -> None:
     """People hear of a used-up budget of a day once; a run's own is told with the run."""
     if budget.scope == "run":
         return
-    key = run.repository if budget.scope == "repository" else ""
+    key = run.failure.repository if budget.scope == "repository" else ""
     stream = uuid5(NAMESPACE, f"budget\n{day}\n{budget.scope}\n{key}")
     fact = e.BudgetExhausted(scope=budget.scope, key=key, day=day, limit_usd=budget.limit)
     if store.load(stream):

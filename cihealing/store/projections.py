@@ -15,13 +15,14 @@ from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run as RunState
+from cihealing.domain.run import to_json
 from cihealing.domain.values import AttemptStatus, Digest, Failed, Ignored, Passed, RunStatus
 from cihealing.models import Artifact, Attempt, BaseClaim, ClusterClaim, Delivery, Execution, Run
 from cihealing.store import rows
 
 ENDED = (RunStatus.RESOLVED, RunStatus.ABORTED)
 EPOCH = datetime.fromtimestamp(0, UTC)
-_state = msgspec.json.Encoder(order="deterministic")
+_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def run_row(run: RunState, *, max_attempts: int) -> Run:
@@ -30,38 +31,38 @@ def run_row(run: RunState, *, max_attempts: int) -> Run:
         id=run.id,
         version=run.version,
         generation=run.generation,
-        provider=run.provider,
-        repository=run.repository,
-        branch=run.branch,
-        commit=run.commit,
-        job=run.job,
-        pipeline_url=run.pipeline_url,
-        error_hash=run.error_hash,
-        error_type=run.error_type[:200],
-        error_summary=run.summary[:400],
+        provider=run.failure.provider,
+        repository=run.failure.repository,
+        branch=run.failure.branch,
+        commit=run.failure.commit,
+        job=run.failure.job,
+        pipeline_url=run.failure.pipeline_url,
+        error_hash=run.failure.error_hash,
+        error_type=run.failure.error_type[:200],
+        error_summary=run.failure.summary[:400],
         status=run.status,
         stage=run.stage,
-        failure_class=run.failure_class,
-        confidence=run.confidence,
-        blame=run.blame or "",
-        owner=run.owner.name[:300] if run.owner else "",
+        failure_class=run.diagnosis.failure_class,
+        confidence=run.diagnosis.confidence,
+        blame=run.blame.verdict or "",
+        owner=run.blame.owner.name[:300] if run.blame.owner else "",
         evidence=run.evidence,
         attempt_count=len(run.attempts),
         max_attempts=max_attempts,
-        pr_url=run.pr_url,
-        escalation_reason=run.escalation_reason[:1000],
-        resolution=run.resolution,
-        attached_to=run.attached_to,
-        cluster_leader=run.cluster_leader,
+        pr_url=run.change.url,
+        escalation_reason=run.end.escalation_reason[:1000],
+        resolution=run.end.resolution,
+        attached_to=run.cluster.attached_to,
+        cluster_leader=run.cluster.leader,
         cost_usd=run.cost_usd,
         seconds_to_proof=_seconds_to_proof(run),
-        patch_hash=run.patch,
-        report=run.report,
+        patch_hash=run.review.patch,
+        report=run.end.report,
         awaiting_rerun=run.open and run.awaited_rerun is not None,
         reruns=len(run.reruns),
         created_at=run.created_at or EPOCH,
         updated_at=run.updated_at or EPOCH,
-        state=_state.encode(run).decode(),
+        state=to_json(run),
     )
 
 
@@ -78,7 +79,7 @@ def _seconds_to_proof(run: RunState) -> float | None:
 
 def attempt_rows(run: RunState) -> Iterator[Attempt]:
     for attempt in (*run.past_attempts, *run.attempts):
-        body = _state.encode(attempt).decode()
+        body = _encoder.encode(attempt).decode()
         yield Attempt(
             run_id=run.id,
             generation=attempt.generation,
@@ -121,13 +122,13 @@ def project_run(run: RunState, *, max_attempts: int) -> None:
 
 def _project_claim(run: RunState) -> None:
     held = BaseClaim.objects.filter(run_id=run.id)
-    if not (run.claimed_base and run.open):
+    if not (run.blame.claimed_base and run.open):
         held.delete()
-    elif not held.update(error_hash=run.error_hash):
+    elif not held.update(error_hash=run.failure.error_hash):
         BaseClaim.objects.create(
-            repository=run.repository,
-            branch=run.claimed_base,
-            error_hash=run.error_hash,
+            repository=run.failure.repository,
+            branch=run.blame.claimed_base,
+            error_hash=run.failure.error_hash,
             run_id=run.id,
         )
 
@@ -135,11 +136,11 @@ def _project_claim(run: RunState) -> None:
 def _project_cluster(run: RunState) -> None:
     """Raises IntegrityError where two open one at once."""
     held = ClusterClaim.objects.filter(run_id=run.id)
-    if not (run.leads_cluster and run.open):
+    if not (run.cluster.leads and run.open):
         held.delete()
-    elif not held.update(error_hash=run.error_hash):
+    elif not held.update(error_hash=run.failure.error_hash):
         ClusterClaim.objects.create(
-            error_hash=run.error_hash, run_id=run.id, opened_at=run.created_at or EPOCH
+            error_hash=run.failure.error_hash, run_id=run.id, opened_at=run.created_at or EPOCH
         )
 
 

@@ -30,31 +30,31 @@ def plain(text: str, *, most: int) -> str:
 
 
 def title(run: Run) -> str:
-    told = run.attempt.proposed_fix if run.attempt else run.summary
-    return plain(f"Heal {run.job or 'the build'}: {told}", most=MAX_TITLE)
+    told = run.attempt.proposed_fix if run.attempt else run.failure.summary
+    return plain(f"Heal {run.failure.job or 'the build'}: {told}", most=MAX_TITLE)
 
 
 def message(run: Run) -> str:
     """For the commit: what anybody can check, without a word of others."""
     runs = len(run.attempt.observations) if run.attempt else 0
     return (
-        f"Failing commit: {run.commit}\nProof: {runs} runs, red without and green with this patch;"
-        f" record {run.proof}"
+        f"Failing commit: {run.failure.commit}\n"
+        f"Proof: {runs} runs, red without and green with this patch; record {run.review.proof}"
     )
 
 
 def trailers(run: Run) -> tuple[str, ...]:
-    return (f"Cihealing-Failure: {run.error_hash}", f"Cihealing-Proof: {run.proof}")
+    return (f"Cihealing-Failure: {run.failure.error_hash}", f"Cihealing-Proof: {run.review.proof}")
 
 
 def body(run: Run, failure: Failure, *, url: str) -> str:
     """The description of the change."""
     attempt = run.attempt
-    diagnosis = attempt.diagnosis if attempt else run.diagnosis
+    diagnosis = attempt.diagnosis if attempt else run.diagnosis.believed
     parts = [
         (
-            f"{code(run.job or 'The build')} fails on {code(run.branch)} at"
-            f" {code(run.commit[:12])}: {prose(run.summary)}"
+            f"{code(run.failure.job or 'The build')} fails on {code(run.failure.branch)} at"
+            f" {code(run.failure.commit[:12])}: {prose(run.failure.summary)}"
         ),
         *_diagnosed(diagnosis, attempt),
         _cited(failure, diagnosis),
@@ -107,7 +107,7 @@ def _proven(run: Run, attempt: Attempt | None) -> list[str]:
         for s in seen
     ]
     head = (
-        f"**How it was proven**: {code(run.project_command)} in {code(seen[0].seen.environment)}"
+        f"**How it was proven**: {code(run.project.command)} in {code(seen[0].seen.environment)}"
         if seen
         else ""
     )
@@ -124,8 +124,8 @@ def _proven(run: Run, attempt: Attempt | None) -> list[str]:
 
 def _foot(run: Run, url: str) -> str:
     who = (
-        f"Approved by {code(run.approved_by.name)}. "
-        if run.approved_by and run.approved_by.kind == "person"
+        f"Approved by {code(run.review.approved_by.name)}. "
+        if run.review.approved_by and run.review.approved_by.kind == "person"
         else ""
     )
     page = f"[The run]({url}). " if url else ""
@@ -141,21 +141,27 @@ def comment(run: Run, failure: Failure, *, url: str) -> str:
     than a guess.
     """
     known = (
-        run.diagnosis is not None
+        run.diagnosis.believed is not None
         and run.diagnosis.confidence > 0
         and run.diagnosis.failure_class is not FailureClass.UNKNOWN
     )
-    if not known or run.diagnosis is None:
+    if not known or run.diagnosis.believed is None:
         return ""
-    owner = f" Owner: {prose(run.owner.name)} ({prose(run.owner.source)})." if run.owner else ""
+    owner = (
+        f" Owner: {prose(run.blame.owner.name)} ({prose(run.blame.owner.source)})."
+        if run.blame.owner
+        else ""
+    )
     parts = [
-        f"{code(run.job or 'The build')} failed: {prose(run.summary)}",
+        f"{code(run.failure.job or 'The build')} failed: {prose(run.failure.summary)}",
         (
             f"**{run.diagnosis.failure_class}**, confidence {run.diagnosis.confidence:.0%}:"
-            f" {prose(run.diagnosis.root_cause)}{owner}"
+            f" {prose(run.diagnosis.believed.root_cause)}{owner}"
         ),
-        _cited(failure, run.diagnosis),
-        f"**Next**: {prose(run.diagnosis.proposed_fix)}" if run.diagnosis.proposed_fix else "",
+        _cited(failure, run.diagnosis.believed),
+        f"**Next**: {prose(run.diagnosis.believed.proposed_fix)}"
+        if run.diagnosis.believed.proposed_fix
+        else "",
         (f"[The run]({url})\n" if url else "") + MARKER.format(run=run.id),
     ]
     return "\n\n".join(part for part in parts if part)[:MAX_BODY]

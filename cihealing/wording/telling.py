@@ -33,49 +33,49 @@ def message_of(run: Run, *, url: str, failure: Failure | None, count: int = 1) -
 
 
 def _title(run: Run, count: int) -> str:
-    job = f"{run.job or 'the build'} of {run.repository}"
+    job = f"{run.failure.job or 'the build'} of {run.failure.repository}"
     many = f" ({count} runs met this failure)" if count > 1 else ""
     match run.status:
         case RunStatus.ESCALATED:
-            return f"{job} needs {run.owner.name if run.owner else 'an owner'}{many}"
-        case RunStatus.FIXED if run.change_open:
+            return f"{job} needs {run.blame.owner.name if run.blame.owner else 'an owner'}{many}"
+        case RunStatus.FIXED if run.change.open:
             return (
-                f"A proven fix for {job} is open ({run.change_checks or 'its CI has not said yet'})"
+                f"A proven fix for {job} is open ({run.change.checks or 'its CI has not said yet'})"
             )
         case RunStatus.FIXED:
             return f"A proven fix for {job} waits for approval"
         case RunStatus.RESOLVED:
-            return f"{job} is healed ({run.resolution.replace('_', ' ')})"
+            return f"{job} is healed ({run.end.resolution.replace('_', ' ')})"
         case RunStatus.ABORTED:
-            return f"{job}: the run was aborted ({run.abort_reason})"
+            return f"{job}: the run was aborted ({run.end.abort_reason})"
         case _:
             return f"{job} is being healed"
 
 
 def _fields(run: Run) -> list[tuple[str, str]]:
     facts = [
-        ("Branch", run.branch),
-        ("Commit", run.commit[:12]),
-        ("Class", f"{run.failure_class} ({run.confidence:.0%})"),
-        ("Blame", str(run.blame or "")),
+        ("Branch", run.failure.branch),
+        ("Commit", run.failure.commit[:12]),
+        ("Class", f"{run.diagnosis.failure_class} ({run.diagnosis.confidence:.0%})"),
+        ("Blame", str(run.blame.verdict or "")),
         ("Evidence", str(run.evidence)),
         ("Attempts", str(len(run.attempts)) if run.attempts else ""),
-        ("Owner", f"{run.owner.name} ({run.owner.source})" if run.owner else ""),
-        ("Models", f"{run.cost_usd:.2f} USD" if run.asked else ""),
-        ("Decided by", run.approved_by.name if run.approved_by else ""),
-        ("Change", run.pr_url),
+        ("Owner", f"{run.blame.owner.name} ({run.blame.owner.source})" if run.blame.owner else ""),
+        ("Models", f"{run.cost_usd:.2f} USD" if run.models.asked else ""),
+        ("Decided by", run.review.approved_by.name if run.review.approved_by else ""),
+        ("Change", run.change.url),
     ]
     return [(name, value[:200]) for name, value in facts if value]
 
 
 def _text(run: Run, failure: Failure | None) -> str:
-    why = run.escalation_reason if run.status is RunStatus.ESCALATED else ""
+    why = run.end.escalation_reason if run.status is RunStatus.ESCALATED else ""
     cited = [
         f"{line.line:>6} {line.text}"
         for line in (failure.excerpt if failure else ())
         if failure and line.line == failure.root_line
     ]
-    return "\n".join(part for part in (run.summary, why, *cited) if part)[:MAX_TEXT]
+    return "\n".join(part for part in (run.failure.summary, why, *cited) if part)[:MAX_TEXT]
 
 
 def _details(run: Run) -> str:
@@ -85,18 +85,24 @@ def _details(run: Run) -> str:
         f" {a.failure_reason or a.status}"
         for a in run.attempts
     ]
-    believed = [run.diagnosis.root_cause, run.diagnosis.proposed_fix] if run.diagnosis else []
-    return "\n".join(part for part in (*tried, *believed, *run.notes[-10:]) if part)[:MAX_DETAILS]
+    believed = (
+        [run.diagnosis.believed.root_cause, run.diagnosis.believed.proposed_fix]
+        if run.diagnosis.believed
+        else []
+    )
+    return "\n".join(part for part in (*tried, *believed, *run.plan.notes[-10:]) if part)[
+        :MAX_DETAILS
+    ]
 
 
 def _buttons(run: Run) -> tuple[Button, ...]:
     """Bound to the version that was shown: who presses an old one is told to look again."""
-    if run.status is not RunStatus.FIXED or run.approved_by:
+    if run.status is not RunStatus.FIXED or run.review.approved_by:
         return ()
-    act = "merge" if run.change_open else "publish"
+    act = "merge" if run.change.open else "publish"
     return (
         Button(
-            label="Merge" if run.change_open else "Approve",
+            label="Merge" if run.change.open else "Approve",
             action="approve",
             value=f"{run.id}|{act}|{run.version}",
         ),

@@ -387,7 +387,7 @@ def test_an_edited_event_is_named_and_only_its_run_is_at_fault() -> None:
 
 def test_a_damaged_artifact_is_named_in_the_run_that_names_it() -> None:
     run, other = run_on("a"), run_on("b", repository="acme/other", log=OTHER_LOG)
-    log = service.get(run.id).log
+    log = service.get(run.id).failure.log
     Artifact.objects.filter(digest=log).update(content=b"not what was stored")
     code, told = exits("audit", "verify", "--json")
     assert (code, json.loads(told)["damagedArtifacts"], json.loads(told)["clean"]) == (
@@ -424,7 +424,7 @@ def test_an_export_of_a_run_is_its_stream() -> None:
 
 def test_a_purged_artifact_is_gone_and_the_chain_whole() -> None:
     run = run_on("a")
-    log = service.get(run.id).log
+    log = service.get(run.id).failure.log
     said("audit", "purge", log, "--reason", "holds a name")
     assert texts.artifact_text(log) is None
     assert lines("audit", "verify", "--json")[0]["clean"]

@@ -140,7 +140,7 @@ def test_approving_names_the_person_the_act_and_the_version_seen(
 ) -> None:
     assert post(operator, proven, "approve", **approval(note="looks right"))[0] == 302
     now = state(proven)
-    assert (now.approved_by, now.approved_act) == ("olga", "merge")
+    assert (now.approved_by, now.state.review.approved_act) == ("olga", "merge")
     html = operator.get(f"/runs/{proven}").content.decode()
     assert "Approved" in text(html, "p", role="status")
     assert "looks right" in text(html, "ol", cls="timeline")

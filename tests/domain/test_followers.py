@@ -67,7 +67,7 @@ def test_a_running_follower_stops_where_its_leader_stopped(
     leader: RunStatus | None, follower: RunStatus, how: str
 ) -> None:
     run = follow(attached(), leader).run
-    assert (run.status, run.resolution or run.abort_reason) == (follower, how)
+    assert (run.status, run.end.resolution or run.end.abort_reason) == (follower, how)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,13 @@ def test_a_follower_that_escalated_with_its_leader_still_ends_with_it(
 
 def test_a_run_that_attaches_to_an_escalated_leader_escalates_at_once_and_says_why() -> None:
     run = attached(S.ESCALATED).run
-    assert (run.status, run.attached_to, run.blame) == (S.ESCALATED, LEADER, Blame.BASE)
-    assert "stands for it needs a person" in run.escalation_reason
-    assert run.report
+    assert (run.status, run.cluster.attached_to, run.blame.verdict) == (
+        S.ESCALATED,
+        LEADER,
+        Blame.BASE,
+    )
+    assert "stands for it needs a person" in run.end.escalation_reason
+    assert run.end.report
 
 
 def test_only_the_own_leader_counts() -> None:
@@ -107,7 +111,7 @@ def test_what_has_ended_does_not_end_again() -> None:
 def test_a_retried_follower_is_nobodys_follower() -> None:
     world = follow(attached(), S.ESCALATED)
     world.handle(c.Retry(by=ANN, policy="e" * 64))
-    assert world.run.attached_to is None
+    assert world.run.cluster.attached_to is None
     assert follow(world, S.ABORTED).run.status is S.QUEUED
 
 
@@ -122,7 +126,7 @@ STOPS: dict[str, c.RunCommand] = {
 
 def leading() -> World:
     world = World(run_command=red_everywhere, queued=queued(branch="feature"))
-    assert world.heal().claimed_base == "main"
+    assert world.heal().blame.claimed_base == "main"
     return world
 
 
@@ -135,7 +139,7 @@ def test_however_a_leader_stops_its_followers_are_told(how: str) -> None:
     world = leading()
     command = STOPS[how]
     if isinstance(command, c.ExpireReview):
-        command = c.ExpireReview(version=world.run.proven_at)
+        command = c.ExpireReview(version=world.run.review.proven_at)
     assert world.handle(command).status in (S.ABORTED, S.ESCALATED)
     assert notices(world) == 1
 
@@ -155,7 +159,7 @@ def test_a_retried_leader_that_claims_nothing_any_more_still_tells_those_of_befo
     world = leading()
     world.handle(STOPS["given up"])
     world.handle(c.Retry(by=ANN, policy="e" * 64))
-    assert not world.run.claimed_base
+    assert not world.run.blame.claimed_base
     world.pending.clear()
     world.handle(end)
     assert notices(world) == 1
@@ -166,7 +170,7 @@ def test_a_leader_that_attached_in_a_later_generation_passes_it_on() -> None:
     world.handle(STOPS["given up"])
     world.handle(c.Retry(by=ANN, policy="e" * 64))
     world.leader = OTHER
-    assert world.heal().attached_to == OTHER
+    assert world.heal().cluster.attached_to == OTHER
     follow(world, S.RESOLVED, leader=OTHER)
     assert world.run.status is S.RESOLVED
     assert notices(world) == 1
@@ -250,7 +254,7 @@ class Family:
         )
 
     def blame(self, n: int) -> None:
-        leader = next((run.id for run in self.runs if run.claimed_base and run.open), None)
+        leader = next((run.id for run in self.runs if run.blame.claimed_base and run.open), None)
         red = seen(Purpose.BASE, Colour.RED, commit=BASE)
         told = c.RecordBlame(
             seen=red,
@@ -265,8 +269,8 @@ class Family:
     def tell(self, leader: UUID | None = None) -> None:
         """Carry out a notice; without a leader, the sweep."""
         for n, run in enumerate(self.runs):
-            if run.attached_to and leader in (None, run.attached_to):
-                self.handle(n, c.FollowLeader(leader=run.attached_to))
+            if run.cluster.attached_to and leader in (None, run.cluster.attached_to):
+                self.handle(n, c.FollowLeader(leader=run.cluster.attached_to))
 
     def do(self, word: str, n: int) -> None:
         if word == "retry":
@@ -283,9 +287,9 @@ class Family:
 
     def left_behind(self) -> list[tuple[RunStatus, RunStatus | None]]:
         attached = [
-            (run.status, self.status(run.attached_to))
+            (run.status, self.status(run.cluster.attached_to))
             for run in self.runs
-            if run.attached_to and run.open
+            if run.cluster.attached_to and run.open
         ]
         return [
             (own, led)

@@ -19,7 +19,11 @@ from tests.domain.world import ANN, COMMIT, HEAD, World, always, flaky, observat
 def test_a_failure_that_a_fixer_heals_is_proven_and_waits_for_a_person() -> None:
     world = World()
     run = world.heal()
-    assert (run.status, run.evidence, run.blame) == (RunStatus.FIXED, Evidence.PROVEN, Blame.CHANGE)
+    assert (run.status, run.evidence, run.blame.verdict) == (
+        RunStatus.FIXED,
+        Evidence.PROVEN,
+        Blame.CHANGE,
+    )
     purposes = [s.purpose for s in run.attempts[0].observations]
     assert purposes == [
         Purpose.SCREEN,
@@ -28,13 +32,13 @@ def test_a_failure_that_a_fixer_heals_is_proven_and_waits_for_a_person() -> None
         Purpose.RED_AFTER,
         Purpose.CANARY,
     ]
-    assert run.patch == "p" * 64
-    assert run.proof
+    assert run.review.patch == "p" * 64
+    assert run.review.proof
 
 
 def test_deterministic_needs_five_of_five_red() -> None:
     run = World().heal()
-    before = [s for s in run.observations if s.purpose in (Purpose.REPRODUCE, Purpose.STEADY)]
+    before = [s for s in run.local.observations if s.purpose in (Purpose.REPRODUCE, Purpose.STEADY)]
     assert len(before) == 5
 
 
@@ -67,7 +71,7 @@ def test_a_denied_patch_escalates_and_is_never_tried_again() -> None:
     run = world.heal()
     assert run.generation == 2
     assert run.status is RunStatus.ESCALATED
-    assert any("refused this patch" in note for note in run.notes)
+    assert any("refused this patch" in note for note in run.plan.notes)
 
 
 def test_what_is_approved_can_be_neither_approved_again_nor_denied() -> None:
@@ -80,13 +84,13 @@ def test_what_is_approved_can_be_neither_approved_again_nor_denied() -> None:
 
 def test_a_publisher_that_failed_gives_the_patch_back_and_the_timer_still_rings() -> None:
     world = World()
-    proven = world.heal().proven_at
+    proven = world.heal().review.proven_at
     world.handle(c.Approve(act="merge", version=world.run.version, by=ANN))
     world.pending.clear()
     world.handle(c.RecordPublishFailed(reason="the worktree is dirty"))
-    assert (world.run.status, world.run.approved_by) == (RunStatus.FIXED, None)
+    assert (world.run.status, world.run.review.approved_by) == (RunStatus.FIXED, None)
     world.handle(c.ExpireReview(version=proven))
-    assert world.run.escalation_reason == "the review went unanswered"
+    assert world.run.end.escalation_reason == "the review went unanswered"
 
 
 def test_the_timer_of_an_older_proof_says_nothing_of_a_newer_one() -> None:
@@ -94,7 +98,7 @@ def test_the_timer_of_an_older_proof_says_nothing_of_a_newer_one() -> None:
     first = world.heal()
     world.handle(c.RecordHeadMoved(expected=first.head, found=HEAD))
     world.heal()
-    world.handle(c.ExpireReview(version=first.proven_at))
+    world.handle(c.ExpireReview(version=first.review.proven_at))
     assert world.run.status is RunStatus.FIXED
 
 
@@ -105,7 +109,7 @@ def test_red_and_green_of_one_tree_is_a_flake_and_needs_no_patch(reds: int) -> N
 
     world = World(run_command=comes_and_goes)
     run = world.heal()
-    assert (run.status, run.resolution, run.blame, run.attempts) == (
+    assert (run.status, run.end.resolution, run.blame.verdict, run.attempts) == (
         RunStatus.RESOLVED,
         "flake",
         Blame.FLAKE,
@@ -119,7 +123,7 @@ def test_a_green_first_look_goes_on_until_a_red_shows_the_flake() -> None:
             purpose, Colour.RED if number == 4 else Colour.GREEN
         )
     )
-    assert world.heal().resolution == "flake"
+    assert world.heal().end.resolution == "flake"
 
 
 def test_red_in_ci_and_green_here_is_not_reproduced() -> None:
@@ -131,7 +135,7 @@ def test_red_in_ci_and_green_here_is_not_reproduced() -> None:
 
 def test_not_reproduced_and_green_on_rerun_is_resolved() -> None:
     world = World(run_command=lambda purpose, number: seen(purpose, Colour.GREEN), rerun="green")
-    assert world.heal().resolution == "rerun_green"
+    assert world.heal().end.resolution == "rerun_green"
 
 
 def test_green_here_and_both_red_and_green_in_the_same_ci_job_is_a_flake() -> None:
@@ -139,7 +143,11 @@ def test_green_here_and_both_red_and_green_in_the_same_ci_job_is_a_flake() -> No
         run_command=lambda purpose, number: seen(purpose, Colour.GREEN), queued=queued(greens=2)
     )
     run = world.heal()
-    assert (run.resolution, run.blame, world.of(e.RerunRequested)) == ("flake", Blame.FLAKE, [])
+    assert (run.end.resolution, run.blame.verdict, world.of(e.RerunRequested)) == (
+        "flake",
+        Blame.FLAKE,
+        [],
+    )
 
 
 def test_another_failure_here_is_not_the_reported_one() -> None:
@@ -150,13 +158,13 @@ def test_another_failure_here_is_not_the_reported_one() -> None:
         failed_tests=("tests/test_z.py::test_z",),
     )
     run = World(run_command=lambda purpose, number: other, rerun="same").heal()
-    assert run.not_reproduced.startswith("red here with another failure (OSError")
+    assert run.local.not_reproduced.startswith("red here with another failure (OSError")
 
 
 def test_a_missing_environment_is_named_and_escalates() -> None:
     gone = observation(Colour.UNAVAILABLE, missing="python3.13 is not installed")
     run = World(run_command=lambda purpose, number: gone).heal()
-    assert (run.status, run.escalation_reason) == (
+    assert (run.status, run.end.escalation_reason) == (
         RunStatus.ESCALATED,
         "the environment is unavailable: python3.13 is not installed",
     )
@@ -188,7 +196,7 @@ def red_everywhere(purpose: Purpose, number: int):
 def test_a_broken_base_is_claimed_and_healed_at_its_head() -> None:
     world = World(run_command=red_everywhere, queued=queued(branch="feature"))
     run = world.heal()
-    assert (run.status, run.blame, run.target, run.head) == (
+    assert (run.status, run.blame.verdict, run.change.target, run.head) == (
         RunStatus.FIXED,
         Blame.BASE,
         "main",
@@ -202,7 +210,7 @@ def test_a_base_that_is_green_at_its_head_five_times_was_healed() -> None:
 
     world = World(run_command=healed, queued=queued(branch="feature"))
     run = world.heal()
-    assert (run.status, run.resolution) == (RunStatus.RESOLVED, "base_healed")
+    assert (run.status, run.end.resolution) == (RunStatus.RESOLVED, "base_healed")
     assert len(world.of(e.CommandRan)) == 5 + 1 + 5
 
 
@@ -210,9 +218,9 @@ def test_a_second_branch_attaches_to_the_run_that_stands_for_the_base() -> None:
     leader = UUID(int=1)
     world = World(run_command=red_everywhere, queued=queued(branch="feature"), leader=leader)
     run = world.heal()
-    assert (run.status, run.attached_to, run.attempts) == (RunStatus.RUNNING, leader, ())
+    assert (run.status, run.cluster.attached_to, run.attempts) == (RunStatus.RUNNING, leader, ())
     world.handle(c.FollowLeader(leader=leader, status=RunStatus.RESOLVED))
-    assert world.run.resolution == "base_healed"
+    assert world.run.end.resolution == "base_healed"
 
 
 def test_at_most_three_attempts() -> None:
@@ -222,7 +230,7 @@ def test_at_most_three_attempts() -> None:
     world = World(run_command=spoiled, patches=[x * 64 for x in "pqrstu"])
     run = world.heal()
     assert len(world.of(e.AttemptStarted)) == 3
-    assert (run.status, run.escalation_reason) == (
+    assert (run.status, run.end.escalation_reason) == (
         RunStatus.ESCALATED,
         "all 3 attempts are used up",
     )
@@ -255,7 +263,7 @@ def test_a_moved_head_that_is_green_without_the_patch_ends_the_run() -> None:
     first = world.heal()
     world.run_command = lambda purpose, number: seen(purpose, Colour.GREEN, commit=HEAD)
     world.handle(c.RecordHeadMoved(expected=first.head, found=HEAD))
-    assert world.heal().resolution == "green_later"
+    assert world.heal().end.resolution == "green_later"
 
 
 def test_time_counts_while_running_only_and_ends_the_attempt() -> None:
@@ -265,7 +273,7 @@ def test_time_counts_while_running_only_and_ends_the_attempt() -> None:
         world.step(world.pending.pop(0))
     world.handle(c.PassDeadline())
     assert world.run.status is RunStatus.ESCALATED
-    assert world.run.escalation_reason.startswith("time is used up")
+    assert world.run.end.escalation_reason.startswith("time is used up")
 
 
 @pytest.mark.parametrize("back", [timedelta(seconds=4), timedelta(days=2)])
@@ -293,4 +301,4 @@ def test_a_planted_flake_is_at_most_once_in_a_thousand_called_proven(odds: float
         for seed in range(1000)
     ]
     assert sum(run.evidence is Evidence.PROVEN for run in ends) <= 1
-    assert sum(run.resolution == "flake" for run in ends) > 300
+    assert sum(run.end.resolution == "flake" for run in ends) > 300

@@ -67,7 +67,7 @@ def outside(world: World, word: str) -> None:
         "late": c.PassDeadline(),
         "moved": c.RecordHeadMoved(expected=run.head, found=HEAD),
         "green": c.GreenLater(commit=HEAD),
-        "expire": c.ExpireReview(version=run.proven_at),
+        "expire": c.ExpireReview(version=run.review.proven_at),
         "gone": c.GiveUp(effect="run_command", reason="lost"),
     }
     if word == "step":
@@ -124,7 +124,7 @@ def check(world: World) -> None:
     ]
     assert len(merges) <= run.generation
     assert not (
-        run.status is RunStatus.FIXED and not run.proof
+        run.status is RunStatus.FIXED and not run.review.proof
     )  # nothing is proven without its record
     if run.status is RunStatus.RUNNING:
         assert run.running_since is not None

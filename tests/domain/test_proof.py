@@ -11,7 +11,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy, ProofRepeats
 from cihealing.domain.proof import faults, next_purpose, order
-from cihealing.domain.run import Run, Seen
+from cihealing.domain.run import Run, Seen, change
 from cihealing.domain.values import Colour, Observation, Purpose
 from cihealing.effects.judge_proof import compared
 from tests.domain.world import HEAD, NOW, TEST, World, always, observation, queued, seen
@@ -114,7 +114,7 @@ def test_on_a_claimed_base_only_runs_of_its_head_are_compared_with() -> None:
         )
     )
     run = world.heal()
-    assert (run.claimed_base, run.head) == ("main", HEAD)
+    assert (run.blame.claimed_base, run.head) == ("main", HEAD)
     assert {o.commit for o in compared(run)} == {HEAD}
     assert len(compared(run)) == 5
 
@@ -139,7 +139,7 @@ def test_where_nothing_counts_tests_exit_codes_and_the_canary_decide() -> None:
         )
         for s in perfect()
     ]
-    lint = msgspec.structs.replace(run(), failed_tests=())
+    lint = change(run(), failure=change(run().failure, failed_tests=()))
     assert faults(lint, bare, others=(), policy=POLICY) == []
     assert faults(lint, bare[:-1], others=(), policy=POLICY) == ["canary: 0 of 1 runs"]
 

@@ -157,9 +157,9 @@ def heal(commit: str) -> None:
     drain()
     run = service.get(Run.objects.get().id)
     opens = registry.tools().forges[os.environ.get("FORGE", "local_git")].changes is not None
-    if opens and run.status == "fixed" and not run.change_open and run.approved_by is None:
+    if opens and run.status == "fixed" and not run.change.open and run.review.approved_by is None:
         approve("publish")
-    if service.get(run.id).status == "fixed" and service.get(run.id).approved_by is None:
+    if service.get(run.id).status == "fixed" and service.get(run.id).review.approved_by is None:
         approve("merge")
     drain()
     report()

@@ -143,10 +143,10 @@ class Race:
             return f"{winners} winners"
         if merges > 1:
             return f"{merges} merge calls"
-        if merged != (run.resolution == "merged"):
+        if merged != (run.end.resolution == "merged"):
             return (
                 f"the forge says {self.forge.states[self.url].state}, the run {run.status}"
-                f" {run.resolution}"
+                f" {run.end.resolution}"
             )
         return (
             "merged though somebody pushed"
@@ -227,8 +227,8 @@ def followers(races: int) -> dict[str, Any]:
         _at_once([stop, attach])
         found["left behind"] += len(projections.left_behind())
         state = service.get(late)
-        found["attached"] += state.attached_to == leader
-        found["claimed"] += bool(state.claimed_base)
+        found["attached"] += state.cluster.attached_to == leader
+        found["claimed"] += bool(state.blame.claimed_base)
         for run_id in (leader, late):
             if service.get(run_id).open:
                 service.handle(run_id, c.Abort(by=ANN), cause=CAUSE)

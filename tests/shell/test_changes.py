@@ -75,7 +75,12 @@ def test_an_approved_fix_is_opened_once_and_waits_for_its_merge(
     bench: Bench, forge: OpenForge
 ) -> None:
     run = opened(bench)
-    assert (run.status, run.pr_url, run.change_open, run.approved_by) == ("fixed", URL, True, None)
+    assert (run.status, run.change.url, run.change.open, run.review.approved_by) == (
+        "fixed",
+        URL,
+        True,
+        None,
+    )
     assert forge.made("publish") == 1
     assert f"cihealing/{run.id}" in forge.heads
 
@@ -85,12 +90,16 @@ def test_it_heals_to_resolved_without_a_single_delivery_of_the_forge(
 ) -> None:
     opened(bench)
     forge.set(URL, checks="pending")
-    assert look(bench).change_checks == "pending"
+    assert look(bench).change.checks == "pending"
     forge.set(URL, checks="green")
     assert look(bench).evidence == "ci_proven"
     forge.set(URL, state="merged", merged_commit="a" * 40, by="ben")
     run = look(bench)
-    assert (run.status, run.resolution, run.merged_commit) == ("resolved", "merged", "a" * 40)
+    assert (run.status, run.end.resolution, run.change.merged_commit) == (
+        "resolved",
+        "merged",
+        "a" * 40,
+    )
     assert forge.made("close") == 0
 
 
@@ -98,7 +107,7 @@ def test_a_merge_is_bound_to_the_commit_that_was_published(bench: Bench, forge: 
     opened(bench)
     act(bench, "approve", act="merge")
     bench.drain()
-    assert state().resolution == "merged"
+    assert state().end.resolution == "merged"
     assert ("merge", "9" * 40) in forge.calls
 
 
@@ -108,7 +117,7 @@ def test_a_push_of_others_to_the_change_stops_the_merge(bench: Bench, forge: Ope
     act(bench, "approve", act="merge")
     bench.drain()
     run = state()
-    assert (run.status, run.approved_by, run.publish_failures) == ("fixed", None, 1)
+    assert (run.status, run.review.approved_by, run.change.publish_failures) == ("fixed", None, 1)
     assert forge.states[URL].state == "open"
 
 
@@ -121,7 +130,7 @@ def test_red_of_its_own_ci_closes_it_and_feeds_the_next_attempt(
     run = state()
     assert [a.status for a in run.attempts] == ["failed", "succeeded"]
     assert "windows" in run.attempts[0].failure_reason
-    assert (run.status, run.change_open, forge.states[URL].state) == ("fixed", False, "closed")
+    assert (run.status, run.change.open, forge.states[URL].state) == ("fixed", False, "closed")
     assert "windows" in bench.tools.model.asked[1].prompt  # type: ignore[union-attr]
     act(bench, "approve", act="publish")
     bench.drain()
@@ -129,12 +138,12 @@ def test_red_of_its_own_ci_closes_it_and_feeds_the_next_attempt(
 
 
 def test_closing_our_change_refuses_the_patch_for_good(bench: Bench, forge: OpenForge) -> None:
-    patch = opened(bench).patch
+    patch = opened(bench).review.patch
     forge.set(URL, state="closed", by="ben")
     run = look(bench)
     assert run.status == "escalated"
-    assert "closed by ben" in run.escalation_reason
-    assert patch in run.refused_patches
+    assert "closed by ben" in run.end.escalation_reason
+    assert patch in run.patches.refused
 
 
 def test_the_label_off_counts_as_closing(bench: Bench, forge: OpenForge) -> None:
@@ -221,7 +230,7 @@ def test_mode_open_opens_a_change_by_itself_when_safe_mode_is_off(
     bench.trees.heads = forge.heads
     receive(failed(), key="1")
     bench.drain()
-    assert (state().change_open, forge.made("publish"), forge.made("merge")) == (True, 1, 0)
+    assert (state().change.open, forge.made("publish"), forge.made("merge")) == (True, 1, 0)
 
 
 def test_safe_mode_opens_nothing_by_itself(asking: Asking, forge: OpenForge) -> None:
@@ -261,7 +270,7 @@ def test_a_forge_that_does_not_answer_leaves_the_change_waiting(
     assert Outbox.objects.filter(name="watch_change", state="pending").count() == 1
     forge.fail = None
     forge.set(URL, state="merged", merged_commit="a" * 40)
-    assert look(bench).resolution == "merged"
+    assert look(bench).end.resolution == "merged"
 
 
 def test_a_head_that_moved_before_publishing_is_proven_afresh_first(
@@ -282,9 +291,9 @@ def test_a_human_fix_with_its_commit_is_remembered_once_it_heals_here_too(asking
     bench.drain()
     act(bench, "human-fix", commit="d" * 40)
     bench.drain()
-    assert state().human_fix
+    assert state().change.human_fix
     (fix,) = bench.tools.history.similar_fixes(
-        "acme/shop", error_hash=state().error_hash, error_type=""
+        "acme/shop", error_hash=state().failure.error_hash, error_type=""
     )
     assert "good = 1" in fix.patch
 
@@ -296,7 +305,7 @@ def test_a_human_fix_that_does_not_heal_here_is_not_remembered(asking: Asking) -
     bench.drain()
     act(bench, "human-fix", commit="d" * 40)
     bench.drain()
-    assert (state().resolution, state().human_fix) == ("human_fix", "")
+    assert (state().end.resolution, state().change.human_fix) == ("human_fix", "")
 
 
 def test_the_rows_are_what_the_facts_say(bench: Bench, forge: OpenForge) -> None:

@@ -100,7 +100,7 @@ def test_an_approval_of_a_linked_operator_is_theirs(bench: Bench, answers: Answe
     assert answer.status_code == 200
     assert "Done" in answers[0]
     assert answer.content == b""
-    assert service.get(run.id).approved_by.name == "ann"  # type: ignore[union-attr]
+    assert service.get(run.id).review.approved_by.name == "ann"  # type: ignore[union-attr]
 
 
 def test_the_second_press_hears_that_it_is_done_already(bench: Bench, answers: Answers) -> None:
@@ -115,7 +115,7 @@ def test_a_button_of_an_older_version_does_nothing(bench: Bench, answers: Answer
     run = proven(bench)
     press("approve", f"{run.id}|merge|{run.version - 1}")
     assert "look again" in answers[0]
-    assert service.get(run.id).approved_by is None
+    assert service.get(run.id).review.approved_by is None
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,14 @@ def test_who_is_not_linked_or_may_not_act_is_refused(
     run = proven(bench)
     press("approve", f"{run.id}|merge|{run.version}", user=user)
     assert says in answers[0]
-    assert service.get(run.id).approved_by is None
+    assert service.get(run.id).review.approved_by is None
 
 
 @pytest.mark.parametrize("fields", [{"secret": "another"}, {"at": 0.0}, {"at": 4_000_000_000.0}])
 def test_what_is_not_signed_by_slack_now_is_refused(bench: Bench, fields: dict[str, Any]) -> None:
     run = proven(bench)
     assert press("approve", f"{run.id}|merge|{run.version}", **fields).status_code == 401
-    assert service.get(run.id).approved_by is None
+    assert service.get(run.id).review.approved_by is None
 
 
 def test_without_a_secret_nobody_comes_in(bench: Bench, settings: Any) -> None:

@@ -53,7 +53,7 @@ def begin(number: int) -> UUID:
 
 
 def reproduce(run_id: UUID) -> None:
-    at = service.get(run_id).commit
+    at = service.get(run_id).failure.commit
     red = seen(Purpose.REPRODUCE, Colour.RED, commit=at)
     for command in (
         c.RecordClass(failure_class="product", confidence=0.9, signs=(), steps=STEPS),  # type: ignore[arg-type]

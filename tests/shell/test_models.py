@@ -111,7 +111,7 @@ def test_a_hard_objection_ends_the_attempt_and_the_next_one_hears_of_it(asking: 
 
 
 def report_of(bench: Bench) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.json.decode(bench.tools.artifacts.text(state().report))
+    told: dict[str, Any] = msgspec.json.decode(bench.tools.artifacts.text(state().end.report))
     return told
 
 
@@ -137,7 +137,7 @@ def test_the_report_leads_with_what_a_model_explains(asking: Asking) -> None:
     receive(failed(), key="1")
     bench.drain()
     told = report_of(bench)
-    assert told["rootCause"] == state().diagnosis.root_cause == "the table is empty"
+    assert told["rootCause"] == state().diagnosis.believed.root_cause == "the table is empty"
     assert [h["by"] for h in told["hypotheses"]] == ["anthropic/anthropic-model", "offline"]
 
 
@@ -212,7 +212,7 @@ def test_what_will_not_pass_is_not_tried_again(asking: Asking, kind: str) -> Non
     bench.drain()
     fixes = [request for request in model.asked if "You repair" in request.system]
     assert (state().status, len(fixes), len(state().attempts)) == ("escalated", 1, 0)
-    assert kind in " ".join(state().notes)
+    assert kind in " ".join(state().plan.notes)
 
 
 def test_the_next_provider_is_asked_where_one_cannot_answer(asking: Asking) -> None:
@@ -250,7 +250,7 @@ def test_without_a_key_the_run_says_which_setting_would_bring_one(asking: Asking
     bench.drain()
     assert state().status == "escalated"
     assert not model.asked
-    assert "ANTHROPIC_API_KEY" in " ".join(state().notes)
+    assert "ANTHROPIC_API_KEY" in " ".join(state().plan.notes)
 
 
 def test_a_patch_that_a_person_denied_is_not_proposed_again_on_another_commit(

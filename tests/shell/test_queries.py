@@ -303,7 +303,7 @@ def test_an_escalated_run_shows_owner_hypothesis_and_report() -> None:
         "codeowners",
         "no fixer could help",
     )
-    assert shown.diagnosis is not None
+    assert shown.state.diagnosis.believed is not None
     assert [x.cited for x in shown.excerpt] == [True, True]
     assert shown.report["rootCause"] == "a missing import"
     assert shown.report_markdown == "# test failed on main\n"

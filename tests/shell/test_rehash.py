@@ -136,7 +136,7 @@ def test_where_the_log_is_purged_the_old_hash_stays_and_it_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before_the_upgrade(monkeypatch, ("1", failed(1)))
-    old, log = hashes()[0], service.get(Run.objects.get().id).log
+    old, log = hashes()[0], service.get(Run.objects.get().id).failure.log
     store.purge(
         log, reason="asked for", actor=Actor(kind="person", name="ann"), now=datetime.now(UTC)
     )

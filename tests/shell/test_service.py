@@ -133,8 +133,8 @@ def test_without_a_log_the_run_is_weak_and_says_which_setting_brings_it(bench: B
     assert Run.objects.count() == 0
     bench.step()
     state = service.get(only_run().id)
-    assert not state.strong
-    assert "CI_HEALING_GITHUB_TOKEN" in state.log_missing
+    assert not state.failure.strong
+    assert "CI_HEALING_GITHUB_TOKEN" in state.failure.log_missing
 
 
 def test_a_fetched_log_is_read_and_the_fingerprint_is_that_of_a_sent_one(bench: Bench) -> None:
@@ -321,7 +321,7 @@ def test_the_same_failure_on_a_newer_commit_supersedes_and_hands_its_patch_on(be
     receive(failed(2, commit=HEAD), key="2", now=NOW + timedelta(minutes=5))
     newer = Run.objects.get(commit=HEAD)
     assert Run.objects.get(id=first.id).status == "aborted"
-    assert service.get(first.id).successor == newer.id
+    assert service.get(first.id).end.successor == newer.id
     bench.trees.heads["main"] = HEAD
     bench.drain()
     attempt = service.get(newer.id).attempts[0]
@@ -370,7 +370,11 @@ def test_another_failure_on_the_rerun_ends_the_run_as_changed_and_links_the_new_
     run = waiting(bench)
     receive(failed(2, log=OTHER_LOG), key="2")
     old, new = service.get(run.id), Run.objects.exclude(id=run.id).get()
-    assert (old.status, old.abort_reason, old.successor) == (RunStatus.ABORTED, "changed", new.id)
+    assert (old.status, old.end.abort_reason, old.end.successor) == (
+        RunStatus.ABORTED,
+        "changed",
+        new.id,
+    )
 
 
 def test_the_red_job_told_again_is_no_result_of_the_rerun(bench: Bench) -> None:

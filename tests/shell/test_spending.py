@@ -11,6 +11,7 @@ import pytest
 from cihealing import service, store
 from cihealing.domain.policy import AIPolicy, Policy
 from cihealing.domain.run import Run as State
+from cihealing.domain.run import RunDiagnosis, RunFailure
 from cihealing.domain.values import FailureClass
 from cihealing.models import Outbox, Run, Spend
 from cihealing.service import OverBudget, spending
@@ -21,15 +22,13 @@ from tests.shell.models import FakeModel
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
-def run(**fields: object) -> State:
-    facts = {
-        "id": uuid4(),
-        "version": 1,
-        "repository": "acme/shop",
-        "branch": "main",
-        "error_hash": "v2:1",
-    }
-    return State(**{**facts, **fields})  # type: ignore[arg-type]
+def run(
+    *, repository: str = "acme/shop", failure_class: FailureClass = FailureClass.UNKNOWN
+) -> State:
+    failure = RunFailure(repository=repository, branch="main", error_hash="v2:1")
+    return State(
+        id=uuid4(), version=1, failure=failure, diagnosis=RunDiagnosis(failure_class=failure_class)
+    )
 
 
 def ai(**fields: object) -> Policy:
@@ -142,10 +141,10 @@ def test_people_hear_of_a_used_up_day_once() -> None:
 
 @pytest.mark.django_db
 def test_a_failure_of_the_machines_is_explained_once_for_all_repositories() -> None:
-    outage = {"failure_class": FailureClass.INFRA, "strong": True}
-    reserve(ai(), of=run(**outage), number=0)
+    outage = FailureClass.INFRA
+    reserve(ai(), of=run(failure_class=outage), number=0)
     with pytest.raises(OverBudget, match="already"):
-        reserve(ai(), of=run(repository="other/app", **outage), number=0)
+        reserve(ai(), of=run(repository="other/app", failure_class=outage), number=0)
     reserve(ai(), of=run(repository="other/app", failure_class=FailureClass.PRODUCT), number=0)
 
 
@@ -168,4 +167,4 @@ def test_a_run_without_money_says_so_and_goes_to_a_person(asking: Callable[..., 
     state = service.get(Run.objects.get().id)
     assert state.status == "escalated"
     assert not model.asked
-    assert any("budget is used up" in note for note in state.notes)
+    assert any("budget is used up" in note for note in state.plan.notes)

@@ -119,7 +119,7 @@ def test_after_a_day_the_next_one_stands_for_those_who_come(storm: Bench) -> Non
     receive(outage(2), key="2")
     storm.drain()
     assert ClusterClaim.objects.get().run.repository == "org/app-2"
-    assert not service.get(Run.objects.get(repository="org/app-1").id).leads_cluster
+    assert not service.get(Run.objects.get(repository="org/app-1").id).cluster.leads
 
 
 def test_a_failure_of_the_code_gathers_nobody(storm: Bench) -> None:

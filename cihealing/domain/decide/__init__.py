@@ -49,7 +49,7 @@ def preview(run: Run, events: Events, now: datetime) -> Run:
 
 
 def _exhausted(run: Run, policy: Policy) -> Events:
-    infra = run.failure_class is FailureClass.INFRA and run.blame is None
+    infra = run.diagnosis.failure_class is FailureClass.INFRA and run.blame.verdict is None
     blame: Events = (
         [
             e.BlameFound(
@@ -60,7 +60,7 @@ def _exhausted(run: Run, policy: Policy) -> Events:
         if infra
         else []
     )
-    return [*blame, e.RunEscalated(reason=why_escalated(run, policy), owner=run.owner)]
+    return [*blame, e.RunEscalated(reason=why_escalated(run, policy), owner=run.blame.owner)]
 
 
 def _decide(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> Events:
@@ -85,7 +85,7 @@ def _outcome(run: Run, command: c.OutcomeCommand, policy: Policy, now: datetime)
         case c.RecordClass():
             return classified(run, command)
         case c.RecordProject():
-            return [] if run.project_command else [project_found(command)]
+            return [] if run.project.command else [project_found(command)]
         case c.RecordObservation():
             return observed(run, command, policy)
         case c.RecordAnswer():
@@ -99,7 +99,7 @@ def _outcome(run: Run, command: c.OutcomeCommand, policy: Policy, now: datetime)
         case c.RecordPatch():
             return patched(run, command)
         case c.SkipStep(step=step, reason=reason):
-            return [] if step in run.skipped else [e.StepSkipped(step=step, reason=reason)]
+            return [] if step in run.plan.skipped else [e.StepSkipped(step=step, reason=reason)]
         case c.RecordProof():
             return judged(run, command, policy)
         case _:

@@ -21,7 +21,7 @@ from cihealing.domain.values import (
 
 
 def blamed(run: Run, command: c.RecordBlame) -> Events:
-    if run.blame is not None:
+    if run.blame.verdict is not None:
         return []
     seen = command.seen
     ran: Events = [e.CommandRan(purpose=Purpose.BASE, seen=seen)] if seen else []
@@ -69,7 +69,7 @@ def reran(run: Run, command: c.RecordRerun | c.RecordRerunFinished | c.LoseRerun
             return [
                 e.StepSkipped(step=step, reason=reason)
                 for step in ("rerun", "recheck")
-                if step not in run.skipped
+                if step not in run.plan.skipped
             ]
         case c.LoseRerun(number=number):
             awaited = run.awaited_rerun
@@ -98,7 +98,7 @@ def _green_rerun(run: Run) -> Events:
     """Red and green of one tree in one CI job: the infrastructure's doing where the log says so,
     else a flake.
     """
-    infra = run.failure_class is FailureClass.INFRA
+    infra = run.diagnosis.failure_class is FailureClass.INFRA
     reason = "the same job was green on a rerun of the same commit"
     blamed = e.BlameFound(blame=Blame.INFRA if infra else Blame.FLAKE, reason=reason)
     return [blamed, e.RunResolved(how="rerun_green", by=SERVICE, note=reason)]

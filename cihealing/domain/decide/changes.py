@@ -15,13 +15,17 @@ from cihealing.domain.values import Actor, RunStatus
 def published(run: Run, command: c.PublishCommand, policy: Policy) -> Events:
     if isinstance(command, c.RecordHumanFix):
         return (
-            [] if run.human_fix else [e.HumanFixProven(commit=command.commit, patch=command.patch)]
+            []
+            if run.change.human_fix
+            else [e.HumanFixProven(commit=command.commit, patch=command.patch)]
         )
     if run.status is not RunStatus.FIXED:
         return _late(run, command)
     match command:
         case c.RecordPublished(url=url, commit=commit, merged=merged):
-            done: Events = [e.RunResolved(how="merged", by=run.approved_by)] if merged else []
+            done: Events = (
+                [e.RunResolved(how="merged", by=run.review.approved_by)] if merged else []
+            )
             return [e.ChangePublished(url=url, commit=commit, merged=merged), *done]
         case c.RecordPublishFailed(reason=reason):
             return [e.PublishFailed(reason=reason)]
@@ -34,7 +38,7 @@ def published(run: Run, command: c.PublishCommand, policy: Policy) -> Events:
         case c.RecordChange():
             return (
                 _looked(run, command, policy)
-                if run.change_open and run.pr_url == command.url
+                if run.change.open and run.change.url == command.url
                 else []
             )
         case _:
@@ -53,8 +57,8 @@ def _looked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
         closed = e.ChangeClosed(url=command.url, by=command.by, reason=why)
         return [
             closed,
-            e.PatchDenied(by=by, patch=run.patch, note=why),
-            e.RunEscalated(reason=f"the change was {why}", owner=run.owner),
+            e.PatchDenied(by=by, patch=run.review.patch, note=why),
+            e.RunEscalated(reason=f"the change was {why}", owner=run.blame.owner),
         ]
     return _checked(run, command, policy)
 
@@ -63,10 +67,10 @@ def _checked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
     """Only what its CI says of the commit that was published counts: others may push to the
     branch.
     """
-    if command.head != run.change_commit or command.checks == run.change_checks:
+    if command.head != run.change.commit or command.checks == run.change.checks:
         return []
     checked = e.ChangeChecked(head=command.head, checks=command.checks, failing=command.failing)
-    if command.checks != "red" or run.approved_by:
+    if command.checks != "red" or run.review.approved_by:
         return [checked]
     reason = f"the change's own CI is red: {', '.join(command.failing[:5]) or 'no check is named'}"
     return [checked, e.ChangeFailed(number=run.attempts[-1].number, reason=reason)]
@@ -74,9 +78,9 @@ def _checked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
 
 def _late(run: Run, command: c.PublishCommand) -> Events:
     """A publisher that was overtaken: what it did is kept."""
-    if not isinstance(command, c.RecordPublished) or run.merged_commit == command.commit:
+    if not isinstance(command, c.RecordPublished) or run.change.merged_commit == command.commit:
         return []
-    known = run.pr_url == command.url and not command.merged
+    known = run.change.url == command.url and not command.merged
     return (
         []
         if known

@@ -38,7 +38,10 @@ def _gathered(run: Run, command: c.RecordClass) -> Events:
     """The machines and what they need fail for many at once: the first run stands for all that meet
     the same strong fingerprint.
     """
-    if not run.strong or command.failure_class not in (FailureClass.INFRA, FailureClass.ENV):
+    if not run.failure.strong or command.failure_class not in (
+        FailureClass.INFRA,
+        FailureClass.ENV,
+    ):
         return []
     if command.leader is None or command.leader == run.id:
         return [e.ClusterOpened()]
@@ -46,7 +49,10 @@ def _gathered(run: Run, command: c.RecordClass) -> Events:
         "one of many runs that met this failure of the machines or their environment; another one"
         " stands for them"
     )
-    return [e.RunClustered(leader=command.leader), e.RunEscalated(reason=reason, owner=run.owner)]
+    return [
+        e.RunClustered(leader=command.leader),
+        e.RunEscalated(reason=reason, owner=run.blame.owner),
+    ]
 
 
 def project_found(command: c.RecordProject) -> e.ProjectFound:
@@ -87,7 +93,7 @@ def _judge_failing_tree(run: Run, command: c.RecordObservation, policy: Policy) 
     if seen.colour is Colour.TIMED_OUT:
         return (
             []
-            if run.reproduced
+            if run.local.reproduced
             else [e.FailureNotReproduced(reason=f"the command did not end in {seen.seconds:.0f} s")]
         )
     alone = command.purpose is Purpose.ISOLATE
@@ -118,7 +124,7 @@ def flake(red: int, green: int, where: str) -> Events:
 def _all_one_colour(run: Run, seen: Observation, green: int, policy: Policy) -> Events:
     if green:
         return _all_green(run, green) if green >= policy.proof_repeats.steady else []
-    if run.reproduced or run.not_reproduced:
+    if run.local.reproduced or run.local.not_reproduced:
         return []
     how = sameness(run, seen)
     if how:
@@ -132,18 +138,18 @@ def _all_one_colour(run: Run, seen: Observation, green: int, policy: Policy) -> 
 
 
 def _all_green(run: Run, green: int) -> Events:
-    if run.claimed_base:
+    if run.blame.claimed_base:
         return [
             e.RunResolved(
                 how="base_healed",
                 by=SERVICE,
-                note=f"{run.claimed_base} is green at {run.head[:12]}",
+                note=f"{run.blame.claimed_base} is green at {run.head[:12]}",
             )
         ]
-    if run.ci_greens:
+    if run.failure.greens:
         return flake(
             1,
-            run.ci_greens,
+            run.failure.greens,
             f"this CI job on this commit (and green {green} of {green} times here)",
         )
     return [e.FailureNotReproduced(reason=f"green {green} of {green} times here, red in CI")]
@@ -152,7 +158,7 @@ def _all_green(run: Run, green: int) -> Events:
 def _screened(run: Run, command: c.RecordObservation, ran: e.CommandRan) -> Events:
     if command.attempt:
         return _attempt_screened(command, ran)
-    candidate = run.candidate
+    candidate = run.patches.candidate
     if candidate is None or candidate.patch != command.patch:
         return []
     if command.seen.colour is not Colour.GREEN:

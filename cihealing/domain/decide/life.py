@@ -24,7 +24,10 @@ def life_of(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> 
         case c.Recur(execution=execution):
             return [e.FailureRecurred(execution=execution)] if run.status in ENDED else []
         case c.Rehash(error_hash=error_hash, strong=strong):
-            known = not run.exists or (run.error_hash, run.strong) == (error_hash, strong)
+            known = not run.exists or (run.failure.error_hash, run.failure.strong) == (
+                error_hash,
+                strong,
+            )
             return [] if known else [e.FailureRehashed(error_hash=error_hash, strong=strong)]
         case c.Supersede(successor=successor):
             return (
@@ -37,17 +40,19 @@ def life_of(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> 
             green = e.RunResolved(how="green_later", by=SERVICE, note=note)
             return [green] if run.status is RunStatus.ESCALATED else []
         case c.CloseCluster():
-            return [e.ClusterClosed()] if run.leads_cluster else []
+            return [e.ClusterClosed()] if run.cluster.leads else []
         case c.FollowLeader():
             return _follow(run, command)
         case c.PassDeadline(promised=promised):
             return _deadline(run, policy, max(now, promised or now))
         case c.ExpireReview(version=version):
             unanswered = (
-                run.status is RunStatus.FIXED and run.proven_at == version and not run.approved_by
+                run.status is RunStatus.FIXED
+                and run.review.proven_at == version
+                and not run.review.approved_by
             )
             return (
-                [e.RunEscalated(reason="the review went unanswered", owner=run.owner)]
+                [e.RunEscalated(reason="the review went unanswered", owner=run.blame.owner)]
                 if unanswered
                 else []
             )
@@ -59,7 +64,7 @@ def life_of(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> 
 
 def _follow(run: Run, command: c.FollowLeader) -> Events:
     """Where the leader stopped, its followers stop: nobody else works on what broke them."""
-    if run.attached_to != command.leader or not run.open:
+    if run.cluster.attached_to != command.leader or not run.open:
         return []
     match command.status:
         case RunStatus.RESOLVED:
@@ -77,20 +82,20 @@ def escalated_with_leader(run: Run) -> Events:
     reason = (
         "the base branch is broken in the same way, and the run that stands for it needs a person"
     )
-    return [e.RunEscalated(reason=reason, owner=run.owner)]
+    return [e.RunEscalated(reason=reason, owner=run.blame.owner)]
 
 
 def _deadline(run: Run, policy: Policy, now: datetime) -> Events:
     late = (
         run.status is RunStatus.RUNNING
-        and not run.attached_to
+        and not run.cluster.attached_to
         and run.seconds_running(now) >= policy.max_total_duration
     )
     reason = (
         f"time is used up: {run.seconds_running(now):.0f} s of {policy.max_total_duration:.0f} s"
     )
     return (
-        [*end_attempt(run, "time is used up"), e.RunEscalated(reason=reason, owner=run.owner)]
+        [*end_attempt(run, "time is used up"), e.RunEscalated(reason=reason, owner=run.blame.owner)]
         if late
         else []
     )
@@ -107,4 +112,8 @@ def _give_up(run: Run, command: c.GiveUp) -> Events:
     if run.status is RunStatus.ESCALATED:
         return [gave_up]
     reason = f"{command.effect} gave up: {command.reason}"
-    return [gave_up, *end_attempt(run, reason), e.RunEscalated(reason=reason, owner=run.owner)]
+    return [
+        gave_up,
+        *end_attempt(run, reason),
+        e.RunEscalated(reason=reason, owner=run.blame.owner),
+    ]

@@ -62,7 +62,7 @@ def unanswered(run: Run, command: c.RecordNoAnswer, now: datetime) -> Events:
     if command.budget:
         refused = e.BudgetRefused(scope=command.budget, reason=command.reason)
         return [*calls, refused, e.StepSkipped(step="model", reason=command.reason)]
-    if command.delay is None or run.model_pauses >= MAX_PAUSES:
+    if command.delay is None or run.models.pauses >= MAX_PAUSES:
         return [*calls, e.StepSkipped(step="model", reason=command.reason)]
     return [
         *calls,

@@ -31,9 +31,9 @@ def _refusal(run: Run, command: c.RecordPatch) -> str:
 
 
 def refusal_of(run: Run, patch: Digest, objections: Sequence[Objection]) -> str:
-    if patch in run.tried_patches:
+    if patch in run.patches.tried:
         return "the same patch was tried before"
-    if patch in run.refused_patches:
+    if patch in run.patches.refused:
         return "a person refused this patch"
     hard = [o.text for o in objections if o.hard]
     return f"refused by the guard: {'; '.join(hard)}" if hard else ""
@@ -56,12 +56,12 @@ def judged(run: Run, command: c.RecordProof, policy: Policy) -> Events:
         patch=attempt.patch,
         proof=command.proof,
         head=run.head,
-        target=run.target,
+        target=run.change.target,
         needs_person=attempt.needs_person,
         usage=command.usage,
     )
     by_itself = (
-        policy.repository(run.repository).mode is Mode.OPEN
+        policy.repository(run.failure.repository).mode is Mode.OPEN
         and not policy.safe_mode
         and not attempt.needs_person
     )
@@ -89,7 +89,7 @@ def _flaked(run: Run, command: c.RecordProof) -> Events:
             e.RunResolved(
                 how="green_later",
                 by=SERVICE,
-                note=f"{run.target} is green at {run.head[:12]} without the patch",
+                note=f"{run.change.target} is green at {run.head[:12]} without the patch",
             ),
         ]
     return [failed, *flake(reds, greens, unpatched[0].environment)]

@@ -54,13 +54,13 @@ def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
         raise Stale(run.version)
     if command.act not in ("publish", "merge"):
         raise Refused("approve names its act: publish or merge")
-    if run.approved_by:
-        raise Refused(f"{run.approved_by.name} approved it already")
+    if run.review.approved_by:
+        raise Refused(f"{run.review.approved_by.name} approved it already")
     if wrong := wrong_act(run, command.act, policy):
         raise Refused(wrong)
     if (
         run.evidence not in (Evidence.PROVEN, Evidence.CI_PROVEN)
-        or not run.proof
+        or not run.review.proof
         or run.attempt is None
         or run.attempt.status is not AttemptStatus.SUCCEEDED
     ):
@@ -71,14 +71,16 @@ def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
 def _deny(run: Run, command: c.Deny) -> Events:
     run.require(RunStatus.FIXED)
     run.require_version(command.version)
-    if run.approved_by:
-        raise Refused(f"{run.approved_by.name} approved it already")
+    if run.review.approved_by:
+        raise Refused(f"{run.review.approved_by.name} approved it already")
     told = f"denied by {command.by.name}" + (f": {command.note}" if command.note else "")
     closed = (
-        [e.ChangeClosed(url=run.pr_url, by=command.by.name, reason=told)] if run.change_open else []
+        [e.ChangeClosed(url=run.change.url, by=command.by.name, reason=told)]
+        if run.change.open
+        else []
     )
     return [
         *closed,
-        e.PatchDenied(by=command.by, patch=run.patch, note=command.note),
-        e.RunEscalated(reason=told[:1000], owner=run.owner),
+        e.PatchDenied(by=command.by, patch=run.review.patch, note=command.note),
+        e.RunEscalated(reason=told[:1000], owner=run.blame.owner),
     ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-import msgspec
-
 from cihealing.domain import events as e
 from cihealing.domain.run import Rerun, Run, change
 from cihealing.domain.values import Stage
@@ -14,23 +12,29 @@ from cihealing.domain.values import Stage
 def evolve_blame(run: Run, event: e.BlameEvent) -> Run:
     match event:
         case e.BlameFound():
-            return change(
-                run,
-                blame=event.blame,
-                blame_reason=event.reason,
+            found = change(
+                run.blame,
+                verdict=event.blame,
+                reason=event.reason,
                 base_commit=event.base_commit,
-                owner=run.owner or event.owner,
+                owner=run.blame.owner or event.owner,
             )
+            return change(run, blame=found)
         case e.BaseClaimed(branch=branch, head=head):
-            return moved(change(run, claimed_base=branch, target=branch), head)
+            claimed = change(
+                run,
+                blame=change(run.blame, claimed_base=branch),
+                change=change(run.change, target=branch),
+            )
+            return moved(claimed, head)
         case e.AttachedToBase(leader=leader):
-            return change(run, attached_to=leader)
+            return change(run, cluster=change(run.cluster, attached_to=leader))
         case e.ClusterOpened():
-            return change(run, leads_cluster=True)
+            return change(run, cluster=change(run.cluster, leads=True))
         case e.ClusterClosed():
-            return change(run, leads_cluster=False)
+            return change(run, cluster=change(run.cluster, leads=False))
         case e.RunClustered(leader=leader):
-            return change(run, cluster_leader=leader)
+            return change(run, cluster=change(run.cluster, leader=leader))
         case e.RerunRequested(number=number, handle=handle):
             return change(
                 run, stage=Stage.RERUN, reruns=(*run.reruns, Rerun(number=number, handle=handle))
@@ -47,11 +51,11 @@ def moved(run: Run, head: str) -> Run:
     """Work goes on with another commit: what was seen on the old one says nothing about it."""
     if head == run.head:
         return run
-    return change(run, head=head, reproduced="", not_reproduced="")
+    return change(run, head=head, local=change(run.local, reproduced="", not_reproduced=""))
 
 
 def _rerun_over(run: Run, outcome: str) -> Run:
     if not run.reruns:
         return run
-    last = msgspec.structs.replace(run.reruns[-1], outcome=outcome)
+    last = change(run.reruns[-1], outcome=outcome)
     return change(run, reruns=(*run.reruns[:-1], last))

@@ -7,30 +7,30 @@ from typing import assert_never
 from cihealing.domain import events as e
 from cihealing.domain.evolve.blame import moved
 from cihealing.domain.evolve.patches import last
-from cihealing.domain.run import Run, change
+from cihealing.domain.run import Run, RunReview, change, noted
 from cihealing.domain.values import AttemptStatus, Evidence, RunStatus, Stage
 
 
 def evolve_review(run: Run, event: e.ReviewEvent, envelope: e.Envelope) -> Run:
     match event:
         case e.Approved(act=act, by=by):
-            return change(run, approved_by=by, approved_act=act)
+            return change(run, review=change(run.review, approved_by=by, approved_act=act))
         case e.PatchDenied(patch=patch):
-            return change(_unproven(run), refused_patches=(*run.refused_patches, patch))
+            refused = (*run.patches.refused, patch)
+            return change(_unproven(run), patches=change(run.patches, refused=refused))
         case e.HeadMoved(found=found):
             return _reproving(run, found, envelope)
         case e.ChangePublished(url=url, commit=commit, merged=True):
-            return change(run, pr_url=url, merged_commit=commit, change_open=False)
+            merged = change(run.change, url=url, merged_commit=commit, open=False)
+            return change(run, change=merged)
         case e.ChangePublished(url=url, commit=commit):
             return _opened(run, url, commit)
         case e.PublishFailed(reason=reason):
-            failed = f"publish: {reason}"
             return change(
                 run,
-                approved_by=None,
-                approved_act="",
-                publish_failures=run.publish_failures + 1,
-                notes=(*run.notes, failed),
+                review=_unapproved(run),
+                change=change(run.change, publish_failures=run.change.publish_failures + 1),
+                plan=noted(run, f"publish: {reason}"),
             )
         case _:
             assert_never(event)
@@ -39,8 +39,12 @@ def evolve_review(run: Run, event: e.ReviewEvent, envelope: e.Envelope) -> Run:
 def _unproven(run: Run) -> Run:
     """No patch waits any more; what was shown about the failure still stands."""
     return change(
-        run, patch="", proof="", approved_by=None, approved_act="", evidence=Evidence.REPRODUCED
+        run, review=change(_unapproved(run), patch="", proof=""), evidence=Evidence.REPRODUCED
     )
+
+
+def _unapproved(run: Run) -> RunReview:
+    return change(run.review, approved_by=None, approved_act="")
 
 
 def _reproving(run: Run, found: str, envelope: e.Envelope) -> Run:
@@ -57,10 +61,15 @@ def _reproving(run: Run, found: str, envelope: e.Envelope) -> Run:
 
 def _opened(run: Run, url: str, commit: str) -> Run:
     """It waits for its CI and for a person's merge, which is an approval of its own."""
-    waiting = change(
-        run, approved_by=None, approved_act="", changes=run.changes + (url != run.pr_url)
+    opened = change(
+        run.change,
+        url=url,
+        open=True,
+        commit=commit,
+        checks="",
+        opened=run.change.opened + (url != run.change.url),
     )
-    return change(waiting, pr_url=url, change_open=True, change_commit=commit, change_checks="")
+    return change(run, review=_unapproved(run), change=opened)
 
 
 def evolve_change(run: Run, event: e.ChangeEvent, envelope: e.Envelope) -> Run:
@@ -68,18 +77,17 @@ def evolve_change(run: Run, event: e.ChangeEvent, envelope: e.Envelope) -> Run:
         case e.ChangeChecked(checks=checks):
             green = checks == "green" and run.evidence in (Evidence.PROVEN, Evidence.CI_PROVEN)
             return change(
-                run, change_checks=checks, evidence=Evidence.CI_PROVEN if green else run.evidence
+                run,
+                change=change(run.change, checks=checks),
+                evidence=Evidence.CI_PROVEN if green else run.evidence,
             )
         case e.ChangeFailed(reason=reason):
             return _failed_there(run, reason, envelope)
         case e.ChangeClosed(reason=reason):
-            return change(
-                run,
-                change_open=False,
-                notes=(*run.notes, f"change: {reason}") if reason else run.notes,
-            )
+            closed = change(run, change=change(run.change, open=False))
+            return change(closed, plan=noted(run, f"change: {reason}")) if reason else closed
         case e.HumanFixProven(patch=patch):
-            return change(run, human_fix=patch)
+            return change(run, change=change(run.change, human_fix=patch))
         case _:
             assert_never(event)
 
@@ -100,5 +108,5 @@ def _failed_there(run: Run, reason: str, envelope: e.Envelope) -> Run:
         status=RunStatus.RUNNING,
         stage=Stage.REMEDIATION,
         running_since=envelope.at,
-        change_open=False,
+        change=change(failed.change, open=False),
     )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import assert_never
 
-import msgspec
-
 from cihealing.domain import events as e
-from cihealing.domain.run import Attempt, Candidate, Run, Seen, change
-from cihealing.domain.values import Blame, Colour, Evidence, Purpose, Stage
+from cihealing.domain.run import (
+    Attempt,
+    Run,
+    RunDiagnosis,
+    RunPatches,
+    RunProject,
+    Seen,
+    change,
+    noted,
+)
+from cihealing.domain.values import Blame, Colour, Diagnosis, Evidence, Purpose, Stage
 
 
 def evolve_finding(run: Run, event: e.FindingEvent, envelope: e.Envelope) -> Run:
@@ -20,56 +27,73 @@ def evolve_finding(run: Run, event: e.FindingEvent, envelope: e.Envelope) -> Run
         case e.CommandRan():
             return _ran(run, event, envelope)
         case e.FailureReproduced(how=how):
-            return change(run, reproduced=how, evidence=Evidence.REPRODUCED)
+            local = change(run.local, reproduced=how)
+            return change(run, local=local, evidence=Evidence.REPRODUCED)
         case e.FailureNotReproduced(reason=reason):
-            return change(run, not_reproduced=reason, evidence=Evidence.NOT_REPRODUCED)
+            local = change(run.local, not_reproduced=reason)
+            return change(run, local=local, evidence=Evidence.NOT_REPRODUCED)
         case e.EnvironmentUnavailable(missing=missing):
-            return change(run, unavailable=missing)
+            return change(run, local=change(run.local, unavailable=missing))
         case e.FlakeProven(reds=reds, greens=greens, where=where):
-            note = f"flake: {reds} red and {greens} green of one tree in {where}"
-            red_here = any(o.colour is Colour.RED for o in run.unpatched())
-            evidence = Evidence.REPRODUCED if red_here else Evidence.NOT_REPRODUCED
-            return change(
-                run,
-                blame=Blame.FLAKE,
-                blame_reason=note,
-                evidence=evidence,
-                notes=(*run.notes, note),
-            )
+            return _flaky(run, f"flake: {reds} red and {greens} green of one tree in {where}")
         case e.ContextCollected(log=log):
-            return change(run, context=log, skipped=(*run.skipped, "debug"))
+            collected = change(run, local=change(run.local, context=log))
+            return change(collected, plan=change(run.plan, skipped=_over(run, "debug")))
         case e.StepSkipped(step=step, reason=reason):
             return change(
-                run, skipped=(*run.skipped, step), notes=(*run.notes, f"{step}: {reason}")
+                run, plan=change(noted(run, f"{step}: {reason}"), skipped=_over(run, step))
             )
         case e.ReportWritten(report=report, owner=owner, diagnosis=diagnosis):
             return change(
-                run, report=report, owner=run.owner or owner, diagnosis=diagnosis or run.diagnosis
+                run,
+                end=change(run.end, report=report),
+                blame=change(run.blame, owner=run.blame.owner or owner),
+                diagnosis=believed(run, diagnosis),
             )
         case _:
             assert_never(event)
 
 
 def _classified(run: Run, event: e.FailureClassified) -> Run:
-    return change(
-        run,
-        stage=Stage.DIAGNOSIS,
+    found = change(
+        run.diagnosis,
         failure_class=event.failure_class,
         confidence=event.confidence,
         signs=event.signs,
-        steps=event.steps,
     )
+    return change(
+        run, stage=Stage.DIAGNOSIS, diagnosis=found, plan=change(run.plan, steps=event.steps)
+    )
+
+
+def _flaky(run: Run, note: str) -> Run:
+    red_here = any(o.colour is Colour.RED for o in run.unpatched())
+    return change(
+        run,
+        blame=change(run.blame, verdict=Blame.FLAKE, reason=note),
+        evidence=Evidence.REPRODUCED if red_here else Evidence.NOT_REPRODUCED,
+        plan=noted(run, note),
+    )
+
+
+def _over(run: Run, step: str) -> tuple[str, ...]:
+    return (*run.plan.skipped, step)
+
+
+def believed(run: Run, diagnosis: Diagnosis | None) -> RunDiagnosis:
+    """Its diagnosis with what a model believes now, or as it was where that is nothing."""
+    return change(run.diagnosis, believed=diagnosis or run.diagnosis.believed)
 
 
 def _project(run: Run, event: e.ProjectFound) -> Run:
-    return change(
-        run,
-        project_command=event.command,
-        project_workdir=event.workdir,
-        project_source=event.source,
-        project_reason=event.reason,
-        project=event.project,
+    found = RunProject(
+        command=event.command,
+        workdir=event.workdir,
+        source=event.source,
+        reason=event.reason,
+        artifact=event.project,
     )
+    return change(run, project=found)
 
 
 def _ran(run: Run, event: e.CommandRan, envelope: e.Envelope) -> Run:
@@ -82,19 +106,18 @@ def _ran(run: Run, event: e.CommandRan, envelope: e.Envelope) -> Run:
         if event.seen.colour is Colour.RED and event.purpose is Purpose.REPRODUCE
         else ""
     )
-    return change(
-        run,
-        observations=(*run.observations, seen),
-        local_hash=run.local_hash or first_red,
-        candidate=_screened(run, event),
+    local = change(
+        run.local, observations=(*run.local.observations, seen), hash=run.local.hash or first_red
     )
+    return change(run, local=local, patches=_screened(run, event))
 
 
 def _with(attempt: Attempt, seen: Seen) -> Attempt:
-    return msgspec.structs.replace(attempt, observations=(*attempt.observations, seen))
+    return change(attempt, observations=(*attempt.observations, seen))
 
 
-def _screened(run: Run, event: e.CommandRan) -> Candidate | None:
-    if run.candidate and event.purpose is Purpose.SCREEN:
-        return msgspec.structs.replace(run.candidate, screened=True)
-    return run.candidate
+def _screened(run: Run, event: e.CommandRan) -> RunPatches:
+    candidate = run.patches.candidate
+    if candidate is None or event.purpose is not Purpose.SCREEN:
+        return run.patches
+    return change(run.patches, candidate=change(candidate, screened=True))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import assert_never
 
 from cihealing.domain import events as e
-from cihealing.domain.run import Run, change
+from cihealing.domain.run import (
+    Run,
+    RunChange,
+    RunEnd,
+    RunFailure,
+    RunModels,
+    RunPatches,
+    change,
+    noted,
+)
 from cihealing.domain.values import RunStatus, Stage
 
 
@@ -18,68 +27,48 @@ def evolve_life(run: Run, event: e.LifeEvent, envelope: e.Envelope) -> Run:
                 run, status=RunStatus.RUNNING, stage=Stage.READING, running_since=envelope.at
             )
         case e.RunResolved(how=how):
-            return change(
-                pause(run, envelope), status=RunStatus.RESOLVED, resolution=how, change_open=False
-            )
+            return _over(run, envelope, RunStatus.RESOLVED, change(run.end, resolution=how))
         case e.RunEscalated():
             return _escalated(pause(run, envelope), event)
         case e.RunAborted(reason=reason, successor=successor):
-            return change(
-                pause(run, envelope),
-                status=RunStatus.ABORTED,
-                abort_reason=reason,
-                successor=successor,
-                change_open=False,
-            )
+            end = change(run.end, abort_reason=reason, successor=successor)
+            return _over(run, envelope, RunStatus.ABORTED, end)
         case e.RunRetried():
             return _retried(run, event)
         case e.FailureRecurred():
             return change(run, recurrences=run.recurrences + 1)
         case e.FailureRehashed(error_hash=error_hash, strong=strong):
-            return change(run, error_hash=error_hash, strong=strong)
+            failure = change(run.failure, error_hash=error_hash, strong=strong)
+            return change(run, failure=failure)
         case e.EffectGaveUp(effect=effect, reason=reason):
-            return change(run, notes=(*run.notes, f"{effect} gave up: {reason}"))
+            return change(run, plan=noted(run, f"{effect} gave up: {reason}"))
         case e.LateOutcome(effect=effect, outcome=outcome):
             return change(run, late=(*run.late, f"{effect}: {outcome}"))
         case _:
             assert_never(event)
 
 
-FAILURE_FACTS = (
-    "provider",
-    "repository",
-    "branch",
-    "commit",
-    "job",
-    "step",
-    "command",
-    "pipeline_url",
-    "base_branch",
-    "fork",
-    "execution",
-    "error_hash",
-    "strong",
-    "error_type",
-    "summary",
-    "failed_tests",
-    "rule",
-    "failure",
-    "log",
-    "log_missing",
+FAILURE_FACTS = tuple(
+    name for name in RunFailure.__struct_fields__ if name in e.RunQueued.__struct_fields__
 )
-"""What the failure is: told once, and the same in every generation."""
 
 
 def _queued(run: Run, event: e.RunQueued) -> Run:
-    facts = {name: getattr(event, name) for name in FAILURE_FACTS}
-    more = {
-        "policy": event.policy,
-        "inherited_patch": event.inherited_patch,
-        "ci_greens": event.greens,
-    }
+    told = {name: getattr(event, name) for name in FAILURE_FACTS}
+    failure = RunFailure(**told, failed_at=event.finished_at, artifact=event.failure)
     return change(
-        run, **facts, **more, failed_at=event.finished_at, head=event.commit, target=event.branch
+        run,
+        policy=event.policy,
+        inherited_patch=event.inherited_patch,
+        failure=failure,
+        head=failure.commit,
+        change=change(run.change, target=failure.branch),
     )
+
+
+def _over(run: Run, envelope: e.Envelope, status: RunStatus, end: RunEnd) -> Run:
+    closed = change(run.change, open=False)
+    return change(pause(run, envelope), status=status, end=end, change=closed)
 
 
 def pause(run: Run, envelope: e.Envelope) -> Run:
@@ -92,35 +81,29 @@ def _escalated(run: Run, event: e.RunEscalated) -> Run:
         run,
         status=RunStatus.ESCALATED,
         stage=Stage.ESCALATION,
-        escalation_reason=event.reason,
-        owner=event.owner or run.owner,
-        report=event.report,
-        candidate=None,
+        end=change(run.end, escalation_reason=event.reason, report=event.report),
+        blame=change(run.blame, owner=event.owner or run.blame.owner),
+        patches=change(run.patches, candidate=None),
     )
-
-
-KEPT = (
-    *FAILURE_FACTS,
-    "failed_at",
-    "ci_greens",
-    "version",
-    "created_at",
-    "updated_at",
-    "refused_patches",
-    "recurrences",
-    "late",
-    "asked",
-    "changes",
-)
 
 
 def _retried(run: Run, event: e.RunRetried) -> Run:
     """A new generation: what the failure is stays, what was tried is history, refused patches stay
     refused.
     """
-    kept = {name: getattr(run, name) for name in KEPT}
-    past = (*run.past_attempts, *run.attempts)
-    fresh = change(
-        Run(id=run.id), **kept, generation=event.generation, policy=event.policy, past_attempts=past
+    return Run(
+        id=run.id,
+        version=run.version,
+        created_at=run.created_at,
+        updated_at=run.updated_at,
+        recurrences=run.recurrences,
+        late=run.late,
+        failure=run.failure,
+        patches=RunPatches(refused=run.patches.refused),
+        models=RunModels(asked=run.models.asked),
+        change=RunChange(opened=run.change.opened, target=run.failure.branch),
+        generation=event.generation,
+        policy=event.policy,
+        past_attempts=(*run.past_attempts, *run.attempts),
+        head=run.failure.commit,
     )
-    return change(fresh, head=run.commit, target=run.branch)

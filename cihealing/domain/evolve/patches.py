@@ -5,29 +5,28 @@ from __future__ import annotations
 from functools import reduce
 from typing import assert_never
 
-import msgspec
-
 from cihealing.domain import events as e
+from cihealing.domain.evolve.findings import believed
 from cihealing.domain.evolve.life import pause
-from cihealing.domain.run import Asked, Attempt, Candidate, Run, change
+from cihealing.domain.run import Asked, Attempt, Candidate, Run, change, noted
 from cihealing.domain.values import AttemptStatus, Evidence, Purpose, RunStatus, Stage, Usage
 
 
 def evolve_model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
     match event:
         case e.ModelAsked():
-            return change(run, asked=(*run.asked, _asked(run, event, envelope)))
+            asked = (*run.models.asked, _asked(run, event, envelope))
+            return change(run, models=change(run.models, asked=asked))
         case e.ModelPaused(until=until, reason=reason):
             note = f"model: {reason}"
-            notes = run.notes if note in run.notes else (*run.notes, note)
-            return change(
-                run, model_pauses=run.model_pauses + 1, model_not_before=until, notes=notes
-            )
+            paused = change(run.models, pauses=run.models.pauses + 1, not_before=until)
+            plan = run.plan if note in run.plan.notes else noted(run, note)
+            return change(run, models=paused, plan=plan)
         case e.BudgetRefused(reason=reason):
-            return change(run, notes=(*run.notes, f"budget: {reason}"))
+            return change(run, plan=noted(run, f"budget: {reason}"))
         case e.FailureExplained(diagnosis=diagnosis, reason=reason):
-            notes = (*run.notes, f"model: {reason}") if reason else run.notes
-            return change(run, diagnosis=diagnosis or run.diagnosis, notes=notes)
+            plan = noted(run, f"model: {reason}") if reason else run.plan
+            return change(run, diagnosis=believed(run, diagnosis), plan=plan)
         case _:
             assert_never(event)
 
@@ -54,15 +53,16 @@ def evolve_patch(run: Run, event: e.PatchEvent, envelope: e.Envelope) -> Run:
             found = Candidate(
                 fixer=event.fixer, told=event.told, patch=event.patch, objections=event.objections
             )
-            return change(
-                run,
-                stage=Stage.REMEDIATION,
+            patches = change(
+                run.patches,
                 candidate=found,
-                tried_patches=(*run.tried_patches, event.patch),
-                tried_fixers=(*run.tried_fixers, event.fixer),
+                tried=(*run.patches.tried, event.patch),
+                fixers=(*run.patches.fixers, event.fixer),
             )
+            return change(run, stage=Stage.REMEDIATION, patches=patches)
         case e.PatchDropped(fixer=fixer, reason=reason):
-            return change(run, candidate=None, notes=(*run.notes, f"{fixer}: {reason}"))
+            patches = change(run.patches, candidate=None)
+            return change(run, patches=patches, plan=noted(run, f"{fixer}: {reason}"))
         case e.AttemptStarted():
             return _attempt(run, event, envelope)
         case e.AttemptFailed():
@@ -75,11 +75,11 @@ def evolve_patch(run: Run, event: e.PatchEvent, envelope: e.Envelope) -> Run:
 
 def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
     screens = tuple(
-        s for s in run.observations if s.purpose is Purpose.SCREEN and s.patch == event.patch
+        s for s in run.local.observations if s.purpose is Purpose.SCREEN and s.patch == event.patch
     )
-    soft = event.needs_person or (
-        tuple(o.text for o in run.candidate.objections) if run.candidate else ()
-    )
+    candidate, tried = run.patches.candidate, run.patches.tried
+    screened = candidate.objections if candidate else ()
+    soft = event.needs_person or tuple(o.text for o in screened)
     attempt = Attempt(
         number=event.number,
         status=AttemptStatus.RUNNING,
@@ -89,31 +89,28 @@ def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
         head=run.head,
         observations=screens,
         needs_person=soft,
-        objections=event.objections or (run.candidate.objections if run.candidate else ()),
+        objections=event.objections or screened,
         diagnosis=event.diagnosis,
         usage=_asked_for(run, event.number),
         started_at=envelope.at,
         generation=run.generation,
     )
-    tried = (
-        run.tried_patches
-        if event.patch in ("", *run.tried_patches)
-        else (*run.tried_patches, event.patch)
-    )
+    if event.patch not in ("", *tried):
+        tried = (*tried, event.patch)
     return change(
         run,
         stage=Stage.PROOF,
-        candidate=None,
         attempts=(*run.attempts, attempt),
-        tried_patches=tried,
-        model_pauses=0,
-        model_not_before=None,
+        patches=change(run.patches, candidate=None, tried=tried),
+        models=change(run.models, pauses=0, not_before=None),
     )
 
 
 def _asked_for(run: Run, number: int) -> Usage:
     """What the calls for an attempt of this generation took."""
-    mine = (a.usage for a in run.asked if a.number == number and a.generation == run.generation)
+    mine = (
+        a.usage for a in run.models.asked if a.number == number and a.generation == run.generation
+    )
     return reduce(Usage.plus, mine, Usage())
 
 
@@ -147,10 +144,8 @@ def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
         moved,
         status=RunStatus.FIXED,
         stage=Stage.REVIEW,
-        patch=event.patch,
-        proof=event.proof,
-        proven_at=run.version + 1,
-        target=event.target,
+        review=change(run.review, patch=event.patch, proof=event.proof, proven_at=run.version + 1),
+        change=change(run.change, target=event.target),
         evidence=Evidence.PROVEN,
     )
 
@@ -158,6 +153,4 @@ def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
 def last(run: Run, **fields: object) -> Run:
     if not run.attempts:
         return run
-    return change(
-        run, attempts=(*run.attempts[:-1], msgspec.structs.replace(run.attempts[-1], **fields))
-    )
+    return change(run, attempts=(*run.attempts[:-1], change(run.attempts[-1], **fields)))

@@ -211,7 +211,7 @@ def _failed(base: ModelCall, failed: ModelFailed, before: Asked, run: Run) -> As
 
 
 def _pause(failed: ModelFailed, run: Run) -> float:
-    named = failed.retry_after if failed.retry_after is not None else PAUSE * 2**run.model_pauses
+    named = failed.retry_after if failed.retry_after is not None else PAUSE * 2**run.models.pauses
     return min(max(named, 1.0), LONGEST_PAUSE)
 
 

@@ -14,7 +14,7 @@ TEST = re.compile(r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)test_|[._-](?:tes
 
 
 def failure_of(run: Run, tools: Tools) -> Failure:
-    return msgspec.json.decode(tools.artifacts.text(run.failure), type=Failure)
+    return msgspec.json.decode(tools.artifacts.text(run.failure.artifact), type=Failure)
 
 
 def suspects(run: Run, tools: Tools) -> tuple[str, ...]:

@@ -35,19 +35,21 @@ def gather(run: Run, *, policy: Policy, tools: Tools, purpose: str) -> Context:
     """Where the tree cannot be had, the log alone must do. `purpose` is `fix` or `explain`. Raises
     TransientError.
     """
-    failure, repository = failure_of(run, tools), policy.repository(run.repository)
+    failure, repository = failure_of(run, tools), policy.repository(run.failure.repository)
     snippets, notes, diff = (), "", ""  # type: tuple[Snippet, ...], str, str
     try:
-        with tools.trees.at(run.repository, run.head, policy=repository) as tree:
+        with tools.trees.at(run.failure.repository, run.head, policy=repository) as tree:
             snippets, notes = tuple(_snippets(failure, tree)), _notes(tree)
-        diff = tools.trees.show(run.repository, run.commit, policy=repository)[:MAX_DIFF]
+        diff = tools.trees.show(run.failure.repository, run.failure.commit, policy=repository)[
+            :MAX_DIFF
+        ]
     except PermanentError:
         pass
     return Context(
         failure=failure,
-        repository=run.repository,
-        job=run.job,
-        command=run.project_command or run.command,
+        repository=run.failure.repository,
+        job=run.failure.job,
+        command=run.project.command or run.failure.command,
         diff=diff,
         snippets=snippets,
         notes=notes,
@@ -161,7 +163,7 @@ def _notes(tree: Tree) -> str:
 
 def _similar(run: Run, tools: Tools) -> tuple[ProvenFix, ...]:
     found = tools.history.similar_fixes(
-        run.repository, error_hash=run.error_hash, error_type=run.error_type
+        run.failure.repository, error_hash=run.failure.error_hash, error_type=run.failure.error_type
     )
     return tuple(ProvenFix(summary=fix.summary, patch=fix.patch[:8_000]) for fix in found)
 

@@ -20,9 +20,9 @@ MAX_NAMES = 200
 
 def project_of(run: Run, tools: Tools) -> Project:
     """Raises PermanentError where the run has none."""
-    if not run.project:
-        raise PermanentError(run.project_reason or "no command is known for this job")
-    return Project.model_validate_json(tools.artifacts.text(run.project))
+    if not run.project.artifact:
+        raise PermanentError(run.project.reason or "no command is known for this job")
+    return Project.model_validate_json(tools.artifacts.text(run.project.artifact))
 
 
 def observe(
@@ -39,9 +39,9 @@ def observe(
     """Raises TransientError, PermanentError, Cancelled."""
     project = project_of(run, tools)
     bounded = project.model_copy(update={"timeout": min(project.timeout, policy.command_timeout)})
-    rules = policy.repository(run.repository)
+    rules = policy.repository(run.failure.repository)
     seen, output = tools.runner.observe(
-        run.repository,
+        run.failure.repository,
         commit,
         project=bounded,
         policy=rules,

@@ -17,6 +17,7 @@ import msgspec
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 
+from cihealing.domain import run
 from cihealing.domain.values import (
     AttemptStatus,
     Blame,
@@ -48,6 +49,10 @@ CHOICES: Mapping[str, type[Enum]] = {
 """Columns that are plain text and hold one of these, or nothing."""
 
 
+PUBLISHED: Mapping[Any, str] = {run.Asked: "AskedRow", run.Rerun: "RerunRow"}
+"""Shapes known to clients by another name than the code's."""
+
+
 @extend_schema_field({"nullable": True})
 class Document(s.JSONField):
     """A stored document as it is."""
@@ -62,7 +67,7 @@ class ShapeOf:
     def __call__(self, kind: Any) -> Shape:
         if kind not in self.made:
             self.made[kind] = shape(
-                kind.__name__,
+                PUBLISHED.get(kind, kind.__name__),
                 {camel(name): field(hint, name) for name, hint in hints(kind).items()},
             )
         return self.made[kind]
@@ -166,6 +171,7 @@ RUN_DETAIL = shape(
     "RunDetail",
     {
         **renamed(rows.RunDetail, without=("status", *contract.APART)),
+        **{camel(name): field(hint, name) for name, hint in contract.SHOWN.items()},
         "status": s.ChoiceField(choices=values(RunStatus)),
         "proof": Document(allow_null=True),
         "candidate": shape_of(rows.CandidateRow)(allow_null=True),
