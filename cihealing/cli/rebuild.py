@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 from django.core.management.base import CommandError, CommandParser
 from django.db import models, transaction
 
@@ -38,6 +39,8 @@ DERIVED: tuple[type[models.Model], ...] = (
     Spend,
     ChatMessage,
 )
+DOCUMENTS = ("state",)
+"""Columns that hold a JSON object."""
 MOST = 200
 """Differing rows that are named."""
 
@@ -124,9 +127,16 @@ def rows_of(model: type[models.Model]) -> Rows:
     key, columns = key_of(model), columns_of(model)
     found = model._default_manager.order_by().values_list(*key, *columns)
     return {
-        row[: len(key)]: tuple(map(hash, row[len(key) :]))
+        row[: len(key)]: tuple(map(hashed, columns, row[len(key) :]))
         for row in found.iterator(chunk_size=1000)
     }
+
+
+def hashed(column: str, value: object) -> int:
+    """The order in which a document names things says nothing."""
+    if column in DOCUMENTS and isinstance(value, str):
+        return hash(msgspec.json.encode(msgspec.json.decode(value), order="sorted"))
+    return hash(value)
 
 
 def differences(model: type[models.Model], before: Rows, after: Rows) -> Iterator[str]:
