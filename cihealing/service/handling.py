@@ -29,11 +29,6 @@ from cihealing.service.transactions import write
 from cihealing.service.writing import Writing
 from cihealing.store import projections
 
-OUTLIVING = ("release_followers", "collect_rerun", "close_change", "tell", "check_human_fix")
-"""Effects that are not dropped with their run: what ends the others, and what brought the end
-itself about.
-"""
-
 
 class NoSuchRun(Exception):
     """There is no run with this id."""
@@ -160,7 +155,7 @@ def _write(
 
 def _drop_what_is_over(before: Run, after: Run, but: UUID | None) -> None:
     if after.status.ended and not before.status.ended:
-        outbox.drop_all(after.id, but=but, keep=OUTLIVING)
+        outbox.drop_all(after.id, but=but)
     elif before.status is RunStatus.RUNNING and after.status is not RunStatus.RUNNING:
         outbox.drop_healing(after.id, but=but)
 
