@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from cihealing import discovery, effects, fixers, playbooks, providers, registry
+from cihealing import discovery, effects, fixers, providers, registry
 from cihealing.domain import effects as f
 from cihealing.domain.plan import STEPS
+from cihealing.domain.playbooks import PLAYBOOKS
 from cihealing.domain.policy import Policy, Project, RepositoryPolicy
 from cihealing.domain.values import Failure, FailureClass, Frame, Ignored, Line, Result
 from cihealing.http import urls
@@ -231,7 +232,7 @@ def test_every_effect_has_exactly_one_capability() -> None:
 
 @pytest.mark.parametrize("failure_class", FailureClass)
 def test_every_class_has_a_playbook_of_known_steps(failure_class: FailureClass) -> None:
-    steps = playbooks.steps(failure_class)
+    steps = PLAYBOOKS[failure_class]
     assert steps
     assert set(steps) <= set(STEPS)
     assert len(set(steps)) == len(steps)
