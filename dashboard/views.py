@@ -26,7 +26,7 @@ from cihealing.secrecy import masked
 from cihealing.web import tries
 from dashboard import charts, story
 from dashboard.forms import ACTIONS, FilterForm, action_form
-from dashboard.pages import operators_only, page, plain, signed_in
+from dashboard.pages import by_htmx, operators_only, page, plain, signed_in
 
 PAGE_SIZE = 25
 REPOSITORIES = 20
@@ -106,9 +106,7 @@ def runs(request: HttpRequest) -> HttpResponse:
 
 def _part_or_page(request: HttpRequest, name: str) -> str:
     """htmx asks for the part that changes, a browser for the whole page around it."""
-    return (
-        f"dashboard/_{name}.html" if request.headers.get("HX-Request") else f"dashboard/{name}.html"
-    )
+    return f"dashboard/_{name}.html" if by_htmx(request) else f"dashboard/{name}.html"
 
 
 def _found(request: HttpRequest, asked: dict[str, Any]) -> tuple[RunPage, str]:
