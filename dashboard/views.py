@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from cihealing import policy_file, registry, service
+from cihealing.domain.review import ACTIONS
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
@@ -25,7 +26,7 @@ from cihealing.read.rows import RunDetail, RunPage
 from cihealing.secrecy import masked
 from cihealing.web import tries
 from dashboard import charts, story
-from dashboard.forms import ACTIONS, FilterForm, action_form
+from dashboard.forms import FilterForm, action_form
 from dashboard.pages import by_htmx, operators_only, page, plain, signed_in
 
 PAGE_SIZE = 25
@@ -171,9 +172,7 @@ def _told(request: HttpRequest, found: RunDetail) -> dict[str, Any]:
         "evidence": story.evidence(found),
         "steps": story.steps(found),
         "can_act": may_act(request.user),
-        "others": [
-            name for name in ("human-fix", "retry", "deny", "abort") if name in found.actions
-        ],
+        "others": [name for name in found.actions if name != "approve"],
         "events_url": f"/api/v1/ci-healing/runs/{found.id}/events",
     }
 

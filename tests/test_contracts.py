@@ -19,7 +19,7 @@ from cihealing import discovery, effects, fixers, providers, registry
 from cihealing.domain import effects as f
 from cihealing.domain.plan import STEPS
 from cihealing.domain.playbooks import PLAYBOOKS
-from cihealing.domain.policy import Policy, Project, RepositoryPolicy
+from cihealing.domain.policy import LOCAL_GIT, Policy, Project, RepositoryPolicy
 from cihealing.domain.values import Failure, FailureClass, Frame, Ignored, Line, Result
 from cihealing.http import urls
 from cihealing.ports import (
@@ -236,6 +236,13 @@ def test_every_class_has_a_playbook_of_known_steps(failure_class: FailureClass) 
     assert steps
     assert set(steps) <= set(STEPS)
     assert len(set(steps)) == len(steps)
+
+
+def test_only_at_the_plain_repository_no_change_can_be_open() -> None:
+    """The core says what approving does by the name in policy, the forge by what it offers."""
+    forges = registry.offered(lambda one: one.forge)
+    merging = {name for name, forge in forges.items() if forge.changes is None}
+    assert merging == {LOCAL_GIT}
 
 
 @offering(lambda one: one.forge, "forge")

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from django import template
 from django.utils import timezone
 
-from cihealing.domain.values import Observation
+from cihealing.domain import proof
+from cihealing.domain.values import Observation, Purpose
 from cihealing.guard.explanations import explain
 from cihealing.read.rows import AttemptRow, ExcerptLine
 from dashboard import diff as diffs
@@ -49,13 +50,6 @@ PURPOSES = {
     "green": "With the patch",
     "red_after": "Without the patch again",
     "canary": "With the patch and a planted failing test",
-}
-EXPECTED = {
-    "red_before": "red",
-    "red_after": "red",
-    "green": "green",
-    "canary": "red",
-    "screen": "green",
 }
 
 
@@ -96,7 +90,7 @@ def purpose_words(value: str) -> str:
 @register.filter
 def expected(purpose: str) -> str:
     """The colour a proof needs of a run with this purpose; empty where either may be."""
-    return EXPECTED.get(str(purpose), "")
+    return proof.expected(Purpose(purpose)) or ""
 
 
 @register.filter

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cihealing import registry, service
+from cihealing.domain.review import ACTIONS
 from cihealing.read import contract, deliveries, detail, feed, figures, memory, runs, texts
 from cihealing.read.access import Viewer, may_act, viewer_of
 from cihealing.web.api import errors, parsing, shapes, streams
@@ -169,12 +170,7 @@ class ActionView(Room):
                 for code in ("400", "401", "403", "404", "409", "413", "415")
             },
         },
-        parameters=[
-            ID,
-            OpenApiParameter(
-                "action", str, "path", enum=["approve", "deny", "abort", "human-fix", "retry"]
-            ),
-        ],
+        parameters=[ID, OpenApiParameter("action", str, "path", enum=ACTIONS)],
     )
     def post(self, request: Request, id: str, action: str) -> Response:
         """Approve, deny, abort or retry a run, or record that a person fixed it. 409 where the run
