@@ -25,7 +25,9 @@ from cihealing.read.access import may_act, viewer_of
 from cihealing.read.rows import RunDetail, RunPage
 from cihealing.secrecy import masked
 from cihealing.web import tries
-from dashboard import charts, story
+from cihealing.wording import story
+from cihealing.wording.vocabulary import DONE
+from dashboard import charts
 from dashboard.forms import FilterForm, action_form
 from dashboard.pages import by_htmx, operators_only, page, plain, signed_in
 
@@ -34,13 +36,6 @@ REPOSITORIES = 20
 """The latest, on the overview."""
 DEEPEST_PAGE = 400
 """Page numbers reach 10,000 rows; the cursor goes on from there."""
-DONE = {
-    "approve": "Approved: it is being carried out.",
-    "deny": "Denied. This patch will not be offered again.",
-    "abort": "Aborted.",
-    "human-fix": "Thank you. The run is resolved as fixed by a person.",
-    "retry": "Retried with a fresh budget.",
-}
 
 
 class Login(auth_views.LoginView):
@@ -168,9 +163,9 @@ def _existing(request: HttpRequest, run_id: UUID) -> RunDetail:
 def _told(request: HttpRequest, found: RunDetail) -> dict[str, Any]:
     return {
         "run": found,
-        "story": story.sentence(found),
-        "evidence": story.evidence(found),
-        "steps": story.steps(found),
+        "story": story.sentence(found.state, act=found.act),
+        "evidence": story.evidence(found.state),
+        "steps": story.steps(found.state),
         "can_act": may_act(request.user),
         "others": [name for name in found.actions if name != "approve"],
         "events_url": f"/api/v1/ci-healing/runs/{found.id}/events",

@@ -95,6 +95,7 @@ def _told(state: core.Run) -> dict[str, Any]:
     """What the folded state says by itself."""
     return {
         **{name: getattr(state, name) for name in COPIED},
+        "state": state,
         "owner_source": state.owner.source if state.owner else "",
         "approved_by": state.approved_by.name if state.approved_by else "",
         "reruns": tuple(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from cihealing.domain.run import Run
 from cihealing.domain.values import Diagnosis, Frame, Objection, Observation, Sign, Usage
 
 
@@ -224,8 +225,9 @@ class IgnoredRow:
 
 @dataclass(frozen=True, kw_only=True)
 class RunDetail(RunRow):
-    """Everything a page about one run shows."""
+    """Everything a page about one run shows: its state, and what was looked up for it."""
 
+    state: Run
     step: str
     command: str
     base_branch: str
@@ -292,9 +294,7 @@ class RunDetail(RunRow):
     actions: tuple[str, ...]
     """What a person may ask for now: of `approve deny abort human-fix retry`."""
     act: str
-    """What an approval would do now: `publish` or `merge`; empty where there is nothing to
-    approve.
-    """
+    """What an approval would do now: `publish`, `merge`, or nothing (empty)."""
     asked: tuple[AskedRow, ...]
     cost_usd: float
     change_open: bool

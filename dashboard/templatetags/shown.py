@@ -15,8 +15,8 @@ from cihealing.domain import proof
 from cihealing.domain.values import Observation, Purpose
 from cihealing.guard.explanations import explain
 from cihealing.read.rows import AttemptRow, ExcerptLine
+from cihealing.wording.vocabulary import CLASSES, PURPOSES
 from dashboard import diff as diffs
-from dashboard import story
 from dashboard.charts import Segment
 
 register = template.Library()
@@ -39,18 +39,6 @@ TONES = {
     "ci_proven": "good",
 }
 STATUS_WORDS = {"fixed": "fix proven", "timed_out": "timed out"}
-PURPOSES = {
-    "reproduce": "Failing commit",
-    "steady": "Failing commit again",
-    "isolate": "Failing tests alone",
-    "base": "Base commit",
-    "debug": "Verbose run",
-    "screen": "With the patch, first look",
-    "red_before": "Without the patch",
-    "green": "With the patch",
-    "red_after": "Without the patch again",
-    "canary": "With the patch and a planted failing test",
-}
 
 
 @register.filter
@@ -79,12 +67,12 @@ def explained(rule: str) -> str:
 
 @register.filter
 def class_words(value: str) -> str:
-    return story.CLASSES.get(str(value), str(value))
+    return CLASSES.get(str(value), str(value))
 
 
 @register.filter
 def purpose_words(value: str) -> str:
-    return PURPOSES.get(str(value), str(value))
+    return PURPOSES[value].short if value in PURPOSES else str(value)
 
 
 @register.filter

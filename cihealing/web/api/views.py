@@ -27,6 +27,7 @@ from cihealing.web.api import errors, parsing, shapes, streams
 from cihealing.web.api.authentication import actor_of
 from cihealing.web.api.serializers import ActionSerializer
 from cihealing.web.problems import problem
+from cihealing.wording.plain import plain, recased
 
 PROBLEM = ("application/problem+json",)
 REFUSALS = {(code, *PROBLEM): shapes.PROBLEM for code in ("401", "404")}
@@ -140,7 +141,7 @@ class ReportView(Room):
         data, markdown = found(texts.report(self.viewer, parsing.run_id(id)))
         if wants_markdown(request):
             return HttpResponse(markdown, content_type="text/markdown; charset=utf-8")
-        return Response(contract.recased(data))
+        return Response(recased(data))
 
 
 def wants_markdown(request: Request) -> bool:
@@ -194,7 +195,7 @@ class SummaryView(Room):
     )
     def get(self, request: Request) -> Response:
         """Counts over the runs, attached ones left out."""
-        return Response(contract.plain(figures.summary(self.viewer)))
+        return Response(plain(figures.summary(self.viewer)))
 
 
 class RepositoriesView(Room):
@@ -204,7 +205,7 @@ class RepositoriesView(Room):
     )
     def get(self, request: Request) -> Response:
         """Counts by repository, the latest run's first."""
-        return Response({"data": contract.plain(figures.repositories(self.viewer))})
+        return Response({"data": plain(figures.repositories(self.viewer))})
 
 
 class RunEventsView(Room):

@@ -7,41 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cihealing.domain.values import Stage
-from cihealing.read.rows import RunDetail, RunRow
-
-CLASSES = {
-    "infra": "infrastructure",
-    "env": "environment",
-    "data": "test data",
-    "flaky": "flaky test",
-    "product": "product code",
-    "automation": "test automation",
-    "unknown": "not known",
-}
-EVIDENCE = {
-    "none": "nothing shown yet",
-    "not_reproduced": "could not be reproduced here",
-    "reproduced": "reproduced here",
-    "proven": "fix proven in the sandbox",
-    "ci_proven": "fix proven by its own CI",
-}
-RESOLUTIONS = {
-    "merged": "The proven fix was merged.",
-    "rerun_green": "CI ran the unchanged commit again and it was green: no patch was needed.",
-    "flake": (
-        "Proven flake: the same tree was red and green in the same environment. No patch was made."
-    ),
-    "base_healed": "The base branch it failed on is healed.",
-    "human_fix": "A person fixed it.",
-    "green_later": "The job is green on a later commit of the branch.",
-}
-ABORTS = {
-    "person": "A person ended it.",
-    "superseded": "The same failure came up on a newer commit, whose run goes on with it.",
-    "leader": "The run it was attached to was ended.",
-    "changed": "The rerun failed for another reason, which has a run of its own.",
-}
+from cihealing.domain.run import Run
+from cihealing.domain.values import RunStatus, Stage
+from cihealing.wording.vocabulary import ABORTS, EVIDENCE, resolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,22 +28,22 @@ class Step:
         }[self.state]
 
 
-def steps(run: RunDetail) -> tuple[Step, ...]:
+def steps(run: Run) -> tuple[Step, ...]:
     """The eight stages. A stage is done when the run shows its trace, for not every run takes every
     one.
     """
     return tuple(Step(name=stage, state=_state(run, stage)) for stage in Stage)
 
 
-def _state(run: RunDetail, stage: Stage) -> str:
-    if run.status in ("fixed", "escalated") and run.stage == stage:
+def _state(run: Run, stage: Stage) -> str:
+    if run.status in (RunStatus.FIXED, RunStatus.ESCALATED) and run.stage == stage:
         return "halt"
-    if run.status in ("queued", "running") and run.stage == stage:
+    if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) and run.stage == stage:
         return "now"
     return "done" if TRACES[stage](run) else "todo"
 
 
-TRACES: dict[Stage, Callable[[RunDetail], bool]] = {
+TRACES: dict[Stage, Callable[[Run], bool]] = {
     Stage.LAUNCH: lambda run: run.version > 0,
     Stage.READING: lambda run: bool(run.steps) or run.stage not in (Stage.LAUNCH, Stage.READING),
     Stage.DIAGNOSIS: lambda run: bool(run.steps) and run.stage != Stage.READING,
@@ -83,36 +51,33 @@ TRACES: dict[Stage, Callable[[RunDetail], bool]] = {
         run.attempts or run.skipped or run.candidate or run.observations
     ),
     Stage.PROOF: lambda run: bool(run.attempts),
-    Stage.REVIEW: lambda run: bool(run.approved_by or run.proof_hash),
+    Stage.REVIEW: lambda run: bool(run.approved_by or run.proof),
     Stage.RERUN: lambda run: bool(run.reruns),
     Stage.ESCALATION: lambda run: bool(run.escalation_reason),
 }
 
 
-def evidence(run: RunDetail) -> str:
+def evidence(run: Run) -> str:
     """What the claims about the run stand on, in words."""
-    return (
-        "red and green of one tree"
-        if run.resolution == "flake"
-        else EVIDENCE.get(run.evidence, run.evidence)
-    )
+    return "red and green of one tree" if run.resolution == "flake" else EVIDENCE[run.evidence]
 
 
-def sentence(run: RunDetail) -> str:
-    """What happened so far and what comes next."""
-    if run.attached_to and not run.ended:
+def sentence(run: Run, *, act: str) -> str:
+    """What happened so far and what comes next. `act`: what approving would do now."""
+    if run.attached_to and not run.status.ended:
         return (
             "The base branch is broken in the same way. Another run stands for it; this one ends"
             " with that one."
         )
-    return " ".join(part for part in TOLD[run.status](run) if part)
+    told = _fixed(run, act) if run.status is RunStatus.FIXED else TOLD[run.status](run)
+    return " ".join(part for part in told if part)
 
 
-def _queued(run: RunDetail) -> tuple[str, ...]:
+def _queued(run: Run) -> tuple[str, ...]:
     return (f"{_failed(run)} It waits for a worker.",)
 
 
-def _running(run: RunDetail) -> tuple[str, ...]:
+def _running(run: Run) -> tuple[str, ...]:
     doing = {
         Stage.READING: "Reading the log.",
         Stage.DIAGNOSIS: "Finding out what broke and who is to blame.",
@@ -120,19 +85,23 @@ def _running(run: RunDetail) -> tuple[str, ...]:
         Stage.PROOF: "Running the command without and with the patch.",
         Stage.RERUN: "Waiting for CI to run the unchanged commit again.",
     }
-    return (_failed(run), _seen(run), doing.get(Stage(run.stage), "At work."))
+    return (_failed(run), _seen(run), doing.get(run.stage, "At work."))
 
 
-def _fixed(run: RunDetail) -> tuple[str, ...]:
+def _fixed(run: Run, act: str) -> tuple[str, ...]:
     if run.approved_by:
         return (
             _failed(run),
-            f"{run.approved_by} approved the proven fix; it is being carried out.",
+            f"{run.approved_by.name} approved the proven fix; it is being carried out.",
         )
-    return (_failed(run), "A fix is proven: red without the patch, green with it.", _waits(run))
+    return (
+        _failed(run),
+        "A fix is proven: red without the patch, green with it.",
+        _waits(run, act),
+    )
 
 
-def _waits(run: RunDetail) -> str:
+def _waits(run: Run, act: str) -> str:
     where = run.target or run.branch
     if run.change_open:
         said = {
@@ -142,51 +111,51 @@ def _waits(run: RunDetail) -> str:
         }
         its_ci = said.get(run.change_checks, "its own CI has not said yet")
         return f"Its change is open ({its_ci}) and waits for a person to merge it into {where}."
-    if run.act == "publish":
+    if act == "publish":
         return f"It waits for a person to open a change to {where} with it."
     return f"It waits for a person to merge it into {where}."
 
 
-def _escalated(run: RunDetail) -> tuple[str, ...]:
+def _escalated(run: Run) -> tuple[str, ...]:
     tries = (
         "No fix was found"
-        if not run.attempt_count
+        if not run.attempts
         else (
-            f"{run.attempt_count} {'attempt' if run.attempt_count == 1 else 'attempts'} did not"
+            f"{len(run.attempts)} {'attempt' if len(run.attempts) == 1 else 'attempts'} did not"
             " fix it"
         )
     )
+    owner = run.owner.name if run.owner else "somebody"
     return (
         _failed(run),
         _seen(run),
-        f"{tries}; {run.owner or 'somebody'} takes over.",
+        f"{tries}; {owner} takes over.",
         _stop(f"Reason: {run.escalation_reason}" if run.escalation_reason else ""),
     )
 
 
-def _resolved(run: RunDetail) -> tuple[str, ...]:
-    return (_failed(run), RESOLUTIONS.get(run.resolution, "Resolved."))
+def _resolved(run: Run) -> tuple[str, ...]:
+    return (_failed(run), resolution(run.resolution).long)
 
 
-def _aborted(run: RunDetail) -> tuple[str, ...]:
+def _aborted(run: Run) -> tuple[str, ...]:
     return (_failed(run), ABORTS.get(run.abort_reason, "Aborted."))
 
 
-TOLD: dict[str, Callable[[RunDetail], tuple[str, ...]]] = {
-    "queued": _queued,
-    "running": _running,
-    "fixed": _fixed,
-    "escalated": _escalated,
-    "resolved": _resolved,
-    "aborted": _aborted,
+TOLD: dict[RunStatus, Callable[[Run], tuple[str, ...]]] = {
+    RunStatus.QUEUED: _queued,
+    RunStatus.RUNNING: _running,
+    RunStatus.ESCALATED: _escalated,
+    RunStatus.RESOLVED: _resolved,
+    RunStatus.ABORTED: _aborted,
 }
 
 
-def _failed(run: RunRow) -> str:
-    return f"{run.job or 'A job'} failed on {run.branch} at {run.short_commit}."
+def _failed(run: Run) -> str:
+    return f"{run.job or 'A job'} failed on {run.branch} at {run.commit[:10]}."
 
 
-def _seen(run: RunDetail) -> str:
+def _seen(run: Run) -> str:
     if run.unavailable:
         return _stop(f"It could not be run here: {run.unavailable}")
     if run.not_reproduced:
