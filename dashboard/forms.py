@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django import forms
 
+from cihealing.domain.review import ACTS
 from cihealing.domain.values import RunStatus
 
-ACTIONS = ("approve", "deny", "abort", "human-fix", "retry")
+ACT_CHOICES = [(act, act) for act in ACTS]
 
 
 class FilterForm(forms.Form):
@@ -28,9 +29,7 @@ class ActionForm(forms.Form):
     """
 
     version = forms.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
-    act = forms.ChoiceField(
-        required=False, choices=[("", ""), ("publish", "publish"), ("merge", "merge")]
-    )
+    act = forms.ChoiceField(required=False, choices=[("", ""), *ACT_CHOICES])
     note = forms.CharField(required=False, max_length=1000)
     commit = forms.RegexField(r"^[0-9a-f]{40}([0-9a-f]{24})?$", required=False, strip=True)
 
@@ -39,7 +38,7 @@ class ApproveForm(ActionForm):
     """Nothing is merged by a slip: the version, the act and a tick are all needed."""
 
     version = forms.IntegerField(min_value=1, max_value=2**31 - 1)
-    act = forms.ChoiceField(choices=[("publish", "publish"), ("merge", "merge")])
+    act = forms.ChoiceField(choices=ACT_CHOICES)
     confirmed = forms.BooleanField()
 
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import quote
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django_htmx.middleware import HtmxDetails
 
 from cihealing.read.access import may_act
 
 P = ParamSpec("P")
+
+
+class HtmxRequest(HttpRequest):
+    """As its middleware leaves it."""
+
+    htmx: HtmxDetails
+
 
 # Characters that are not seen and yet change what is: bidi controls, zero-width ones, tags, C0 and
 # C1 controls (not tab and newlines).
@@ -51,6 +59,11 @@ def plain(text: str, *, name: str = "", kind: str = "text/plain") -> HttpRespons
     return response
 
 
+def by_htmx(request: HttpRequest) -> bool:
+    """Whether htmx asks: it puts a part into a page that is there."""
+    return bool(cast(HtmxRequest, request).htmx)
+
+
 def signed_in(
     view: Callable[Concatenate[HttpRequest, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
@@ -62,7 +75,7 @@ def signed_in(
     def checked(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        if request.headers.get("HX-Request"):
+        if by_htmx(request):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         return redirect_to_login(request.get_full_path())
 

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from cihealing import policy_file, registry, service
+from cihealing.domain.review import ACTIONS
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import HeadMoved, PermanentError, TransientError
@@ -24,22 +25,17 @@ from cihealing.read.access import may_act, viewer_of
 from cihealing.read.rows import RunDetail, RunPage
 from cihealing.secrecy import masked
 from cihealing.web import tries
-from dashboard import charts, story
-from dashboard.forms import ACTIONS, FilterForm, action_form
-from dashboard.pages import operators_only, page, plain, signed_in
+from cihealing.wording import story
+from cihealing.wording.vocabulary import DONE
+from dashboard import charts
+from dashboard.forms import FilterForm, action_form
+from dashboard.pages import by_htmx, operators_only, page, plain, signed_in
 
 PAGE_SIZE = 25
 REPOSITORIES = 20
 """The latest, on the overview."""
 DEEPEST_PAGE = 400
 """Page numbers reach 10,000 rows; the cursor goes on from there."""
-DONE = {
-    "approve": "Approved: it is being carried out.",
-    "deny": "Denied. This patch will not be offered again.",
-    "abort": "Aborted.",
-    "human-fix": "Thank you. The run is resolved as fixed by a person.",
-    "retry": "Retried with a fresh budget.",
-}
 
 
 class Login(auth_views.LoginView):
@@ -106,9 +102,7 @@ def runs(request: HttpRequest) -> HttpResponse:
 
 def _part_or_page(request: HttpRequest, name: str) -> str:
     """htmx asks for the part that changes, a browser for the whole page around it."""
-    return (
-        f"dashboard/_{name}.html" if request.headers.get("HX-Request") else f"dashboard/{name}.html"
-    )
+    return f"dashboard/_{name}.html" if by_htmx(request) else f"dashboard/{name}.html"
 
 
 def _found(request: HttpRequest, asked: dict[str, Any]) -> tuple[RunPage, str]:
@@ -169,13 +163,11 @@ def _existing(request: HttpRequest, run_id: UUID) -> RunDetail:
 def _told(request: HttpRequest, found: RunDetail) -> dict[str, Any]:
     return {
         "run": found,
-        "story": story.sentence(found),
-        "evidence": story.evidence(found),
-        "steps": story.steps(found),
+        "story": story.sentence(found.state, act=found.act),
+        "evidence": story.evidence(found.state),
+        "steps": story.steps(found.state),
         "can_act": may_act(request.user),
-        "others": [
-            name for name in ("human-fix", "retry", "deny", "abort") if name in found.actions
-        ],
+        "others": [name for name in found.actions if name != "approve"],
         "events_url": f"/api/v1/ci-healing/runs/{found.id}/events",
     }
 

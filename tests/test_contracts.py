@@ -11,14 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from cihealing import discovery, effects, fixers, playbooks, providers, registry
+from cihealing import discovery, effects, fixers, providers, registry
 from cihealing.domain import effects as f
 from cihealing.domain.plan import STEPS
-from cihealing.domain.policy import Policy, Project, RepositoryPolicy
+from cihealing.domain.playbooks import PLAYBOOKS
+from cihealing.domain.policy import LOCAL_GIT, Policy, Project, RepositoryPolicy
 from cihealing.domain.values import Failure, FailureClass, Frame, Ignored, Line, Result
 from cihealing.http import urls
 from cihealing.ports import (
@@ -223,21 +224,25 @@ def test_a_fixer_leaves_an_odd_failure_alone_and_never_leaves_the_tree(
 
 
 def test_every_effect_has_exactly_one_capability() -> None:
-    of_runs = {
-        str(kind.__struct_config__.tag) for kind in get_args(f.HealingEffect | f.LaterEffect)
-    } | {"tell_budget"}
-    of_deliveries = {str(kind.__struct_config__.tag) for kind in get_args(f.DeliveryEffect)}
-    assert set(registry.CAPABILITIES) == of_runs
+    of_deliveries = set(f.names(lambda kind: issubclass(kind, f.DeliveryEffect)))
+    timers = set(f.names(lambda kind: issubclass(kind, f.Timer)))
+    assert set(registry.CAPABILITIES) == set(f.KINDS) - of_deliveries - timers
     assert set(registry.READERS) == of_deliveries
-    assert set(f.HEALING) == {str(kind.__struct_config__.tag) for kind in get_args(f.HealingEffect)}
 
 
 @pytest.mark.parametrize("failure_class", FailureClass)
 def test_every_class_has_a_playbook_of_known_steps(failure_class: FailureClass) -> None:
-    steps = playbooks.steps(failure_class)
+    steps = PLAYBOOKS[failure_class]
     assert steps
     assert set(steps) <= set(STEPS)
     assert len(set(steps)) == len(steps)
+
+
+def test_only_at_the_plain_repository_no_change_can_be_open() -> None:
+    """The core says what approving does by the name in policy, the forge by what it offers."""
+    forges = registry.offered(lambda one: one.forge)
+    merging = {name for name, forge in forges.items() if forge.changes is None}
+    assert merging == {LOCAL_GIT}
 
 
 @offering(lambda one: one.forge, "forge")

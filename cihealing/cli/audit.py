@@ -21,7 +21,7 @@ from cihealing import secrecy, store
 from cihealing.cli.shared.command import MISUSED, Needs, ProductCommand
 from cihealing.cli.shared.naming import person, run_named
 from cihealing.models import Artifact, StoredEvent
-from cihealing.read import contract
+from cihealing.wording.plain import plain
 
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 NAMED = re.compile(r'"([0-9a-f]{64})"')
@@ -169,7 +169,7 @@ def exported(row: StoredEvent) -> dict[str, Any]:
         "stream": str(row.stream),
         "version": row.version,
         "tag": row.tag,
-        "at": contract.plain(row.at),
+        "at": plain(row.at),
         "runId": str(row.run_id) if row.run_id else None,
         "data": data,
         **({"masked": True} if data != row.data else {}),

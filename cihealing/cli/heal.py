@@ -13,8 +13,9 @@ from cihealing.cli.shared import terminal
 from cihealing.cli.shared.command import MISUSED, Needs, ProductCommand
 from cihealing.cli.shared.naming import person
 from cihealing.models import IgnoredFingerprint, Run
-from cihealing.read import contract, memory
+from cihealing.read import memory
 from cihealing.read.access import SERVICE_VIEWER
+from cihealing.wording.plain import plain
 
 WHOLE = re.compile(r"v[0-9]{1,3}:[0-9a-f]{64}\Z")
 BEGINNING = re.compile(r"(?:v[0-9]{1,3}:)?[0-9a-f]{1,64}\Z")
@@ -67,7 +68,7 @@ class Command(ProductCommand, needs=Needs.DATABASE):
         rows = memory.ignored_fingerprints(SERVICE_VIEWER)
         if as_json:
             for row in rows:
-                self.stdout.write(json.dumps(contract.plain(row)))
+                self.stdout.write(json.dumps(plain(row)))
             return None
         if not rows:
             return self.stdout.write("no failure is ignored")

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from cihealing.domain.effects import (
     AskModel,
     AskRerun,
-    Effect,
     FindBlame,
     FindProject,
     JudgeProof,
     RunCommand,
+    RunEffect,
     TryFixers,
 )
 from cihealing.domain.policy import Policy
@@ -28,7 +28,7 @@ class Wait:
 
 
 WAIT = Wait()
-Next = Effect | Wait | None
+Next = RunEffect | Wait | None
 Step = Callable[[Run, Policy, datetime], Next]
 
 
@@ -49,7 +49,7 @@ def advance(run: Run, *, policy: Policy, now: datetime) -> Next:
     return None
 
 
-def _prove(run: Run, attempt: Attempt, policy: Policy) -> Effect:
+def _prove(run: Run, attempt: Attempt, policy: Policy) -> RunEffect:
     if not any(s.purpose is Purpose.SCREEN for s in attempt.observations):
         return RunCommand(
             purpose=Purpose.SCREEN, commit=run.head, attempt=attempt.number, patch=attempt.patch
@@ -67,7 +67,7 @@ def _prove(run: Run, attempt: Attempt, policy: Policy) -> Effect:
     )
 
 
-def _screen(run: Run, candidate: Candidate) -> Effect:
+def _screen(run: Run, candidate: Candidate) -> RunEffect:
     return RunCommand(
         purpose=Purpose.SCREEN,
         commit=run.head,
@@ -76,7 +76,7 @@ def _screen(run: Run, candidate: Candidate) -> Effect:
     )
 
 
-def _command(run: Run, purpose: Purpose) -> Effect:
+def _command(run: Run, purpose: Purpose) -> RunEffect:
     return RunCommand(purpose=purpose, commit=run.head, index=len(run.local.observations))
 
 

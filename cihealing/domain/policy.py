@@ -40,7 +40,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cihealing.domain.values import Digest, Mode
 
-MERGING_FORGES = ("local_git",)
+LOCAL_GIT = "local_git"
+"""The forge that is a plain repository on this machine."""
 """Forges without open changes: what is approved there is merged at once."""
 
 Name = Annotated[str, Field(min_length=1, max_length=300)]
@@ -94,7 +95,7 @@ class Limits(Strict):
 class RepositoryPolicy(Strict):
     match: Name
     mode: Mode = Mode.PROPOSE
-    forge: str = "local_git"
+    forge: str = LOCAL_GIT
     clone_url: str = ""
     target_branch: str = ""
     trusted: bool = False
@@ -112,6 +113,13 @@ class RepositoryPolicy(Strict):
     """
     projects: tuple[Project, ...] = ()
     limits: Limits = Limits()
+
+    @property
+    def local(self) -> bool:
+        """Whether its forge is a plain repository: no change can be open there, so that publishing
+        merges at once.
+        """
+        return self.forge == LOCAL_GIT
 
 
 class HookPolicy(Strict):

@@ -21,11 +21,15 @@ EXPECTED = {
     Purpose.CANARY: Colour.RED,
 }
 
-
 WHOLE_FILE = re.compile(r"(?:^|/)[\w.-]+\.[cm]?[jt]sx?\Z")
 """What runners name as failed where a file broke before, or beside, its tests: green, its tests are
 named instead of it.
 """
+
+
+def expected(purpose: Purpose) -> Colour | None:
+    """The colour that speaks for a patch in a run with this purpose; None where either may be."""
+    return Colour.GREEN if purpose is Purpose.SCREEN else EXPECTED.get(purpose)
 
 
 def order(repeats: ProofRepeats) -> list[Purpose]:

@@ -42,7 +42,7 @@ def _next(
     ):
         return []
     following = advance(run, policy=policy, now=now)
-    return [] if following is None or isinstance(following, Wait) else [(run.version, following)]  # type: ignore[list-item]
+    return [] if following is None or isinstance(following, Wait) else [(run.version, following)]
 
 
 def _called_for(

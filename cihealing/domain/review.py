@@ -1,14 +1,18 @@
-"""What a person may do with a run now. The core refuses the rest; what is shown asks here too."""
+"""What a person may do with a run now. The core refuses the rest; pages, API and chat ask here."""
 
 from __future__ import annotations
 
-from cihealing.domain.policy import MERGING_FORGES, Policy
+from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import RunStatus
 
+ACTIONS = ("approve", "deny", "abort", "human-fix", "retry")
+ACTS = ("publish", "merge")
+"""What an approval can be for: opening a change, or merging."""
+
 
 def actions(run: Run) -> tuple[str, ...]:
-    """Of `approve deny human-fix retry abort`, those the core would not refuse for the run's
+    """Of ACTIONS, those the core would not refuse for the run's
     state.
     """
     allowed = {
@@ -45,4 +49,4 @@ def wrong_act(run: Run, named: str, policy: Policy) -> str:
 
 
 def merges_at_once(run: Run, policy: Policy) -> bool:
-    return policy.repository(run.failure.repository).forge in MERGING_FORGES
+    return policy.repository(run.failure.repository).local

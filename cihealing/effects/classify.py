@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from cihealing import playbooks
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordClass
+from cihealing.domain.playbooks import PLAYBOOKS
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure, Mode
@@ -25,7 +25,7 @@ def classify(effect: f.Classify, *, run: Run, policy: Policy, tools: Tools) -> R
         failure_class=failure.failure_class,
         confidence=failure.confidence,
         signs=failure.signs,
-        steps=playbooks.steps(failure.failure_class) if may_run else (),
+        steps=PLAYBOOKS[failure.failure_class] if may_run else (),
     )
 
 

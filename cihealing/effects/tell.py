@@ -31,7 +31,11 @@ def tell(effect: f.Tell, *, run: Run, policy: Policy, tools: Tools) -> None:
         if not chat.configured(settings=settings) or (effect.only_update and not posted):
             continue
         message = telling.message_of(
-            run, url=page_of(run, tools), failure=_failure(run, tools), count=_count(run, tools)
+            run,
+            policy=policy,
+            url=page_of(run, tools),
+            failure=_failure(run, tools),
+            count=_count(run, tools),
         )
         handle = chat.tell(masked_in(message), handle=posted or "", settings=settings)
         service.record_message(run.id, chat=chat.name, kind=effect.kind, handle=handle)

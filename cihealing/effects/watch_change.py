@@ -26,7 +26,7 @@ def watch_change(
     if seen.state != "open" or seen.opted_out:
         return command
     if changed(run, seen):
-        handle(run.id, command, cause=Cause(source="watch_change"))
+        handle(run.id, command, cause=Cause(source=effect.name()))
     raise Again(policy.watch_every)
 
 

@@ -5,7 +5,6 @@ transaction.
 from cihealing.service.fingerprints import hear_fingerprint, ignore_fingerprint
 from cihealing.service.following import release_followers
 from cihealing.service.handling import (
-    ACTIONS,
     Cause,
     Irrevocable,
     NoSuchRun,
@@ -26,7 +25,6 @@ from cihealing.service.spending import sweep as sweep_spending
 from cihealing.service.waiting import NoRoom
 
 __all__ = [
-    "ACTIONS",
     "Cause",
     "Hold",
     "Irrevocable",

@@ -6,6 +6,7 @@ import logging
 from uuid import UUID
 
 from cihealing.domain.commands import FollowLeader
+from cihealing.domain.effects import ReleaseFollowers
 from cihealing.domain.run import Refused
 from cihealing.service.handling import Cause, handle
 from cihealing.store import StreamMoved, UnknownEvent, projections
@@ -24,7 +25,9 @@ def release_followers(leader: UUID | None = None) -> int:
     behind = projections.left_behind(leader)
     for run_id, stopped in behind:
         try:
-            handle(run_id, FollowLeader(leader=stopped), cause=Cause(source="release_followers"))
+            handle(
+                run_id, FollowLeader(leader=stopped), cause=Cause(source=ReleaseFollowers.name())
+            )
         except (Refused, StreamMoved, UnknownEvent) as error:
             logger.warning("run %s does not follow its leader %s yet: %s", run_id, stopped, error)
     return len(behind)

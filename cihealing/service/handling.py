@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -28,11 +28,6 @@ from cihealing.service import outbox, policies
 from cihealing.service.transactions import write
 from cihealing.service.writing import Writing
 from cihealing.store import projections
-
-OUTLIVING = ("release_followers", "collect_rerun", "close_change", "tell", "check_human_fix")
-"""Effects that are not dropped with their run: what ends the others, and what brought the end
-itself about.
-"""
 
 
 class NoSuchRun(Exception):
@@ -160,7 +155,7 @@ def _write(
 
 def _drop_what_is_over(before: Run, after: Run, but: UUID | None) -> None:
     if after.status.ended and not before.status.ended:
-        outbox.drop_all(after.id, but=but, keep=OUTLIVING)
+        outbox.drop_all(after.id, but=but)
     elif before.status is RunStatus.RUNNING and after.status is not RunStatus.RUNNING:
         outbox.drop_healing(after.id, but=but)
 
@@ -239,10 +234,9 @@ def perform(
     cause = Cause(actor=by, source=f"person:{action}")
     if action == "approve":
         return _approve(run_id, act, version, note, by, cause, tools)
-    if action not in _ACTIONS:
-        raise Refused(f"there is no action {action}")
     get(run_id)
-    return handle(run_id, _ACTIONS[action](version, note, by, commit), cause=cause)
+    command = _command(action, version=version, note=note, by=by, commit=commit)
+    return handle(run_id, command, cause=cause)
 
 
 def _approve(
@@ -283,19 +277,20 @@ def _head_moved(run: Run, head: str | None, cause: Cause) -> None:
         handle(run.id, c.RecordHeadMoved(expected=run.head, found=head), cause=cause)
 
 
-def _retry(version: int | None, note: str, by: Actor, commit: str) -> c.RunCommand:
-    with transaction.atomic():
-        policy = policies.pin(policies.current(), now=datetime.now(UTC))
-    return c.Retry(by=by, policy=policy, version=version, note=note)
-
-
-_ACTIONS: dict[str, Callable[[int | None, str, Actor, str], c.RunCommand]] = {
-    "deny": lambda version, note, by, commit: c.Deny(by=by, version=version, note=note),
-    "abort": lambda version, note, by, commit: c.Abort(by=by, version=version, note=note),
-    "retry": _retry,
-    "human-fix": lambda version, note, by, commit: c.FixByHand(
-        by=by, version=version, note=note, commit=commit
-    ),
-}
-
-ACTIONS = ("approve", *_ACTIONS)
+def _command(
+    action: str, *, version: int | None, note: str, by: Actor, commit: str
+) -> c.PersonCommand:
+    """What a person asks for, but approving, as a command. Raises Refused."""
+    match action:
+        case "deny":
+            return c.Deny(by=by, version=version, note=note)
+        case "abort":
+            return c.Abort(by=by, version=version, note=note)
+        case "retry":
+            with transaction.atomic():
+                policy = policies.pin(policies.current(), now=datetime.now(UTC))
+            return c.Retry(by=by, policy=policy, version=version, note=note)
+        case "human-fix":
+            return c.FixByHand(by=by, version=version, note=note, commit=commit)
+        case _:
+            raise Refused(f"there is no action {action}")

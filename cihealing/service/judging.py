@@ -15,6 +15,7 @@ import msgspec
 
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
+from cihealing.domain.effects import WatchChange
 from cihealing.domain.run import Run as RunState
 from cihealing.domain.values import (
     Digest,
@@ -102,7 +103,7 @@ def hurry(repository: str, branch: str) -> None:
     """A build of our own change ended: look at the change now instead of at the next time."""
     match = OWN_RUN.match(branch)
     if match and Run.objects.filter(id=UUID(match[1]), repository=repository).exists():
-        outbox.hurry(UUID(match[1]), "watch_change")
+        outbox.hurry(UUID(match[1]), WatchChange)
 
 
 def _status(run: UUID) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from cihealing import store
 from cihealing.domain import events as e
+from cihealing.domain.effects import Tell
 from cihealing.domain.values import NAMESPACE, SERVICE
 from cihealing.models import ChatMessage, StoredEvent
 from cihealing.secrecy import masked_in
@@ -33,7 +34,7 @@ def record_message(run: UUID, *, chat: str, kind: str, handle: str) -> None:
 
 def _record(run: UUID, fact: e.MessagePosted) -> None:
     stream = uuid5(NAMESPACE, f"message\n{run}\n{fact.chat}")
-    envelope = e.Envelope(event=fact, at=datetime.now(UTC), actor=SERVICE, source="tell")
+    envelope = e.Envelope(event=fact, at=datetime.now(UTC), actor=SERVICE, source=Tell.name())
     store.append(
         stream, [envelope], expected_version=StoredEvent.objects.filter(stream=stream).count()
     )

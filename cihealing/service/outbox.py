@@ -21,7 +21,7 @@ from celery import current_app
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 
-from cihealing.domain.effects import HEALING, IRREVOCABLE, AnyEffect, Effect, name_of
+from cihealing.domain import effects as f
 from cihealing.domain.values import NAMESPACE
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
@@ -45,7 +45,6 @@ OLDEST_RUN = """(SELECT r.created_at FROM cihealing_run r WHERE r.id = o.run_id)
 LONGEST_DUE = "o.not_before"
 """As the index has it: under a storm nobody sorts what waits."""
 _encoder = msgspec.json.Encoder(order="deterministic")
-_decoder: msgspec.json.Decoder[AnyEffect] = msgspec.json.Decoder(AnyEffect)
 
 
 class Fenced(Exception):
@@ -61,7 +60,7 @@ def effect_id(stream: UUID, version: int, name: str, ordinal: int) -> UUID:
 
 
 def enqueue(
-    stream: UUID, called: Iterable[tuple[int, Effect]], *, run_id: UUID | None, now: datetime
+    stream: UUID, called: Iterable[tuple[int, f.Effect]], *, run_id: UUID | None, now: datetime
 ) -> None:
     """Write a row for each (version, effect) and tell the broker of those due once the transaction
     commits.
@@ -73,7 +72,7 @@ def enqueue(
 
 
 def enqueue_all(
-    called: Sequence[tuple[UUID, list[tuple[int, Effect]], UUID | None]],
+    called: Sequence[tuple[UUID, list[tuple[int, f.Effect]], UUID | None]],
     *,
     now: datetime,
     at: datetime | None = None,
@@ -97,13 +96,13 @@ def _row(
     stream: UUID,
     version: int,
     ordinal: int,
-    effect: Effect,
+    effect: f.Effect,
     run_id: UUID | None,
     at: datetime,
     *,
     ahead: timedelta,
 ) -> Outbox:
-    name = name_of(effect)
+    name = effect.name()
     return Outbox(
         id=effect_id(stream, version, name, ordinal),
         stream=stream,
@@ -118,11 +117,11 @@ def _row(
     )
 
 
-def decode(row: Outbox) -> AnyEffect:
+def decode(row: Outbox) -> f.Effect:
     """Raises UnknownEffect."""
     try:
-        return _decoder.decode(row.payload)
-    except msgspec.ValidationError as error:
+        return msgspec.json.decode(row.payload, type=f.KINDS[row.name])
+    except (KeyError, msgspec.ValidationError) as error:
         raise UnknownEffect(f"{row.name}: {error}") from error
 
 
@@ -204,11 +203,11 @@ def release(row: Outbox, *, delay: float, error: str, counted: bool = True) -> N
     )
 
 
-def hurry(stream: UUID, name: str) -> int:
+def hurry(stream: UUID, kind: type[f.Effect]) -> int:
     """What waits for a later look is due now; returns how many rows."""
     now = jumps.now()
     waiting = Outbox.objects.filter(
-        stream=stream, name=name, state="pending", lease_until=None, not_before__gt=now
+        stream=stream, name=kind.name(), state="pending", lease_until=None, not_before__gt=now
     )
     ids = list(waiting.values_list("id", flat=True))
     Outbox.objects.filter(id__in=ids).update(not_before=now, poked_at=None)
@@ -243,12 +242,14 @@ def reclaim(*, counted: bool = True) -> int:
 
 def drop_healing(stream: UUID, *, but: UUID | None = None) -> None:
     """The run is no longer running: what would heal it further is not wanted any more."""
-    _drop(Outbox.objects.filter(stream=stream, state="pending", name__in=HEALING), but)
+    healing = f.names(lambda kind: kind.healing)
+    _drop(Outbox.objects.filter(stream=stream, state="pending", name__in=healing), but)
 
 
-def drop_all(stream: UUID, *, but: UUID | None = None, keep: Sequence[str] = ()) -> None:
-    """The run has ended."""
-    _drop(Outbox.objects.filter(stream=stream, state="pending").exclude(name__in=keep), but)
+def drop_all(stream: UUID, *, but: UUID | None = None) -> None:
+    """The run has ended: only what outlives it is left."""
+    outliving = f.names(lambda kind: kind.outliving)
+    _drop(Outbox.objects.filter(stream=stream, state="pending").exclude(name__in=outliving), but)
 
 
 def _drop(rows: QuerySet[Outbox], but: UUID | None) -> None:
@@ -258,9 +259,9 @@ def _drop(rows: QuerySet[Outbox], but: UUID | None) -> None:
 
 def irrevocable(stream: UUID) -> str | None:
     """The name of an effect on its way that cannot be taken back."""
-    now = jumps.now()
+    irrevocable = f.names(lambda kind: kind.irrevocable)
     claimed = Outbox.objects.filter(
-        stream=stream, state="pending", name__in=IRREVOCABLE, lease_until__gt=now
+        stream=stream, state="pending", name__in=irrevocable, lease_until__gt=jumps.now()
     )
     return claimed.values_list("name", flat=True).first()
 

@@ -278,7 +278,7 @@ def _record_read(
         [_event(position, judged, log=digest)],
         [],
         version=len(envelopes),
-        source="read_failure",
+        source=ReadFailure.name(),
         now=now,
     )
 
@@ -320,6 +320,6 @@ def _record_expanded(
         [*expanded, noted, *judged.events],
         judged.effects,
         version=len(envelopes),
-        source="expand_result",
+        source=ExpandResult.name(),
         now=now,
     )

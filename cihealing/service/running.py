@@ -19,7 +19,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
-from cihealing.domain.values import Failed, Ignored, RunStatus
+from cihealing.domain.values import Failed, Ignored
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
 from cihealing.outages import Outage
@@ -36,13 +36,10 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(hours=6)
 """How long an effect may wait for what another side said will come."""
-BLIND = 900.0
-"""Seconds until a change that cannot be looked at is looked at again: the review's own timer ends
-the waiting.
-"""
+LATER = 900.0
+"""Seconds until what is never given up is tried again."""
 PAUSE = 1.0
 """Seconds between two tries to give a row back."""
-NOW = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 class Capability(Protocol):
@@ -122,35 +119,32 @@ def _claimed(row: Outbox, tools: Tools, capabilities: Capabilities, readers: Rea
             f" {row.last_error or 'the worker was lost'}",
         )
         return
-    if row.name == "tell" and outbox.others_at_it(row):
-        raise Again(
-            2.0
-        )  # one message a run: whoever posts it first leaves the handle that the next one needs
+    if effect.one_at_a_time and outbox.others_at_it(row):
+        raise Again(2.0)
     with Lease(row) as lease, tools.cancelling(lease.lost):
         if isinstance(effect, f.LoneEffect):
             capabilities[row.name](
                 effect, run=Run(id=row.stream), policy=policies.current(), tools=tools
             )
             outbox.finish(row)
-        elif row.run_id is None:
-            _read(row, effect, tools, readers)
-        else:
+        elif isinstance(effect, f.RunEffect) and row.run_id is not None:
             _carry_out(row, row.run_id, effect, tools, capabilities)
+        else:
+            _read(row, effect, tools, readers)
 
 
 def _carry_out(
-    row: Outbox, run_id: UUID, effect: f.AnyEffect, tools: Tools, capabilities: Capabilities
+    row: Outbox, run_id: UUID, effect: f.RunEffect, tools: Tools, capabilities: Capabilities
 ) -> None:
     run = get(run_id)
-    if not wanted(run, effect):
+    if not effect.wanted(run):
         outbox.finish(row, state="dropped")
         return
     failpoint("capability.before")
-    command = _timer(effect) or capabilities[row.name](
-        effect,  # type: ignore[arg-type]
-        run=run,
-        policy=policies.of(run),
-        tools=tools,
+    command = (
+        effect.command()
+        if isinstance(effect, f.Timer)
+        else capabilities[row.name](effect, run=run, policy=policies.of(run), tools=tools)
     )
     failpoint("capability.after")
     if command is None:
@@ -159,34 +153,7 @@ def _carry_out(
     handle(run_id, command, cause=Cause(source=row.name), effect=row)
 
 
-def wanted(run: Run, effect: f.AnyEffect) -> bool:
-    """Whether the state still calls for it: an effect may outlive what it was for."""
-    if isinstance(effect, f.CollectRerun) and (
-        run.awaited_rerun is None or run.awaited_rerun.number != effect.number
-    ):
-        return False
-    if isinstance(effect, f.HealingEffect):
-        return run.status in NOW
-    if isinstance(effect, f.Publish):
-        return run.status is RunStatus.FIXED and run.review.approved_by is not None
-    if isinstance(effect, f.WatchChange):
-        return run.status is RunStatus.FIXED and run.change.open and run.change.url == effect.url
-    return not isinstance(effect, f.WriteReport | f.Explain) or run.status is RunStatus.ESCALATED
-
-
-def _timer(effect: f.AnyEffect) -> c.RunCommand | None:
-    match effect:
-        case f.DeadlineTimer(not_before=promised):
-            return c.PassDeadline(promised=promised)
-        case f.ReviewTimer(version=version):
-            return c.ExpireReview(version=version)
-        case f.RerunTimer(number=number):
-            return c.LoseRerun(number=number)
-        case _:
-            return None
-
-
-def _read(row: Outbox, effect: f.AnyEffect, tools: Tools, readers: Readers) -> None:
+def _read(row: Outbox, effect: f.Effect, tools: Tools, readers: Readers) -> None:
     if not isinstance(effect, f.DeliveryEffect):
         raise PermanentError(f"{row.name} belongs to a run, and this row names none")
     envelopes = store.load(row.stream)
@@ -257,14 +224,15 @@ def _later(row: Outbox, error: TransientError) -> None:
 
 
 def _give_up(row: Outbox, reason: str) -> None:
-    if row.name in f.QUIET:
+    kind = f.KINDS[row.name]
+    if kind.quiet:
         logger.warning("%s of %s was given up: %s", row.name, row.stream, reason)
         Outbox.objects.filter(id=row.id).update(last_error=masked(reason)[:1000])
         outbox.finish(row, state="gave_up")
         return
-    if row.name == "watch_change":
-        logger.warning("the change of %s cannot be looked at: %s", row.stream, reason)
-        outbox.release(row, delay=BLIND, error=reason, counted=False)
+    if kind.unending:
+        logger.warning("%s of %s is tried again later: %s", row.name, row.stream, reason)
+        outbox.release(row, delay=LATER, error=reason, counted=False)
         return
     if row.run_id is None:
         _read_weakly(row, reason)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import yaml
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-TIMERS = tuple(str(timer.__struct_config__.tag) for timer in get_args(f.Timer))
+TIMERS = f.names(lambda kind: issubclass(kind, f.Timer))
 SILENCE = "(the command printed nothing)\n"
 USUAL_JOBS = ("test", "lint")
 

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST
 from slack_sdk.signature import SignatureVerifier
 
 from cihealing import hooks, policy_file, registry, service
+from cihealing.domain.review import ACTS
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
 from cihealing.ports import BadPayload, HeadMoved, PermanentError, TransientError
@@ -30,13 +31,14 @@ from cihealing.providers.slack.blocks import escaped
 from cihealing.read.access import may_act
 from cihealing.secrecy import masked
 from cihealing.web.problems import problem
+from cihealing.wording.telling import OFFERED
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 STAMP, SIGNATURE = re.compile(r"[0-9]{1,11}"), re.compile(r"v0=[0-9a-f]{64}")
 SETTING = "CI_HEALING_SLACK_SIGNING_SECRET"
-ACTIONS = {"cihealing.approve": "approve", "cihealing.deny": "deny", "cihealing.abort": "abort"}
+ACTIONS = {f"cihealing.{action}": action for action in OFFERED}
 
 
 class Wrong(Exception):
@@ -137,7 +139,7 @@ def _pressed(told: dict[str, Any]) -> tuple[str, UUID, str, int]:
         return "", UUID(int=0), "", 0
     run, act, version = (*str(first.get("value", "")).split("|"), "", "", "")[:3]
     try:
-        if act not in ("", "publish", "merge") or not version.isdecimal():
+        if act not in ("", *ACTS) or not version.isdecimal():
             raise ValueError
         return ACTIONS[str(first["action_id"])], UUID(run), act, int(version[:10])
     except ValueError:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +27,7 @@ from cihealing.domain.values import (
     Value,
 )
 from cihealing.wording.markdown import code, fence, prose
+from cihealing.wording.plain import plain
 
 MAX_NAMES = 10
 
@@ -158,31 +157,10 @@ def reproduce(commit: str, command: str, *, path: str = ".") -> str:
 
 
 def to_dict(incident: Incident) -> dict[str, Any]:
-    """Plain data in camelCase, every field present; times as ISO 8601."""
+    """Plain data, every field present."""
     data = plain(checked(incident))
     assert isinstance(data, dict)
     return data
-
-
-def plain(value: object) -> Any:
-    match value:
-        case msgspec.Struct():
-            return {camel(name): plain(getattr(value, name)) for name in value.__struct_fields__}
-        case Enum():
-            return value.value
-        case UUID():
-            return str(value)
-        case datetime():
-            return value.isoformat()
-        case tuple() | list():
-            return [plain(item) for item in value]
-        case _:
-            return value
-
-
-def camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 def to_markdown(incident: Incident) -> str:

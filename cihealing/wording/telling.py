@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from cihealing.domain import review
+from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run
 from cihealing.domain.values import Failure, RunStatus
 from cihealing.ports import Button, Message
 
 MAX_TEXT = 1_500
 MAX_DETAILS = 8_000
+OFFERED = ("approve", "deny")
+"""Of what a person may do, what a chat has a button for."""
 TONES = {
     RunStatus.ESCALATED: "bad",
     RunStatus.FIXED: "waiting",
@@ -16,7 +20,9 @@ TONES = {
 }
 
 
-def message_of(run: Run, *, url: str, failure: Failure | None, count: int = 1) -> Message:
+def message_of(
+    run: Run, *, policy: Policy, url: str, failure: Failure | None, count: int = 1
+) -> Message:
     """The one message of a run as it stands now. `count`: runs it speaks for, where it leads a
     cluster.
     """
@@ -27,7 +33,7 @@ def message_of(run: Run, *, url: str, failure: Failure | None, count: int = 1) -
         text=_text(run, failure),
         details=_details(run),
         link=url,
-        buttons=_buttons(run),
+        buttons=_buttons(run, policy),
         tone=TONES.get(run.status, "neutral"),
     )
 
@@ -95,16 +101,16 @@ def _details(run: Run) -> str:
     ]
 
 
-def _buttons(run: Run) -> tuple[Button, ...]:
+def _buttons(run: Run, policy: Policy) -> tuple[Button, ...]:
     """Bound to the version that was shown: who presses an old one is told to look again."""
-    if run.status is not RunStatus.FIXED or run.review.approved_by:
-        return ()
-    act = "merge" if run.change.open else "publish"
-    return (
+    act = review.act(run, policy)
+    labels = {"approve": "Merge" if act == "merge" else "Approve", "deny": "Deny"}
+    return tuple(
         Button(
-            label="Merge" if run.change.open else "Approve",
-            action="approve",
-            value=f"{run.id}|{act}|{run.version}",
-        ),
-        Button(label="Deny", action="deny", value=f"{run.id}||{run.version}"),
+            label=labels[action],
+            action=action,
+            value=f"{run.id}|{act if action == 'approve' else ''}|{run.version}",
+        )
+        for action in OFFERED
+        if action in review.actions(run)
     )

@@ -5,31 +5,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from cihealing.domain import events as e
-from cihealing.domain.values import Colour, Objection, Observation, Purpose
+from cihealing.domain.values import Colour, Objection, Observation
+from cihealing.wording.vocabulary import PURPOSES, resolution
 
 LINE = 400
 """Characters; a branch name, a note or a tool's message may be of any length."""
-
-PURPOSES = {
-    Purpose.REPRODUCE: "Ran the failing commit",
-    Purpose.STEADY: "Ran the failing commit again",
-    Purpose.ISOLATE: "Ran the failing tests alone",
-    Purpose.BASE: "Ran the base commit",
-    Purpose.DEBUG: "Ran the verbose command",
-    Purpose.SCREEN: "Tried the patch once",
-    Purpose.RED_BEFORE: "Proof, without the patch",
-    Purpose.GREEN: "Proof, with the patch",
-    Purpose.RED_AFTER: "Proof, without the patch again",
-    Purpose.CANARY: "Proof, with a planted failing test",
-}
-RESOLUTIONS = {
-    "merged": "the fix was merged",
-    "rerun_green": "the rerun was green",
-    "flake": "a proven flake, no patch needed",
-    "base_healed": "the base branch is healed",
-    "human_fix": "a person fixed it",
-    "green_later": "the job is green on a later commit",
-}
 
 
 def describe(event: e.AnyEvent) -> str:
@@ -68,7 +48,7 @@ def _life(event: e.LifeEvent) -> str:
         case e.RunStarted():
             return "Healing began"
         case e.RunResolved(how=how, note=note):
-            return f"Resolved: {RESOLUTIONS.get(how, how)}" + _note(note)
+            return f"Resolved: {resolution(how).short}" + _note(note)
         case e.RunEscalated(reason=reason, owner=owner):
             return f"Escalated to {owner.name if owner else 'nobody known'}" + _reason(reason)
         case e.RunAborted(reason=reason, by=by, note=note):
@@ -100,7 +80,7 @@ def _finding(event: e.FindingEvent) -> str:
                 else f"Nothing can be run: {reason}"
             )
         case e.CommandRan(purpose=purpose, seen=seen):
-            return f"{PURPOSES[purpose]}: {_observed(seen)}"
+            return f"{PURPOSES[purpose].long}: {_observed(seen)}"
         case e.FailureReproduced(how=how):
             return f"Reproduced: {how}"
         case e.FailureNotReproduced(reason=reason):

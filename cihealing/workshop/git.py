@@ -238,10 +238,10 @@ def _write(path: Path, content: str, *, mode: int) -> None:
 
 
 def remote_environment(
-    url: str, *, forge: str, home: Path, token: str, user: str
+    url: str, *, local: bool, home: Path, token: str, user: str
 ) -> dict[str, str]:
     """How `url` may be reached: the protocols, and for https the credential."""
-    if forge == "local_git":
+    if local:
         return {"GIT_ALLOW_PROTOCOL": "https:ssh:file"}
     parts = urlsplit(url)
     if parts.scheme != "https" or not token:

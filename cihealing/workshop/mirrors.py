@@ -79,7 +79,7 @@ class Mirrors:
             else self.settings.get("CI_HEALING_GIT_USER", "x-access-token")
         )
         return remote_environment(
-            policy.clone_url, forge=policy.forge, home=self.git.home, token=token, user=user
+            policy.clone_url, local=policy.local, home=self.git.home, token=token, user=user
         )
 
     def _short_lived(self, repository: str, url: str) -> str:

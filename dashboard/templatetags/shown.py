@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 from django import template
 from django.utils import timezone
 
-from cihealing.domain.values import Observation
+from cihealing.domain import proof
+from cihealing.domain.values import Observation, Purpose
 from cihealing.guard.explanations import explain
 from cihealing.read.rows import AttemptRow, ExcerptLine
+from cihealing.wording.vocabulary import CLASSES, PURPOSES
 from dashboard import diff as diffs
-from dashboard import story
 from dashboard.charts import Segment
 
 register = template.Library()
@@ -38,25 +39,6 @@ TONES = {
     "ci_proven": "good",
 }
 STATUS_WORDS = {"fixed": "fix proven", "timed_out": "timed out"}
-PURPOSES = {
-    "reproduce": "Failing commit",
-    "steady": "Failing commit again",
-    "isolate": "Failing tests alone",
-    "base": "Base commit",
-    "debug": "Verbose run",
-    "screen": "With the patch, first look",
-    "red_before": "Without the patch",
-    "green": "With the patch",
-    "red_after": "Without the patch again",
-    "canary": "With the patch and a planted failing test",
-}
-EXPECTED = {
-    "red_before": "red",
-    "red_after": "red",
-    "green": "green",
-    "canary": "red",
-    "screen": "green",
-}
 
 
 @register.filter
@@ -85,18 +67,18 @@ def explained(rule: str) -> str:
 
 @register.filter
 def class_words(value: str) -> str:
-    return story.CLASSES.get(str(value), str(value))
+    return CLASSES.get(str(value), str(value))
 
 
 @register.filter
 def purpose_words(value: str) -> str:
-    return PURPOSES.get(str(value), str(value))
+    return PURPOSES[value].short if value in PURPOSES else str(value)
 
 
 @register.filter
 def expected(purpose: str) -> str:
     """The colour a proof needs of a run with this purpose; empty where either may be."""
-    return EXPECTED.get(str(purpose), "")
+    return proof.expected(Purpose(purpose)) or ""
 
 
 @register.filter

@@ -216,7 +216,7 @@ def test_data_is_plain_camel_case_and_complete() -> None:
     assert data["lastGreen"] == {
         "commit": "a" * 40,
         "url": "https://ci.example/0",
-        "at": "2025-03-01T08:30:00+00:00",
+        "at": "2025-03-01T08:30:00Z",
     }
     assert data["firstRed"]["at"] is None
     assert (data["failureClass"], data["blame"], data["owner"]) == (

@@ -12,12 +12,12 @@ from uuid import UUID
 
 import msgspec
 
-from cihealing import playbooks
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain import events as e
 from cihealing.domain.decide import decide
 from cihealing.domain.evolve import evolve, fold
+from cihealing.domain.playbooks import PLAYBOOKS
 from cihealing.domain.policy import Policy
 from cihealing.domain.proof import faults, is_flake, proof_runs
 from cihealing.domain.react import react
@@ -189,7 +189,7 @@ class World:
                     failure_class=self.failure_class,
                     confidence=0.9,
                     signs=(),
-                    steps=playbooks.steps(self.failure_class),
+                    steps=PLAYBOOKS[self.failure_class],
                 )
             case f.FindProject():
                 return c.RecordProject(command="pytest", source="policy")

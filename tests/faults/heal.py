@@ -189,10 +189,10 @@ def clone_from_disk() -> None:
 
     from cihealing.workshop import mirrors
 
-    def local(url: str, *, remote: Any, forge: str, **rest: Any) -> Any:
-        return remote(url, forge="local_git", **rest)
+    def from_disk(url: str, *, remote: Any, local: bool, **rest: Any) -> Any:
+        return remote(url, local=True, **rest)
 
-    mirrors.remote_environment = partial(local, remote=mirrors.remote_environment)
+    mirrors.remote_environment = partial(from_disk, remote=mirrors.remote_environment)
 
 
 def drain() -> None:

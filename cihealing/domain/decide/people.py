@@ -9,7 +9,7 @@ from cihealing.domain import events as e
 from cihealing.domain.decide.life import ENDED, OPEN, end_attempt
 from cihealing.domain.events import Events
 from cihealing.domain.policy import Policy
-from cihealing.domain.review import wrong_act
+from cihealing.domain.review import ACTS, wrong_act
 from cihealing.domain.run import Refused, Run, Stale
 from cihealing.domain.values import AttemptStatus, Evidence, RunStatus
 
@@ -52,7 +52,7 @@ def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
     run.require(RunStatus.FIXED)
     if command.version is None or command.version != run.version:
         raise Stale(run.version)
-    if command.act not in ("publish", "merge"):
+    if command.act not in ACTS:
         raise Refused("approve names its act: publish or merge")
     if run.review.approved_by:
         raise Refused(f"{run.review.approved_by.name} approved it already")

@@ -19,9 +19,7 @@ class FailureClassified(Event, frozen=True, kw_only=True, tag="failure.classifie
     confidence: float
     signs: tuple[Sign, ...] = ()
     steps: tuple[str, ...]
-    """The playbook, pinned: what is tried, in order (`domain.values` has no say; see
-    `playbooks`).
-    """
+    """The playbook, pinned: what is tried, in order (`domain.playbooks`)."""
 
 
 class ProjectFound(Event, frozen=True, kw_only=True, tag="project.found.v1"):

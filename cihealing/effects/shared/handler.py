@@ -39,7 +39,7 @@ class Handler:
 
     @property
     def name(self) -> str:
-        return str(self.kind.__struct_config__.tag)
+        return self.kind.name()
 
 
 @dataclass(frozen=True)

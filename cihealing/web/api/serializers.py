@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers as s
 
+from cihealing.domain.review import ACTS
+
 NOTE = 2_000
 """Characters of a note."""
 VERSIONS = 2**31 - 1
@@ -40,7 +42,7 @@ class ActionSerializer(s.Serializer[Any]):
     optional and checked when given.
     """
 
-    act = s.ChoiceField(choices=["publish", "merge"], required=False, default="")
+    act = s.ChoiceField(choices=ACTS, required=False, default="")
     version = WholeNumber(
         required=False, allow_null=True, default=None, min_value=0, max_value=VERSIONS
     )

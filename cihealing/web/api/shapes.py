@@ -28,7 +28,7 @@ from cihealing.domain.values import (
     Stage,
 )
 from cihealing.read import contract, rows
-from cihealing.read.contract import camel
+from cihealing.wording.plain import camel
 
 Shape = type[s.Serializer[Any]]
 SIMPLE: Mapping[Any, type[s.Field[Any, Any, Any, Any]]] = {

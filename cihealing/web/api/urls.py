@@ -2,6 +2,7 @@
 
 from django.urls import path, re_path
 
+from cihealing.domain.review import ACTIONS
 from cihealing.web.api import views
 
 urlpatterns = [
@@ -13,7 +14,7 @@ urlpatterns = [
     path("runs/<str:id>/memory", views.MemoryView.as_view(), name="api-memory"),
     path("runs/<str:id>/events", views.RunEventsView.as_view(), name="api-run-events"),
     re_path(
-        r"^runs/(?P<id>[^/]+)/actions/(?P<action>approve|deny|abort|human-fix|retry)$",
+        rf"^runs/(?P<id>[^/]+)/actions/(?P<action>{'|'.join(ACTIONS)})$",
         views.ActionView.as_view(),
         name="api-action",
     ),

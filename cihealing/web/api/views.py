@@ -20,12 +20,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cihealing import registry, service
+from cihealing.domain.review import ACTIONS
 from cihealing.read import contract, deliveries, detail, feed, figures, memory, runs, texts
 from cihealing.read.access import Viewer, may_act, viewer_of
 from cihealing.web.api import errors, parsing, shapes, streams
 from cihealing.web.api.authentication import actor_of
 from cihealing.web.api.serializers import ActionSerializer
 from cihealing.web.problems import problem
+from cihealing.wording.plain import plain, recased
 
 PROBLEM = ("application/problem+json",)
 REFUSALS = {(code, *PROBLEM): shapes.PROBLEM for code in ("401", "404")}
@@ -139,7 +141,7 @@ class ReportView(Room):
         data, markdown = found(texts.report(self.viewer, parsing.run_id(id)))
         if wants_markdown(request):
             return HttpResponse(markdown, content_type="text/markdown; charset=utf-8")
-        return Response(contract.recased(data))
+        return Response(recased(data))
 
 
 def wants_markdown(request: Request) -> bool:
@@ -169,12 +171,7 @@ class ActionView(Room):
                 for code in ("400", "401", "403", "404", "409", "413", "415")
             },
         },
-        parameters=[
-            ID,
-            OpenApiParameter(
-                "action", str, "path", enum=["approve", "deny", "abort", "human-fix", "retry"]
-            ),
-        ],
+        parameters=[ID, OpenApiParameter("action", str, "path", enum=ACTIONS)],
     )
     def post(self, request: Request, id: str, action: str) -> Response:
         """Approve, deny, abort or retry a run, or record that a person fixed it. 409 where the run
@@ -198,7 +195,7 @@ class SummaryView(Room):
     )
     def get(self, request: Request) -> Response:
         """Counts over the runs, attached ones left out."""
-        return Response(contract.plain(figures.summary(self.viewer)))
+        return Response(plain(figures.summary(self.viewer)))
 
 
 class RepositoriesView(Room):
@@ -208,7 +205,7 @@ class RepositoriesView(Room):
     )
     def get(self, request: Request) -> Response:
         """Counts by repository, the latest run's first."""
-        return Response({"data": contract.plain(figures.repositories(self.viewer))})
+        return Response({"data": plain(figures.repositories(self.viewer))})
 
 
 class RunEventsView(Room):
