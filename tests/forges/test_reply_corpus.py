@@ -16,8 +16,9 @@ import yaml
 from cihealing.ports import FileEdit, HeadMoved, Message, PermanentError, Proposal, TransientError
 from cihealing.providers.slack import chat as slack
 from tests.forges.bound import Bound
-from tests.forges.github import FakeGitHub, Reply
+from tests.forges.github import FakeGitHub
 from tests.forges.gitlab import FakeGitLab
+from tests.forges.server import Reply
 from tests.forges.slack import FakeSlack
 from tests.forges.slack import Reply as Said
 

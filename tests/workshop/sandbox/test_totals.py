@@ -17,7 +17,6 @@ from cihealing.domain.policy import Limits
 from cihealing.marks import mark
 from cihealing.ports import Ran
 from cihealing.workshop.sandbox import cgroup, leftovers, users
-from cihealing.workshop.sandbox import watch as watch_module
 from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 from cihealing.workshop.sandbox.launch import MARK
 from cihealing.workshop.sandbox.walls import Walls, without
