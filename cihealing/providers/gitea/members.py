@@ -18,9 +18,7 @@ from cihealing.providers.shared import wire as _wire
 
 MAY = ("write", "admin", "owner")
 NEUTRAL = "warning"
-"""The state that comes next to GitHub's neutral: red nowhere, and it makes nothing green where it
-is alone, in versions that know it.
-"""
+"""Gitea has no neutral state; this one it shows as neither red nor green."""
 
 
 class GiteaVoice:

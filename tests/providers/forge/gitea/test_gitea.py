@@ -407,7 +407,7 @@ def test_without_an_open_change_there_is_no_place_to_comment(
     assert tea.made("POST", ".") == 0
 
 
-def test_a_check_is_a_status_that_is_neither_red_nor_alone_green(
+def test_a_check_is_a_commit_status_that_is_neither_red_nor_green(
     tea: FakeGitea, shop: Repository
 ) -> None:
     commit = shop.heads["main"]
