@@ -192,6 +192,7 @@ class Environment(BaseSettings):
     circleci_token: SecretStr = SecretStr("")
     buildkite_url: str = "https://api.buildkite.com"
     buildkite_token: SecretStr = SecretStr("")
+    gitea_enabled: bool = False
     gitea_url: str = ""
     """Base URLs of Gitea or Forgejo, comma-separated, as `jenkins_url`."""
     gitea_token: SecretStr = SecretStr("")

@@ -64,7 +64,7 @@ class Trees(Protocol):
 
 
 class Credentials(Protocol):
-    """Short-lived tokens to clone with, instead of one that is set for good."""
+    """A provider's own tokens to clone with, instead of one that is set for all clones."""
 
     def clone_token(self, repository: str, url: str, settings: Mapping[str, str]) -> str:
         """A token for a clone URL of one's own host; empty where there is none, or the URL leads

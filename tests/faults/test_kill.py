@@ -15,6 +15,8 @@ from cihealing.failpoints import ASKING, NAMES, OPENING
 from cihealing.workshop.sandbox.choice import trouble_with
 from cihealing.workshop.sandbox.toolchain import toolchain
 from tests import forked
+from tests.faults.heal import BAD, GOOD
+from tests.forges.gitea import FakeGitea, file
 from tests.forges.github import FakeGitHub
 from tests.forges.gitlab import FakeGitLab
 from tests.model_server import ModelServer, answer, edit
@@ -156,6 +158,23 @@ def test_gitlab_has_one_branch_one_change_and_one_merge_after_a_kill_at_every_fa
         (request,) = shop.requests
         assert (request["state"], request["target_branch"]) == ("merged", "feature")
         assert sum(commit["message"] == "merge" for commit in shop.commits.values()) == 1
+
+
+@pytest.mark.slow
+def test_gitea_has_one_branch_one_change_and_one_merge_after_a_kill_at_every_failpoint(
+    tmp_path: Path,
+) -> None:
+    commit = heal(tmp_path, "", "make", FORGE="gitea").stdout.strip()
+    with FakeGitea() as tea:
+        shop, settings = tea.repository("acme/shop"), {**tea.settings, "FORGE": "gitea"}
+        shop.heads["feature"] = shop.adopt(commit, "Other imports", {"shop.py": file(BAD.encode())})
+        for name in IN_TURN:
+            kill(tmp_path, name, **settings)
+        check_opened(told(heal(tmp_path, **settings)))
+        (pull,) = shop.pulls
+        assert (pull["merged"], pull["base"]["ref"]) == (True, "feature")
+        assert tea.made("POST", "/contents$") == tea.made("POST", "/merge$") == 1
+        assert shop.trees[shop.heads["feature"]] == {"shop.py": file(GOOD.encode())}
 
 
 def check_opened(end: dict[str, Any]) -> None:

@@ -14,44 +14,15 @@ Source of every shape: GitHub REST docs (2022-11-28).
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from tests.forges import described
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """Instead of the usual answer. `done`: the work is done all the same; `silent`: the connection
-    closes without an answer.
-    """
-
-    status: int = 500
-    body: str = '{"message": "it broke"}'
-    headers: Mapping[str, str] = field(default_factory=dict)
-    done: bool = False
-    silent: bool = False
-
-
-class Refused(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
-
-
-def sha_of(*parts: Any) -> str:
-    return hashlib.sha1(
-        json.dumps(parts, sort_keys=True).encode(), usedforsecurity=False
-    ).hexdigest()
+from tests.forges.server import FakeForge, Refused, Reply, replied, sha_of
 
 
 @dataclass
@@ -96,22 +67,20 @@ class Repository:
         return self.heads[branch]
 
 
-class FakeGitHub:
+class FakeGitHub(FakeForge):
     def __init__(self) -> None:
+        super().__init__()
         self.repositories: dict[str, Repository] = {}
-        self.calls: list[tuple[str, str, Any]] = []
-        self.scripted: list[tuple[str, str, Reply]] = []
-        self.wrong: list[str] = []
-        """Questions and answers that GitHub does not describe so."""
-        self.scopes = "repo"
         self.node: dict[str, dict[str, Any]] = {}
-        self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self.headers = {"x-oauth-scopes": "repo"}
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+    def scopes(self) -> str:
+        return self.headers["x-oauth-scopes"]
+
+    @scopes.setter
+    def scopes(self, scopes: str) -> None:
+        self.headers["x-oauth-scopes"] = scopes
 
     @property
     def settings(self) -> dict[str, str]:
@@ -127,43 +96,8 @@ class FakeGitHub:
         made.heads["main"] = made.commit("first", parents=[])
         return made
 
-    def script(self, verb: str, path: str, *replies: Reply) -> None:
-        self.scripted += [(verb, path, reply) for reply in replies]
-
-    def made(self, verb: str, path: str) -> int:
-        return sum(v == verb and re.search(path, p) is not None for v, p, _ in self.calls)
-
-    def __enter__(self) -> FakeGitHub:
-        threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        if kind is None:
-            assert self.wrong == [], self.wrong[:3]
-
-    def answer(self, verb: str, path: str, query: dict[str, str], body: Any) -> Reply:
-        with self.lock:
-            self.calls.append((verb, path, body))
-            scripted = next(
-                (s for s in self.scripted if s[0] == verb and re.search(s[1], path)), None
-            )
-            if scripted:
-                self.scripted.remove(scripted)
-                if not scripted[2].done:
-                    return scripted[2]
-            usual = self._usual(verb, path, query, body)
-            return scripted[2] if scripted else usual
-
-    def _usual(self, verb: str, path: str, query: dict[str, str], body: Any) -> Reply:
+    def usual(self, verb: str, path: str, query: dict[str, str], body: Any) -> Reply:
+        path = unquote(path)
         try:
             for known, pattern, work in ROUTES:
                 found = re.fullmatch(pattern, path)
@@ -173,7 +107,7 @@ class FakeGitHub:
                     )
             raise Refused(404, "Not Found")
         except Refused as error:
-            return _json(
+            return replied(
                 error.status,
                 {"message": error.message, "documentation_url": "https://docs.github.com"},
             )
@@ -183,7 +117,7 @@ class FakeGitHub:
         not know is our own mistake.
         """
         if path == "/graphql":
-            return _json(200, work())
+            return replied(200, work())
         operation = described.operation_of(verb, path)
         if body is not None and (wrong := described.faults(operation, "request", body)):
             self.wrong.append(f"{operation}: {wrong}")
@@ -193,7 +127,7 @@ class FakeGitHub:
             return Reply(status=204, body="")
         status = 201 if verb == "POST" else 200
         try:
-            return _json(status, described.answer(operation, status, work()))
+            return replied(status, described.answer(operation, status, work()))
         except described.NotAsDescribed as mistake:
             self.wrong.append(str(mistake))
             raise Refused(500, str(mistake)) from None
@@ -222,10 +156,6 @@ class FakeGitHub:
             merged_by={"login": by},
         )
         return sha
-
-
-def _json(status: int, value: Any) -> Reply:
-    return Reply(status=status, body=json.dumps(value))
 
 
 def get_ref(hub: FakeGitHub, repo: Repository, branch: str, **_: Any) -> Any:
@@ -501,36 +431,3 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("POST", "/graphql", graphql),
     ("GET", "/rate_limit", rate_limit),
 )
-
-
-def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _do(self) -> None:
-            length = int(self.headers.get("content-length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            reply = hub.answer(self.command, unquote(parts.path), query, body)
-            if reply.silent:
-                self.close_connection = True
-                return
-            content = reply.body.encode()
-            self.send_response(reply.status)
-            usual = {
-                "content-type": "application/json; charset=utf-8",
-                "x-oauth-scopes": hub.scopes,
-                "content-length": str(len(content)),
-            }
-            for name, value in {**usual, **reply.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nobody reads it."""
-
-    return Handler

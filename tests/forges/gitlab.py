@@ -6,17 +6,13 @@ Source of every shape: GitLab REST docs, v4.
 
 from __future__ import annotations
 
-import json
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
-from tests.forges.github import Refused, Reply, sha_of
+from tests.forges.server import FakeForge, Refused, Reply, replied, sha_of
 
 
 @dataclass
@@ -55,19 +51,11 @@ class Project:
         return self.heads[branch]
 
 
-class FakeGitLab:
+class FakeGitLab(FakeForge):
     def __init__(self) -> None:
+        super().__init__()
         self.projects: dict[str, Project] = {}
-        self.calls: list[tuple[str, str, Any]] = []
-        self.scripted: list[tuple[str, str, Reply]] = []
         self.scopes = ["api"]
-        self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def settings(self) -> dict[str, str]:
@@ -83,44 +71,10 @@ class FakeGitLab:
         made.heads["main"] = made.commit("first", parents=[])
         return made
 
-    def script(self, verb: str, path: str, *replies: Reply) -> None:
-        self.scripted += [(verb, path, reply) for reply in replies]
-
-    def made(self, verb: str, path: str) -> int:
-        return sum(v == verb and re.search(path, p) is not None for v, p, _ in self.calls)
-
-    def __enter__(self) -> FakeGitLab:
-        threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def answer(self, verb: str, path: str, query: dict[str, str], body: Any) -> Reply:
-        with self.lock:
-            self.calls.append((verb, path, body))
-            scripted = next(
-                (s for s in self.scripted if s[0] == verb and re.search(s[1], path)), None
-            )
-            if scripted:
-                self.scripted.remove(scripted)
-                if not scripted[2].done:
-                    return scripted[2]
-            usual = self._usual(verb, path, query, body or {})
-            return scripted[2] if scripted else usual
-
-    def _usual(self, verb: str, path: str, query: dict[str, str], body: Any) -> Reply:
+    def usual(self, verb: str, path: str, query: dict[str, str], body: Any) -> Reply:
         try:
             if path == "/api/v4/personal_access_tokens/self":
-                return _json(200, {"scopes": self.scopes})
+                return replied(200, {"scopes": self.scopes})
             for known, pattern, work in ROUTES:
                 found = re.fullmatch(r"/api/v4/projects/([^/]+)" + pattern, path)
                 if known == verb and found:
@@ -128,17 +82,13 @@ class FakeGitLab:
                     if project is None:
                         raise Refused(404, "404 Project Not Found")
                     parts = [unquote(part) for part in found.groups()[1:]]
-                    return _json(
+                    return replied(
                         201 if verb == "POST" else 200,
-                        work(self, project, *parts, query=query, body=body),
+                        work(self, project, *parts, query=query, body=body or {}),
                     )
             raise Refused(404, "404 Not Found")
         except Refused as error:
-            return _json(error.status, {"message": error.message})
-
-
-def _json(status: int, value: Any) -> Reply:
-    return Reply(status=status, body=json.dumps(value))
+            return replied(error.status, {"message": error.message})
 
 
 def branch(lab: FakeGitLab, project: Project, name: str, **_: Any) -> Any:
@@ -308,32 +258,3 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/hooks", hooks),
     ("DELETE", r"/hooks/(\d+)", drop_hook),
 )
-
-
-def _handler(lab: FakeGitLab) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _do(self) -> None:
-            length = int(self.headers.get("content-length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            reply = lab.answer(self.command, parts.path, query, body)
-            if reply.silent:
-                self.close_connection = True
-                return
-            content = reply.body.encode()
-            self.send_response(reply.status)
-            usual = {"content-type": "application/json", "content-length": str(len(content))}
-            for name, value in {**usual, **reply.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PUT = do_DELETE = _do
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nobody reads it."""
-
-    return Handler

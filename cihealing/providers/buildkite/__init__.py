@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cihealing.ports import Provider, RawRequest
-from cihealing.providers.buildkite import hook
+from cihealing.providers.buildkite import hook, logs, reruns
 from cihealing.providers.buildkite.hosts import HOSTS
 from cihealing.providers.shared import samples
 
@@ -23,5 +23,5 @@ def sign(secret: str, body: bytes) -> RawRequest:
 
 
 PROVIDER = Provider(
-    name="buildkite", hook=hook, sign=sign, logs=hook, expanding=hook, reruns=hook, hosts=HOSTS
+    name="buildkite", hook=hook, sign=sign, logs=logs, expanding=logs, reruns=reruns, hosts=HOSTS
 )

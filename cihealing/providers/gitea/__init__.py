@@ -1,13 +1,15 @@
-"""Gitea and Forgejo: their Actions."""
+"""Gitea and Forgejo: their Actions, and their pull requests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cihealing.ports import Check, Provider, RawRequest
-from cihealing.providers.gitea import hook, logs, reruns
+from cihealing.ports import Check, Forge, Provider, RawRequest
+from cihealing.providers.gitea import hook, logs, members, reruns
 from cihealing.providers.gitea.api import API, READ, TOKEN, asked_about
+from cihealing.providers.gitea.changes import GiteaChanges
 from cihealing.providers.gitea.hosts import HOSTS
+from cihealing.providers.gitea.publishing import GiteaPublishing
 from cihealing.providers.shared import outbound, samples
 from cihealing.providers.shared.settings import unset
 
@@ -29,7 +31,11 @@ def signed_in(settings: Mapping[str, str]) -> list[str]:
 
 SIGNED_IN = Check(
     subject="gitea",
-    excuse=unset(HOSTS.setting, TOKEN, say=f"set {HOSTS.setting} and {TOKEN} for logs and reruns"),
+    excuse=unset(
+        HOSTS.setting,
+        TOKEN,
+        say=f"set {HOSTS.setting} and {TOKEN} for logs, reruns and pull requests",
+    ),
     question=signed_in,
     fine="it answers, and knows the token",
 )
@@ -42,6 +48,14 @@ PROVIDER = Provider(
     logs=logs,
     expanding=logs,
     reruns=reruns,
+    forge=Forge(
+        publishing=GiteaPublishing,
+        changes=GiteaChanges,
+        voice=members.GiteaVoice,
+        permissions=members.GiteaPermissions,
+        leaving=members.GiteaLeaving,
+    ),
+    credentials=members,
     hosts=HOSTS,
     checks=(SIGNED_IN,),
 )

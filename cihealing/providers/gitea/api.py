@@ -38,12 +38,11 @@ def talk(
     host: str,
     transport: httpx.BaseTransport | None,
     scope: str = READ,
+    wanted: str = "logs and reruns",
     otherwise: str = "",
 ) -> Conversation:
     token, need = settings.get(TOKEN, "").strip(), f"{scope} on {repository}"
-    side = API.side(
-        settings, token=token, host=host, need=need, wanted="logs and reruns", otherwise=otherwise
-    )
+    side = API.side(settings, token=token, host=host, need=need, wanted=wanted, otherwise=otherwise)
     return _outbound.talk(side, settings=settings, transport=transport)
 
 

@@ -19,16 +19,9 @@ from cihealing.providers.github.client import (
     said,
     text,
 )
-from cihealing.providers.github.pulls import (
-    CHECK,
-    OURS,
-    comment,
-    delete_branch,
-    number_of,
-    pulls_of,
-)
+from cihealing.providers.github.pulls import comment, delete_branch, number_of, pulls_of
+from cihealing.providers.shared import ours
 
-OFF = "cihealing:off"
 GREEN, RED = (
     ("success", "neutral", "skipped"),
     ("failure", "timed_out", "action_required", "startup_failure", "cancelled", "stale"),
@@ -97,10 +90,10 @@ class GitHubChanges:
         except Missing:
             return
         if maybe(pull, "state") == "open":
-            comment(api, number, run_id, f"Closed by cihealing: {plain(reason)}")
+            comment(api, number, run_id, f"Closed by cihealing: {ours.plain(reason)}")
             api.call("PATCH", f"/pulls/{number}", body={"state": "closed"})
         source = str(maybe(pull, "head", "ref") or "")
-        if source.startswith(OURS) and maybe(pull, "head", "repo", "full_name") in (
+        if source.startswith(ours.BRANCHES) and maybe(pull, "head", "repo", "full_name") in (
             None,
             api.repository,
         ):
@@ -142,7 +135,7 @@ def _closer(api: Api, number: int, is_open: bool) -> str:
 
 def _labelled(pull: Any) -> bool:
     labels = maybe(pull, "labels")
-    return isinstance(labels, list) and any(maybe(label, "name") == OFF for label in labels)
+    return isinstance(labels, list) and any(maybe(label, "name") == ours.OFF for label in labels)
 
 
 def _checks(api: Api, head: str) -> tuple[str, tuple[str, ...]]:
@@ -150,7 +143,7 @@ def _checks(api: Api, head: str) -> tuple[str, tuple[str, ...]]:
     runs = [
         run
         for run in api.listed(f"/commits/{head}/check-runs", key="check_runs")
-        if run.get("name") != CHECK
+        if run.get("name") != ours.CHECK
     ]
     states = [(str(run.get("name")), _state(run)) for run in runs]
     combined = api.get(f"/commits/{head}/status")
@@ -160,19 +153,10 @@ def _checks(api: Api, head: str) -> tuple[str, tuple[str, ...]]:
                 str(status.get("state")), "red"
             )
             states.append((str(status.get("context")), said_so))
-    failing = tuple(label[:100] for label, state in states if state == "red")
-    for word in ("red", "pending", "green"):
-        if any(state == word for _, state in states):
-            return word, failing
-    return "none", ()
+    return ours.verdict(states)
 
 
 def _state(run: Mapping[str, Any]) -> str:
     if run.get("status") != "completed":
         return "pending"
     return "green" if run.get("conclusion") in GREEN else "red"
-
-
-def plain(words: str) -> str:
-    """Somebody's reason inside a comment: it calls nobody and closes nothing."""
-    return "".join(c if c.isalnum() or c in " .,:;()'-" else " " for c in words)[:500]

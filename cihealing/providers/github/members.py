@@ -12,7 +12,8 @@ from cihealing.ports import PermanentError, Site
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github import manifest as github_manifest
 from cihealing.providers.github.client import Api, Missing, maybe, require_enabled
-from cihealing.providers.github.pulls import OURS, delete_branch
+from cihealing.providers.github.pulls import delete_branch
+from cihealing.providers.shared import ours
 
 MAY = ("admin", "maintain", "write")
 WANTED_SCOPES = ("repo", "public_repo", "read:org", "repo:status", "user:email", "read:user")
@@ -46,16 +47,16 @@ class GitHubLeaving:
         for pull in [
             p
             for p in api.listed("/pulls", state="open")
-            if str(maybe(p, "head", "ref")).startswith(OURS)
+            if str(maybe(p, "head", "ref")).startswith(ours.BRANCHES)
         ]:
             api.call("PATCH", f"/pulls/{pull['number']}", body={"state": "closed"})
             done.append(f"closed #{pull['number']}")
-        for ref in list(api.listed(f"/git/matching-refs/heads/{OURS}")):
+        for ref in list(api.listed(f"/git/matching-refs/heads/{ours.BRANCHES}")):
             branch = str(ref.get("ref", "")).removeprefix("refs/heads/")
             delete_branch(api, branch)
             done.append(f"deleted the branch {branch}")
         for comment in [
-            c for c in api.listed("/issues/comments") if "<!-- cihealing:" in str(c.get("body"))
+            c for c in api.listed("/issues/comments") if ours.MARKER in str(c.get("body"))
         ]:
             api.call("DELETE", f"/issues/comments/{comment['id']}")
             done.append(f"deleted the comment {comment['id']}")
@@ -63,14 +64,14 @@ class GitHubLeaving:
 
 
 def _unhooked(api: Api, settings: Mapping[str, str]) -> list[str]:
-    ours = settings.get("CI_HEALING_URL", "")
+    address = settings.get("CI_HEALING_URL", "")
     try:
-        hooks = list(api.listed("/hooks")) if ours else []
+        hooks = list(api.listed("/hooks")) if address else []
     except PermanentError:
         return ["webhooks could not be listed: remove the one of this service by hand"]
     told = []
     for hook in hooks:
-        if str(maybe(hook, "config", "url")).startswith(ours):
+        if str(maybe(hook, "config", "url")).startswith(address):
             api.call("DELETE", f"/hooks/{hook['id']}")
             told.append(f"removed the webhook {hook['id']}")
     return told

@@ -34,8 +34,8 @@ from cihealing.providers.github.client import (
     require_enabled,
     text,
 )
+from cihealing.providers.shared import ours
 
-TRAILER = "Cihealing-Run"
 AUTHOR = {"name": "cihealing", "email": "cihealing@users.noreply.github.com"}
 
 
@@ -80,7 +80,7 @@ class GitHubPublishing:
                 method="POST",
                 url=f"{base}/git/commits",
                 body={
-                    "message": message_of(proposal),
+                    "message": ours.message_of(proposal),
                     "tree": "<tree>",
                     "parents": [proposal.head],
                     "author": who,
@@ -98,33 +98,26 @@ class GitHubPublishing:
 
 def _branch(api: Api, proposal: Proposal) -> str:
     """The commit our branch is at: made now, or by an earlier try."""
-    ours = _head(api, proposal.source)
-    if ours is not None:
-        return _adopted(api, proposal, ours)
+    tip = _head(api, proposal.source)
+    if tip is not None:
+        return _adopted(api, proposal, tip)
     _require_head(api, proposal)
     commit = _commit(api, proposal)
     try:
         api.call("POST", "/git/refs", body={"ref": f"refs/heads/{proposal.source}", "sha": commit})
     except Unprocessable:
         # It is there: another try was faster, or an answer was lost.
-        ours = _head(api, proposal.source)
-        if ours is None:
+        tip = _head(api, proposal.source)
+        if tip is None:
             raise
-        return _adopted(api, proposal, ours)
+        return _adopted(api, proposal, tip)
     return commit
 
 
 def _adopted(api: Api, proposal: Proposal, commit: str) -> str:
-    """Only what carries the run's own trailer and stands on the proven commit is ours."""
     found = api.get(f"/git/commits/{commit}")
     parents = [maybe(parent, "sha") for parent in maybe(found, "parents") or []]
-    if f"{TRAILER}: {proposal.run_id}" not in str(
-        maybe(found, "message")
-    ).splitlines() or parents != [proposal.head]:
-        raise PermanentError(
-            f"the branch {proposal.source} exists and is not this run's: delete it, then approve"
-            " again"
-        )
+    ours.require_ours(proposal, message=str(maybe(found, "message")), parents=parents)
     return commit
 
 
@@ -149,7 +142,7 @@ def _commit(api: Api, proposal: Proposal) -> str:
     )
     who = {**AUTHOR, "date": text(base, "committer", "date")}
     body = {
-        "message": message_of(proposal),
+        "message": ours.message_of(proposal),
         "tree": text(tree, "sha"),
         "parents": [proposal.head],
         "author": who,
@@ -168,17 +161,6 @@ def _entry(api: Api, edit: FileEdit) -> dict[str, Any]:
         "type": "blob",
         "sha": text(api.call("POST", "/git/blobs", body=content), "sha"),
     }
-
-
-def message_of(proposal: Proposal) -> str:
-    trailers = [
-        f"{TRAILER}: {proposal.run_id}",
-        *proposal.trailers,
-        *([f"Approved-by: {proposal.actor}"] if proposal.actor else []),
-    ]
-    return "\n\n".join(
-        part for part in (proposal.title, proposal.message, "\n".join(trailers)) if part
-    )
 
 
 def _opened_before(api: Api, proposal: Proposal) -> dict[str, Any] | None:

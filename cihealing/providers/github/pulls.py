@@ -9,9 +9,8 @@ from urllib.parse import quote, urlsplit
 
 from cihealing.ports import PermanentError
 from cihealing.providers.github.client import Api, Missing, Unprocessable, maybe, text
+from cihealing.providers.shared import ours
 
-OURS = "cihealing/"
-CHECK = "cihealing"
 PULL = re.compile(r"/([^/]+/[^/]+)/pull/(\d{1,10})/?\Z")
 
 
@@ -37,15 +36,11 @@ def delete_branch(api: Api, branch: str) -> None:
         return
 
 
-def marker(run_id: str) -> str:
-    return f"<!-- cihealing:{run_id} -->"
-
-
 def comment(api: Api, number: int, run_id: str, words: str) -> str:
     """One comment a run: found by its marker and edited when said again."""
-    body = words if marker(run_id) in words else f"{words}\n\n{marker(run_id)}"
+    body = ours.marked(words, run_id)
     for known in api.listed(f"/issues/{number}/comments"):
-        if marker(run_id) in str(known.get("body")):
+        if ours.marker(run_id) in str(known.get("body")):
             return text(
                 api.call("PATCH", f"/issues/comments/{known['id']}", body={"body": body}),
                 "html_url",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from cihealing.ports import Site
 from cihealing.providers.github.client import Api, require_enabled, text
-from cihealing.providers.github.pulls import CHECK, comment, pulls_of
+from cihealing.providers.github.pulls import comment, pulls_of
+from cihealing.providers.shared.ours import CHECK
 
 
 class GitHubVoice:

@@ -11,14 +11,13 @@ from cihealing.failpoints import failpoint
 from cihealing.ports import Change, HeadMoved, PermanentError, Published, Site, TransientError
 from cihealing.providers.gitlab.client import Api, Refused, require_enabled, text
 from cihealing.providers.gitlab.merge_requests import (
-    OFF,
-    OURS,
     delete_branch,
     note,
     number_of,
     request_at,
     requests_of,
 )
+from cihealing.providers.shared import ours
 
 GREEN, PENDING = (
     ("success", "skipped"),
@@ -80,7 +79,7 @@ class GitLabChanges:
             checks=checks,
             failing=failing,
             merged_commit=_merged_commit(request) if state == "merged" else "",
-            opted_out=OFF in (request.get("labels") or []),
+            opted_out=ours.OFF in (request.get("labels") or []),
             by=str(by.get("username", "")) if isinstance(by, dict) else "",
         )
 
@@ -94,15 +93,15 @@ class GitLabChanges:
                 return
             raise
         if request["state"] == "opened":
-            note(api, number, run_id, f"Closed by cihealing: {plain(reason)}")
+            note(api, number, run_id, f"Closed by cihealing: {ours.plain(reason)}")
             api.call("put", f"/merge_requests/{number}", body={"state_event": "close"})
         source = str(request.get("source_branch") or "")
-        if source.startswith(OURS):
+        if source.startswith(ours.BRANCHES):
             delete_branch(api, source)
 
     def opted_out(self, commit: str) -> bool:
         return any(
-            OFF in (request.get("labels") or [])
+            ours.OFF in (request.get("labels") or [])
             for request in requests_of(Api(self.repository, self.settings), commit)
         )
 
@@ -130,7 +129,3 @@ def _checks(api: Api, head: str, request: dict[str, Any]) -> tuple[str, tuple[st
         return "pending", ()
     jobs = api.listed(f"/pipelines/{pipeline.get('id')}/jobs", scope="failed")
     return "red", tuple(str(job.get("name"))[:100] for job in jobs if not job.get("allow_failure"))
-
-
-def plain(words: str) -> str:
-    return "".join(c if c.isalnum() or c in " .,:;()'-" else " " for c in words)[:500]

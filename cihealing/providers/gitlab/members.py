@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from cihealing.ports import Site
 from cihealing.providers.gitlab.client import TOKEN, Api, require_enabled
-from cihealing.providers.gitlab.merge_requests import OURS, delete_branch, note, requests_of
+from cihealing.providers.gitlab.merge_requests import delete_branch, note, requests_of
+from cihealing.providers.shared import ours
 
 DEVELOPER = 30
 
@@ -63,19 +64,20 @@ class GitLabLeaving:
         for request in [
             r
             for r in api.listed("/merge_requests", state="opened")
-            if str(r.get("source_branch")).startswith(OURS)
+            if str(r.get("source_branch")).startswith(ours.BRANCHES)
         ]:
             api.call("put", f"/merge_requests/{request['iid']}", body={"state_event": "close"})
             done.append(f"closed !{request['iid']}")
         for branch in [
-            str(b.get("name")) for b in api.listed("/repository/branches", search=f"^{OURS}")
+            str(b.get("name"))
+            for b in api.listed("/repository/branches", search=f"^{ours.BRANCHES}")
         ]:
-            if branch.startswith(OURS):
+            if branch.startswith(ours.BRANCHES):
                 delete_branch(api, branch)
                 done.append(f"deleted the branch {branch}")
-        ours = self.settings.get("CI_HEALING_URL", "")
-        for hook in list(api.listed("/hooks")) if ours else []:
-            if str(hook.get("url")).startswith(ours):
+        address = self.settings.get("CI_HEALING_URL", "")
+        for hook in list(api.listed("/hooks")) if address else []:
+            if str(hook.get("url")).startswith(address):
                 api.call("delete", f"/hooks/{hook['id']}")
                 done.append(f"removed the webhook {hook['id']}")
         return done

@@ -9,8 +9,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from cihealing.ports import PermanentError, TransientError
 from cihealing.providers.gitlab.client import Api, Refused
+from cihealing.providers.shared import ours
 
-OFF, OURS = "cihealing:off", "cihealing/"
 MERGE_REQUEST = re.compile(r"/(.+?)/-/merge_requests/(\d{1,10})/?\Z")
 
 
@@ -45,10 +45,9 @@ def delete_branch(api: Api, branch: str) -> None:
 
 def note(api: Api, number: int, run_id: str, words: str) -> str:
     """One note a run: found by its marker and edited when said again."""
-    mark = f"<!-- cihealing:{run_id} -->"
-    body = {"body": words if mark in words else f"{words}\n\n{mark}"}
+    body = {"body": ours.marked(words, run_id)}
     for known in api.listed(f"/merge_requests/{number}/notes"):
-        if mark in str(known.get("body")):
+        if ours.marker(run_id) in str(known.get("body")):
             api.call("put", f"/merge_requests/{number}/notes/{known['id']}", body=body)
             return f"note {known['id']}"
     return f"note {api.call('post', f'/merge_requests/{number}/notes', body=body).get('id')}"

@@ -15,19 +15,9 @@ from typing import Any
 from urllib.parse import quote
 
 from cihealing.failpoints import failpoint
-from cihealing.ports import (
-    Call,
-    FileEdit,
-    HeadMoved,
-    PermanentError,
-    Proposal,
-    Published,
-    Site,
-    TransientError,
-)
+from cihealing.ports import Call, FileEdit, HeadMoved, Proposal, Published, Site, TransientError
 from cihealing.providers.gitlab.client import DEFAULT_URL, URL, Api, Refused, require_enabled, text
-
-TRAILER = "Cihealing-Run"
+from cihealing.providers.shared import ours
 
 
 class GitLabPublishing:
@@ -70,8 +60,8 @@ class GitLabPublishing:
 
 
 def _branch(api: Api, proposal: Proposal) -> str:
-    ours = _tip(api, proposal.source)
-    if ours is None:
+    tip = _tip(api, proposal.source)
+    if tip is None:
         _require_head(api, proposal)
         try:
             return text(
@@ -79,20 +69,15 @@ def _branch(api: Api, proposal: Proposal) -> str:
             )
         except Refused as error:
             # It is there: another try was faster, or an answer was lost.
-            ours = _tip(api, proposal.source) if error.status == 400 else None
-            if ours is None:
+            tip = _tip(api, proposal.source) if error.status == 400 else None
+            if tip is None:
                 raise
-    return _adopted(proposal, ours)
+    return _adopted(proposal, tip)
 
 
 def _adopted(proposal: Proposal, tip: dict[str, Any]) -> str:
-    if f"{TRAILER}: {proposal.run_id}" not in str(tip.get("message")).splitlines() or tip.get(
-        "parent_ids"
-    ) != [proposal.head]:
-        raise PermanentError(
-            f"the branch {proposal.source} exists and is not this run's: delete it, then approve"
-            " again"
-        )
+    parents = tip.get("parent_ids") or []
+    ours.require_ours(proposal, message=str(tip.get("message")), parents=parents)
     return text(tip, "id")
 
 
@@ -129,7 +114,7 @@ def _commit(proposal: Proposal, actions: list[dict[str, Any]]) -> dict[str, Any]
     return {
         "branch": proposal.source,
         "start_sha": proposal.head,
-        "commit_message": message_of(proposal),
+        "commit_message": ours.message_of(proposal),
         "actions": actions,
         "author_name": "cihealing",
         "author_email": "cihealing@localhost",
@@ -152,17 +137,6 @@ def _exists(api: Api, path: str, commit: str) -> bool:
             return False
         raise
     return True
-
-
-def message_of(proposal: Proposal) -> str:
-    trailers = [
-        f"{TRAILER}: {proposal.run_id}",
-        *proposal.trailers,
-        *([f"Approved-by: {proposal.actor}"] if proposal.actor else []),
-    ]
-    return "\n\n".join(
-        part for part in (proposal.title, proposal.message, "\n".join(trailers)) if part
-    )
 
 
 def _opened_before(api: Api, proposal: Proposal) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from cihealing.providers.buildkite import hook as buildkite
 from cihealing.providers.circleci import hook as circleci
 from cihealing.providers.gitlab import hook as gitlab
 from cihealing.providers.jenkins import hook as jenkins
+from cihealing.providers.jenkins import logs as jenkins_logs
 from cihealing.providers.shared import body as generic
 from tests.providers.ci import payloads
 from tests.providers.ci.payloads import (
@@ -173,7 +174,7 @@ def test_jenkins_phases(phase: str, status: str | None, kind: type) -> None:
 def test_a_jenkins_build_without_log_lines_has_no_log() -> None:
     assert parse(jenkins, payloads.jenkins(log="")).log is None  # type: ignore[union-attr]
     with pytest.raises(NoLog, match=r"Log lines.*cihealing notify --log"):
-        jenkins.fetch_log(parse(jenkins, payloads.jenkins(log="")), settings={})
+        jenkins_logs.fetch_log(parse(jenkins, payloads.jenkins(log="")), settings={})
 
 
 def test_a_jenkins_build_without_checkout_says_what_to_do() -> None:

@@ -13,7 +13,8 @@ import pytest
 from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
 from cihealing.providers.github import changes, members, publishing
 from tests.forges.bound import Bound
-from tests.forges.github import FakeGitHub, Reply, Repository
+from tests.forges.github import FakeGitHub, Repository
+from tests.forges.server import Reply
 
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 

@@ -12,8 +12,8 @@ import pytest
 from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
 from cihealing.providers.gitlab import changes, members, publishing
 from tests.forges.bound import Bound
-from tests.forges.github import Reply
 from tests.forges.gitlab import FakeGitLab, Project
+from tests.forges.server import Reply
 
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 NAME = "acme/team/shop"
