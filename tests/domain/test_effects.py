@@ -10,7 +10,7 @@ import pytest
 
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
-from cihealing.domain.run import Rerun, Run, change
+from cihealing.domain.run import Rerun, Run, RunChange, RunReview, change
 from cihealing.domain.values import Actor, Purpose, RunStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,14 +90,14 @@ def test_an_effect_is_wanted_in_these_statuses(
         (
             f.Publish(act="publish", patch="", head="", target=""),
             FIXED,
-            {"approved_by": ANN},
+            {"review": RunReview(approved_by=ANN)},
             {"status": RunStatus.ABORTED},
         ),
         (
             f.WatchChange(url=URL),
             FIXED,
-            {"change_open": True, "pr_url": URL},
-            {"pr_url": "https://forge.example/2"},
+            {"change": RunChange(open=True, url=URL)},
+            {"change": RunChange(open=True, url="https://forge.example/2")},
         ),
         (
             f.CollectRerun(number=1, handle="h"),

@@ -24,11 +24,12 @@ def life_of(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> 
         case c.Recur(execution=execution):
             return [e.FailureRecurred(execution=execution)] if run.status in ENDED else []
         case c.Rehash(error_hash=error_hash, strong=strong):
-            known = not run.exists or (run.failure.error_hash, run.failure.strong) == (
-                error_hash,
-                strong,
+            known = (run.failure.error_hash, run.failure.strong) == (error_hash, strong)
+            return (
+                []
+                if known or not run.exists
+                else [e.FailureRehashed(error_hash=error_hash, strong=strong)]
             )
-            return [] if known else [e.FailureRehashed(error_hash=error_hash, strong=strong)]
         case c.Supersede(successor=successor):
             return (
                 [e.RunAborted(reason="superseded", by=SERVICE, successor=successor)]
@@ -46,20 +47,18 @@ def life_of(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> 
         case c.PassDeadline(promised=promised):
             return _deadline(run, policy, max(now, promised or now))
         case c.ExpireReview(version=version):
-            unanswered = (
-                run.status is RunStatus.FIXED
-                and run.review.proven_at == version
-                and not run.review.approved_by
-            )
-            return (
-                [e.RunEscalated(reason="the review went unanswered", owner=run.blame.owner)]
-                if unanswered
-                else []
-            )
+            return _unanswered(run, version)
         case c.GiveUp():
             return _give_up(run, command)
         case _:
             assert_never(command)
+
+
+def _unanswered(run: Run, version: int) -> Events:
+    waits = run.status is RunStatus.FIXED and not run.review.approved_by
+    if not waits or run.review.proven_at != version:
+        return []
+    return [e.RunEscalated(reason="the review went unanswered", owner=run.blame.owner)]
 
 
 def _follow(run: Run, command: c.FollowLeader) -> Events:
