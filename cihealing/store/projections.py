@@ -15,7 +15,7 @@ from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import Run as RunState
-from cihealing.domain.run import to_json
+from cihealing.domain.run import flat, flat_hints, to_json
 from cihealing.domain.values import AttemptStatus, Digest, Failed, Ignored, Passed, RunStatus
 from cihealing.models import Artifact, Attempt, BaseClaim, ClusterClaim, Delivery, Execution, Run
 from cihealing.store import rows
@@ -28,42 +28,36 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 def run_row(run: RunState, *, max_attempts: int) -> Run:
     """The read row of a run, unsaved. `max_attempts` comes from the policy the run pins."""
     return Run(
-        id=run.id,
-        version=run.version,
-        generation=run.generation,
-        provider=run.failure.provider,
-        repository=run.failure.repository,
-        branch=run.failure.branch,
-        commit=run.failure.commit,
-        job=run.failure.job,
-        pipeline_url=run.failure.pipeline_url,
-        error_hash=run.failure.error_hash,
+        **{name: value for name, value in flat(run) if name in ALIKE},
         error_type=run.failure.error_type[:200],
         error_summary=run.failure.summary[:400],
-        status=run.status,
-        stage=run.stage,
-        failure_class=run.diagnosis.failure_class,
-        confidence=run.diagnosis.confidence,
         blame=run.blame.verdict or "",
         owner=run.blame.owner.name[:300] if run.blame.owner else "",
-        evidence=run.evidence,
         attempt_count=len(run.attempts),
         max_attempts=max_attempts,
-        pr_url=run.change.url,
         escalation_reason=run.end.escalation_reason[:1000],
-        resolution=run.end.resolution,
-        attached_to=run.cluster.attached_to,
-        cluster_leader=run.cluster.leader,
-        cost_usd=run.cost_usd,
+        cost_usd=run.models.cost_usd,
         seconds_to_proof=_seconds_to_proof(run),
         patch_hash=run.review.patch,
-        report=run.end.report,
         awaiting_rerun=run.open and run.awaited_rerun is not None,
         reruns=len(run.reruns),
         created_at=run.created_at or EPOCH,
         updated_at=run.updated_at or EPOCH,
         state=to_json(run),
     )
+
+
+OTHERWISE = (
+    "error_type",
+    "blame",
+    "owner",
+    "escalation_reason",
+    "reruns",
+    "created_at",
+    "updated_at",
+)
+"""Columns that do not hold what the state calls by their name as it is."""
+ALIKE = {f.name for f in Run._meta.concrete_fields} & flat_hints().keys() - set(OTHERWISE)
 
 
 def _seconds_to_proof(run: RunState) -> float | None:
