@@ -50,7 +50,7 @@ class Refused(Exception):
 
 
 @csrf_exempt
-def webhook(request: HttpRequest, provider: str = "generic") -> HttpResponse:
+def webhook(request: HttpRequest, provider: str) -> HttpResponse:
     try:
         return _answer(_receive(request, provider=provider))
     except Refused as refused:
