@@ -16,12 +16,6 @@ from cihealing import secrecy
 from cihealing.domain.policy import HookPolicy, Policy
 
 SETTING = "CI_HEALING_WEBHOOK_SECRET"
-OLD_JENKINS = "jenkins:every-provider"
-"""The hook of a Jenkins whose URL ends in the secret of every provider, as all did once."""
-NEW_JENKINS_URL = (
-    f"let it end in {SETTING}_JENKINS (webhook_secret_jenkins in the data directory), a URL shows"
-    " its secret to many"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +31,24 @@ class Hook:
         return any(fnmatchcase(repository, glob) for glob in self.repositories)
 
 
+def old_url(provider: str) -> str:
+    """The name of the hook of a URL that ends in the secret of every provider, as all did once."""
+    return f"{provider}:every-provider"
+
+
+def own_secret(provider: str) -> str:
+    """The setting that holds the secret of this provider alone."""
+    return f"{SETTING}_{provider.upper()}"
+
+
+def new_url(provider: str) -> str:
+    """What to do about an old one."""
+    return (
+        f"let it end in {own_secret(provider)} (webhook_secret_{provider} in the data directory), a"
+        " URL shows its secret to many"
+    )
+
+
 def named(environment: Mapping[str, str], *, own: Mapping[str, str]) -> dict[str, str]:
     """The environment, with the service's own webhook secrets (by provider, "" for all) as the
     settings resolved them.
@@ -47,22 +59,24 @@ def named(environment: Mapping[str, str], *, own: Mapping[str, str]) -> dict[str
     }
 
 
-def hooks_for(provider: str, *, settings: Mapping[str, str], policy: Policy) -> list[Hook]:
+def hooks_for(
+    provider: str, *, settings: Mapping[str, str], policy: Policy, secret_in_url: bool = False
+) -> list[Hook]:
     """The provider's hooks that have a secret, narrower ones first. `settings` are environment
-    variables by name.
+    variables by name. `secret_in_url`: as the provider says.
     """
     own, everybody = (
-        split(settings.get(f"{SETTING}_{provider.upper()}", "")),
+        split(settings.get(own_secret(provider), "")),
         split(settings.get(SETTING, "")),
     )
     narrower = [
         narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider
     ]
-    if provider == "jenkins":
+    if secret_in_url:
         old = tuple(secret for secret in everybody if secret not in own)
         wide = [
             Hook(name=provider, provider=provider, secrets=own),
-            Hook(name=OLD_JENKINS, provider=provider, secrets=old),
+            Hook(name=old_url(provider), provider=provider, secrets=old),
         ]
     else:
         wide = [Hook(name=provider, provider=provider, secrets=own + everybody)]

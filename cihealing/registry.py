@@ -54,6 +54,11 @@ def offered(port: Callable[[Provider], Port | None]) -> dict[str, Port]:
     return {name: offer for name, offer in offers if offer is not None}
 
 
+def named(fact: Callable[[Provider], bool]) -> list[str]:
+    """The names of the providers for which `fact` holds."""
+    return [name for name, one in PROVIDERS.items() if fact(one)]
+
+
 @cache
 def tools() -> Tools:
     """The tools of this process."""

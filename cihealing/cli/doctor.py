@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -193,7 +194,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     webhook_secret,
     signing.strength,
     signing.signatures,
-    signing.jenkins,
+    *(partial(signing.secret_in_url, name) for name in registry.named(lambda p: p.secret_in_url)),
     proxies,
 )
 

@@ -129,9 +129,9 @@ class Command(ProductCommand, needs=Needs.FIRST_START):
                 f"{problem}: repository code is not run, failures are diagnosed only (see"
                 " `cihealing doctor`)"
             )
-        self.tell(
-            f"secrets:  {data}/webhook_secret, {data}/webhook_secret_jenkins, {data}/api_token"
-        )
+        in_urls = registry.named(lambda one: one.secret_in_url)
+        secrets = ["webhook_secret", *(f"webhook_secret_{name}" for name in in_urls), "api_token"]
+        self.tell(f"secrets:  {', '.join(f'{data}/{name}' for name in secrets)}")
         self.tell(f"cihealing is up: {settings.CI_HEALING['URL']}")
         # What is no terminal is a log, or may become one.
         shown = (

@@ -14,7 +14,7 @@ class ModelRequest:
     """
 
     provider: str
-    """`anthropic`, `openai`, `gemini`, `grok` or `offline`."""
+    """One of the model's names, or `offline`."""
     model: str
     system: str
     prompt: str
@@ -48,6 +48,12 @@ class Model(Protocol):
     """A language model behind a provider: asked in a subprocess that holds its own key and nothing
     else.
     """
+
+    none_configured: str
+    """What to set where nothing is."""
+
+    def names(self) -> tuple[str, ...]:
+        """The providers there are, in the order they are asked where nobody names one."""
 
     def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
         """Raises ModelFailed, Cancelled."""

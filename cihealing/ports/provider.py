@@ -68,6 +68,8 @@ class Provider:
     """Without it nobody can try whether what is forged is refused."""
     signs_body: bool = True
     """False where its sender sends the secret itself."""
+    secret_in_url: bool = False
+    """Whether that is the last part of its URL, where many see it: it then has one of its own."""
     logs: Logs | None = None
     expanding: Expanding | None = None
     reruns: Reruns | None = None

@@ -50,7 +50,7 @@ class Refused(Exception):
 
 
 @csrf_exempt
-def webhook(request: HttpRequest, provider: str = "generic") -> HttpResponse:
+def webhook(request: HttpRequest, provider: str) -> HttpResponse:
     try:
         return _answer(_receive(request, provider=provider))
     except Refused as refused:
@@ -83,8 +83,8 @@ def _receive(request: HttpRequest, *, provider: str) -> Receipt:
     payload = _payload(raw)
     results = _results(raw, payload, listening=listening)
     hook, delivery_id = _spoken_for(authentic, results)
-    if hook.name == hooks.OLD_JENKINS:
-        _warn_of_old_path()
+    if hook.name == hooks.old_url(provider):
+        _warn_of_old_path(provider)
     _hurry(payload, hook, provider=provider)
     try:
         return service.receive(
@@ -101,12 +101,13 @@ def _receive(request: HttpRequest, *, provider: str) -> Receipt:
 
 
 @cache
-def _warn_of_old_path() -> None:
+def _warn_of_old_path(provider: str) -> None:
     """Once in the life of the process: the results are taken all the same."""
     logger.warning(
-        "Jenkins' URL ends in %s, which every provider signs with: %s",
+        "the URL of %s ends in %s, which every provider signs with: %s",
+        provider,
         hooks.SETTING,
-        hooks.NEW_JENKINS_URL,
+        hooks.new_url(provider),
     )
 
 
@@ -181,7 +182,7 @@ def _authentic(
     none.
     """
     found, objection = list[tuple[hooks.Hook, str]](), ""
-    for hook in hooks.hooks_for(provider, settings=_secrets(), policy=policy_file.current()[0]):
+    for hook in _hooks(provider):
         try:
             found.append((hook, listening.verify(raw, hook.secrets)))
         except BadSignature as error:
@@ -196,8 +197,17 @@ def _authentic(
     return found
 
 
+def _hooks(provider: str) -> list[hooks.Hook]:
+    return hooks.hooks_for(
+        provider,
+        settings=_secrets(),
+        policy=policy_file.current()[0],
+        secret_in_url=registry.PROVIDERS[provider].secret_in_url,
+    )
+
+
 def _no_secret(provider: str) -> str:
-    return f"no secret is set here: set {hooks.SETTING} or {hooks.SETTING}_{provider.upper()}"
+    return f"no secret is set here: set {hooks.SETTING} or {hooks.own_secret(provider)}"
 
 
 def _secrets() -> dict[str, str]:

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def test_before_the_first_start_nothing_is_bad(settings: Settings, tmp_path: Pat
                     doctor.database,
                     doctor.webhook_secret,
                     signing.strength,
-                    signing.jenkins,
+                    partial(signing.secret_in_url, "jenkins"),
                 )
             }
         assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cihealing.ports import ModelFailed, ModelReply, ModelRequest
+from cihealing.providers.shared.models import SubprocessModel
 from tests.model_server import cited
 
 Answer = Callable[[ModelRequest], ModelReply]
@@ -70,6 +71,11 @@ class FakeModel:
     providers: tuple[str, ...] = ("anthropic",)
     asked: list[ModelRequest] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    none_configured = SubprocessModel.none_configured
+
+    def names(self) -> tuple[str, ...]:
+        return self.providers
 
     def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
         with self.lock:

@@ -74,7 +74,7 @@ def post(*, address: str = "192.0.2.1", signed: bool = True) -> HttpResponse:
     request = RequestFactory().post(
         "/", data=body, content_type="application/json", headers=headers, REMOTE_ADDR=address
     )
-    return ingest.webhook(request)
+    return ingest.webhook(request, provider="generic")
 
 
 def refused(answer: HttpResponse) -> tuple[str, str]:

@@ -241,16 +241,16 @@ def test_jenkins_has_a_token_of_its_own_and_the_old_one_works_and_warns_once(
     assert [build(MAIN).status_code for _ in range(3)] == [202, 202, 202]
     assert caplog.text.count("CI_HEALING_WEBHOOK_SECRET_JENKINS") == 1
     assert MAIN not in caplog.text
-    assert {row.hook for row in Delivery.objects.all()} == {"jenkins", hooks.OLD_JENKINS}
+    assert {row.hook for row in Delivery.objects.all()} == {"jenkins", hooks.old_url("jenkins")}
 
 
 @pytest.mark.django_db
 def test_doctor_tells_of_old_paths(settings: Any) -> None:
-    assert signing.jenkins().state == "ok"
+    assert signing.secret_in_url("jenkins").state == "ok"
     build(MAIN)
-    assert "old URL" in signing.jenkins().told
+    assert "old URL" in signing.secret_in_url("jenkins").told
     settings.CI_HEALING = {**settings.CI_HEALING, "WEBHOOK_SECRETS": {"": MAIN}}
-    assert "CI_HEALING_WEBHOOK_SECRET_JENKINS" in signing.jenkins().told
+    assert "CI_HEALING_WEBHOOK_SECRET_JENKINS" in signing.secret_in_url("jenkins").told
 
 
 @pytest.mark.django_db

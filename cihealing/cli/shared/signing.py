@@ -43,32 +43,34 @@ def strength() -> Finding:
     return ok("secret strength", "long enough")
 
 
-def jenkins() -> Finding:
-    """Whether Jenkins' URL, which every log on its way may show, holds a token that opens nothing
-    else.
+def secret_in_url(provider: str) -> Finding:
+    """Whether the provider's URL, which every log on its way may show, holds a token that opens
+    nothing else.
     """
-    if not settings.CI_HEALING["WEBHOOK_SECRETS"].get("jenkins"):
+    if not settings.CI_HEALING["WEBHOOK_SECRETS"].get(provider):
         return note(
-            "jenkins",
+            provider,
             "its webhook has no token of its own: `cihealing up` makes one, or set"
-            " CI_HEALING_WEBHOOK_SECRET_JENKINS; the URL shows it to many",
+            f" {hooks.own_secret(provider)}; the URL shows it to many",
         )
-    if old_jenkins_urls():
+    if by_old_url(provider):
         return note(
-            "jenkins",
+            provider,
             f"builds still come in by the old URL, which ends in {hooks.SETTING}:"
-            f" {hooks.NEW_JENKINS_URL}",
+            f" {hooks.new_url(provider)}",
         )
-    return ok("jenkins", "its URL ends in a token of its own")
+    return ok(provider, "its URL ends in a token of its own")
 
 
-def old_jenkins_urls() -> bool:
-    """Whether builds came in by them lately; no where there is no database yet."""
+def by_old_url(provider: str) -> bool:
+    """Whether builds came in by it lately; no where there is no database yet."""
     since = timezone.now() - OLD_PATHS
     try:
         return (
             not not_made()
-            and Delivery.objects.filter(hook=hooks.OLD_JENKINS, received_at__gte=since).exists()
+            and Delivery.objects.filter(
+                hook=hooks.old_url(provider), received_at__gte=since
+            ).exists()
         )
     except DatabaseError:
         return False
@@ -84,8 +86,13 @@ def signatures() -> Finding:
     )
     found = [
         hook
-        for provider in registry.offered(lambda one: one.sign)
-        for hook in hooks.hooks_for(provider, settings=secrets, policy=policy)
+        for name in registry.offered(lambda one: one.sign)
+        for hook in hooks.hooks_for(
+            name,
+            settings=secrets,
+            policy=policy,
+            secret_in_url=registry.PROVIDERS[name].secret_in_url,
+        )
     ]
     if not found:
         return note(

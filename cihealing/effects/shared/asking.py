@@ -21,7 +21,6 @@ from cihealing.domain.values import Diagnosis, FailureClass, Hypothesis, Line, S
 from cihealing.failpoints import failpoint
 from cihealing.ports import Model, ModelFailed, ModelReply, ModelRequest, Tools
 
-PROVIDERS = ("anthropic", "openai", "gemini", "grok")
 CHARS_PER_TOKEN = 3.0
 """A low estimate, so that what is reserved is not less than what is spent."""
 PAUSE = 30.0
@@ -61,10 +60,7 @@ def why_off(policy: Policy, tools: Tools) -> str:
     missing = [tools.model.configured(name, settings=tools.settings) for name in named]
     if named and not all(missing):
         return ""
-    return "AI is off: " + (
-        "; ".join(dict.fromkeys(missing))
-        or "set ANTHROPIC_API_KEY or OPENAI_API_KEY (or OPENAI_BASE_URL for a model of your own)"
-    )
+    return f"AI is off: {'; '.join(dict.fromkeys(missing)) or tools.model.none_configured}"
 
 
 def providers(policy: Policy, tools: Tools) -> list[str]:
@@ -73,8 +69,9 @@ def providers(policy: Policy, tools: Tools) -> list[str]:
         name for name in tools.settings.get("CI_HEALING_AI_PROVIDER", "").split(",") if name
     ]
     model = tools.model
+    asked = model.names() if model else ()
     return named or [
-        name for name in PROVIDERS if model and not model.configured(name, settings=tools.settings)
+        name for name in asked if model and not model.configured(name, settings=tools.settings)
     ]
 
 

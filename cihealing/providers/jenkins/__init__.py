@@ -18,6 +18,7 @@ PROVIDER = Provider(
     hook=hook,
     sign=sign,
     signs_body=False,
+    secret_in_url=True,
     logs=logs,
     reruns=reruns,
     hosts=HOSTS,

@@ -37,6 +37,13 @@ LACKS = {"offline": "CI_HEALING_AI_PROVIDER is `offline`"}
 class SubprocessModel:
     """Stateless. `settings` are named as in `Tools.settings`."""
 
+    none_configured = (
+        "set ANTHROPIC_API_KEY or OPENAI_API_KEY (or OPENAI_BASE_URL for a model of your own)"
+    )
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(_served())
+
     def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
         if lacking := self.configured(request.provider, settings=settings):
             raise ModelFailed(lacking, kind="not_configured", again=False)

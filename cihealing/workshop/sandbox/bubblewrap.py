@@ -47,7 +47,7 @@ from cihealing.workshop.sandbox.watch import Watch
 LAUNCH = Path(__file__).with_name("launch.py")
 MB = 1024 * 1024
 OPEN_FILES = 4096
-SLACK = 64
+SPARE = 64
 """Processes between the bound that is watched and the one the kernel refuses at."""
 
 LIMIT_INSIDE = """\
@@ -225,7 +225,7 @@ class Bubblewrap(CommandLine):
         options = self.options(order, sources=sources, descriptor=descriptor)
         arguments = descriptor(b"\0".join(map(os.fsencode, options)) + b"\0")
         # Above the bound, so that the watch comes to see it exceeded.
-        most = self.limits.processes + SLACK if self.walls.totals else OPEN_FILES
+        most = self.limits.processes + SPARE if self.walls.totals else OPEN_FILES
         inner = ["/bin/sh", "-c", LIMIT_INSIDE, "sh", order.command, str(most)]
         wrap = [self.program, "--args", arguments, "--json-status-fd", str(report), "--", *inner]
         try:
@@ -292,7 +292,7 @@ class Bubblewrap(CommandLine):
             "RLIMIT_MEMLOCK": 64 * MB,
         }
         return (
-            {**each, "RLIMIT_NPROC": self.limits.processes + SLACK}
+            {**each, "RLIMIT_NPROC": self.limits.processes + SPARE}
             if own and self.walls.totals
             else each
         )
