@@ -181,7 +181,7 @@ def _authentic(
     none.
     """
     found, objection = list[tuple[hooks.Hook, str]](), ""
-    for hook in hooks.hooks_for(provider, settings=_secrets(), policy=policy_file.current()[0]):
+    for hook in hooks.hooks_for(provider, environment=_secrets(), policy=policy_file.current()[0]):
         try:
             found.append((hook, listening.verify(raw, hook.secrets)))
         except BadSignature as error:

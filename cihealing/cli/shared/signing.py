@@ -85,7 +85,7 @@ def signatures() -> Finding:
     found = [
         hook
         for provider in registry.offered(lambda one: one.sign)
-        for hook in hooks.hooks_for(provider, settings=secrets, policy=policy)
+        for hook in hooks.hooks_for(provider, environment=secrets, policy=policy)
     ]
     if not found:
         return note(
