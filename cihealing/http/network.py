@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
@@ -101,7 +101,7 @@ class Routed(httpx.BaseTransport):
     """Through the proxy, but for the hosts of CI_HEALING_NO_PROXY."""
 
     def __init__(
-        self, *, direct: httpx.BaseTransport, proxy: httpx.BaseTransport, without: str
+        self, *, direct: httpx.BaseTransport, proxy: httpx.BaseTransport, without: Sequence[str]
     ) -> None:
         self.direct, self.proxy, self.without = direct, proxy, without
 
@@ -114,11 +114,11 @@ class Routed(httpx.BaseTransport):
         self.proxy.close()
 
 
-def bypasses(host: str, *, without: str) -> bool:
-    """Whether `host` is one of the comma-separated names, suffixes (`.corp.example`), addresses,
+def bypasses(host: str, *, without: Sequence[str]) -> bool:
+    """Whether `host` is one of the names, suffixes (`.corp.example`), addresses,
     networks or `*` in `without`.
     """
-    return any(_named(host, entry.strip().lower()) for entry in without.split(",") if entry.strip())
+    return any(_named(host, entry.lower()) for entry in without)
 
 
 def _named(host: str, entry: str) -> bool:

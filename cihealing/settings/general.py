@@ -132,7 +132,7 @@ class OutboundSettings(Group):
 
     https_proxy: str = named("CI_HEALING_HTTPS_PROXY", "HTTPS_PROXY")
     """The proxy on the way out."""
-    no_proxy: str = named("CI_HEALING_NO_PROXY", "NO_PROXY")
+    no_proxy: CommaSeparated = named("CI_HEALING_NO_PROXY", "NO_PROXY", default=())
     """Hosts that are reached without it, with commas."""
     ca_bundle: str = ""
     """A file of certificates to trust besides the usual ones: the company's own CA."""

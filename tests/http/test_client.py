@@ -24,7 +24,7 @@ from cihealing.http.client import Conversation, Side
 from cihealing.http.refusal import Refused
 from cihealing.http.urls import Base
 from cihealing.ports import PermanentError, TransientError
-from cihealing.settings import OutboundSettings
+from cihealing.settings import OutboundSettings, separated
 from tests.groups import holding
 from tests.http.corpus import allowed
 from tests.http.servers import Seen, Server, certified, serving
@@ -272,7 +272,7 @@ def test_a_proxy_that_is_no_url_is_named() -> None:
     ],
 )
 def test_which_hosts_bypass_the_proxy(host: str, without: str, expected: bool) -> None:
-    assert network.bypasses(host, without=without) is expected
+    assert network.bypasses(host, without=separated(without)) is expected
 
 
 def pinned(answers: list[str], *, refusing: tuple[str, ...] = ()) -> tuple[Conversation, list[str]]:

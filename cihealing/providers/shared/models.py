@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -109,9 +109,9 @@ def environment_for(service: ServedModel, *, outbound: OutboundSettings) -> dict
     return {name: value for name, value in given.items() if value}
 
 
-def _direct(host: str, no_proxy: str) -> bool:
+def _direct(host: str, no_proxy: Sequence[str]) -> bool:
     """Whether `NO_PROXY` names this host or a domain it is in."""
-    names = [name.strip().lstrip(".").lower() for name in no_proxy.split(",") if name.strip()]
+    names = [name.lstrip(".").lower() for name in no_proxy]
     return any(
         name == "*" or host == name or host.endswith(f".{name}") or fnmatchcase(host, name)
         for name in names
