@@ -46,7 +46,7 @@ PROBLEMS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """Times in seconds (config/environment.py says what they are of); numbers for one process."""
+    """Times in seconds (`EdgeSettings` says what they are of); numbers for one process."""
 
     header: float = 10.0
     idle: float = 5.0

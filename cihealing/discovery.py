@@ -1,5 +1,5 @@
 """Plug-ins are found by being there: every module and folder of a package but `shared` exports one
-value of the package's kind under the package's name for it.
+value of the package's kind under the package's name for it; a folder may do so in a file of its.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ SHARED = "shared"
 """What the plug-ins of a package have in common."""
 
 
-def found(package: str, export: str, kind: type[Kind]) -> dict[str, Kind]:
-    """The plug-ins of a package by the name of their module, in the order of names.
+def found(package: str, export: str, kind: type[Kind], *, file: str = "") -> dict[str, Kind]:
+    """The plug-ins of a package by the name of their module, in the order of names; `file` is the
+    module of a folder that exports them, where it is not the folder itself.
 
     Raises TypeError for one that exports nothing of that kind.
     """
-    return {name: exported(f"{package}.{name}", export, kind) for name in sorted(names(package))}
+    within = f".{file}" if file else ""
+    return {
+        name: exported(f"{package}.{name}{within}", export, kind) for name in sorted(names(package))
+    }
 
 
 def exported(module: str, export: str, kind: type[Kind]) -> Kind:

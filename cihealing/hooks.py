@@ -60,17 +60,17 @@ def named(environment: Mapping[str, str], *, own: Mapping[str, str]) -> dict[str
 
 
 def hooks_for(
-    provider: str, *, settings: Mapping[str, str], policy: Policy, secret_in_url: bool = False
+    provider: str, *, environment: Mapping[str, str], policy: Policy, secret_in_url: bool = False
 ) -> list[Hook]:
-    """The provider's hooks that have a secret, narrower ones first. `settings` are environment
-    variables by name. `secret_in_url`: as the provider says.
+    """The provider's hooks that have a secret, narrower ones first. `secret_in_url`: as the
+    provider says.
     """
     own, everybody = (
-        split(settings.get(own_secret(provider), "")),
-        split(settings.get(SETTING, "")),
+        split(environment.get(own_secret(provider), "")),
+        split(environment.get(SETTING, "")),
     )
     narrower = [
-        narrow(hook, settings=settings) for hook in policy.hooks if hook.provider == provider
+        narrow(hook, environment=environment) for hook in policy.hooks if hook.provider == provider
     ]
     if secret_in_url:
         old = tuple(secret for secret in everybody if secret not in own)
@@ -83,11 +83,11 @@ def hooks_for(
     return [hook for hook in (*narrower, *wide) if hook.secrets]
 
 
-def narrow(hook: HookPolicy, *, settings: Mapping[str, str]) -> Hook:
+def narrow(hook: HookPolicy, *, environment: Mapping[str, str]) -> Hook:
     """The hook with the secrets that its setting holds now, which are masked from here on."""
     secrets = split(
-        settings.get(hook.secret_setting, "")
-        or _from_file(settings.get(f"{hook.secret_setting}_FILE", ""))
+        environment.get(hook.secret_setting, "")
+        or _from_file(environment.get(f"{hook.secret_setting}_FILE", ""))
     )
     secrecy.learn(*secrets)
     # Delivery ids are unique within a hook: the prefix keeps a hook that is named like a provider

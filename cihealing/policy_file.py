@@ -136,7 +136,7 @@ def learn(policy: Policy) -> None:
     """
     secrecy.learn_from(policy)
     for hook in policy.hooks:
-        hooks.narrow(hook, settings=os.environ)
+        hooks.narrow(hook, environment=os.environ)
 
 
 def stamp_of(path: Path) -> Stamp:

@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 
 from cihealing import guard, providers
 from cihealing.discovery import found
 from cihealing.effects.shared.handler import DeliveryHandler, EffectHandler, Handler
-from cihealing.ports import Fixer, PermanentError, Provider, Tools, TransientError
+from cihealing.ports import Fixer, PermanentError, Provider, ServedModel, Tools, TransientError
 from cihealing.providers.shared.models import SubprocessModel
 from cihealing.scratch import sweep
 from cihealing.service.running import Capability, Reader
+from cihealing.settings import Group, Own, Settings
 from cihealing.store.job_history import JobHistory, StoredArtifacts
 from cihealing.workshop import process
 from cihealing.workshop.runner import ProjectRunner
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 Port = TypeVar("Port")
 
-PROVIDERS: Mapping[str, Provider] = providers.known()
+PROVIDERS: Mapping[str, Provider[Any]] = providers.known()
 FIXERS: Sequence[Fixer] = sorted(
     found("cihealing.fixers", "FIXER", Fixer).values(), key=attrgetter("order", "name")
 )
@@ -48,69 +49,84 @@ READERS: Mapping[str, Reader] = {
 }
 
 
-def offered(port: Callable[[Provider], Port | None]) -> dict[str, Port]:
+def offered(port: Callable[[Provider[Any]], Port | None]) -> dict[str, Port]:
     """What each provider that offers this port has for it, by the provider's name."""
     offers = ((name, port(one)) for name, one in PROVIDERS.items())
     return {name: offer for name, offer in offers if offer is not None}
 
 
-def named(fact: Callable[[Provider], bool]) -> list[str]:
+def named(fact: Callable[[Provider[Any]], bool]) -> list[str]:
     """The names of the providers for which `fact` holds."""
     return [name for name, one in PROVIDERS.items() if fact(one)]
+
+
+def made(port: Callable[[Provider[Any]], Callable[[Any], Port] | None]) -> dict[str, Port]:
+    """The same of what is made with a provider's settings."""
+    return {name: make(own(name)) for name, make in offered(port).items()}
+
+
+def current() -> Settings:
+    """The settings in force."""
+    found = settings.ENVIRONMENT
+    assert isinstance(found, Settings)
+    return found
+
+
+def own(provider: str) -> Group:
+    """A provider's settings."""
+    return current().providers[provider]
+
+
+def own_of(kind: type[Own]) -> Own:
+    """The settings of the provider that declares this kind."""
+    return next(group for group in current().providers.values() if isinstance(group, kind))
+
+
+def served() -> dict[str, tuple[str, ServedModel]]:
+    """Models that can be asked, by the name policy calls them: the provider in whose protocol, and
+    the service.
+    """
+    return {
+        service.name: (name, service)
+        for name, speaking in offered(lambda one: one.speaking).items()
+        for service in speaking.serves(own(name))
+    }
 
 
 @cache
 def tools() -> Tools:
     """The tools of this process."""
-    named = adapter_settings()
+    groups = current()
     trees = GitTrees(
         Path(settings.CI_HEALING["DATA_DIR"]) / "mirrors",
-        settings=named,
-        credentials=tuple(offered(lambda one: one.credentials).values()),
+        settings=groups.clones,
+        credentials=tuple(made(lambda one: one.credentials).values()),
     )
     return Tools(
-        logs=offered(lambda one: one.logs),
-        expanding=offered(lambda one: one.expanding),
-        reruns=offered(lambda one: one.reruns),
-        runner=ProjectRunner(trees, settings=named),
+        logs=made(lambda one: one.logs),
+        expanding=made(lambda one: one.expanding),
+        reruns=made(lambda one: one.reruns),
+        runner=ProjectRunner(trees, settings=groups.sandbox),
         trees=trees,
-        sandbox=lambda policy: choose(named, policy=policy),
-        forges=offered(lambda one: one.forge),
+        sandbox=lambda policy: choose(groups.sandbox, policy=policy),
+        forges=made(lambda one: one.forge),
         fixers=FIXERS,
         guard=guard.check,
         artifacts=StoredArtifacts(),
         history=JobHistory(),
-        model=SubprocessModel(),
-        chats=tuple(offered(lambda one: one.chat).values()),
+        model=SubprocessModel(served(), outbound=groups.outbound),
+        chats=tuple(made(lambda one: one.chat).values()),
         cancelling=process.cancelling,
-        settings=named,
+        models=groups.models,
+        url=settings.CI_HEALING["URL"],
     )
-
-
-def adapter_settings() -> dict[str, str]:
-    """The service's settings by the names providers and people know them by; lists with commas,
-    booleans as `true` and `false`.
-    """
-    return {
-        f"CI_HEALING_{name}": text
-        for name, value in settings.CI_HEALING.items()
-        if (text := _as_text(value)) is not None
-    }
-
-
-def _as_text(value: object) -> str | None:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return ",".join(str(part) for part in value)
-    return str(value) if isinstance(value, str | int | float | Path) else None
 
 
 def sandbox_trouble() -> str | None:
     """Why code of untrusted repositories is not run on this machine; None where it is. What is
     installed may be forbidden: it is tried.
     """
-    return trouble(adapter_settings())
+    return trouble(current().sandbox)
 
 
 def sandbox_trouble_here() -> str | None:
@@ -146,10 +162,9 @@ def warn_of_excess() -> None:
     """Say once, at start, what a credential may do beyond what is needed. What cannot be asked is
     for `cihealing doctor --online`.
     """
-    named = adapter_settings()
-    for excess in offered(lambda one: one.excess).values():
+    for name, excess in offered(lambda one: one.excess).items():
         try:
-            beyond = excess(named)
+            beyond = excess(own(name))
         except (PermanentError, TransientError) as problem:
             log.info("credentials were not looked at: %s", problem)
             continue

@@ -1,5 +1,5 @@
-"""Django settings. Every knob is an environment variable (`config/environment.py`); nothing is
-edited here to deploy.
+"""Django settings. Every knob is an environment variable (`cihealing/settings`, and that of each
+provider); nothing is edited here to deploy.
 """
 
 from __future__ import annotations
@@ -12,53 +12,44 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 
-from cihealing.web.proxies import networks
-from config import environment
+from cihealing import providers
+from cihealing.settings import BASE_DIR, Settings, data_directory
 from config.beat import every
 from config.databases import database
 from config.logs import logging_configuration
 
-BASE_DIR = environment.BASE_DIR
-DATA_DIR = environment.data_directory()
-ENVIRONMENT = environment.read()
-PRODUCTION = ENVIRONMENT.env == "production"
-HTTPS = ENVIRONMENT.url.startswith("https://")
+DATA_DIR = data_directory()
+ENVIRONMENT = Settings.read(providers.settings())
+SERVER, RUNTIME = ENVIRONMENT.server, ENVIRONMENT.runtime
+HTTPS = SERVER.url.startswith("https://")
 
 # Without a stored key sessions last as long as the process: right for tests and one-off commands;
 # `up` stores one before it starts.
-SECRET_KEY = ENVIRONMENT.secret_key.get_secret_value() or secrets.token_urlsafe(50)
+SECRET_KEY = SERVER.secret_key.get_secret_value() or secrets.token_urlsafe(50)
 DEBUG = False
 ALLOWED_HOSTS = [
-    *ENVIRONMENT.allowed_hosts,
-    *([urlsplit(ENVIRONMENT.url).hostname or ""] if ENVIRONMENT.url else []),
+    *SERVER.allowed_hosts,
+    *([urlsplit(SERVER.url).hostname or ""] if SERVER.url else []),
 ]
 
 CI_HEALING: dict[str, Any] = {
-    **{name.upper(): getattr(ENVIRONMENT, name) for name in environment.POLICY_OVERRIDES},
-    "ENV": ENVIRONMENT.env,
+    **{name.upper(): value for name, value in ENVIRONMENT.policy.model_dump().items()},
+    **{name.upper(): value for name, value in ENVIRONMENT.edge.model_dump().items()},
+    "ENV": SERVER.env,
     "DATA_DIR": DATA_DIR,
-    "POLICY_FILE": ENVIRONMENT.policy_file or DATA_DIR / "policy.yml",
-    "RULES_DIR": ENVIRONMENT.rules_dir,
-    "POLICY_OVERRIDES": ENVIRONMENT.policy_overrides(),
-    "SANDBOX": ENVIRONMENT.sandbox,
-    "SANDBOX_ACCEPT": ENVIRONMENT.sandbox_accept,
-    "URL": ENVIRONMENT.url.rstrip("/"),
+    "POLICY_FILE": SERVER.policy_file or DATA_DIR / "policy.yml",
+    "RULES_DIR": SERVER.rules_dir,
+    "POLICY_OVERRIDES": ENVIRONMENT.policy.overrides(),
+    "SANDBOX": ENVIRONMENT.sandbox.sandbox,
+    "URL": SERVER.url.rstrip("/"),
     "WEBHOOK_SECRETS": ENVIRONMENT.webhook_secrets(),
-    "WEBHOOK_SECRET": ENVIRONMENT.webhook_secret.get_secret_value(),
-    "API_TOKEN": ENVIRONMENT.api_token.get_secret_value(),
-    "GIT_USER": ENVIRONMENT.git_user,
-    "GIT_TOKEN": ENVIRONMENT.git_token.get_secret_value(),
-    "TOOLCHAIN": ENVIRONMENT.toolchain,
-    **{
-        name.upper(): ENVIRONMENT.plain(name)
-        for name in (*environment.OUTSIDE, *environment.own_settings())
-    },
-    "MAX_BODY": ENVIRONMENT.max_body,
-    "METRICS_TOKEN": ENVIRONMENT.metrics_token.get_secret_value(),
-    "METRICS_ALLOW": ENVIRONMENT.metrics_allow,
-    "TRUSTED_PROXIES": networks(ENVIRONMENT.trusted_proxies),
-    "WORKERS": ENVIRONMENT.workers,
-    **{name.upper(): getattr(ENVIRONMENT, name) for name in environment.EDGE},
+    "WEBHOOK_SECRET": SERVER.webhook_secret.get_secret_value(),
+    "API_TOKEN": SERVER.api_token.get_secret_value(),
+    "METRICS_TOKEN": SERVER.metrics_token.get_secret_value(),
+    "METRICS_ALLOW": SERVER.metrics_allow,
+    "TRUSTED_PROXIES": SERVER.trusted_proxies,
+    "DAILY_COST_LIMIT_USD": ENVIRONMENT.models.daily_cost_limit_usd,
+    "WORKERS": RUNTIME.workers,
 }
 
 INSTALLED_APPS = [
@@ -117,9 +108,7 @@ TEMPLATES = [
 
 DATABASES = {
     "default": database(
-        ENVIRONMENT.database_url.get_secret_value(),
-        data_directory=DATA_DIR,
-        pool=ENVIRONMENT.database_pool,
+        RUNTIME.database_url.get_secret_value(), data_directory=DATA_DIR, pool=RUNTIME.database_pool
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -174,7 +163,7 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_NAME = "cihealing_csrf"
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SAMESITE = "Lax"
-CSRF_TRUSTED_ORIGINS = [CI_HEALING["URL"]] if ENVIRONMENT.url else []
+CSRF_TRUSTED_ORIGINS = [CI_HEALING["URL"]] if SERVER.url else []
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
@@ -182,9 +171,9 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 # this, nobody else can.
 SECURE_PROXY_SSL_HEADER = ("cihealing.scheme", "https")
 X_FRAME_OPTIONS = "DENY"
-DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.max_body
+DATA_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.edge.max_body
 # A body is never put on a disk before it is redacted or sealed; `max_bodies` bounds them all.
-FILE_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.max_body
+FILE_UPLOAD_MAX_MEMORY_SIZE = ENVIRONMENT.edge.max_body
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -222,7 +211,7 @@ SPECTACULAR_SETTINGS = {
 
 # (config/celery.py says why)
 
-REDIS_URL = ENVIRONMENT.redis_url.get_secret_value()
+REDIS_URL = RUNTIME.redis_url.get_secret_value()
 EMBEDDED_BROKER = not REDIS_URL
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
 CELERY_TASK_IGNORE_RESULT = True
@@ -266,5 +255,5 @@ else:
 
 LOGGING_CONFIG = "config.logs.configure"
 LOGGING = logging_configuration(
-    level=ENVIRONMENT.log_level, style=ENVIRONMENT.log_format, per_minute=ENVIRONMENT.log_per_minute
+    level=RUNTIME.log_level, style=RUNTIME.log_format, per_minute=RUNTIME.log_per_minute
 )

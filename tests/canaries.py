@@ -14,10 +14,10 @@ from urllib.parse import quote
 import pytest
 from pydantic import SecretStr
 
-from cihealing import policy_file, secrecy
+from cihealing import policy_file, providers, secrecy
 from cihealing.domain.policy import HookPolicy, Policy, RepositoryPolicy
 from cihealing.providers.github import app as github_app
-from config.environment import Environment
+from cihealing.settings import Group, Settings, groups
 
 ODD = "+/@ü"
 """Characters that a URL, a form and Base64 write in other ways."""
@@ -50,10 +50,29 @@ PEM = "-----BEGIN PRIV" + "ATE KEY-----\n" + "\n".join(BODY) + "\n-----END PRIV"
 SLACK = f"services/T0TEAM/B0BOT/{canary('slack')}"
 
 
+FIELDS = {
+    name: field
+    for kind in (*groups().values(), *providers.settings().values())
+    for name, field in kind.model_fields.items()
+}
+
+
+def held(values: dict[str, Any]) -> Settings:
+    """Settings where these fields hold something."""
+
+    def group(kind: type[Group]) -> Group:
+        own = {name: value for name, value in values.items() if name in kind.model_fields}
+        return kind().model_copy(update=own)
+
+    parts: dict[str, Any] = {name: group(kind) for name, kind in groups().items()}
+    own = {name: group(kind) for name, kind in providers.settings().items()}
+    return Settings(**parts, providers=own)
+
+
 def of_every_setting() -> tuple[dict[str, Any], list[str]]:
     """Values for all settings that are secret or hold a URL, and what must not come out."""
     values, forms = dict[str, Any](), list[str]()
-    for name, field in Environment.model_fields.items():
+    for name, field in FIELDS.items():
         if field.annotation is SecretStr:
             values[name], forms = (
                 SecretStr(f"{canary(name)},{canary(name + '2')}"),
@@ -72,7 +91,7 @@ def of_every_setting() -> tuple[dict[str, Any], list[str]]:
 
 def settings_hold(settings: Any) -> list[str]:
     values, forms = of_every_setting()
-    settings.ENVIRONMENT = Environment().model_copy(update=values)
+    settings.ENVIRONMENT = held(values)
     return forms
 
 

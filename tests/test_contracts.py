@@ -28,7 +28,6 @@ from cihealing.ports import (
     FixContext,
     Fixer,
     Forge,
-    Hosts,
     Listening,
     PermanentError,
     Proposal,
@@ -37,10 +36,24 @@ from cihealing.ports import (
     Signing,
     Site,
 )
+from cihealing.settings import PREFIX, groups
 from cihealing.web import secret_paths
 from cihealing.workshop.sandbox import Refusing
+from tests.http.corpus import hosts_of
 
 SECRET = "a-secret-of-some-length"
+
+
+VARIABLES = {
+    f"{PREFIX}{name.upper()}"
+    for kind in (*groups().values(), *providers.settings().values())
+    for name in kind.model_fields
+}
+
+
+def made(name: str, port: Any) -> Any:
+    """A port of a provider for which nothing is set."""
+    return port(registry.PROVIDERS[name].settings())
 
 
 def offering(port: Callable[[Provider], Any], name: str) -> pytest.MarkDecorator:
@@ -96,11 +109,18 @@ def test_the_path_of_a_webhook_is_no_secret(provider: str) -> None:
     assert secret_paths.masked(f"{path}/t0ken") == f"{path}/{secret_paths.MASK}"
 
 
-@offering(lambda one: one.hosts, "hosts")
-def test_the_hosts_of_a_provider_are_ones_that_may_be_asked(hosts: Hosts) -> None:
-    assert hosts.setting in registry.adapter_settings(), "no field of config/environment.py"
-    assert all(isinstance(base, urls.Base) for base in urls.bases_of(hosts, {}))
-    assert not hosts.public or any(host in hosts.default for host in hosts.public)
+@pytest.mark.parametrize("provider", registry.PROVIDERS.values(), ids=registry.PROVIDERS)
+def test_a_provider_is_made_with_the_settings_of_its_folder(provider: Provider[Any]) -> None:
+    assert provider.settings is providers.settings()[provider.name]
+
+
+@pytest.mark.parametrize("name", registry.offered(lambda one: one.hosts))
+def test_the_hosts_of_a_provider_are_ones_that_may_be_asked(name: str) -> None:
+    hosts = registry.offered(lambda one: one.hosts)[name]
+    assert hosts.setting in VARIABLES, "no field of a provider's settings.py"
+    bases = hosts_of(name, {}).bases
+    assert all(isinstance(base, urls.Base) for base in urls.bases_of(hosts.at(*bases)))
+    assert not hosts.public or any(host in base for host in hosts.public for base in bases)
 
 
 def request(
@@ -240,16 +260,17 @@ def test_every_class_has_a_playbook_of_known_steps(failure_class: FailureClass) 
 
 def test_only_at_the_plain_repository_no_change_can_be_open() -> None:
     """The core says what approving does by the name in policy, the forge by what it offers."""
-    forges = registry.offered(lambda one: one.forge)
+    forges = registry.made(lambda one: one.forge)
     merging = {name for name, forge in forges.items() if forge.changes is None}
     assert merging == {LOCAL_GIT}
 
 
-@offering(lambda one: one.forge, "forge")
-def test_a_forge_can_be_bound_and_says_what_it_lacks(forge: Forge) -> None:
+@pytest.mark.parametrize("name", registry.offered(lambda one: one.forge))
+def test_a_forge_can_be_bound_and_says_what_it_lacks(name: str) -> None:
     """Unset, it says what to set; it neither crashes nor asks anybody."""
+    forge: Forge = made(name, registry.PROVIDERS[name].forge)
     entry = RepositoryPolicy(match="*", clone_url="")
-    site = Site(repository="acme/shop", policy=entry, settings={})
+    site = Site(repository="acme/shop", policy=entry)
     asked = Proposal(
         run_id="r",
         repository="acme/shop",
@@ -278,14 +299,15 @@ def test_a_forge_can_be_bound_and_says_what_it_lacks(forge: Forge) -> None:
 
 @pytest.mark.parametrize("provider", registry.PROVIDERS.values(), ids=registry.PROVIDERS)
 def test_nothing_is_asked_of_a_provider_that_is_not_set_up(provider: Provider) -> None:
-    assert provider.excess is None or provider.excess({}) == []
-    assert provider.standing is None or not provider.standing({}, Policy()).fine
-    assert provider.chat is None or not provider.chat.configured(settings={})
+    unset = provider.settings()
+    assert provider.excess is None or provider.excess(unset) == []
+    assert provider.standing is None or not provider.standing(unset, Policy()).fine
+    assert provider.chat is None or not provider.chat(unset).configured()
     for check in provider.checks:
-        assert check.excuse({}), check.subject
+        assert check.excuse(unset), check.subject
 
 
-@offering(lambda one: one.reruns, "reruns")
-def test_a_rerun_of_nothing_is_refused_in_words(reruns: Any) -> None:
+@pytest.mark.parametrize("name", registry.offered(lambda one: one.reruns))
+def test_a_rerun_of_nothing_is_refused_in_words(name: str) -> None:
     with pytest.raises(PermanentError, match=r"\w+ \w+"):
-        reruns.rerun({}, settings={})
+        made(name, registry.PROVIDERS[name].reruns).rerun({})

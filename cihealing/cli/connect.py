@@ -21,6 +21,7 @@ from cihealing.first_start import keep
 from cihealing.ports import PermanentError, TransientError
 from cihealing.providers.github import manifest as github_manifest
 from cihealing.providers.github.manifest import PERMISSIONS, App
+from cihealing.providers.github.settings import GitHubSettings
 
 FILES = ("github_app_id", "github_app_private_key", "webhook_secret_github")
 """In the data directory, where the service's settings look for them."""
@@ -74,7 +75,7 @@ class Command(ProductCommand, needs=Needs.DATA):
         self._require_new(options)
         try:
             code = options["code"] or self._asked(options, url)
-            app = github_manifest.convert(code, registry.adapter_settings())
+            app = github_manifest.convert(code, registry.own_of(GitHubSettings))
         except (PermanentError, TransientError, ValueError) as problem:
             raise CommandError(str(problem)) from None
         self._keep(app)
@@ -101,7 +102,7 @@ class Command(ProductCommand, needs=Needs.DATA):
         )
 
     def _require_new(self, options: dict[str, Any]) -> None:
-        known = registry.adapter_settings().get("CI_HEALING_GITHUB_APP_ID")
+        known = registry.own_of(GitHubSettings).github_app_id
         if known and not options["again"]:
             raise CommandError(
                 f"there is the App {known} already: `cihealing doctor --online` says whether it"
@@ -113,7 +114,7 @@ class Command(ProductCommand, needs=Needs.DATA):
             once = Once(port=options["port"])
         except OSError as error:
             raise CommandError(f"port {options['port']} cannot be used: {error.strerror}") from None
-        site = github_manifest.site_of(registry.adapter_settings())
+        site = github_manifest.site_of(registry.own_of(GitHubSettings))
         action = github_manifest.form_url(
             site, organization=options["organization"], state=once.state
         )

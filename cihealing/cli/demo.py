@@ -14,6 +14,7 @@ from django.core.management.base import CommandError
 
 from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.demo import builds
+from cihealing.settings import separated
 
 WEBHOOK = "/api/v1/ci-healing/webhook"
 
@@ -32,7 +33,7 @@ class Command(ProductCommand, needs=Needs.DATA):
         )
 
     def handle(self, *args: Any, url: str, **options: Any) -> None:
-        secret = settings.CI_HEALING["WEBHOOK_SECRET"].split(",")[0].strip()
+        secret = next(iter(separated(settings.CI_HEALING["WEBHOOK_SECRET"])), "")
         if not secret:
             raise CommandError(
                 "no webhook secret: start the service once with `cihealing up`, or set"

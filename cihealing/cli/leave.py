@@ -107,7 +107,7 @@ class Command(ProductCommand, needs=Needs.DATABASE):
             return [f"there is no forge {repository.forge}: nothing was asked of it"]
         if forge.leaving is None:
             return ["nothing to close: approved changes are commits of the branch"]
-        site = Site(repository=name, policy=repository, settings=tools.settings)
+        site = Site(repository=name, policy=repository, url=tools.url)
         try:
             return forge.leaving(site).leave()
         except (PermanentError, TransientError) as error:

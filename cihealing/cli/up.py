@@ -19,6 +19,7 @@ from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.connections import QUEUE, Bounds, at_most
 from cihealing.demo import builds
 from cihealing.models import Delivery
+from cihealing.settings import separated
 
 WEBHOOK = "/api/v1/ci-healing/webhook"
 
@@ -108,7 +109,7 @@ class Command(ProductCommand, needs=Needs.FIRST_START):
     def day(self, data: Path, *, sock_port: int, host: str) -> builds.Day:
         post = builds.Post(
             url=url_of(host, port=sock_port) + WEBHOOK,
-            secret=settings.CI_HEALING["WEBHOOK_SECRET"].split(",")[0].strip(),
+            secret=next(iter(separated(settings.CI_HEALING["WEBHOOK_SECRET"])), ""),
         )
         policy = Path(settings.CI_HEALING["POLICY_FILE"])
         return builds.Day(

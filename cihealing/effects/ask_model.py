@@ -30,7 +30,7 @@ def ask_model(
     if off := asking.why_off(policy, tools):
         return RecordNoAnswer(number=effect.number, reason=off)
     context = gather(run, policy=policy, tools=tools, purpose="fix")
-    language = tools.settings.get("CI_HEALING_LANGUAGE", "en")
+    language = tools.models.language
     prompt = fix_prompt(context, language=language, budget=policy.ai.context_tokens)
     asked = asking.ask(prompt, run=run, number=effect.number, policy=policy, tools=tools)
     if not asked.spent:

@@ -29,10 +29,7 @@ def ask_rerun(
             " there, its result is picked up",
         )
     try:
-        handle = reruns.rerun(
-            execution_of(run, number=effect.number, asked=asked, tools=tools),
-            settings=tools.settings,
-        )
+        handle = reruns.rerun(execution_of(run, number=effect.number, asked=asked, tools=tools))
     except PermanentError as error:
         return LoseRerun(number=effect.number, reason=str(error))
     return RecordRerun(number=effect.number, handle=handle)

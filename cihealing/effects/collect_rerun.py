@@ -25,7 +25,7 @@ def collect_rerun(
     A rerun that somebody cancelled or CI skipped has none: the run need not wait for its timer.
     """
     reruns = tools.reruns.get(run.failure.provider)
-    result = reruns.rerun_result(effect.handle, settings=tools.settings) if reruns else None
+    result = reruns.rerun_result(effect.handle) if reruns else None
     if isinstance(result, Ignored):
         return LoseRerun(number=effect.number)
     if result is not None:

@@ -41,7 +41,7 @@ def _jobs(failed: Failed, tools: Tools) -> list[Result] | None:
     """None where the provider cannot be asked for them, or does not tell."""
     expanding = tools.expanding.get(failed.execution.provider)
     try:
-        return expanding.expand(failed, settings=tools.settings) if expanding else None
+        return expanding.expand(failed) if expanding else None
     except NoLog:
         return None
 

@@ -20,9 +20,7 @@ def explain(effect: f.Explain, *, run: Run, policy: Policy, tools: Tools) -> Rec
         return RecordExplanation(reason=off)
     context = gather(run, policy=policy, tools=tools, purpose="explain")
     prompt = explain_prompt(
-        context,
-        language=tools.settings.get("CI_HEALING_LANGUAGE", "en"),
-        budget=policy.ai.context_tokens,
+        context, language=tools.models.language, budget=policy.ai.context_tokens
     )
     asked = asking.ask(prompt, run=run, number=0, policy=policy, tools=tools)
     answer = asked.answer

@@ -16,7 +16,7 @@ from cihealing.ports import PermanentError, Tools
 def find_blame(effect: f.FindBlame, *, run: Run, policy: Policy, tools: Tools) -> RecordBlame:
     repository = policy.repository(run.failure.repository)
     forge = tools.forges.get(repository.forge)
-    usual = tools.settings.get(forge.usual_base, "") if forge else ""
+    usual = forge.usual_base if forge else ""
     target = run.failure.base_branch or repository.target_branch or usual or run.failure.branch
     owner = tools.trees.owner(
         run.failure.repository, run.failure.commit, suspects(run, tools), policy=repository

@@ -80,7 +80,7 @@ def site_of(run: Run, policy: Policy, tools: Tools) -> Site:
     return Site(
         repository=run.failure.repository,
         policy=policy.repository(run.failure.repository),
-        settings=tools.settings,
+        url=tools.url,
     )
 
 
@@ -155,5 +155,4 @@ def _edit(tree: Tree, path: str) -> FileEdit:
 
 def page_of(run: Run, tools: Tools) -> str:
     """The run's page, where the service knows its own address; else empty."""
-    base = tools.settings.get("CI_HEALING_URL", "")
-    return f"{base}/runs/{run.id}" if base else ""
+    return f"{tools.url}/runs/{run.id}" if tools.url else ""

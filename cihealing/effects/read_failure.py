@@ -40,7 +40,7 @@ def read(failed: Failed, tools: Tools) -> tuple[Failure, Packed | None]:
     if logs is None:
         return service.weak_failure(failed, NOT_SENT), None
     try:
-        log = logs.fetch_log(failed, settings=tools.settings)
+        log = logs.fetch_log(failed)
     except NoLog as error:
         return service.weak_failure(failed, str(error)), None
     return service.read_log(failed, log)

@@ -22,13 +22,10 @@ def tell(effect: f.Tell, *, run: Run, policy: Policy, tools: Tools) -> None:
     """What cannot be changed (an incoming webhook's message) is not posted again for a mere
     update.
     """
-    settings = {
-        **tools.settings,
-        **({"CI_HEALING_SLACK_CHANNEL": policy.chat.channel} if policy.chat.channel else {}),
-    }
+    channel = policy.chat.channel
     for chat in tools.chats:
         posted = service.handle_of(run.id, chat.name)
-        if not chat.configured(settings=settings) or (effect.only_update and not posted):
+        if not chat.configured(channel=channel) or (effect.only_update and not posted):
             continue
         message = telling.message_of(
             run,
@@ -37,7 +34,7 @@ def tell(effect: f.Tell, *, run: Run, policy: Policy, tools: Tools) -> None:
             failure=_failure(run, tools),
             count=_count(run, tools),
         )
-        handle = chat.tell(masked_in(message), handle=posted or "", settings=settings)
+        handle = chat.tell(masked_in(message), handle=posted or "", channel=channel)
         service.record_message(run.id, chat=chat.name, kind=effect.kind, handle=handle)
 
 

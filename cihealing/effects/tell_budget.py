@@ -18,18 +18,15 @@ def tell_budget(effect: f.TellBudget, *, run: Run, policy: Policy, tools: Tools)
         title=f"The budget {whose}for {effect.day} is used up: no model is asked any more today",
         fields=(("Limit", f"{effect.limit_usd:.2f} USD"), ("Scope", effect.scope)),
         tone="bad",
-        link=tools.settings.get("CI_HEALING_URL", ""),
+        link=tools.url,
         text=(
             "Fixers, reruns and proofs go on. Raise the budget in policy under `ai`, or"
             " CI_HEALING_DAILY_COST_LIMIT_USD."
         ),
     )
     for chat in tools.chats:
-        if (
-            chat.configured(settings=tools.settings)
-            and service.handle_of(run.id, chat.name) is None
-        ):
-            handle = chat.tell(masked_in(message), handle="", settings=tools.settings)
+        if chat.configured() and service.handle_of(run.id, chat.name) is None:
+            handle = chat.tell(masked_in(message), handle="")
             service.record_message(run.id, chat=chat.name, kind="budget", handle=handle)
 
 

@@ -24,6 +24,7 @@ from cihealing.http.refusal import Refusal, Refused
 from cihealing.http.urls import Allowed, Base, Target
 from cihealing.http.watch import MAX_SECONDS, Watch, in_time
 from cihealing.ports import PermanentError, TransientError
+from cihealing.settings import OutboundSettings
 
 MAX_HOPS = 4
 """Redirects that are followed."""
@@ -225,7 +226,7 @@ class Conversation:
 def converse(
     side: Side,
     *,
-    settings: Mapping[str, str],
+    settings: OutboundSettings,
     transport: httpx.BaseTransport | None = None,
     resolve: network.Resolve | None = None,
     keep_to: pace.Pace | None = None,
@@ -250,7 +251,7 @@ def converse(
             pace.Pace(),
         )
     return Conversation(
-        side, transport=chosen, keep_to=keep_to or shared, rate=pace.per_minute(settings)
+        side, transport=chosen, keep_to=keep_to or shared, rate=settings.fetches_per_minute
     )
 
 

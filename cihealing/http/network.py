@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
@@ -19,8 +19,9 @@ from cihealing.http import addresses
 from cihealing.http.refusal import Refused
 from cihealing.http.urls import Allowed, judge_address
 from cihealing.ports import PermanentError, TransientError
+from cihealing.settings import OutboundSettings
 
-PROXY, NO_PROXY, CA_BUNDLE = "CI_HEALING_HTTPS_PROXY", "CI_HEALING_NO_PROXY", "CI_HEALING_CA_BUNDLE"
+PROXY, CA_BUNDLE = "CI_HEALING_HTTPS_PROXY", "CI_HEALING_CA_BUNDLE"
 MAX_ADDRESSES = 4
 """Of a name's addresses that are tried, one after the other."""
 
@@ -100,7 +101,7 @@ class Routed(httpx.BaseTransport):
     """Through the proxy, but for the hosts of CI_HEALING_NO_PROXY."""
 
     def __init__(
-        self, *, direct: httpx.BaseTransport, proxy: httpx.BaseTransport, without: str
+        self, *, direct: httpx.BaseTransport, proxy: httpx.BaseTransport, without: Sequence[str]
     ) -> None:
         self.direct, self.proxy, self.without = direct, proxy, without
 
@@ -113,11 +114,11 @@ class Routed(httpx.BaseTransport):
         self.proxy.close()
 
 
-def bypasses(host: str, *, without: str) -> bool:
-    """Whether `host` is one of the comma-separated names, suffixes (`.corp.example`), addresses,
+def bypasses(host: str, *, without: Sequence[str]) -> bool:
+    """Whether `host` is one of the names, suffixes (`.corp.example`), addresses,
     networks or `*` in `without`.
     """
-    return any(_named(host, entry.strip().lower()) for entry in without.split(",") if entry.strip())
+    return any(_named(host, entry.lower()) for entry in without)
 
 
 def _named(host: str, entry: str) -> bool:
@@ -132,18 +133,18 @@ def _named(host: str, entry: str) -> bool:
 
 
 def transport(
-    settings: Mapping[str, str], *, among: Allowed, resolve: Resolve = system
+    settings: OutboundSettings, *, among: Allowed, resolve: Resolve = system
 ) -> httpx.BaseTransport:
     """What really goes out. Raises PermanentError where the proxy's URL or the bundle of
     certificates is of no use.
     """
-    context = _context(settings.get(CA_BUNDLE, "").strip())
+    context = _context(settings.ca_bundle.strip())
     direct = Pinned(
         httpx.HTTPTransport(verify=context, trust_env=False, limits=_ONE_REQUEST),
         among=among,
         resolve=resolve,
     )
-    proxy = settings.get(PROXY, "").strip()
+    proxy = settings.https_proxy.strip()
     if not proxy:
         return direct
     try:
@@ -156,7 +157,7 @@ def transport(
         )
     except (ValueError, httpx.InvalidURL):
         raise PermanentError(f"{PROXY} is no URL of a proxy (http://proxy.example:3128)") from None
-    return Routed(direct=direct, proxy=through, without=settings.get(NO_PROXY, ""))
+    return Routed(direct=direct, proxy=through, without=settings.no_proxy)
 
 
 def _context(bundle: str) -> ssl.SSLContext:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from cihealing.ports import TransientError
 
 SETTING = "CI_HEALING_FETCHES_PER_MINUTE"
-USUAL = 120
 MAX_HOSTS = 1_000
-
-
-def per_minute(settings: Mapping[str, str]) -> int:
-    given = settings.get(SETTING, "").strip()
-    return max(1, int(given)) if given.isascii() and given.isdigit() and len(given) < 8 else USUAL
 
 
 class Pace:

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin
 
 from cihealing.http import addresses
 from cihealing.http.refusal import Refusal
 from cihealing.ports import Hosts
+from cihealing.settings import OutboundSettings
 
 MAX_URL = 8_000
 PORTS = {"http": 80, "https": 443}
@@ -136,25 +137,22 @@ def base_of(value: str, *, setting: str) -> Base | Refusal:
     return Base(target=found, setting=setting)
 
 
-def bases_of(side: Hosts, settings: Mapping[str, str]) -> list[Base | Refusal]:
-    """The base URLs of one side, several of them separated by commas; what is wrong with one stands
-    in its place.
-    """
-    named = settings.get(side.setting, "").strip() or side.default
-    return [base_of(part, setting=side.setting) for part in named.split(",") if part.strip()]
+def bases_of(side: Hosts) -> list[Base | Refusal]:
+    """The base URLs of one side; what is wrong with one stands in its place."""
+    return [base_of(base, setting=side.setting) for base in side.bases]
 
 
 def allowed(
-    settings: Mapping[str, str], *, sides: Sequence[Hosts], public: frozenset[str] = frozenset()
+    settings: OutboundSettings, *, sides: Sequence[Hosts], public: frozenset[str] = frozenset()
 ) -> Allowed:
     """Where `sides` may be asked and may send us to. `public`: everybody's services besides theirs.
 
     A name in CI_HEALING_FETCH_HOSTS is met at https and a public address alone; a whole URL there
     (an own object store) at its own scheme, port and address.
     """
-    further = [part.strip() for part in settings.get(FETCH_HOSTS, "").split(",") if part.strip()]
+    further = settings.fetch_hosts
     stores = [base_of(part, setting=FETCH_HOSTS) for part in further if "://" in part]
-    named = [(one, found) for one in sides for found in bases_of(one, settings)]
+    named = [(one, found) for one in sides for found in bases_of(one)]
     good = tuple(base for base in (*(b for _, b in named), *stores) if isinstance(base, Base))
     names = (
         *(part.lower() for part in further if "://" not in part),

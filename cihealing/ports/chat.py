@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,9 +39,10 @@ class Chat(Protocol):
 
     name: str
 
-    def configured(self, *, settings: Mapping[str, str]) -> bool: ...
+    def configured(self, *, channel: str = "") -> bool:
+        """Whether anything can be told; `channel` is policy's, which goes before the setting's."""
 
-    def tell(self, message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
+    def tell(self, message: Message, *, handle: str, channel: str = "") -> str:
         """Post it, or with `handle` change what was posted; a handle for the next time, empty where
         nothing can be changed.
 

@@ -95,13 +95,12 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The one repository that what a forge offers is bound to. `settings` are named as in
-    `Tools.settings`.
-    """
+    """The one repository that what a forge offers is bound to."""
 
     repository: str
     policy: RepositoryPolicy
-    settings: Mapping[str, str]
+    url: str = ""
+    """The service's own address, which its hooks begin with; empty where it does not know it."""
 
 
 class Publishing(Protocol):
@@ -171,4 +170,4 @@ class Forge:
     permissions: Callable[[Site], Permissions] | None = None
     leaving: Callable[[Site], Leaving] | None = None
     usual_base: str = ""
-    """The setting that names the branch changes usually go to."""
+    """The branch changes usually go to."""

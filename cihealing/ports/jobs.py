@@ -9,19 +9,19 @@ from cihealing.domain.values import Result
 
 
 class Logs(Protocol):
-    def fetch_log(self, failed: Result, *, settings: Mapping[str, str]) -> str:
+    def fetch_log(self, failed: Result) -> str:
         """The log of a failed job. Raises NoLog, TransientError (not there yet)."""
 
 
 class Expanding(Protocol):
-    def expand(self, coarse: Result, *, settings: Mapping[str, str]) -> list[Result]:
+    def expand(self, coarse: Result) -> list[Result]:
         """The job results a coarse (workflow, pipeline) result stands for. Raises NoLog,
         TransientError.
         """
 
 
 class Reruns(Protocol):
-    def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
+    def rerun(self, execution: Mapping[str, str]) -> str:
         """Ask CI to run the job again on the same commit; returns a handle of at most 200
         characters.
 
@@ -31,7 +31,7 @@ class Reruns(Protocol):
         PermanentError.
         """
 
-    def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
+    def rerun_result(self, handle: str) -> Result | None:
         """The result of a rerun where this provider can tell; None where it will arrive as a
         webhook.
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol
+
+from pydantic import SecretStr
+
+from cihealing.settings import Own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +59,13 @@ class Model(Protocol):
     def names(self) -> tuple[str, ...]:
         """The providers there are, in the order they are asked where nobody names one."""
 
-    def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
+    def ask(self, request: ModelRequest) -> ModelReply:
         """Raises ModelFailed, Cancelled."""
 
-    def configured(self, provider: str, *, settings: Mapping[str, str]) -> str:
+    def configured(self, provider: str) -> str:
         """What is missing for this provider (the setting to set), empty where it can be asked."""
 
-    def default_model(self, provider: str, *, settings: Mapping[str, str]) -> str:
+    def default_model(self, provider: str) -> str:
         """From `<PROVIDER>_DEFAULT_MODEL`; empty where none is set and none is usual."""
 
     def price(
@@ -78,21 +82,22 @@ class Model(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ServedModel:
-    """A service that answers in a provider's protocol, by the name policy and settings know it
-    by.
+    """A service that answers in a provider's protocol, by the name policy knows it by, as its
+    settings have it.
     """
 
     name: str
+    key: SecretStr
     base_url: str
     """Empty: the provider's SDK knows it."""
     default_model: str
-    own_server: bool = False
-    """Whether its base URL may be a server of one's own, which needs no key."""
+    needs_key: bool = True
+    """False for a server of one's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speaking:
+class Speaking(Generic[Own]):
     """A protocol that models are asked in. `ask` runs in a subprocess that holds one key."""
 
     ask: Callable[..., ModelReply]
-    serves: tuple[ServedModel, ...]
+    serves: Callable[[Own], tuple[ServedModel, ...]]

@@ -16,6 +16,7 @@ from cihealing.ports.model import Model
 from cihealing.ports.records import Artifacts, History
 from cihealing.ports.running import Runner, Sandbox
 from cihealing.ports.trees import Trees
+from cihealing.settings import ModelSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,5 +44,6 @@ class Tools:
         nullcontext()
     )
     """Within it, processes are killed and Cancelled is raised soon after the event is set."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """`CI_HEALING_*` settings providers may need (tokens, base URLs), by name."""
+    models: ModelSettings = field(default_factory=ModelSettings)
+    url: str = ""
+    """The service's own address; empty where it does not know it."""

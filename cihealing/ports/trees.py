@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -66,7 +66,7 @@ class Trees(Protocol):
 class Credentials(Protocol):
     """A provider's own tokens to clone with, instead of one that is set for all clones."""
 
-    def clone_token(self, repository: str, url: str, settings: Mapping[str, str]) -> str:
+    def clone_token(self, repository: str, url: str) -> str:
         """A token for a clone URL of one's own host; empty where there is none, or the URL leads
         elsewhere. Raises TransientError, PermanentError.
         """

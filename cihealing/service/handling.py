@@ -263,7 +263,7 @@ def _require_permission(run: Run, by: Actor, repository: RepositoryPolicy, tools
     if forge is None or forge.permissions is None:
         return
     login = repository.people.get(by.name, by.name)
-    site = Site(repository=run.failure.repository, policy=repository, settings=tools.settings)
+    site = Site(repository=run.failure.repository, policy=repository, url=tools.url)
     if forge.permissions(site).may(login):
         return
     raise NotAllowed(

@@ -28,6 +28,7 @@ from cihealing.domain.values import Actor
 from cihealing.ports import BadPayload, HeadMoved, PermanentError, TransientError
 from cihealing.providers.shared import wire as _wire
 from cihealing.providers.slack.blocks import escaped
+from cihealing.providers.slack.settings import SlackSettings
 from cihealing.read.access import may_act
 from cihealing.secrecy import masked
 from cihealing.web.problems import problem
@@ -79,7 +80,8 @@ def slack(request: HttpRequest) -> HttpResponse:
 
 def _unsigned(request: HttpRequest, body: bytes) -> str:
     """Why this is not Slack's; empty where it is."""
-    secrets = hooks.split(registry.adapter_settings().get(SETTING, ""))
+    given_here = registry.own_of(SlackSettings).slack_signing_secret
+    secrets = hooks.split(given_here.get_secret_value())
     if not secrets:
         return f"no secret is set here: set {SETTING}"
     at, given = (
@@ -174,8 +176,8 @@ def _answer(told: dict[str, Any], text: str) -> None:
         "replace_original": False,
         "text": escaped(masked(text))[:1_000],
     }
-    settings = registry.adapter_settings()
-    verify = ssl.create_default_context(cafile=settings.get("CI_HEALING_CA_BUNDLE") or None)
+    settings = registry.own_of(SlackSettings)
+    verify = ssl.create_default_context(cafile=settings.ca_bundle or None)
     try:
         httpx.post(
             place,
@@ -183,7 +185,7 @@ def _answer(told: dict[str, Any], text: str) -> None:
             timeout=3.0,
             trust_env=False,
             verify=verify,
-            proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+            proxy=settings.https_proxy or None,
             follow_redirects=False,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -192,10 +194,7 @@ def _answer(told: dict[str, Any], text: str) -> None:
 
 def _of_slack(place: str) -> bool:
     """Slack's own host, or that of the API's URL where it is another."""
-    parts, own = (
-        urlsplit(place),
-        urlsplit(registry.adapter_settings().get("CI_HEALING_SLACK_API_URL", "")),
-    )
+    parts, own = (urlsplit(place), urlsplit(registry.own_of(SlackSettings).slack_api_url))
     return (parts.scheme, parts.hostname) == ("https", "hooks.slack.com") or (
         own.hostname != "slack.com" and (parts.scheme, parts.netloc) == (own.scheme, own.netloc)
     )

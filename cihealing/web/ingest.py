@@ -200,7 +200,7 @@ def _authentic(
 def _hooks(provider: str) -> list[hooks.Hook]:
     return hooks.hooks_for(
         provider,
-        settings=_secrets(),
+        environment=_secrets(),
         policy=policy_file.current()[0],
         secret_in_url=registry.PROVIDERS[provider].secret_in_url,
     )

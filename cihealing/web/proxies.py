@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from cihealing.settings import Network
 
 Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 MAX_HOPS = 20
 
@@ -19,16 +20,6 @@ class Caller:
     address: str
     scheme: str = ""
     host: str = ""
-
-
-def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Raises ValueError for what is neither an address nor a CIDR, and for one that would trust
-    everybody.
-    """
-    found = tuple(ip_network(text, strict=False) for text in texts)
-    if wide := [str(network) for network in found if network.prefixlen == 0]:
-        raise ValueError(f"{wide[0]} is everybody: name the proxies themselves")
-    return found
 
 
 def caller(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
 from cihealing.ports import Credentials, PermanentError, TransientError
+from cihealing.settings import CloneSettings
 from cihealing.workshop import owners
 from cihealing.workshop.git import (
     REMOTE_TIMEOUT,
@@ -29,19 +30,19 @@ MAX_FILE = 1024 * 1024
 
 
 class Mirrors:
-    """`mirrors`: the directory of the mirrors. `settings`: CI_HEALING_GIT_TOKEN and
-    CI_HEALING_GIT_USER for https clones. `credentials`: whose tokens go before that.
+    """`mirrors`: the directory of the mirrors. `credentials`: whose tokens go before the
+    settings'.
     """
 
     def __init__(
         self,
         mirrors: Path,
         *,
-        settings: Mapping[str, str] | None = None,
+        settings: CloneSettings | None = None,
         credentials: Sequence[Credentials] = (),
     ) -> None:
         self.mirrors = mirrors.resolve()
-        self.settings = dict(settings or {})
+        self.settings = settings or CloneSettings()
         self.credentials = tuple(credentials)
         self.git = Git(home=self.mirrors / ".git-home")
 
@@ -72,18 +73,14 @@ class Mirrors:
         setting's.
         """
         short_lived = self._short_lived(repository, policy.clone_url)
-        token = short_lived or self.settings.get("CI_HEALING_GIT_TOKEN", "")
-        user = (
-            "x-access-token"
-            if short_lived
-            else self.settings.get("CI_HEALING_GIT_USER", "x-access-token")
-        )
+        token = short_lived or self.settings.git_token.get_secret_value()
+        user = "x-access-token" if short_lived else self.settings.git_user
         return remote_environment(
             policy.clone_url, local=policy.local, home=self.git.home, token=token, user=user
         )
 
     def _short_lived(self, repository: str, url: str) -> str:
-        tokens = (one.clone_token(repository, url, self.settings) for one in self.credentials)
+        tokens = (one.clone_token(repository, url) for one in self.credentials)
         return next((token for token in tokens if token), "")
 
     def _fetch(

@@ -22,6 +22,7 @@ from pathlib import Path
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import Credentials, PermanentError, Tree
 from cihealing.scratch import scratch
+from cihealing.settings import CloneSettings
 from cihealing.tree import shown
 from cihealing.workshop.git import GitFailed, is_commit
 from cihealing.workshop.mirrors import Mirrors
@@ -53,7 +54,7 @@ class GitTrees(Mirrors):
         self,
         mirrors: Path,
         *,
-        settings: Mapping[str, str] | None = None,
+        settings: CloneSettings | None = None,
         credentials: Sequence[Credentials] = (),
     ) -> None:
         super().__init__(mirrors, settings=settings, credentials=credentials)

@@ -23,7 +23,8 @@ from pytest_django.fixtures import Settings
 from cihealing.cli.shared.found import call_command
 from cihealing.cli.shared.once import Once
 from cihealing.providers.github import manifest as github_manifest
-from config import environment
+from cihealing.providers.github.settings import GitHubSettings
+from tests.groups import changed
 
 CODE = "a180b1a3d263c81bc6441d7b990bae27d4c10679"
 # gitleaks:allow
@@ -76,11 +77,12 @@ def hub(settings: Settings, tmp_path: Path) -> Iterator[Hub]:
     ).start()
     settings.CI_HEALING = {
         **settings.CI_HEALING,
-        "GITHUB_API_URL": made.url,
-        "GITHUB_APP_ID": "",
         "URL": "https://heal.example",
         "DATA_DIR": tmp_path,
     }
+    settings.ENVIRONMENT = changed(
+        settings.ENVIRONMENT, {"GITHUB_API_URL": made.url, "GITHUB_APP_ID": ""}
+    )
     yield made
     made.server.shutdown()
     made.server.server_close()
@@ -139,7 +141,7 @@ def test_without_a_webhook_nothing_is_delivered(hub: Hub, settings: Settings) ->
     ],
 )
 def test_the_form_is_at_the_site_of_the_api(api: str, site: str) -> None:
-    assert github_manifest.site_of({"CI_HEALING_GITHUB_API_URL": api}) == site
+    assert github_manifest.site_of(GitHubSettings(github_api_url=api)) == site
 
 
 def test_the_form_of_an_organization() -> None:
@@ -168,12 +170,9 @@ def test_a_code_brings_the_key_into_files_only_this_user_reads(
     )
     assert "https://github.example/apps/cihealing-acme/installations/new" in said
     monkeypatch.setenv("CI_HEALING_DATA_DIR", str(tmp_path))
-    read = environment.read()
-    assert (read.github_app_id, read.github_app_private_key.get_secret_value()) == (
-        "4711",
-        PEM.strip(),
-    )
-    assert read.webhook_secrets()["github"] == "hook-secret"
+    read = GitHubSettings.read()
+    assert read.app == ("4711", PEM.strip())
+    assert read.webhook_secret_github.get_secret_value() == "hook-secret"
 
 
 def test_a_code_is_good_once(hub: Hub) -> None:
@@ -215,7 +214,7 @@ def test_an_answer_that_is_no_app_keeps_nothing(
 def test_an_app_that_is_there_is_not_replaced_by_a_slip(
     hub: Hub, settings: Settings, tmp_path: Path
 ) -> None:
-    settings.CI_HEALING = {**settings.CI_HEALING, "GITHUB_APP_ID": "1"}
+    settings.ENVIRONMENT = changed(settings.ENVIRONMENT, {"GITHUB_APP_ID": "1"})
     with pytest.raises(CommandError, match="there is the App 1 already"):
         connect(code=CODE)
     (tmp_path / "github_app_private_key").write_text("the old one\n")

@@ -27,9 +27,11 @@ from cihealing.cli.shared.findings import Finding
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github import manifest as github_manifest
 from cihealing.providers.github import members
+from cihealing.providers.github.settings import GitHubSettings
 from tests.forges.github import FakeGitHub
 from tests.forges.gitlab import FakeGitLab
 from tests.forges.slack import FakeSlack, refusing
+from tests.groups import changed
 
 STRONG = "9f8e7d6c5b4a39281706f5e4d3c2b1a0ffee"
 STANDARD = "whsec_" + base64.b64encode(bytes(range(24))).decode()
@@ -47,14 +49,19 @@ WAYS = registry.offered(lambda one: one.sign)
 
 def said(subject: str) -> Finding:
     """What doctor says when it asks this of the other side."""
-    (check,) = [
-        c for one in registry.PROVIDERS.values() for c in one.checks if c.subject == subject
+    ((name, check),) = [
+        (name, check)
+        for name, one in registry.PROVIDERS.items()
+        for check in one.checks
+        if check.subject == subject
     ]
-    return outside.answer(check, registry.adapter_settings())
+    return outside.answer(check, registry.own(name))
 
 
 def use(settings: Settings, **given: Any) -> None:
     settings.CI_HEALING = {**settings.CI_HEALING, **given}
+    texts = {name: text for name, text in given.items() if isinstance(text, str)}
+    settings.ENVIRONMENT = changed(settings.ENVIRONMENT, texts)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +337,7 @@ def test_an_app_is_asked_for_its_permissions(
     )
     assert "workflows: write is more than is needed" in said("github app").told
     assert said("github scopes").told == "an App signs in: see github app"
-    assert conf.CI_HEALING["GITHUB_APP_ID"] == "1"
+    assert conf.ENVIRONMENT.providers["github"].github_app_id == "1"
 
 
 def test_at_start_a_token_that_may_too_much_is_warned_of(
@@ -369,6 +376,6 @@ def test_at_start_an_app_is_looked_at(settings: Settings, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         github_app, "permissions", lambda told: {"metadata": "read", "workflows": "write"}
     )
-    assert members.excess(registry.adapter_settings()) == [
+    assert members.excess(registry.own_of(GitHubSettings)) == [
         "the GitHub App may do more: workflows: write is more than is needed"
     ]

@@ -35,7 +35,7 @@ def head(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             raise at.error
         return str(at.commit)
 
-    tools = SimpleNamespace(trees=SimpleNamespace(head=found), forges={}, settings={})
+    tools = SimpleNamespace(trees=SimpleNamespace(head=found), forges={}, url="")
     monkeypatch.setattr("cihealing.registry.tools", lambda: tools)
     return at
 

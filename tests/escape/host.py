@@ -28,6 +28,7 @@ from cihealing.domain.values import Failure, Line
 from cihealing.effects.shared import gathering
 from cihealing.fixers import ruff
 from cihealing.ports import FixContext, PermanentError, Ran, TransientError
+from cihealing.settings import SandboxSettings
 from cihealing.tree import Tree
 from cihealing.workshop import process
 from cihealing.workshop.git import GitFailed
@@ -254,7 +255,9 @@ def observe(visit: Visit, naive: bool) -> str:
         results.mkdir()
         with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy) as tree:
             return visit.ran(tree, results=results) + visit.naively(tree.root)
-    runner = ProjectRunner(visit.trees, settings={}, sandbox_for=lambda _trusted: visit.sandbox)
+    runner = ProjectRunner(
+        visit.trees, settings=SandboxSettings(), sandbox_for=lambda _trusted: visit.sandbox
+    )
     canary = bool(visit.given.get("canary"))
     seen, log = runner.observe(
         REPOSITORY, visit.commit, project=visit.project, policy=visit.policy, canary=canary
@@ -380,7 +383,9 @@ def project(visit: Visit, naive: bool) -> str:
     """Which command a job stands for. `never`: what it must not be."""
     if naive:
         return ">>> began\n" + visit.naively(visit.origin.root)
-    runner = ProjectRunner(visit.trees, settings={}, sandbox_for=lambda _trusted: visit.sandbox)
+    runner = ProjectRunner(
+        visit.trees, settings=SandboxSettings(), sandbox_for=lambda _trusted: visit.sandbox
+    )
     found = runner.project(
         REPOSITORY,
         visit.commit,

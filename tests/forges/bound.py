@@ -8,6 +8,7 @@ from typing import Any
 from cihealing import registry
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import Site
+from tests.groups import holding
 
 
 class Bound:
@@ -22,9 +23,10 @@ class Bound:
         policy: RepositoryPolicy | None = None,
     ) -> None:
         entry = policy or RepositoryPolicy(match="*", forge=name)
-        site = Site(repository=repository, policy=entry, settings=settings)
-        forge = registry.PROVIDERS[name].forge
-        assert forge is not None
+        site = Site(repository=repository, policy=entry, url="https://heal.example")
+        provider = registry.PROVIDERS[name]
+        assert provider.forge is not None
+        forge = provider.forge(holding(provider.settings, settings))
         offers = (forge.publishing, forge.changes, forge.voice, forge.permissions, forge.leaving)
         self.parts = [offer(site) for offer in offers if offer]
 

@@ -98,7 +98,6 @@ class FakeGitea(FakeForge):
             "CI_HEALING_GITEA_ENABLED": "true",
             "CI_HEALING_GITEA_TOKEN": "0123456789abcdef0123456789abcdef01234567",
             "CI_HEALING_GITEA_URL": self.url,
-            "CI_HEALING_URL": "https://heal.example",
         }
 
     def repository(self, name: str) -> Repository:

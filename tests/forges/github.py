@@ -88,7 +88,6 @@ class FakeGitHub(FakeForge):
             "CI_HEALING_GITHUB_ENABLED": "true",
             "CI_HEALING_GITHUB_TOKEN": "ghp_secretsecretsecret",
             "CI_HEALING_GITHUB_API_URL": self.url,
-            "CI_HEALING_URL": "https://heal.example",
         }
 
     def repository(self, name: str) -> Repository:

@@ -63,7 +63,6 @@ class FakeGitLab(FakeForge):
             "CI_HEALING_GITLAB_ENABLED": "true",
             "CI_HEALING_GITLAB_TOKEN": "glpat-secretsecret",
             "CI_HEALING_GITLAB_URL": self.url,
-            "CI_HEALING_URL": "https://heal.example",
         }
 
     def project(self, name: str) -> Project:

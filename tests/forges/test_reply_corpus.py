@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from cihealing.ports import FileEdit, HeadMoved, Message, PermanentError, Proposal, TransientError
-from cihealing.providers.slack import chat as slack
+from cihealing.providers.slack.chat import SlackChat
+from cihealing.providers.slack.settings import SlackSettings
 from tests.forges.bound import Bound
 from tests.forges.gitea import FakeGitea
 from tests.forges.github import FakeGitHub
@@ -22,6 +23,7 @@ from tests.forges.gitlab import FakeGitLab
 from tests.forges.server import Reply
 from tests.forges.slack import FakeSlack
 from tests.forges.slack import Reply as Said
+from tests.groups import holding
 
 ENTRIES: list[dict[str, Any]] = yaml.load(
     (Path(__file__).parents[1] / "corpora" / "replies" / "forge.yaml").read_text(), yaml.CSafeLoader
@@ -117,18 +119,20 @@ def test_slacks_answer_has_its_right_end(entry: dict[str, Any]) -> None:
     message = Message(run_id="r1", title="unit of acme/shop needs ann")
     with FakeSlack() as hub:
         handle = (
-            slack.tell(message, handle="", settings=hub.settings)
+            SlackChat(holding(SlackSettings, hub.settings)).tell(message, handle="")
             if entry["act"] == "change"
             else ""
         )
         hub.scripted[entry["at"]] = [Said(**entry["reply"])]
-        end, said = end_of(lambda: slack.tell(message, handle=handle, settings=hub.settings))
+        end, said = end_of(
+            lambda: SlackChat(holding(SlackSettings, hub.settings)).tell(message, handle=handle)
+        )
         assert end == entry["end"] or (
             entry["end"] == "failed" and end in ("transient", "permanent")
         ), said
         assert "xoxb" not in said
         if end == "transient":
-            slack.tell(message, handle=handle, settings=hub.settings)
+            SlackChat(holding(SlackSettings, hub.settings)).tell(message, handle=handle)
             assert len(hub.posted) == 1
 
 

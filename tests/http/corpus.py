@@ -15,6 +15,9 @@ from cihealing.http import urls
 from cihealing.http.client import Side, converse
 from cihealing.http.refusal import Refusal, Refused
 from cihealing.http.urls import Allowed, Base
+from cihealing.ports import Hosts
+from cihealing.settings import PREFIX, OutboundSettings, separated
+from tests.groups import holding
 
 CORPORA = Path(__file__).parents[1] / "corpora"
 PUBLIC = "140.82.112.3"
@@ -46,17 +49,29 @@ STANDARD: Mapping[str, str] = entries("urls/benign.yaml")[0]["settings"]
 SIDES = registry.offered(lambda one: one.hosts)
 
 
+def hosts_of(side: str, settings: Mapping[str, str]) -> Hosts:
+    """One side's, at the base URLs that these settings hold."""
+    hosts = SIDES[side]
+    held = getattr(
+        holding(registry.PROVIDERS[side].settings, settings),
+        hosts.setting.removeprefix(PREFIX).lower(),
+    )
+    return hosts.at(*(separated(held) if isinstance(held, str) else held))
+
+
 def allowed(settings: Mapping[str, str], *, side: str = "") -> Allowed:
     """Where one side may be asked; every side's places without one."""
-    sides = (SIDES[side],) if side else tuple(SIDES.values())
-    return urls.allowed(settings, sides=sides, public=providers.public_hosts())
+    sides = [hosts_of(name, settings) for name in ([side] if side else SIDES)]
+    return urls.allowed(
+        holding(OutboundSettings, settings), sides=sides, public=providers.public_hosts()
+    )
 
 
 def side_of(entry: Mapping[str, Any]) -> Side:
     settings, name = entry.get("settings", STANDARD), entry.get("side", "")
     base = next(
         found
-        for found in urls.bases_of(SIDES[name or "github"], settings)
+        for found in urls.bases_of(hosts_of(name or "github", settings))
         if isinstance(found, Base)
     )
     among = allowed(settings, side=name)
@@ -95,7 +110,10 @@ def ask(entry: Mapping[str, Any]) -> Asked:
     """Fetch the entry's URL over the real client. Raises Refused."""
     asked, side = Asked(entry), side_of(entry)
     with converse(
-        side, settings={}, transport=httpx.MockTransport(asked.answer), resolve=asked.resolve
+        side,
+        settings=OutboundSettings(),
+        transport=httpx.MockTransport(asked.answer),
+        resolve=asked.resolve,
     ) as conversation:
         try:
             with conversation.stream(

@@ -13,7 +13,7 @@ from cihealing import providers
 from cihealing.http import addresses, urls
 from cihealing.http.refusal import Refusal, Refused
 from cihealing.http.urls import Allowed, Target
-from tests.http.corpus import PUBLIC, SIDES, STANDARD, ask, crowded, entries, ids
+from tests.http.corpus import PUBLIC, SIDES, STANDARD, ask, crowded, entries, hosts_of, ids
 from tests.http.corpus import allowed as allowed_at
 
 HOSTILE, BENIGN = entries("urls/hostile.yaml"), entries("urls/benign.yaml")
@@ -208,8 +208,8 @@ def test_a_base_url_of_a_setting(value: str, expected: str) -> None:
 def test_a_side_without_setting_is_everybodys() -> None:
     bases = [
         base.url
-        for side in SIDES.values()
-        for base in urls.bases_of(side, {})
+        for side in SIDES
+        for base in urls.bases_of(hosts_of(side, {}))
         if isinstance(base, urls.Base)
     ]
     assert bases == [
@@ -222,7 +222,10 @@ def test_a_side_without_setting_is_everybodys() -> None:
 
 def test_a_wrong_base_url_opens_nothing_and_spoils_nothing() -> None:
     settings = {"CI_HEALING_JENKINS_URL": "nonsense, https://ci.example"}
-    assert [rule(found) for found in urls.bases_of(SIDES["jenkins"], settings)] == ["url.form", ""]
+    assert [rule(found) for found in urls.bases_of(hosts_of("jenkins", settings))] == [
+        "url.form",
+        "",
+    ]
     assert isinstance(judged("https://ci.example/job/x/1", **settings), Target)
 
 
@@ -317,7 +320,7 @@ def test_a_side_leads_to_its_own_places_alone(side: str, url: str, allowed: bool
 def test_each_side_has_its_setting(side: str, setting: str) -> None:
     among = allowed_at({setting: "https://own.example:8443"}, side=side)
     assert isinstance(urls.judge("https://own.example:8443/x", among=among), Target)
-    assert len(urls.bases_of(SIDES["jenkins"], {})) == 0
+    assert len(urls.bases_of(hosts_of("jenkins", {}))) == 0
 
 
 @pytest.mark.parametrize(
@@ -672,12 +675,12 @@ def test_only_what_a_setting_could_allow_is_told_with_the_setting(address: str, 
 
 def test_each_base_knows_its_setting() -> None:
     (base,) = urls.bases_of(
-        SIDES["gitlab"], {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example"}
+        hosts_of("gitlab", {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example"})
     )
     assert isinstance(base, urls.Base)
     assert base.setting == "CI_HEALING_GITLAB_URL"
     (wrong,) = urls.bases_of(
-        SIDES["gitlab"], {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example/?a"}
+        hosts_of("gitlab", {"CI_HEALING_GITLAB_URL": "https://gitlab.corp.example/?a"})
     )
     assert isinstance(wrong, Refusal)
     assert wrong.text == "CI_HEALING_GITLAB_URL: a base URL has no query"

@@ -16,6 +16,7 @@ from cihealing.domain.proof import faults
 from cihealing.domain.run import Run, Seen
 from cihealing.domain.values import SERVICE, Colour, Observation, Purpose
 from cihealing.ports import PermanentError
+from cihealing.settings import SandboxSettings
 from cihealing.workshop.runner import ProjectRunner
 from cihealing.workshop.sandbox.choice import trouble_with
 from cihealing.workshop.sandbox.toolchain import toolchain
@@ -93,7 +94,7 @@ class Lab:
     def __init__(self, root: Path) -> None:
         self.origin = Origin(root / "origin", FILES)
         self.trees = GitTrees(root / "mirrors")
-        self.runner = ProjectRunner(self.trees, settings={})
+        self.runner = ProjectRunner(self.trees, settings=SandboxSettings())
         self.red = self.observe("")
 
     def observe(self, patch: str, *, canary: bool = False) -> Observation:

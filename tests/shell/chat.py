@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cihealing.ports import Message
@@ -14,10 +13,10 @@ class FakeChat:
     told: list[tuple[str, Message]] = field(default_factory=list)
     """(handle it was told with, message)."""
 
-    def configured(self, *, settings: Mapping[str, str]) -> bool:
+    def configured(self, *, channel: str = "") -> bool:
         return True
 
-    def tell(self, message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
+    def tell(self, message: Message, *, handle: str, channel: str = "") -> str:
         self.told.append((handle, message))
         return handle or f"C1/{len(self.told)}"
 

@@ -199,19 +199,19 @@ class FakeCI:
     asked: list[Mapping[str, str]] = field(default_factory=list)
     log: str | None = None
 
-    def fetch_log(self, failed: Result, *, settings: Mapping[str, str]) -> str:
+    def fetch_log(self, failed: Result) -> str:
         if self.log is None:
             raise NoLog("set CI_HEALING_GITHUB_TOKEN")
         return self.log
 
-    def expand(self, coarse: Result, *, settings: Mapping[str, str]) -> list[Result]:
+    def expand(self, coarse: Result) -> list[Result]:
         raise NoLog("set CI_HEALING_GITHUB_TOKEN")
 
-    def rerun(self, execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
+    def rerun(self, execution: Mapping[str, str]) -> str:
         self.asked.append(execution)
         return execution["rerun"]
 
-    def rerun_result(self, handle: str, *, settings: Mapping[str, str]) -> Result | None:
+    def rerun_result(self, handle: str) -> Result | None:
         return self.result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,16 +77,16 @@ class FakeModel:
     def names(self) -> tuple[str, ...]:
         return self.providers
 
-    def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
+    def ask(self, request: ModelRequest) -> ModelReply:
         with self.lock:
             self.asked.append(request)
             answer = self.script[min(len(self.asked), len(self.script)) - 1]
         return answer(request)
 
-    def configured(self, provider: str, *, settings: Mapping[str, str]) -> str:
+    def configured(self, provider: str) -> str:
         return "" if provider in self.providers else f"{provider.upper()}_API_KEY is not set"
 
-    def default_model(self, provider: str, *, settings: Mapping[str, str]) -> str:
+    def default_model(self, provider: str) -> str:
         return f"{provider}-model"
 
     def price(self, provider: str, model: str, **_: int) -> float | None:

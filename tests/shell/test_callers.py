@@ -16,9 +16,9 @@ from django.test import AsyncRequestFactory, Client, RequestFactory
 
 from cihealing import embedded
 from cihealing.connections import Bounds
+from cihealing.settings import ServerSettings, networks
 from cihealing.web import callers
-from cihealing.web.proxies import caller, neighbourhood, networks
-from config import environment
+from cihealing.web.proxies import caller, neighbourhood
 
 TRUSTED = networks(["10.0.0.0/8", "2001:db8:1::/64", "127.0.0.1"])
 
@@ -208,11 +208,11 @@ def test_uvicorn_itself_believes_nobody() -> None:
 def test_what_names_no_proxies_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("CI_HEALING_TRUSTED_PROXIES", value)
     with pytest.raises(ImproperlyConfigured, match="CI_HEALING_TRUSTED_PROXIES"):
-        environment.read()
+        ServerSettings.read()
 
 
 def test_addresses_and_networks_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI_HEALING_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,2001:db8::/32")
-    assert len(networks(environment.read().trusted_proxies)) == 3
+    assert len(ServerSettings.read().trusted_proxies) == 3
     monkeypatch.delenv("CI_HEALING_TRUSTED_PROXIES")
-    assert environment.read().trusted_proxies == []
+    assert ServerSettings.read().trusted_proxies == ()

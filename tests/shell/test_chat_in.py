@@ -18,6 +18,7 @@ from django.test import Client
 
 from cihealing import registry, service
 from cihealing.models import Run
+from tests.groups import changed
 from tests.shell.fakes import Bench, failed, receive
 
 pytestmark = pytest.mark.django_db
@@ -30,10 +31,9 @@ PATH = "/api/v1/ci-healing/chat/slack"
 @pytest.fixture
 def bench(policy: Callable[..., None], settings: Any, monkeypatch: pytest.MonkeyPatch) -> Bench:
     policy(chat={"people": {"U1": "ann", "U2": "viewer", "U3": "nobody"}})
-    settings.CI_HEALING = {
-        **settings.CI_HEALING,
-        "SLACK_SIGNING_SECRET": f"old-secret-of-before,{SECRET}",
-    }
+    settings.ENVIRONMENT = changed(
+        settings.ENVIRONMENT, {"SLACK_SIGNING_SECRET": f"old-secret-of-before,{SECRET}"}
+    )
     ann = User.objects.create_user("ann")
     ann.groups.add(Group.objects.get_or_create(name="operator")[0])
     User.objects.create_user("viewer")
@@ -139,7 +139,7 @@ def test_what_is_not_signed_by_slack_now_is_refused(bench: Bench, fields: dict[s
 
 
 def test_without_a_secret_nobody_comes_in(bench: Bench, settings: Any) -> None:
-    settings.CI_HEALING = {**settings.CI_HEALING, "SLACK_SIGNING_SECRET": ""}
+    settings.ENVIRONMENT = changed(settings.ENVIRONMENT, {"SLACK_SIGNING_SECRET": ""})
     assert press("approve", f"{NOBODY}|merge|1").status_code == 401
     assert send("payload=%7B%7D", secret="").status_code == 401
 

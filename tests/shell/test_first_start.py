@@ -27,10 +27,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
-from cihealing import embedded, first_start, strength
+from cihealing import embedded, first_start, providers, strength
+from cihealing.settings import Settings
 from cihealing.web import tries
 from cihealing.workshop.sandbox.launch import MARK
-from config import environment
 from config.asgi import bounded
 from config.databases import database
 from tests import forked
@@ -85,7 +85,7 @@ def test_an_admin_who_is_there_stays_the_only_one(tmp_path: Path) -> None:
     assert not get_user_model().objects.filter(username="admin").exists()
 
 
-def read(monkeypatch: pytest.MonkeyPatch, data: Path, **variables: str) -> environment.Environment:
+def read(monkeypatch: pytest.MonkeyPatch, data: Path, **variables: str) -> Settings:
     for name in [
         name
         for name in os.environ
@@ -94,7 +94,7 @@ def read(monkeypatch: pytest.MonkeyPatch, data: Path, **variables: str) -> envir
         monkeypatch.delenv(name)
     for name, value in {"CI_HEALING_DATA_DIR": str(data), **variables}.items():
         monkeypatch.setenv(name, value)
-    return environment.read()
+    return Settings.read(providers.settings())
 
 
 def test_settings_find_the_secrets_of_first_start(
@@ -103,7 +103,7 @@ def test_settings_find_the_secrets_of_first_start(
     first_start.make_secrets(tmp_path, environment={})
     settings = read(monkeypatch, tmp_path)
     assert (
-        settings.webhook_secret.get_secret_value()
+        settings.server.webhook_secret.get_secret_value()
         == (tmp_path / "webhook_secret").read_text().strip()
     )
 
@@ -168,7 +168,10 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
 def test_production_starts_with_its_secrets(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert read(monkeypatch, tmp_path, CI_HEALING_ENV="production", **STRONG).env == "production"
+    assert (
+        read(monkeypatch, tmp_path, CI_HEALING_ENV="production", **STRONG).server.env
+        == "production"
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,18 +192,18 @@ def test_only_what_is_set_overrides_the_policy(
     variables: dict[str, str],
     overrides: dict[str, Any],
 ) -> None:
-    assert read(monkeypatch, tmp_path, **variables).policy_overrides() == overrides
+    assert read(monkeypatch, tmp_path, **variables).policy.overrides() == overrides
 
 
 def test_hosts_are_a_list_and_default_to_this_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert {"localhost", "127.0.0.1", socket.gethostname().lower()} <= {
-        *read(monkeypatch, tmp_path).allowed_hosts
+        *read(monkeypatch, tmp_path).server.allowed_hosts
     }
     assert read(
         monkeypatch, tmp_path, CI_HEALING_ALLOWED_HOSTS="ci.example.com, 10.0.0.1"
-    ).allowed_hosts == ["ci.example.com", "10.0.0.1"]
+    ).server.allowed_hosts == ("ci.example.com", "10.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -593,7 +596,7 @@ def test_production_refuses_secrets_that_can_be_guessed(
         read(monkeypatch, tmp_path, CI_HEALING_ENV="production", **{**STRONG, **variables})
     assert says in str(refused.value)
     assert not any(secret in str(refused.value) for secret in STRONG.values())
-    assert read(monkeypatch, tmp_path, **{**STRONG, **variables}).env == "embedded"
+    assert read(monkeypatch, tmp_path, **{**STRONG, **variables}).server.env == "embedded"
 
 
 def test_secrets_as_they_are_made_are_strong() -> None:

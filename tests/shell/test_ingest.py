@@ -393,7 +393,7 @@ def test_the_wide_hook_still_speaks_for_all(told: Service) -> None:
 def test_secrets_make_a_hook_for_all_repositories(
     provider: str, environment: dict[str, str], secrets: list[str]
 ) -> None:
-    found = hooks.hooks_for(provider, settings=environment, policy=Policy())
+    found = hooks.hooks_for(provider, environment=environment, policy=Policy())
     assert [secret for hook in found for secret in hook.secrets] == secrets
     assert all(hook.speaks_for("any/thing") for hook in found)
 
@@ -401,14 +401,16 @@ def test_secrets_make_a_hook_for_all_repositories(
 def test_a_narrow_hook_has_the_secret_its_setting_names(tmp_path: Path) -> None:
     policy, file = Policy(hooks=(NARROW,)), tmp_path / "secret"
     file.write_text("from a file\n")
-    assert hooks.hooks_for("generic", settings={}, policy=policy) == []
-    assert hooks.hooks_for("github", settings={"SHOP_SECRET": "x"}, policy=policy) == []
-    (direct,) = hooks.hooks_for("generic", settings={"SHOP_SECRET": "x"}, policy=policy)
-    (filed,) = hooks.hooks_for("generic", settings={"SHOP_SECRET_FILE": str(file)}, policy=policy)
+    assert hooks.hooks_for("generic", environment={}, policy=policy) == []
+    assert hooks.hooks_for("github", environment={"SHOP_SECRET": "x"}, policy=policy) == []
+    (direct,) = hooks.hooks_for("generic", environment={"SHOP_SECRET": "x"}, policy=policy)
+    (filed,) = hooks.hooks_for(
+        "generic", environment={"SHOP_SECRET_FILE": str(file)}, policy=policy
+    )
     assert (direct.secrets, filed.secrets) == (("x",), ("from a file",))
     assert (
         hooks.hooks_for(
-            "generic", settings={"SHOP_SECRET_FILE": str(tmp_path / "gone")}, policy=policy
+            "generic", environment={"SHOP_SECRET_FILE": str(tmp_path / "gone")}, policy=policy
         )
         == []
     )

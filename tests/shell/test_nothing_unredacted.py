@@ -20,7 +20,6 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.test import Client, RequestFactory
 from django.utils import timezone
-from pydantic import SecretStr
 
 from cihealing import policy_file, registry, service
 from cihealing.cli import notify
@@ -34,6 +33,7 @@ from cihealing.web.api import streams
 from cihealing.workshop.runner import results
 from cihealing.workshop.runner.runner import masker
 from tests.domain.world import COMMIT
+from tests.groups import changed
 from tests.providers.ci import payloads
 from tests.providers.ci.payloads import hub, standard
 from tests.shell.fakes import LOG, Bench, failed, passed, receive
@@ -88,8 +88,8 @@ def leaked(text: str) -> list[str]:
 def _own_secret(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     own = {"WEBHOOK_SECRETS": {"": OWN}, "API_TOKEN": API_TOKEN, "METRICS_ALLOW": ["127.0.0.1"]}
     settings.CI_HEALING = {**django_settings.CI_HEALING, **own}
-    held = {"webhook_secret": SecretStr(OWN), "api_token": SecretStr(API_TOKEN)}
-    settings.ENVIRONMENT = django_settings.ENVIRONMENT.model_copy(update=held)
+    held = {"WEBHOOK_SECRET": OWN, "API_TOKEN": API_TOKEN, **GITHUB}
+    settings.ENVIRONMENT = changed(django_settings.ENVIRONMENT, held)
     settings.ALLOWED_HOSTS = ["testserver"]
     monkeypatch.setattr(policy_file, "current", lambda: (Policy(), None))
 
@@ -145,9 +145,11 @@ def outgoing(requests: list[httpx.Request]) -> str:
 def real_ci() -> Bench:
     """Everything faked but the CI adapters, which ask over HTTP."""
     bench = Bench()
-    real = registry.tools()
     bench.tools = replace(
-        bench.tools, logs=real.logs, expanding=real.expanding, reruns=real.reruns, settings=GITHUB
+        bench.tools,
+        logs=registry.made(lambda one: one.logs),
+        expanding=registry.made(lambda one: one.expanding),
+        reruns=registry.made(lambda one: one.reruns),
     )
     return bench
 

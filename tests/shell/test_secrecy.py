@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,15 +34,17 @@ from cihealing.effects import publish, say, tell
 from cihealing.effects.shared import asking
 from cihealing.models import Artifact, Run, StoredEvent
 from cihealing.ports import Message, ModelFailed, ModelRequest, PermanentError
+from cihealing.providers.openai.provider import serves
+from cihealing.providers.openai.settings import OpenAISettings
 from cihealing.providers.shared import models
 from cihealing.service import policies
+from cihealing.settings import Group, OutboundSettings, SandboxSettings, Settings
 from cihealing.web import chat_in, problems
 from cihealing.web.api import errors
 from cihealing.wording import changes
 from cihealing.workshop import git
 from cihealing.workshop.runner import ProjectRunner
 from config import logs
-from config.environment import Environment
 from dashboard import views
 from tests import canaries
 from tests.canaries import canary, in_url, leaked
@@ -108,13 +110,20 @@ def logged(text: str, _patch: pytest.MonkeyPatch) -> str:
     return out.getvalue()
 
 
+def windows(text: str, *, step: int, size: int) -> Iterator[str]:
+    """Overlapping parts of a text that cut none of its lines."""
+    for start in range(0, len(text), step):
+        end = text.find("\n", start + size)
+        yield text[text.rfind("\n", 0, start) + 1 : end if end >= 0 else None]
+
+
 def answered(text: str, patch: pytest.MonkeyPatch) -> str:
     """By the API, on a page, in a chat."""
     told = list[str]()
     patch.setattr(chat_in.httpx, "post", lambda *_, json, **__: told.append(json["text"]))
     patch.setattr(chat_in, "_of_slack", lambda _: True)
-    for start in range(0, len(text), 700):
-        chat_in._answer({"response_url": "https://hooks.slack.com/x"}, text[start : start + 900])
+    for part in windows(text, step=700, size=900):
+        chat_in._answer({"response_url": "https://hooks.slack.com/x"}, part)
     patch.setattr(views, "_told", lambda *_: {})
     patch.setattr(views, "_existing", lambda *_: None)
     patch.setattr(
@@ -162,14 +171,13 @@ def told(text: str, patch: pytest.MonkeyPatch) -> str:
 def complained(text: str, _patch: pytest.MonkeyPatch) -> str:
     """By git, whose first kilobyte is told."""
     found = list[str]()
-    for start in range(0, len(text), 700):
-        part = text[start : start + 1_100].encode()
+    for part in windows(text, step=700, size=1_100):
         with pytest.raises(git.GitFailed) as refused:
             git._call(
                 ["sh", "-c", "cat >&2; exit 1"],
                 "sh",
                 environment=dict(os.environ),
-                data=part,
+                data=part.encode(),
                 timeout=20,
                 entries=None,
             )
@@ -179,7 +187,7 @@ def complained(text: str, _patch: pytest.MonkeyPatch) -> str:
 
 def printed(text: str, _patch: pytest.MonkeyPatch) -> str:
     """By a command, in the sandbox."""
-    return ProjectRunner(None, settings={})._reading(text).redacted_log  # type: ignore[arg-type]
+    return ProjectRunner(None, settings=SandboxSettings())._reading(text).redacted_log  # type: ignore[arg-type]
 
 
 def asked(text: str, patch: pytest.MonkeyPatch) -> str:
@@ -202,9 +210,15 @@ def asked(text: str, patch: pytest.MonkeyPatch) -> str:
         provider="openai", model="m", system="", prompt="", max_output_tokens=1, timeout=1
     )
     with pytest.raises(ModelFailed) as failure:
-        models.SubprocessModel().ask(
-            request, settings={"CI_HEALING_OPENAI_API_KEY": canary("openai_api_key")}
-        )
+        models.SubprocessModel(
+            {
+                "openai": (
+                    "openai",
+                    serves(OpenAISettings(openai_api_key=canary("openai_api_key")))[0],
+                )
+            },
+            outbound=OutboundSettings(),
+        ).ask(request)
     return sent.system + sent.user + str(failure.value)
 
 
@@ -268,12 +282,12 @@ def test_a_new_secret_setting_is_covered_by_itself(
         unseal: SecretStr = SecretStr(canary("unseal"))
         mirror: str = in_url("mirror")
 
-    class Wider(Environment):
+    class Pager(Group):
         pager_key: SecretStr = SecretStr(canary("pager"))
         vault: Vault = Vault()
 
     monkeypatch.setattr(policy_file, "current", lambda: (Policy(), None))
-    settings.ENVIRONMENT = Wider()
+    settings.ENVIRONMENT = Settings(providers={**canaries.held({}).providers, "pager": Pager()})
     secrets = [canary("pager"), canary("unseal"), *canaries.shown("mirror")]
     found = way("\n".join([text_of(secrets)] * 3), monkeypatch)
     assert leaked(found, secrets) == []
@@ -286,7 +300,7 @@ def test_passwords_of_redis_and_of_the_proxy_do_not_stand(settings: Any) -> None
         "redis_url": SecretStr("redis://:ofredisalone@cache:6379/0"),
         "https_proxy": "http://ann:oftheproxy@proxy:3128",
     }
-    settings.ENVIRONMENT = Environment().model_copy(update=given)
+    settings.ENVIRONMENT = canaries.held(given)
     told = secrecy.masked("WRONGPASS ofredisalone was sent, 407 for oftheproxy")
     assert leaked(told, ["ofredisalone", "oftheproxy"]) == []
     assert "WRONGPASS [redacted:known:" in told
@@ -311,7 +325,7 @@ def test_passwords_of_redis_and_of_the_proxy_do_not_stand(settings: Any) -> None
 def test_what_of_a_secret_setting_is_masked(
     settings: Any, setting: str, said: str, stands: bool
 ) -> None:
-    settings.ENVIRONMENT = Environment().model_copy(update={"gitlab_token": SecretStr(setting)})
+    settings.ENVIRONMENT = canaries.held({"gitlab_token": SecretStr(setting)})
     assert (secrecy.masked_in(said) == said) is stands
 
 

@@ -15,8 +15,8 @@ from axes.models import AccessAttempt
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from cihealing.settings import networks
 from cihealing.web import tries
-from cihealing.web.proxies import networks
 from cihealing.web.tries import WAIT
 
 pytestmark = pytest.mark.django_db

@@ -25,6 +25,7 @@ from django.core.management.base import CommandError
 from cihealing import trial
 from cihealing.cli.shared.found import call_command
 from cihealing.domain.policy import RepositoryPolicy
+from cihealing.settings import SandboxSettings
 from cihealing.workshop.runner import ProjectRunner
 from cihealing.workshop.trees import GitTrees
 from tests import forked
@@ -282,7 +283,9 @@ def commands(
 ) -> list[tuple[str, str, str, str]]:
     copy, _ = copied(repo, tmp_path)
     trees = GitTrees(tmp_path / "mirrors")
-    tools = replace(Bench().tools, trees=trees, runner=ProjectRunner(trees, settings={}))
+    tools = replace(
+        Bench().tools, trees=trees, runner=ProjectRunner(trees, settings=SandboxSettings())
+    )
     one = trial.Trial(
         repository=trial.find(repo.root / prefix), copy=copy, tools=tools, teller=Quiet()
     )

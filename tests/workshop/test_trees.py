@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from cihealing.domain.values import Owner
 from cihealing.marks import mark
 from cihealing.ports import Cancelled, PermanentError, TransientError
 from cihealing.scratch import sweep
+from cihealing.settings import CloneSettings
 from cihealing.workshop.git import Git
 from cihealing.workshop.owners import matches, owner_of
 from cihealing.workshop.process import cancelling
@@ -286,12 +286,12 @@ def test_an_origin_that_does_not_answer_is_tried_again(trees: GitTrees, origin: 
 class Issuing:
     """Gives a token for one host alone."""
 
-    def clone_token(self, repository: str, url: str, settings: Mapping[str, str]) -> str:
+    def clone_token(self, repository: str, url: str) -> str:
         return f"of-{repository}" if "//own.example/" in url else ""
 
 
 def test_a_providers_own_token_goes_before_the_one_that_is_set(tmp_path: Path) -> None:
-    settings = {"CI_HEALING_GIT_TOKEN": "set", "CI_HEALING_GIT_USER": "me"}
+    settings = CloneSettings(git_token="set", git_user="me")
     trees = GitTrees(tmp_path / "mirrors", settings=settings, credentials=(Issuing(),))
 
     def answers(url: str) -> list[str]:
@@ -306,7 +306,7 @@ def test_a_providers_own_token_goes_before_the_one_that_is_set(tmp_path: Path) -
 def test_the_askpass_answers_only_for_the_host_of_the_clone_url(
     trees: GitTrees, origin: Origin
 ) -> None:
-    trees.settings["CI_HEALING_GIT_TOKEN"] = "s3cret-token"
+    trees.settings = CloneSettings(git_token="s3cret-token", git_user="x-access-token")
     values = trees._remote(
         "acme/shop",
         RepositoryPolicy(match="*", clone_url="https://git.example.org:8443/a.git", forge="github"),

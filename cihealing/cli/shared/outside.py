@@ -8,6 +8,7 @@ from cihealing import policy_file, registry
 from cihealing.cli.shared.findings import Finding, bad, note, ok
 from cihealing.effects.shared import asking
 from cihealing.ports import Check, ModelFailed, ModelRequest, PermanentError, TransientError
+from cihealing.settings import Own
 
 QUESTION = "Answer with known=false and empty lists and texts; this is a test of the connection."
 
@@ -52,7 +53,7 @@ def call() -> Finding:
             timeout=30,
         )
         try:
-            reply = tools.model.ask(asked, settings=tools.settings)
+            reply = tools.model.ask(asked)
         except ModelFailed as failed:
             return bad("model call", f"{choice.provider}/{choice.model}: {failed.kind}: {failed}")
         state = ok if reply.outcome == "answered" else bad
@@ -66,9 +67,9 @@ def call() -> Finding:
 
 def standings() -> list[Finding]:
     """How things stand with each provider, as the settings tell."""
-    settings, policy = registry.adapter_settings(), policy_file.current()[0]
+    policy = policy_file.current()[0]
     told = {
-        name: standing(settings, policy)
+        name: standing(registry.own(name), policy)
         for name, standing in registry.offered(lambda one: one.standing).items()
     }
     return [(ok if one.fine else note)(name, one.told) for name, one in told.items()]
@@ -76,11 +77,14 @@ def standings() -> list[Finding]:
 
 def asked() -> list[Finding]:
     """What each provider is asked of its own."""
-    settings = registry.adapter_settings()
-    return [answer(check, settings) for one in registry.PROVIDERS.values() for check in one.checks]
+    return [
+        answer(check, registry.own(name))
+        for name, one in registry.PROVIDERS.items()
+        for check in one.checks
+    ]
 
 
-def answer(check: Check, settings: dict[str, str]) -> Finding:
+def answer(check: Check[Own], settings: Own) -> Finding:
     """One question to another side; what it answers is something to look at, that it does not is a
     fault.
     """

@@ -89,7 +89,7 @@ def signatures() -> Finding:
         for name in registry.offered(lambda one: one.sign)
         for hook in hooks.hooks_for(
             name,
-            settings=secrets,
+            environment=secrets,
             policy=policy,
             secret_in_url=registry.PROVIDERS[name].secret_in_url,
         )

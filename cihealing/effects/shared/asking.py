@@ -57,7 +57,7 @@ def why_off(policy: Policy, tools: Tools) -> str:
     if tools.model is None:
         return "no model is built in"
     named = providers(policy, tools)
-    missing = [tools.model.configured(name, settings=tools.settings) for name in named]
+    missing = [tools.model.configured(name) for name in named]
     if named and not all(missing):
         return ""
     return f"AI is off: {'; '.join(dict.fromkeys(missing)) or tools.model.none_configured}"
@@ -65,22 +65,18 @@ def why_off(policy: Policy, tools: Tools) -> str:
 
 def providers(policy: Policy, tools: Tools) -> list[str]:
     """In the order they are asked: policy's, else the setting's, else whichever has a key."""
-    named = list(policy.ai.provider) or [
-        name for name in tools.settings.get("CI_HEALING_AI_PROVIDER", "").split(",") if name
-    ]
+    named = [*(policy.ai.provider or tools.models.ai_provider)]
     model = tools.model
     asked = model.names() if model else ()
-    return named or [
-        name for name in asked if model and not model.configured(name, settings=tools.settings)
-    ]
+    return named or [name for name in asked if model and not model.configured(name)]
 
 
 def choices(model: Model, number: int, policy: Policy, tools: Tools) -> Iterator[Choice]:
     for position, provider in enumerate(providers(policy, tools)):
-        if model.configured(provider, settings=tools.settings):
+        if model.configured(provider):
             continue
         own = _laddered(number, policy) if position == 0 else ""
-        name = own or model.default_model(provider, settings=tools.settings)
+        name = own or model.default_model(provider)
         if name:
             yield Choice(provider=provider, model=name)
 
@@ -151,7 +147,7 @@ def _one(
     except service.OverBudget as over:
         return replace(before, reason=str(over), budget=over.scope, delay=None)
     try:
-        reply = model.ask(_request(choice, prompt, policy), settings=tools.settings)
+        reply = model.ask(_request(choice, prompt, policy))
     except ModelFailed as failed:
         service.settle(hold, usd=0.0, how="unanswered")
         return _failed(base, failed, before, run)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import httpx
 
 from cihealing.http.client import Conversation
 from cihealing.ports import PermanentError
 from cihealing.providers.buildkite.hosts import HOSTS
+from cihealing.providers.buildkite.settings import BuildkiteSettings
 from cihealing.providers.shared import outbound as _outbound
+from cihealing.settings import separated
 
 API = _outbound.RestApi(
     title="Buildkite",
@@ -29,15 +30,20 @@ ROOT = "v2/organizations/"
 
 
 def talk(
-    settings: Mapping[str, str],
+    settings: BuildkiteSettings,
     *,
     scope: str,
     transport: httpx.BaseTransport | None,
     otherwise: str = "",
 ) -> Conversation:
-    token = settings.get(API.token, "").strip()
     side = API.side(
-        settings, token=token, host="", need=scope, wanted="logs and reruns", otherwise=otherwise
+        settings,
+        bases=separated(settings.buildkite_url),
+        token=settings.token,
+        host="",
+        need=scope,
+        wanted="logs and reruns",
+        otherwise=otherwise,
     )
     return _outbound.talk(side, settings=settings, transport=transport)
 

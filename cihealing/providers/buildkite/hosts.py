@@ -11,7 +11,6 @@ def pages(host: str) -> tuple[str, ...]:
 
 HOSTS = Hosts(
     setting="CI_HEALING_BUILDKITE_URL",
-    default="https://api.buildkite.com",
     stores=("*.buildkiteartifacts.com", "buildkiteartifacts.com"),
     s3=True,
     ids="buildkite.com",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import httpx
 
 from cihealing.http.client import Conversation
 from cihealing.ports import PermanentError
 from cihealing.providers.circleci.hosts import HOSTS
+from cihealing.providers.circleci.settings import CircleCISettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
+from cihealing.settings import separated
 
 API = _outbound.RestApi(
     title="CircleCI",
@@ -27,11 +28,17 @@ NEED = "a personal API token of someone who follows the project"
 
 
 def talk(
-    settings: Mapping[str, str], *, transport: httpx.BaseTransport | None, otherwise: str = ""
+    settings: CircleCISettings, *, transport: httpx.BaseTransport | None, otherwise: str = ""
 ) -> Conversation:
-    token = settings.get(API.token, "").strip()
+    token = settings.token
     side = API.side(
-        settings, token=token, host="", need=NEED, wanted="logs and reruns", otherwise=otherwise
+        settings,
+        bases=separated(settings.circleci_url),
+        token=token,
+        host="",
+        need=NEED,
+        wanted="logs and reruns",
+        otherwise=otherwise,
     )
     return _outbound.talk(side, settings=settings, transport=transport)
 

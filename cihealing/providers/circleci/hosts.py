@@ -11,7 +11,6 @@ def pages(host: str) -> tuple[str, ...]:
 
 HOSTS = Hosts(
     setting="CI_HEALING_CIRCLECI_URL",
-    default="https://circleci.com",
     stores=("*.circle-artifacts.com", "dl.circleci.com"),
     s3=True,
     ids="circleci.com",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import httpx
 
@@ -13,6 +14,7 @@ from cihealing.http.client import Conversation
 from cihealing.ports import NoLog
 from cihealing.providers.circleci.api import asked_about, jobs_of, known, talk
 from cihealing.providers.circleci.results import listed
+from cihealing.providers.circleci.settings import CircleCISettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import wire as _wire
@@ -20,53 +22,57 @@ from cihealing.providers.shared import wire as _wire
 MAX_OUTPUTS = 40
 
 
-def fetch_log(
-    failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> str:
-    """The output of the job's steps, at most 64 MB of it (head and tail).
+@dataclass(frozen=True)
+class CircleCILogs:
+    """`ports.Logs` and `ports.Expanding` at CircleCI."""
 
-    Source: API v2 'Get a workflow's jobs'; API v1.1 'Single job', whose actions name the
-    short-lived addresses of their output.
-    """
-    facts = _results.facts_of(failed)
-    job = facts.execution.job_run_id
-    with (
-        _outbound.no_log(),
-        talk(settings, transport=transport, otherwise=_outbound.SEND) as conversation,
-    ):
-        asked = asked_about(f"job {job[:50]} of {facts.repository}")
-        with asked.readable():
-            found = [
-                one
-                for one in jobs_of(conversation, known(facts.parent_id), asked=asked)
-                if one.label("id") == job
-            ]
-            if not found or "job_number" not in found[0]:
-                raise NoLog(
-                    f"{facts.job!r} ran no steps CircleCI has the output of: send the log with"
-                    " `cihealing notify --log build.log`"
-                )
-            path = f"api/v1.1/project/{_slug(found[0])}/{found[0].ident('job_number')}"
-            actions = _actions(asked.fields(conversation.get(path)))
-        chunks = (
-            chunk for action in actions for chunk in _output(conversation, action, asked=asked)
-        )
-        return _outbound.kept(chunks)
+    settings: CircleCISettings
+    transport: httpx.BaseTransport | None = None
 
+    def fetch_log(self, failed: Result) -> str:
+        """The output of the job's steps, at most 64 MB of it (head and tail).
 
-def expand(
-    coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> list[Result]:
-    """The red and green jobs of a workflow. Source: API v2 'Get a workflow's jobs'."""
-    facts = _results.facts_of(coarse)
-    with (
-        _outbound.no_log(),
-        talk(settings, transport=transport, otherwise=_outbound.EVENTS) as conversation,
-    ):
-        asked = asked_about(f"workflow {facts.parent_id} of {facts.repository}")
-        jobs = jobs_of(conversation, known(facts.parent_id), asked=asked)
-        with asked.readable():
-            return _outbound.results([listed(job, facts) for job in jobs])
+        Source: API v2 'Get a workflow's jobs'; API v1.1 'Single job', whose actions name the
+        short-lived addresses of their output.
+        """
+        facts = _results.facts_of(failed)
+        job = facts.execution.job_run_id
+        with (
+            _outbound.no_log(),
+            talk(self.settings, transport=self.transport, otherwise=_outbound.SEND) as conversation,
+        ):
+            asked = asked_about(f"job {job[:50]} of {facts.repository}")
+            with asked.readable():
+                found = [
+                    one
+                    for one in jobs_of(conversation, known(facts.parent_id), asked=asked)
+                    if one.label("id") == job
+                ]
+                if not found or "job_number" not in found[0]:
+                    raise NoLog(
+                        f"{facts.job!r} ran no steps CircleCI has the output of: send the log with"
+                        " `cihealing notify --log build.log`"
+                    )
+                path = f"api/v1.1/project/{_slug(found[0])}/{found[0].ident('job_number')}"
+                actions = _actions(asked.fields(conversation.get(path)))
+            chunks = (
+                chunk for action in actions for chunk in _output(conversation, action, asked=asked)
+            )
+            return _outbound.kept(chunks)
+
+    def expand(self, coarse: Result) -> list[Result]:
+        """The red and green jobs of a workflow. Source: API v2 'Get a workflow's jobs'."""
+        facts = _results.facts_of(coarse)
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings, transport=self.transport, otherwise=_outbound.EVENTS
+            ) as conversation,
+        ):
+            asked = asked_about(f"workflow {facts.parent_id} of {facts.repository}")
+            jobs = jobs_of(conversation, known(facts.parent_id), asked=asked)
+            with asked.readable():
+                return _outbound.results([listed(job, facts) for job in jobs])
 
 
 def _slug(job: _wire.Fields) -> str:

@@ -1,8 +1,1 @@
 """Any CI that can sign a small JSON body."""
-
-from __future__ import annotations
-
-from cihealing.ports import Provider
-from cihealing.providers.shared import body, samples
-
-PROVIDER = Provider(name="generic", hook=body, sign=samples.hub)

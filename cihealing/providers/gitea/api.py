@@ -6,13 +6,13 @@ Source: its API description (`/api/swagger`), 'repository'.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import httpx
 
 from cihealing.http.client import Conversation
 from cihealing.ports import PermanentError
 from cihealing.providers.gitea.hosts import HOSTS
+from cihealing.providers.gitea.settings import GiteaSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
 
@@ -32,7 +32,7 @@ PER_PAGE = 50
 
 
 def talk(
-    settings: Mapping[str, str],
+    settings: GiteaSettings,
     repository: str,
     *,
     host: str,
@@ -41,8 +41,16 @@ def talk(
     wanted: str = "logs and reruns",
     otherwise: str = "",
 ) -> Conversation:
-    token, need = settings.get(TOKEN, "").strip(), f"{scope} on {repository}"
-    side = API.side(settings, token=token, host=host, need=need, wanted=wanted, otherwise=otherwise)
+    token, need = settings.token, f"{scope} on {repository}"
+    side = API.side(
+        settings,
+        bases=settings.gitea_url,
+        token=token,
+        host=host,
+        need=need,
+        wanted=wanted,
+        otherwise=otherwise,
+    )
     return _outbound.talk(side, settings=settings, transport=transport)
 
 

@@ -21,6 +21,7 @@ from cihealing.providers.gitea.pulls import (
     pull_at,
     pulls_of,
 )
+from cihealing.providers.gitea.settings import GiteaSettings
 from cihealing.providers.shared import ours
 from cihealing.providers.shared import wire as _wire
 
@@ -33,14 +34,14 @@ BUSY = "try again later"
 class GiteaChanges:
     """`ports.Changes` at Gitea."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, settings: GiteaSettings, site: Site) -> None:
+        self.settings, self.site = settings, site
 
     def merge(self, url: str, *, sha: str) -> Published:
         """Bound to `sha`; required checks, approvals and protected branches are Gitea's to insist
         on. Raises HeadMoved.
         """
-        require_enabled(self.site.settings)
+        require_enabled(self.settings)
         with self._of(url) as (api, number):
             pull = pull_at(api, number)
             if not pull.flag("merged"):
@@ -70,7 +71,7 @@ class GiteaChanges:
 
     def close(self, url: str, *, run_id: str, reason: str) -> None:
         """The branch goes last: as long as it is there a repeat finds what is to be done."""
-        require_enabled(self.site.settings)
+        require_enabled(self.settings)
         with self._of(url) as (api, number):
             try:
                 pull = pull_at(api, number)
@@ -86,13 +87,13 @@ class GiteaChanges:
                 delete_branch(api, source)
 
     def opted_out(self, commit: str) -> bool:
-        with connected(self.site) as api:
+        with connected(self.settings, self.site) as api:
             return any(labelled(pull) for pull in pulls_of(api, commit))
 
     @contextmanager
     def _of(self, url: str) -> Iterator[tuple[Api, str]]:
         repository, number = number_of(url)
-        with connected(self.site, repository=repository) as api:
+        with connected(self.settings, self.site, repository=repository) as api:
             yield api, number
 
 

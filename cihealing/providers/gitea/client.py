@@ -17,6 +17,7 @@ from cihealing.http.urls import Base
 from cihealing.ports import BadPayload, PermanentError, Site
 from cihealing.providers.gitea.api import PER_PAGE, asked_about, talk
 from cihealing.providers.gitea.hosts import HOSTS
+from cihealing.providers.gitea.settings import GiteaSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
 
@@ -34,8 +35,8 @@ class Refused(PermanentError):
         self.status, self.said = status, said
 
 
-def require_enabled(settings: Mapping[str, str]) -> None:
-    if settings.get(ENABLED, "false").lower() != "true":
+def require_enabled(settings: GiteaSettings) -> None:
+    if not settings.gitea_enabled:
         raise PermanentError(f"writing to Gitea is switched off: set {ENABLED}=true")
 
 
@@ -101,7 +102,7 @@ def _said(answer: Answer) -> str:
 
 
 @contextmanager
-def connected(site: Site, *, repository: str = "") -> Iterator[Api]:
+def connected(settings: GiteaSettings, site: Site, *, repository: str = "") -> Iterator[Api]:
     """The API of the site's repository, or of another one at the same Gitea. An answer that cannot
     be read within raises TransientError.
     """
@@ -109,19 +110,24 @@ def connected(site: Site, *, repository: str = "") -> Iterator[Api]:
     if not _wire.is_repository(name) or name.count("/") != 1:
         raise PermanentError(f"{name[:100]!r} is no repository at Gitea: it is owner/name")
     with talk(
-        site.settings, name, host=host_of(site), transport=None, scope=NEED, wanted="pull requests"
+        settings,
+        name,
+        host=host_of(settings, site),
+        transport=None,
+        scope=NEED,
+        wanted="pull requests",
     ) as conversation:
         api = Api(conversation, name)
         with api.asked.readable():
             yield api
 
 
-def host_of(site: Site) -> str:
+def host_of(settings: GiteaSettings, site: Site) -> str:
     """Which of several Giteas the repository is at, as its clone URL says; empty: the first."""
     host = _wire.host_of(site.policy.clone_url)
-    return host if host in known_hosts(site.settings) else ""
+    return host if host in known_hosts(settings) else ""
 
 
-def known_hosts(settings: Mapping[str, str]) -> list[str]:
-    found = urls.bases_of(HOSTS, settings)
+def known_hosts(settings: GiteaSettings) -> list[str]:
+    found = urls.bases_of(HOSTS.at(*settings.gitea_url))
     return [base.target.authority for base in found if isinstance(base, Base)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 
@@ -10,56 +10,69 @@ from cihealing.domain.values import Result
 from cihealing.ports import NoLog
 from cihealing.providers.gitea.api import actions, asked_about, jobs_of, number, talk
 from cihealing.providers.gitea.results import job_result
+from cihealing.providers.gitea.settings import GiteaSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import results as _results
 
 
-def fetch_log(
-    failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> str:
-    """The job's log, at most 64 MB of it (head and tail). Source: `downloadActionsRunJobLogs`."""
-    facts = _results.facts_of(failed)
-    job, host = facts.execution.job_run_id, facts.execution.host
-    if facts.coarse:
-        raise NoLog(
-            "the logs of Gitea are of its jobs: let it send its job events, or send the log with"
-            " `cihealing notify --log build.log`"
-        )
-    with (
-        _outbound.no_log(),
-        talk(
-            settings, facts.repository, host=host, transport=transport, otherwise=_outbound.SEND
-        ) as conversation,
-    ):
-        asked = asked_about(f"job {job} of {facts.repository}", facts.repository)
-        path = f"{actions(facts.repository)}/jobs/{number(job)}/logs"
-        return _outbound.whole_log(conversation, path, asked=asked)
+@dataclass(frozen=True)
+class GiteaLogs:
+    """`ports.Logs` and `ports.Expanding` at Gitea."""
 
+    settings: GiteaSettings
+    transport: httpx.BaseTransport | None = None
 
-def expand(
-    coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> list[Result]:
-    """The red and green jobs of a workflow run. Source: `listWorkflowRunJobs`."""
-    facts = _results.facts_of(coarse)
-    host = facts.execution.host
-    with (
-        _outbound.no_log(),
-        talk(
-            settings, facts.repository, host=host, transport=transport, otherwise=_outbound.EVENTS
-        ) as conversation,
-    ):
-        asked = asked_about(f"run {facts.parent_id} of {facts.repository}", facts.repository)
-        jobs = jobs_of(conversation, facts.repository, number(facts.parent_id), asked=asked)
-        with asked.readable():
-            return _outbound.results(
-                [
-                    job_result(
-                        job,
-                        repository=facts.repository,
-                        host=host,
-                        base_branch=facts.base_branch,
-                        fork=facts.fork,
-                    )
-                    for job in jobs
-                ]
+    def fetch_log(self, failed: Result) -> str:
+        """The job's log, at most 64 MB of it (head and tail). Source:
+        `downloadActionsRunJobLogs`.
+        """
+        facts = _results.facts_of(failed)
+        job, host = facts.execution.job_run_id, facts.execution.host
+        if facts.coarse:
+            raise NoLog(
+                "the logs of Gitea are of its jobs: let it send its job events, or send the log"
+                " with `cihealing notify --log build.log`"
             )
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                facts.repository,
+                host=host,
+                transport=self.transport,
+                otherwise=_outbound.SEND,
+            ) as conversation,
+        ):
+            asked = asked_about(f"job {job} of {facts.repository}", facts.repository)
+            path = f"{actions(facts.repository)}/jobs/{number(job)}/logs"
+            return _outbound.whole_log(conversation, path, asked=asked)
+
+    def expand(self, coarse: Result) -> list[Result]:
+        """The red and green jobs of a workflow run. Source: `listWorkflowRunJobs`."""
+        facts = _results.facts_of(coarse)
+        host = facts.execution.host
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                facts.repository,
+                host=host,
+                transport=self.transport,
+                otherwise=_outbound.EVENTS,
+            ) as conversation,
+        ):
+            asked = asked_about(f"run {facts.parent_id} of {facts.repository}", facts.repository)
+            jobs = jobs_of(conversation, facts.repository, number(facts.parent_id), asked=asked)
+            with asked.readable():
+                return _outbound.results(
+                    [
+                        job_result(
+                            job,
+                            repository=facts.repository,
+                            host=host,
+                            base_branch=facts.base_branch,
+                            fork=facts.fork,
+                        )
+                        for job in jobs
+                    ]
+                )

@@ -7,12 +7,13 @@ Source: `repoGetRepoPermissions`, `repoCreateStatus`, `issueGetRepoComments`, `r
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cihealing.ports import PermanentError, Site
 from cihealing.providers.gitea.api import TOKEN
 from cihealing.providers.gitea.client import Api, Refused, connected, known_hosts, require_enabled
 from cihealing.providers.gitea.pulls import comment, delete_branch, pulls_of
+from cihealing.providers.gitea.settings import GiteaSettings
 from cihealing.providers.shared import ours
 from cihealing.providers.shared import wire as _wire
 
@@ -24,12 +25,12 @@ NEUTRAL = "warning"
 class GiteaVoice:
     """`ports.Voice` at Gitea: a commit status or a comment on the open pull request."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, settings: GiteaSettings, site: Site) -> None:
+        self.settings, self.site = settings, site
 
     def say(self, text: str, *, run_id: str, commit: str, how: str) -> str:
-        require_enabled(self.site.settings)
-        with connected(self.site) as api:
+        require_enabled(self.settings)
+        with connected(self.settings, self.site) as api:
             if how == "check":
                 return self._status(api, commit, run_id, text)
             number = next((pull.ident("number") for pull in pulls_of(api, commit)), "")
@@ -37,7 +38,7 @@ class GiteaVoice:
 
     def _status(self, api: Api, commit: str, run_id: str, text: str) -> str:
         """Of one context the newest counts."""
-        address = self.site.settings.get("CI_HEALING_URL", "")
+        address = self.site.url
         body = {
             "context": ours.CHECK,
             "state": NEUTRAL,
@@ -50,13 +51,13 @@ class GiteaVoice:
 class GiteaPermissions:
     """`ports.Permissions` at Gitea."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, settings: GiteaSettings, site: Site) -> None:
+        self.settings, self.site = settings, site
 
     def may(self, login: str) -> bool:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", login):
             return False
-        with connected(self.site) as api:
+        with connected(self.settings, self.site) as api:
             try:
                 return api.get(f"collaborators/{login}/permission").raw("permission") in MAY
             except Refused as error:
@@ -73,14 +74,13 @@ class GiteaPermissions:
 class GiteaLeaving:
     """`ports.Leaving` at Gitea."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, settings: GiteaSettings, site: Site) -> None:
+        self.settings, self.site = settings, site
 
     def leave(self) -> list[str]:
-        require_enabled(self.site.settings)
-        address = self.site.settings.get("CI_HEALING_URL", "")
-        with connected(self.site) as api:
-            return [*_closed(api), *_deleted(api), *_silenced(api), *_unhooked(api, address)]
+        require_enabled(self.settings)
+        with connected(self.settings, self.site) as api:
+            return [*_closed(api), *_deleted(api), *_silenced(api), *_unhooked(api, self.site.url)]
 
 
 def _closed(api: Api) -> list[str]:
@@ -125,8 +125,14 @@ def _leads_to(hook: _wire.Fields, address: str) -> bool:
     return hook.maybe("config").raw("url").startswith(address)
 
 
-def clone_token(repository: str, url: str, settings: Mapping[str, str]) -> str:
-    """The token, for an https clone URL at a Gitea that is set; one set for clones goes before."""
-    if settings.get("CI_HEALING_GIT_TOKEN") or not url.startswith("https://"):
-        return ""
-    return settings.get(TOKEN, "") if _wire.host_of(url) in known_hosts(settings) else ""
+@dataclass(frozen=True)
+class GiteaCredentials:
+    """`ports.Credentials` at Gitea: its token also clones."""
+
+    settings: GiteaSettings
+
+    def clone_token(self, repository: str, url: str) -> str:
+        """For an https clone URL at a Gitea that is set; one set for clones goes before."""
+        if self.settings.git_token.get_secret_value() or not url.startswith("https://"):
+            return ""
+        return self.settings.token if _wire.host_of(url) in known_hosts(self.settings) else ""

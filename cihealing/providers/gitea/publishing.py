@@ -23,6 +23,7 @@ from cihealing.providers.gitea.client import Api, Refused, connected, require_en
 from cihealing.providers.gitea.entries import Entries, blob_of
 from cihealing.providers.gitea.hosts import HOSTS
 from cihealing.providers.gitea.pulls import delete_branch
+from cihealing.providers.gitea.settings import GiteaSettings
 from cihealing.providers.shared import ours
 from cihealing.providers.shared import wire as _wire
 
@@ -35,15 +36,15 @@ PLAIN = "100644"
 class GiteaPublishing:
     """`ports.Publishing` at Gitea."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, settings: GiteaSettings, site: Site) -> None:
+        self.settings, self.site = settings, site
 
     def publish(self, proposal: Proposal) -> Published:
         """Open the pull request, or find the one that was opened. Raises HeadMoved, TransientError,
         PermanentError.
         """
-        require_enabled(self.site.settings)
-        with connected(self.site) as api:
+        require_enabled(self.settings)
+        with connected(self.settings, self.site) as api:
             commit = _branch(api, proposal)
             failpoint("forge.after_ref")
             pull = _opened_before(api, proposal) or _open(api, proposal)
@@ -54,7 +55,7 @@ class GiteaPublishing:
 
     def planned(self, proposal: Proposal) -> list[Call]:
         """Nothing is asked: what only Gitea knows stands as `<…>`."""
-        server = self.site.settings.get(HOSTS.setting) or f"<{HOSTS.setting}>"
+        server = next(iter(self.settings.gitea_url), f"<{HOSTS.setting}>")
         base = f"{server.rstrip('/')}/api/v1/repos/{self.site.repository}"
         files = [_planned_change(edit) for edit in proposal.files]
         content = _commit_body(proposal, files, date="<date of the head>")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import httpx
 
 from cihealing.http.client import Conversation
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github.hosts import HOSTS
+from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
+from cihealing.settings import separated
 
 API = _outbound.RestApi(
     title="GitHub",
@@ -24,13 +25,13 @@ API = _outbound.RestApi(
 )
 
 
-def token_of(settings: Mapping[str, str], repository: str) -> str:
+def token_of(settings: GitHubSettings, repository: str) -> str:
     """The token requests about `repository` are made with; empty where there is none."""
     return github_app.token_for(repository, settings).strip()
 
 
 def talk(
-    settings: Mapping[str, str],
+    settings: GitHubSettings,
     repository: str,
     *,
     host: str,
@@ -40,7 +41,14 @@ def talk(
 ) -> Conversation:
     """About jobs of `repository`, at the GitHub they ran on (`host`; empty: the first there is)."""
     need, token = f"{scope} on {repository}", token_of(settings, repository)
-    side = API.side(settings, token=token, host=host, need=need, wanted=wanted)
+    side = API.side(
+        settings,
+        bases=separated(settings.github_api_url),
+        token=token,
+        host=host,
+        need=need,
+        wanted=wanted,
+    )
     return _outbound.talk(side, settings=settings, transport=transport)
 
 

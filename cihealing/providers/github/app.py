@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,14 +19,13 @@ from jwt import PyJWTError
 
 from cihealing import secrecy
 from cihealing.ports import PermanentError, TransientError
+from cihealing.providers.github.settings import GitHubSettings
 
 TOKEN, APP, KEY = (
     "CI_HEALING_GITHUB_TOKEN",
     "CI_HEALING_GITHUB_APP_ID",
     "CI_HEALING_GITHUB_APP_PRIVATE_KEY",
 )
-API, CA = "CI_HEALING_GITHUB_API_URL", "CI_HEALING_CA_BUNDLE"
-DEFAULT_API = "https://api.github.com"
 TIMEOUT = 20
 KNOWN_FOR = 600.0
 """Seconds for which it is not asked again which installation a repository has."""
@@ -44,29 +43,29 @@ class Installed(github.Auth.AppInstallationAuth):
         return issued
 
 
-def installation(repository: str, settings: Mapping[str, str]) -> Any:
+def installation(repository: str, settings: GitHubSettings) -> Any:
     """PyGithub fetches a token when one is needed, and again shortly before it ends (an hour)."""
     with _lock:
         # An App that was installed anew has another installation: what was found is asked for again
         # after a while.
-        return _installation(repository, *_of(settings), int(time.monotonic() // KNOWN_FOR))
+        return _installation(repository, settings, int(time.monotonic() // KNOWN_FOR))
 
 
-def _of(settings: Mapping[str, str]) -> tuple[str, str, str, str]:
-    return settings[APP], settings[KEY], settings.get(API) or DEFAULT_API, settings.get(CA, "")
-
-
-def _signed(app: str, key: str, api: str, ca: str) -> tuple[Any, Any]:
-    signing = github.Auth.AppAuth(app, key)
+def _signed(settings: GitHubSettings) -> tuple[Any, Any]:
+    signing = github.Auth.AppAuth(*(settings.app or ("", "")))
     return signing, github.GithubIntegration(
-        auth=signing, base_url=api, timeout=TIMEOUT, verify=ca or True, retry=None
+        auth=signing,
+        base_url=settings.github_api_url,
+        timeout=TIMEOUT,
+        verify=settings.ca_bundle or True,
+        retry=None,
     )
 
 
-def permissions(settings: Mapping[str, str]) -> dict[str, str]:
+def permissions(settings: GitHubSettings) -> dict[str, str]:
     """What the App may do, by GitHub's names. Raises PermanentError, TransientError."""
     try:
-        found = _signed(*_of(settings))[1].get_app().permissions
+        found = _signed(settings)[1].get_app().permissions
     except github.GithubException as error:
         raise _told(error.status) from None
     except (requests.RequestException, OSError, ValueError, PyJWTError) as error:
@@ -77,9 +76,9 @@ def permissions(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=500)
-def _installation(repository: str, app: str, key: str, api: str, ca: str, period: int) -> Any:
+def _installation(repository: str, settings: GitHubSettings, period: int) -> Any:
     try:
-        signing, found = _signed(app, key, api, ca)
+        signing, found = _signed(settings)
         return Installed(
             signing,
             found.get_repo_installation(*repository.split("/", 1)).id,
@@ -97,29 +96,34 @@ def _installation(repository: str, app: str, key: str, api: str, ca: str, period
         ) from None
 
 
-def token_for(repository: str, settings: Mapping[str, str]) -> str:
+def token_for(repository: str, settings: GitHubSettings) -> str:
     """The token requests and clones of `repository` may use: short-lived where there is an App;
     empty where there is none.
     """
-    if settings.get(APP) and settings.get(KEY):
+    if settings.app:
         try:
             return str(installation(repository, settings).token)
         except github.GithubException as error:
             raise _told(error.status) from None
-    return settings.get(TOKEN, "")
+    return settings.token
 
 
-def clone_token(repository: str, url: str, settings: Mapping[str, str]) -> str:
-    """A short-lived token for a clone URL at the App's own GitHub; empty where there is no App, or
-    the URL leads elsewhere.
-    """
-    if not (settings.get(APP) and settings.get(KEY)):
-        return ""
-    api, host = (
-        urlsplit(settings.get(API) or DEFAULT_API).hostname or "",
-        urlsplit(url).hostname or "",
-    )
-    return token_for(repository, settings) if host and api in (host, f"api.{host}") else ""
+@dataclass(frozen=True)
+class GitHubCredentials:
+    """`ports.Credentials` of a GitHub App."""
+
+    settings: GitHubSettings
+
+    def clone_token(self, repository: str, url: str) -> str:
+        """For a clone URL at the App's own GitHub; empty where there is no App, or the URL leads
+        elsewhere.
+        """
+        if not self.settings.app:
+            return ""
+        api = urlsplit(self.settings.github_api_url).hostname or ""
+        host = urlsplit(url).hostname or ""
+        at_home = host and api in (host, f"api.{host}")
+        return token_for(repository, self.settings) if at_home else ""
 
 
 def _told(status: int) -> Exception:

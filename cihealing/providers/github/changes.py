@@ -20,6 +20,7 @@ from cihealing.providers.github.client import (
     text,
 )
 from cihealing.providers.github.pulls import comment, delete_branch, number_of, pulls_of
+from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared import ours
 
 GREEN, RED = (
@@ -31,8 +32,8 @@ GREEN, RED = (
 class GitHubChanges:
     """`ports.Changes` at GitHub."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitHubSettings, site: Site) -> None:
+        self.repository, self.settings = site.repository, settings
 
     def merge(self, url: str, *, sha: str) -> Published:
         """Bound to `sha`, never around branch protection. Raises HeadMoved where the branch is at

@@ -15,16 +15,8 @@ import github
 import requests
 
 from cihealing.ports import PermanentError, TransientError
-from cihealing.providers.github.app import (
-    API,
-    APP,
-    CA,
-    DEFAULT_API,
-    KEY,
-    TIMEOUT,
-    TOKEN,
-    installation,
-)
+from cihealing.providers.github.app import APP, KEY, TIMEOUT, TOKEN, installation
+from cihealing.providers.github.settings import GitHubSettings
 
 ENABLED = "CI_HEALING_GITHUB_ENABLED"
 MAX_PAGES = 20
@@ -64,8 +56,8 @@ class Missing(PermanentError):
     """404 or 410."""
 
 
-def require_enabled(settings: Mapping[str, str]) -> None:
-    if settings.get(ENABLED, "false").lower() != "true":
+def require_enabled(settings: GitHubSettings) -> None:
+    if not settings.github_enabled:
         raise PermanentError(f"writing to GitHub is switched off: set {ENABLED}=true")
 
 
@@ -74,7 +66,7 @@ class Api:
     token is in no message.
     """
 
-    def __init__(self, repository: str, settings: Mapping[str, str]) -> None:
+    def __init__(self, repository: str, settings: GitHubSettings) -> None:
         if repository.count("/") != 1 or not all(repository.split("/")):
             raise PermanentError(
                 f"{repository[:100]!r} is no repository at GitHub: it is owner/name"
@@ -214,23 +206,23 @@ def _named(headers: Mapping[str, str]) -> float | None:
     return float(value) if value.isascii() and value.isdecimal() and len(value) < 9 else None
 
 
-def client(repository: str, settings: Mapping[str, str]) -> Any:
+def client(repository: str, settings: GitHubSettings) -> Any:
     """A requester that acts as the App's installation in this repository, else as the token's
     owner.
     """
-    if settings.get(APP) and settings.get(KEY):
+    if settings.app:
         return _hub(settings, installation(repository, settings)).requester
-    if not settings.get(TOKEN):
+    if not settings.token:
         raise PermanentError(ADVICE[401])
-    return _hub(settings, github.Auth.Token(settings[TOKEN])).requester
+    return _hub(settings, github.Auth.Token(settings.token)).requester
 
 
-def _hub(settings: Mapping[str, str], auth: Any) -> github.Github:
+def _hub(settings: GitHubSettings, auth: Any) -> github.Github:
     return github.Github(
         auth=auth,
-        base_url=settings.get(API) or DEFAULT_API,
+        base_url=settings.github_api_url,
         timeout=TIMEOUT,
-        verify=settings.get(CA) or True,
+        verify=settings.ca_bundle or True,
         retry=None,
         seconds_between_requests=0,
         seconds_between_writes=0,

@@ -17,7 +17,6 @@ def pages(host: str) -> tuple[str, ...]:
 
 HOSTS = Hosts(
     setting="CI_HEALING_GITHUB_API_URL",
-    default="https://api.github.com",
     stores=("*.githubusercontent.com", "*.blob.core.windows.net"),
     s3=True,
     pages=pages,

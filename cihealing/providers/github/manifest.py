@@ -17,7 +17,7 @@ import httpx
 
 from cihealing import secrecy
 from cihealing.ports import PermanentError, TransientError
-from cihealing.providers.github.app import API, CA, DEFAULT_API
+from cihealing.providers.github.settings import GitHubSettings
 
 TIMEOUT = 30.0
 MAX_ANSWER = 200_000
@@ -94,9 +94,9 @@ def manifest(*, name: str, url: str, redirect_url: str, active: bool = True) -> 
     )
 
 
-def site_of(settings: Mapping[str, str]) -> str:
+def site_of(settings: GitHubSettings) -> str:
     """The address people use, from the API's: github.com, or an Enterprise server's own host."""
-    parts = urlsplit(settings.get(API) or DEFAULT_API)
+    parts = urlsplit(settings.github_api_url)
     if parts.hostname == "api.github.com":
         return "https://github.com"
     path = parts.path.rstrip("/").removesuffix("/api/v3")
@@ -113,18 +113,18 @@ def form_url(site: str, *, organization: str, state: str) -> str:
     return f"{site}/{owner}settings/apps/new?{urlencode({'state': state})}"
 
 
-def convert(code: str, settings: Mapping[str, str]) -> App:
+def convert(code: str, settings: GitHubSettings) -> App:
     """The App behind a code, which is good for an hour and once. Raises PermanentError,
     TransientError.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]{8,200}", code):
         raise PermanentError("that is no code of GitHub's")
-    api = (settings.get(API) or DEFAULT_API).rstrip("/")
+    api = settings.github_api_url.rstrip("/")
     url = f"{api}/app-manifests/{quote(code, safe='')}/conversions"
     headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
     try:
         with httpx.Client(
-            timeout=TIMEOUT, follow_redirects=False, verify=settings.get(CA) or True
+            timeout=TIMEOUT, follow_redirects=False, verify=settings.ca_bundle or True
         ) as client:
             answer = client.post(url, headers=headers)
     except httpx.HTTPError as error:

@@ -6,13 +6,13 @@ Source: GitHub REST docs, 'Collaborators', 'Git references', 'Issue comments', '
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from cihealing.ports import PermanentError, Site
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github import manifest as github_manifest
 from cihealing.providers.github.client import Api, Missing, maybe, require_enabled
 from cihealing.providers.github.pulls import delete_branch
+from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared import ours
 
 MAY = ("admin", "maintain", "write")
@@ -22,8 +22,8 @@ WANTED_SCOPES = ("repo", "public_repo", "read:org", "repo:status", "user:email",
 class GitHubPermissions:
     """`ports.Permissions` at GitHub."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitHubSettings, site: Site) -> None:
+        self.repository, self.settings = site.repository, settings
 
     def may(self, login: str) -> bool:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,39}", login):
@@ -38,8 +38,8 @@ class GitHubPermissions:
 class GitHubLeaving:
     """`ports.Leaving` at GitHub."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitHubSettings, site: Site) -> None:
+        self.repository, self.settings, self.address = site.repository, settings, site.url
 
     def leave(self) -> list[str]:
         require_enabled(self.settings)
@@ -60,11 +60,10 @@ class GitHubLeaving:
         ]:
             api.call("DELETE", f"/issues/comments/{comment['id']}")
             done.append(f"deleted the comment {comment['id']}")
-        return [*done, *_unhooked(api, self.settings)]
+        return [*done, *_unhooked(api, self.address)]
 
 
-def _unhooked(api: Api, settings: Mapping[str, str]) -> list[str]:
-    address = settings.get("CI_HEALING_URL", "")
+def _unhooked(api: Api, address: str) -> list[str]:
     try:
         hooks = list(api.listed("/hooks")) if address else []
     except PermanentError:
@@ -77,14 +76,14 @@ def _unhooked(api: Api, settings: Mapping[str, str]) -> list[str]:
     return told
 
 
-def excess(settings: Mapping[str, str]) -> list[str]:
+def excess(settings: GitHubSettings) -> list[str]:
     """Of an App its permissions; of tokens, only classic ones name their scopes."""
-    if settings.get(github_app.APP) and settings.get(github_app.KEY):
+    if settings.app:
         return [
             f"the GitHub App may do more: {told}"
             for told in github_manifest.beyond(github_app.permissions(settings))
         ]
-    if not settings.get("CI_HEALING_GITHUB_TOKEN"):
+    if not settings.token:
         return []
     headers, _ = Api("any/any", settings).asked("GET", "//rate_limit")
     scopes = [

@@ -25,7 +25,6 @@ from cihealing.ports import (
     Site,
     TransientError,
 )
-from cihealing.providers.github.app import API, DEFAULT_API
 from cihealing.providers.github.client import (
     Api,
     Missing,
@@ -34,6 +33,7 @@ from cihealing.providers.github.client import (
     require_enabled,
     text,
 )
+from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared import ours
 
 AUTHOR = {"name": "cihealing", "email": "cihealing@users.noreply.github.com"}
@@ -42,8 +42,8 @@ AUTHOR = {"name": "cihealing", "email": "cihealing@users.noreply.github.com"}
 class GitHubPublishing:
     """`ports.Publishing` at GitHub."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitHubSettings, site: Site) -> None:
+        self.repository, self.settings = site.repository, settings
 
     def publish(self, proposal: Proposal) -> Published:
         """Open the pull request, or find the one that was opened. Raises HeadMoved, TransientError,
@@ -61,7 +61,7 @@ class GitHubPublishing:
 
     def planned(self, proposal: Proposal) -> list[Call]:
         """Nothing is asked: what only GitHub knows stands as `<…>`."""
-        base = f"{self.settings.get(API) or DEFAULT_API}/repos/{self.repository}"
+        base = f"{self.settings.github_api_url}/repos/{self.repository}"
         blobs = {
             edit.path: len(edit.content) for edit in proposal.files if edit.content is not None
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import httpx
@@ -12,41 +13,80 @@ from cihealing.http.client import Conversation
 from cihealing.ports import PermanentError, TransientError
 from cihealing.providers.github.actions import asked_about, is_id, jobs_at, talk
 from cihealing.providers.github.results import RED, attempt_of, job_result, run_result
+from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
 
 
-def rerun(
-    execution: Mapping[str, str],
-    *,
-    settings: Mapping[str, str],
-    transport: httpx.BaseTransport | None = None,
-) -> str:
-    """Run the job (of a coarse result, or where several jobs of the run are red: its failed jobs)
-    again.
+@dataclass(frozen=True)
+class GitHubReruns:
+    """`ports.Reruns` at GitHub."""
 
-    `execution` names `repository`, `host`, `jobRunId` and `attempt`. What was run again before, by
-    whomever, is looked for first: the try after those that were asked for is adopted. The handle
-    names repository, job and the first attempt that may hold the new try. Source: REST 'Re-run a
-    job from a workflow run', 'Re-run failed jobs from a workflow run'.
-    """
-    repository, job = execution.get("repository", ""), execution.get("jobRunId", "")
-    if not _wire.is_repository(repository) or not is_id(job.removeprefix("run-")):
-        raise PermanentError(
-            f"{job[:100]!r} of {repository[:100]!r} is no job of GitHub Actions: it cannot be rerun"
-            " from here"
+    settings: GitHubSettings
+    transport: httpx.BaseTransport | None = None
+
+    def rerun(self, execution: Mapping[str, str]) -> str:
+        """Run the job (of a coarse result, or where several jobs of the run are red: its failed
+        jobs) again.
+
+        `execution` names `repository`, `host`, `jobRunId` and `attempt`. What was run again before,
+        by whomever, is looked for first: the try after those that were asked for is adopted. The
+        handle names repository, job and the first attempt that may hold the new try. Source: REST
+        'Re-run a job from a workflow run', 'Re-run failed jobs from a workflow run'.
+        """
+        repository, job = execution.get("repository", ""), execution.get("jobRunId", "")
+        if not _wire.is_repository(repository) or not is_id(job.removeprefix("run-")):
+            raise PermanentError(
+                f"{job[:100]!r} of {repository[:100]!r} is no job of GitHub Actions: it cannot"
+                " be rerun from here"
+            )
+        asked = asked_about(
+            f"the rerun of {job} of {repository}", repository, scope="actions:write"
         )
-    asked = asked_about(f"the rerun of {job} of {repository}", repository, scope="actions:write")
-    with talk(
-        settings,
-        repository,
-        host=execution.get("host", ""),
-        wanted="a rerun",
-        transport=transport,
-        scope="actions:write",
-    ) as conversation:
-        again = _run_again if job.startswith("run-") else _job_again
-        return _outbound.handle(repository, job, str(again(conversation, execution, asked=asked)))
+        with talk(
+            self.settings,
+            repository,
+            host=execution.get("host", ""),
+            wanted="a rerun",
+            transport=self.transport,
+            scope="actions:write",
+        ) as conversation:
+            again = _run_again if job.startswith("run-") else _job_again
+            return _outbound.handle(
+                repository, job, str(again(conversation, execution, asked=asked))
+            )
+
+    def rerun_result(self, handle: str) -> Result | None:
+        """The result of the rerun; TransientError until it has ended. Source: REST 'List jobs for a
+        workflow run', 'Get a workflow run'.
+        """
+        repository, job, attempt = _outbound.parts_of(
+            handle, r"[\x21-\x7e]+/[\x21-\x7e]+", r"(?:run-)?[0-9]{1,20}", r"[0-9]{1,6}"
+        )
+        asked = asked_about(f"the rerun of {job} of {repository}", repository)
+        with (
+            talk(
+                self.settings,
+                repository,
+                host="",
+                wanted="the result of a rerun",
+                transport=self.transport,
+            ) as conversation,
+            asked.readable(),
+        ):
+            if job.startswith("run-"):
+                return _outbound.ended(
+                    _run_ended(
+                        conversation,
+                        repository,
+                        job.removeprefix("run-"),
+                        attempt=int(attempt),
+                        asked=asked,
+                    )
+                )
+            return _outbound.ended(
+                _job_ended(conversation, repository, job, attempt=int(attempt), asked=asked)
+            )
 
 
 def _run_again(
@@ -118,37 +158,6 @@ def _ask(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> No
             "GitHub reruns jobs only of a workflow run that has ended", retry_after=60.0
         )
     asked.check(answer)
-
-
-def rerun_result(
-    handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> Result | None:
-    """The result of the rerun; TransientError until it has ended. Source: REST 'List jobs for a
-    workflow run', 'Get a workflow run'.
-    """
-    repository, job, attempt = _outbound.parts_of(
-        handle, r"[\x21-\x7e]+/[\x21-\x7e]+", r"(?:run-)?[0-9]{1,20}", r"[0-9]{1,6}"
-    )
-    asked = asked_about(f"the rerun of {job} of {repository}", repository)
-    with (
-        talk(
-            settings, repository, host="", wanted="the result of a rerun", transport=transport
-        ) as conversation,
-        asked.readable(),
-    ):
-        if job.startswith("run-"):
-            return _outbound.ended(
-                _run_ended(
-                    conversation,
-                    repository,
-                    job.removeprefix("run-"),
-                    attempt=int(attempt),
-                    asked=asked,
-                )
-            )
-        return _outbound.ended(
-            _job_ended(conversation, repository, job, attempt=int(attempt), asked=asked)
-        )
 
 
 def _run_ended(

@@ -8,14 +8,15 @@ from __future__ import annotations
 from cihealing.ports import Site
 from cihealing.providers.github.client import Api, require_enabled, text
 from cihealing.providers.github.pulls import comment, pulls_of
+from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared.ours import CHECK
 
 
 class GitHubVoice:
     """`ports.Voice` at GitHub."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitHubSettings, site: Site) -> None:
+        self.repository, self.settings = site.repository, settings
 
     def say(self, text: str, *, run_id: str, commit: str, how: str) -> str:
         require_enabled(self.settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from urllib.parse import quote
 
 import httpx
@@ -11,8 +10,10 @@ import httpx
 from cihealing.http.client import Conversation
 from cihealing.ports import PermanentError
 from cihealing.providers.gitlab.hosts import HOSTS
+from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
+from cihealing.settings import separated
 
 API = _outbound.RestApi(
     title="GitLab",
@@ -26,7 +27,7 @@ API = _outbound.RestApi(
 
 
 def talk(
-    settings: Mapping[str, str],
+    settings: GitLabSettings,
     repository: str,
     *,
     host: str,
@@ -34,9 +35,15 @@ def talk(
     scope: str = "read_api",
     otherwise: str = "",
 ) -> Conversation:
-    token, need = settings.get(API.token, "").strip(), f"{scope} on {repository}"
+    token, need = settings.token.strip(), f"{scope} on {repository}"
     side = API.side(
-        settings, token=token, host=host, need=need, wanted="logs and reruns", otherwise=otherwise
+        settings,
+        bases=separated(settings.gitlab_url),
+        token=token,
+        host=host,
+        need=need,
+        wanted="logs and reruns",
+        otherwise=otherwise,
     )
     return _outbound.talk(side, settings=settings, transport=transport)
 

@@ -17,6 +17,7 @@ from cihealing.providers.gitlab.merge_requests import (
     request_at,
     requests_of,
 )
+from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import ours
 
 GREEN, PENDING = (
@@ -28,8 +29,8 @@ GREEN, PENDING = (
 class GitLabChanges:
     """`ports.Changes` at GitLab."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitLabSettings, site: Site) -> None:
+        self.repository, self.settings = site.repository, settings
 
     def merge(self, url: str, *, sha: str) -> Published:
         """Bound to `sha`; a pipeline that must succeed, approvals and protected branches are

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -10,14 +10,9 @@ import gitlab
 import requests
 
 from cihealing.ports import PermanentError, TransientError
+from cihealing.providers.gitlab.settings import GitLabSettings
 
-ENABLED, TOKEN, URL, CA = (
-    "CI_HEALING_GITLAB_ENABLED",
-    "CI_HEALING_GITLAB_TOKEN",
-    "CI_HEALING_GITLAB_URL",
-    "CI_HEALING_CA_BUNDLE",
-)
-DEFAULT_URL = "https://gitlab.com"
+ENABLED, TOKEN = "CI_HEALING_GITLAB_ENABLED", "CI_HEALING_GITLAB_TOKEN"
 TIMEOUT = 20
 MAX_PAGES = 20
 ADVICE = {
@@ -44,15 +39,15 @@ class Refused(PermanentError):
 class Api:
     """Calls about one project. Raises TransientError, Refused; a token is in no message."""
 
-    def __init__(self, repository: str, settings: Mapping[str, str]) -> None:
-        if not settings.get(TOKEN):
+    def __init__(self, repository: str, settings: GitLabSettings) -> None:
+        if not settings.token:
             raise PermanentError(ADVICE[401])
         self.repository, self.path = repository, f"/projects/{quote(repository, safe='')}"
         self.lab = gitlab.Gitlab(
-            settings.get(URL) or DEFAULT_URL,
-            private_token=settings[TOKEN],
+            settings.gitlab_url,
+            private_token=settings.token,
             timeout=TIMEOUT,
-            ssl_verify=settings.get(CA) or True,
+            ssl_verify=settings.ca_bundle or True,
             retry_transient_errors=False,
             keep_base_url=True,
         )
@@ -128,6 +123,6 @@ def text(value: Any, *path: str) -> str:
     return value
 
 
-def require_enabled(settings: Mapping[str, str]) -> None:
-    if settings.get(ENABLED, "false").lower() != "true":
+def require_enabled(settings: GitLabSettings) -> None:
+    if not settings.gitlab_enabled:
         raise PermanentError(f"writing to GitLab is switched off: set {ENABLED}=true")

@@ -6,7 +6,6 @@ from cihealing.ports import Hosts
 
 HOSTS = Hosts(
     setting="CI_HEALING_GITLAB_URL",
-    default="https://gitlab.com",
     stores=(
         "cdn.artifacts.gitlab-static.net",
         "storage.googleapis.com",

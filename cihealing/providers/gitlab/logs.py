@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 
@@ -10,67 +10,72 @@ from cihealing.domain.values import Result
 from cihealing.ports import NoLog
 from cihealing.providers.gitlab.api import asked_about, jobs_of, number, project, talk
 from cihealing.providers.gitlab.results import listed
+from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import results as _results
 
 
-def fetch_log(
-    failed: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> str:
-    """The job's trace, at most 64 MB of it (head and tail). Source: Jobs API, 'Get a log file for a
-    job'.
-    """
-    facts = _results.facts_of(failed)
-    job = facts.execution.job_run_id
-    with (
-        _outbound.no_log(),
-        talk(
-            settings,
-            facts.repository,
-            host=facts.execution.host,
-            transport=transport,
-            otherwise=_outbound.SEND,
-        ) as conversation,
-    ):
-        asked = asked_about(f"job {job} of {facts.repository}", facts.repository)
-        log = _outbound.whole_log(
-            conversation, f"{project(facts.repository)}/jobs/{number(job)}/trace", asked=asked
-        )
-    if not log:
-        raise NoLog(
-            f"GitLab holds no log of job {job} of {facts.repository}: it was erased, or the job"
-            " never began"
-        )
-    return log
+@dataclass(frozen=True)
+class GitLabLogs:
+    """`ports.Logs` and `ports.Expanding` at GitLab."""
 
+    settings: GitLabSettings
+    transport: httpx.BaseTransport | None = None
 
-def expand(
-    coarse: Result, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> list[Result]:
-    """The red and green jobs of a pipeline. Source: Jobs API, 'List pipeline jobs'."""
-    facts = _results.facts_of(coarse)
-    with (
-        _outbound.no_log(),
-        talk(
-            settings,
-            facts.repository,
-            host=facts.execution.host,
-            transport=transport,
-            otherwise=_outbound.EVENTS,
-        ) as conversation,
-    ):
-        asked = asked_about(f"pipeline {facts.parent_id} of {facts.repository}", facts.repository)
-        jobs = jobs_of(
-            conversation,
-            facts.repository,
-            pipeline=number(facts.parent_id),
-            asked=asked,
-            retried=False,
-        )
-        with asked.readable():
-            return _outbound.results(
-                [
-                    listed(job, facts.repository, base=facts.base_branch, fork=facts.fork)
-                    for job in jobs
-                ]
+    def fetch_log(self, failed: Result) -> str:
+        """The job's trace, at most 64 MB of it (head and tail). Source: Jobs API, 'Get a log file
+        for a job'.
+        """
+        facts = _results.facts_of(failed)
+        job = facts.execution.job_run_id
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                facts.repository,
+                host=facts.execution.host,
+                transport=self.transport,
+                otherwise=_outbound.SEND,
+            ) as conversation,
+        ):
+            asked = asked_about(f"job {job} of {facts.repository}", facts.repository)
+            log = _outbound.whole_log(
+                conversation, f"{project(facts.repository)}/jobs/{number(job)}/trace", asked=asked
             )
+        if not log:
+            raise NoLog(
+                f"GitLab holds no log of job {job} of {facts.repository}: it was erased, or the job"
+                " never began"
+            )
+        return log
+
+    def expand(self, coarse: Result) -> list[Result]:
+        """The red and green jobs of a pipeline. Source: Jobs API, 'List pipeline jobs'."""
+        facts = _results.facts_of(coarse)
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                facts.repository,
+                host=facts.execution.host,
+                transport=self.transport,
+                otherwise=_outbound.EVENTS,
+            ) as conversation,
+        ):
+            asked = asked_about(
+                f"pipeline {facts.parent_id} of {facts.repository}", facts.repository
+            )
+            jobs = jobs_of(
+                conversation,
+                facts.repository,
+                pipeline=number(facts.parent_id),
+                asked=asked,
+                retried=False,
+            )
+            with asked.readable():
+                return _outbound.results(
+                    [
+                        listed(job, facts.repository, base=facts.base_branch, fork=facts.fork)
+                        for job in jobs
+                    ]
+                )

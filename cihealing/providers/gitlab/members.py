@@ -6,11 +6,11 @@ Source: GitLab docs, 'Notes API', 'Members API', 'Personal access tokens API', '
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from cihealing.ports import Site
-from cihealing.providers.gitlab.client import TOKEN, Api, require_enabled
+from cihealing.providers.gitlab.client import Api, require_enabled
 from cihealing.providers.gitlab.merge_requests import delete_branch, note, requests_of
+from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import ours
 
 DEVELOPER = 30
@@ -21,8 +21,8 @@ class GitLabVoice:
     request whose head the commit is.
     """
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitLabSettings, site: Site) -> None:
+        self.repository, self.settings = site.repository, settings
 
     def say(self, text: str, *, run_id: str, commit: str, how: str) -> str:
         require_enabled(self.settings)
@@ -34,8 +34,8 @@ class GitLabVoice:
 class GitLabPermissions:
     """`ports.Permissions` at GitLab."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitLabSettings, site: Site) -> None:
+        self.repository, self.settings = site.repository, settings
 
     def may(self, login: str) -> bool:
         """Developer or more, inherited memberships included."""
@@ -55,8 +55,8 @@ class GitLabPermissions:
 class GitLabLeaving:
     """`ports.Leaving` at GitLab."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitLabSettings, site: Site) -> None:
+        self.repository, self.settings, self.address = site.repository, settings, site.url
 
     def leave(self) -> list[str]:
         require_enabled(self.settings)
@@ -75,16 +75,15 @@ class GitLabLeaving:
             if branch.startswith(ours.BRANCHES):
                 delete_branch(api, branch)
                 done.append(f"deleted the branch {branch}")
-        address = self.settings.get("CI_HEALING_URL", "")
-        for hook in list(api.listed("/hooks")) if address else []:
-            if str(hook.get("url")).startswith(address):
+        for hook in list(api.listed("/hooks")) if self.address else []:
+            if str(hook.get("url")).startswith(self.address):
                 api.call("delete", f"/hooks/{hook['id']}")
                 done.append(f"removed the webhook {hook['id']}")
         return done
 
 
-def excess(settings: Mapping[str, str]) -> list[str]:
-    if not settings.get(TOKEN):
+def excess(settings: GitLabSettings) -> list[str]:
+    if not settings.token:
         return []
     scopes = Api("any", settings).call("get", "//personal_access_tokens/self").get("scopes")
     wanted = ("api", "read_api", "read_repository", "write_repository", "read_user")

@@ -16,15 +16,16 @@ from urllib.parse import quote
 
 from cihealing.failpoints import failpoint
 from cihealing.ports import Call, FileEdit, HeadMoved, Proposal, Published, Site, TransientError
-from cihealing.providers.gitlab.client import DEFAULT_URL, URL, Api, Refused, require_enabled, text
+from cihealing.providers.gitlab.client import Api, Refused, require_enabled, text
+from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import ours
 
 
 class GitLabPublishing:
     """`ports.Publishing` at GitLab."""
 
-    def __init__(self, site: Site) -> None:
-        self.repository, self.settings = site.repository, site.settings
+    def __init__(self, settings: GitLabSettings, site: Site) -> None:
+        self.repository, self.settings = site.repository, settings
 
     def publish(self, proposal: Proposal) -> Published:
         """Open the merge request, or find the one that was opened. Raises HeadMoved,
@@ -42,7 +43,7 @@ class GitLabPublishing:
 
     def planned(self, proposal: Proposal) -> list[Call]:
         project = f"projects/{quote(self.repository, safe='')}"
-        base = f"{self.settings.get(URL) or DEFAULT_URL}/api/v4/{project}"
+        base = f"{self.settings.gitlab_url}/api/v4/{project}"
         actions = [
             {
                 "action": "delete" if e.content is None else "create or update",

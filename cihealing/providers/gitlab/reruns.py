@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 
 from cihealing.domain.values import Result
 from cihealing.http.client import Conversation
 from cihealing.ports import PermanentError, TransientError
-from cihealing.providers.gitlab.api import API, asked_about, jobs_of, number, project, talk
+from cihealing.providers.gitlab.api import asked_about, jobs_of, number, project, talk
 from cihealing.providers.gitlab.results import listed
+from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
 
@@ -18,58 +20,63 @@ _WRITE = "api, for a member who may run pipelines,"
 ENDED = ("success", "failed", "canceled", "skipped")
 
 
-def rerun(
-    execution: Mapping[str, str],
-    *,
-    settings: Mapping[str, str],
-    transport: httpx.BaseTransport | None = None,
-) -> str:
-    """Retry the job. A retry of it that is there already, one more than were asked for before, is
-    adopted.
+@dataclass(frozen=True)
+class GitLabReruns:
+    """`ports.Reruns` at GitLab."""
 
-    The handle names the project and the retry's own job. Source: Jobs API, 'Retry a job': each job
-    is retried once, then its retry is.
-    """
-    repository, host = execution.get("repository", ""), execution.get("host", "")
-    with talk(
-        settings,
-        repository,
-        host=host,
-        transport=transport,
-        scope=_WRITE,
-        otherwise=_outbound.NOT_HERE,
-    ) as conversation:
-        job = number(execution.get("jobRunId", ""))
-        if not _wire.is_repository(repository):
-            raise PermanentError(
-                f"{repository[:100]!r} is no project of GitLab: its job cannot be rerun from here"
+    settings: GitLabSettings
+    transport: httpx.BaseTransport | None = None
+
+    def rerun(self, execution: Mapping[str, str]) -> str:
+        """Retry the job. A retry of it that is there already, one more than were asked for before,
+        is adopted.
+
+        The handle names the project and the retry's own job. Source: Jobs API, 'Retry a job': each
+        job is retried once, then its retry is.
+        """
+        repository, host = execution.get("repository", ""), execution.get("host", "")
+        with talk(
+            self.settings,
+            repository,
+            host=host,
+            transport=self.transport,
+            scope=_WRITE,
+            otherwise=_outbound.NOT_HERE,
+        ) as conversation:
+            job = number(execution.get("jobRunId", ""))
+            if not _wire.is_repository(repository):
+                raise PermanentError(
+                    f"{repository[:100]!r} is no project of GitLab: its job cannot be rerun from"
+                    " here"
+                )
+            asked = asked_about(f"the retry of job {job} of {repository}", repository, scope=_WRITE)
+            with asked.readable():
+                retries, before = (
+                    _retries(conversation, repository, job, asked=asked),
+                    _outbound.asked_before(execution),
+                )
+                if len(retries) <= before:
+                    retries.append(
+                        _retry(conversation, repository, [job, *retries][-1], asked=asked)
+                    )
+            return _outbound.handle(repository, retries[min(before, len(retries) - 1)])
+
+    def rerun_result(self, handle: str) -> Result | None:
+        """The result of the retry; TransientError until it has ended, None without a token. Source:
+        Jobs API, 'Get a single job'.
+        """
+        if not self.settings.token.strip():
+            return None
+        repository, job = _outbound.parts_of(handle, r"[\x21-\x7e]+", r"[0-9]{1,20}")
+        asked = asked_about(f"job {job} of {repository}", repository)
+        with (
+            talk(self.settings, repository, host="", transport=self.transport) as conversation,
+            asked.readable(),
+        ):
+            found = asked.fields(conversation.get(f"{project(repository)}/jobs/{job}"))
+            return _outbound.ended(
+                listed(found, repository) if found.label("status") in ENDED else None
             )
-        asked = asked_about(f"the retry of job {job} of {repository}", repository, scope=_WRITE)
-        with asked.readable():
-            retries, before = (
-                _retries(conversation, repository, job, asked=asked),
-                _outbound.asked_before(execution),
-            )
-            if len(retries) <= before:
-                retries.append(_retry(conversation, repository, [job, *retries][-1], asked=asked))
-        return _outbound.handle(repository, retries[min(before, len(retries) - 1)])
-
-
-def rerun_result(
-    handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> Result | None:
-    """The result of the retry; TransientError until it has ended, None without a token. Source:
-    Jobs API, 'Get a single job'.
-    """
-    if not settings.get(API.token, "").strip():
-        return None
-    repository, job = _outbound.parts_of(handle, r"[\x21-\x7e]+", r"[0-9]{1,20}")
-    asked = asked_about(f"job {job} of {repository}", repository)
-    with talk(settings, repository, host="", transport=transport) as conversation, asked.readable():
-        found = asked.fields(conversation.get(f"{project(repository)}/jobs/{job}"))
-        return _outbound.ended(
-            listed(found, repository) if found.label("status") in ENDED else None
-        )
 
 
 def _retries(

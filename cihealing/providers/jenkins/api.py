@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
 
 import httpx
 
 from cihealing.http.client import Conversation
 from cihealing.ports import PermanentError
 from cihealing.providers.jenkins.hosts import HOSTS
+from cihealing.providers.jenkins.settings import JenkinsSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
 
@@ -35,21 +35,27 @@ MAX_BUILDS = 50
 
 
 def talk(
-    settings: Mapping[str, str],
+    settings: JenkinsSettings,
     *,
     host: str,
     need: str,
     transport: httpx.BaseTransport | None,
     otherwise: str = "",
 ) -> Conversation:
-    user, token = settings.get(USER, "").strip(), settings.get(API.token, "").strip()
+    user, token = settings.jenkins_user.strip(), settings.token
     if token and not user:
         raise PermanentError(
             f"set {USER}: {API.token} is of no use without the user it is a token of"
         )
     both = f"{user}:{token}" if token else ""
     side = API.side(
-        settings, token=both, host=host, need=need, wanted="logs and reruns", otherwise=otherwise
+        settings,
+        bases=settings.jenkins_url,
+        token=both,
+        host=host,
+        need=need,
+        wanted="logs and reruns",
+        otherwise=otherwise,
     )
     return _outbound.talk(side, settings=settings, transport=transport)
 

@@ -4,81 +4,90 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 
 from cihealing.domain.values import Result
 from cihealing.http.client import Conversation
 from cihealing.ports import PermanentError, TransientError
-from cihealing.providers.jenkins.api import API, RUN, asked_about, builds_of, run_at, talk
+from cihealing.providers.jenkins.api import RUN, asked_about, builds_of, run_at, talk
 from cihealing.providers.jenkins.results import build_result, revision_of
+from cihealing.providers.jenkins.settings import JenkinsSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
 
 
-def rerun(
-    execution: Mapping[str, str],
-    *,
-    settings: Mapping[str, str],
-    transport: httpx.BaseTransport | None = None,
-) -> str:
-    """Build the job again with the parameters of the build. A later build of the same commit, one
-    more than were asked for, is adopted.
+@dataclass(frozen=True)
+class JenkinsReruns:
+    """`ports.Reruns` at Jenkins."""
 
-    Jenkins builds the head of the job's branch: where that has moved, the result names the other
-    commit. The handle names host, build and the queue item (`q`) or the build (`b`) of the new try.
-    Sources: 'Remote Access API', 'Parameterized Build', 'CSRF Protection'.
-    """
-    host, need = execution.get("host", ""), "Job/Build"
-    with talk(
-        settings, host=host, need=need, transport=transport, otherwise=_outbound.NOT_HERE
-    ) as conversation:
-        run = execution.get("jobRunId", "")
-        job, number = run_at(conversation, run)
-        asked = asked_about(f"a new build of {job}", need)
-        with asked.readable():
-            later, before = (
-                _later(
-                    conversation,
-                    job,
-                    number=number,
-                    commit=execution.get("commit", ""),
-                    asked=asked,
-                ),
-                _outbound.asked_before(execution),
-            )
-            mark = (
-                f"b{later[before]}"
-                if len(later) > before
-                else _build_again(conversation, job, number=number, asked=asked)
-            )
-        return _outbound.handle(conversation.side.base.target.authority, run, mark)
+    settings: JenkinsSettings
+    transport: httpx.BaseTransport | None = None
 
+    def rerun(self, execution: Mapping[str, str]) -> str:
+        """Build the job again with the parameters of the build. A later build of the same commit,
+        one more than were asked for, is adopted.
 
-def rerun_result(
-    handle: str, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None = None
-) -> Result | None:
-    """The result of the new build; TransientError until it has ended, None without a token."""
-    if not settings.get(API.token, "").strip():
-        return None
-    host, run, mark = _outbound.parts_of(handle, r"[\x21-\x7e]+", RUN.pattern, r"[qb][0-9]{1,10}")
-    with talk(settings, host=host, need="Job/Read", transport=transport) as conversation:
-        job, _ = run_at(conversation, run)
-        asked = asked_about(f"the builds of {job}", "Job/Read")
-        with asked.readable():
-            key = "queueId" if mark.startswith("q") else "number"
-            found = [
-                build
-                for build in builds_of(conversation, job, asked=asked)
-                if build.number(key) == int(mark[1:])
-            ]
-            over = [
-                build for build in found if not build.flag("building") and build.label("result")
-            ]
-            page = f"{conversation.side.base.url}/{job}"
-            return _outbound.ended(
-                build_result(over[0], job=job, page=page, host=host) if over else None
-            )
+        Jenkins builds the head of the job's branch: where that has moved, the result names the
+        other commit. The handle names host, build and the queue item (`q`) or the build (`b`) of
+        the new try. Sources: 'Remote Access API', 'Parameterized Build', 'CSRF Protection'.
+        """
+        host, need = execution.get("host", ""), "Job/Build"
+        with talk(
+            self.settings,
+            host=host,
+            need=need,
+            transport=self.transport,
+            otherwise=_outbound.NOT_HERE,
+        ) as conversation:
+            run = execution.get("jobRunId", "")
+            job, number = run_at(conversation, run)
+            asked = asked_about(f"a new build of {job}", need)
+            with asked.readable():
+                later, before = (
+                    _later(
+                        conversation,
+                        job,
+                        number=number,
+                        commit=execution.get("commit", ""),
+                        asked=asked,
+                    ),
+                    _outbound.asked_before(execution),
+                )
+                mark = (
+                    f"b{later[before]}"
+                    if len(later) > before
+                    else _build_again(conversation, job, number=number, asked=asked)
+                )
+            return _outbound.handle(conversation.side.base.target.authority, run, mark)
+
+    def rerun_result(self, handle: str) -> Result | None:
+        """The result of the new build; TransientError until it has ended, None without a token."""
+        if not self.settings.token:
+            return None
+        host, run, mark = _outbound.parts_of(
+            handle, r"[\x21-\x7e]+", RUN.pattern, r"[qb][0-9]{1,10}"
+        )
+        with talk(
+            self.settings, host=host, need="Job/Read", transport=self.transport
+        ) as conversation:
+            job, _ = run_at(conversation, run)
+            asked = asked_about(f"the builds of {job}", "Job/Read")
+            with asked.readable():
+                key = "queueId" if mark.startswith("q") else "number"
+                found = [
+                    build
+                    for build in builds_of(conversation, job, asked=asked)
+                    if build.number(key) == int(mark[1:])
+                ]
+                over = [
+                    build for build in found if not build.flag("building") and build.label("result")
+                ]
+                page = f"{conversation.side.base.url}/{job}"
+                return _outbound.ended(
+                    build_result(over[0], job=job, page=page, host=host) if over else None
+                )
 
 
 def _later(

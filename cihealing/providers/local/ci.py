@@ -30,6 +30,7 @@ import yaml
 
 from cihealing.domain.values import ExecutionRef, Failed, JobFacts, Passed, Result
 from cihealing.ports import PermanentError, TransientError
+from cihealing.providers.local.settings import LocalSettings
 from cihealing.workshop.git import Git, GitFailed, is_commit
 
 name = "local"
@@ -66,43 +67,52 @@ class Built:
         return self.exit_code == 0
 
 
-def rerun(execution: Mapping[str, str], *, settings: Mapping[str, str]) -> str:
-    """A handle that holds the whole order: the same order is the same execution, however often it
-    is carried out.
+@dataclass(frozen=True)
+class LocalReruns:
+    """`ports.Reruns` of the local CI."""
 
-    `execution` says repository, branch, commit, job, jobRunId and attempt; `rerun` tells one rerun
-    of it from another. Raises PermanentError where a fact is missing, the repository is none of
-    this CI's, or the names are too long to hold.
-    """
-    missing = [fact for fact in FACTS if not execution.get(fact)]
-    if missing:
-        raise PermanentError(f"the local CI cannot rerun a job without its {', '.join(missing)}")
-    origin(execution["repository"], root=root_of(settings))
-    mark = hashlib.sha256(execution.get("rerun", "").encode()).hexdigest()[:8]
-    order = {**execution, "jobRunId": f"{execution['jobRunId']}-{mark}"}
-    handle = " ".join(
-        [
-            str(int(execution.get("attempt") or 1) + 1),
-            *(quote(order[fact], safe="/") for fact in FACTS),
-        ]
-    )
-    if len(handle) > MAX_HANDLE:
-        raise PermanentError(f"the names of this build do not fit into {MAX_HANDLE} characters")
-    return handle
+    settings: LocalSettings
 
+    def rerun(self, execution: Mapping[str, str]) -> str:
+        """A handle that holds the whole order: the same order is the same execution, however often
+        it is carried out.
 
-def rerun_result(handle: str, *, settings: Mapping[str, str]) -> Result | None:
-    """Build now and say what came of it. Raises PermanentError, TransientError as `build` does."""
-    attempt, *facts = handle.split(" ")
-    order = dict(zip(FACTS, map(unquote, facts), strict=True))
-    built = build(
-        order["repository"],
-        commit=order["commit"],
-        job=order["job"],
-        branch=order["branch"],
-        root=root_of(settings),
-    )
-    return result(order, attempt=int(attempt), built=built)
+        `execution` says repository, branch, commit, job, jobRunId and attempt; `rerun` tells one
+        rerun of it from another. Raises PermanentError where a fact is missing, the repository is
+        none of this CI's, or the names are too long to hold.
+        """
+        missing = [fact for fact in FACTS if not execution.get(fact)]
+        if missing:
+            raise PermanentError(
+                f"the local CI cannot rerun a job without its {', '.join(missing)}"
+            )
+        origin(execution["repository"], root=self.settings.root)
+        mark = hashlib.sha256(execution.get("rerun", "").encode()).hexdigest()[:8]
+        order = {**execution, "jobRunId": f"{execution['jobRunId']}-{mark}"}
+        handle = " ".join(
+            [
+                str(int(execution.get("attempt") or 1) + 1),
+                *(quote(order[fact], safe="/") for fact in FACTS),
+            ]
+        )
+        if len(handle) > MAX_HANDLE:
+            raise PermanentError(f"the names of this build do not fit into {MAX_HANDLE} characters")
+        return handle
+
+    def rerun_result(self, handle: str) -> Result | None:
+        """Build now and say what came of it. Raises PermanentError and TransientError, as `build`
+        does.
+        """
+        attempt, *facts = handle.split(" ")
+        order = dict(zip(FACTS, map(unquote, facts), strict=True))
+        built = build(
+            order["repository"],
+            commit=order["commit"],
+            job=order["job"],
+            branch=order["branch"],
+            root=self.settings.root,
+        )
+        return result(order, attempt=int(attempt), built=built)
 
 
 def result(order: Mapping[str, str], *, attempt: int, built: Built) -> Result:
@@ -124,19 +134,6 @@ def result(order: Mapping[str, str], *, attempt: int, built: Built) -> Result:
     return Failed(
         **shared, log=built.log, command=built.command, step=order["job"], conclusion=conclusion
     )
-
-
-def root_of(settings: Mapping[str, str]) -> Path:
-    named = settings.get("CI_HEALING_LOCAL_CI_ROOT")
-    if named:
-        return Path(named)
-    directory = settings.get("CI_HEALING_DATA_DIR")
-    if not directory:
-        raise PermanentError(
-            "the local CI does not know its repositories: set CI_HEALING_LOCAL_CI_ROOT or"
-            " CI_HEALING_DATA_DIR"
-        )
-    return Path(directory) / "demo"
 
 
 def origin(repository: str, *, root: Path) -> Path:

@@ -1,8 +1,1 @@
 """A git repository on this machine, to merge into."""
-
-from __future__ import annotations
-
-from cihealing.ports import Forge, Provider
-from cihealing.providers.local_git.publishing import LocalGitPublishing
-
-PROVIDER = Provider(name="local_git", forge=Forge(publishing=LocalGitPublishing))

@@ -9,18 +9,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cihealing import providers, secrecy
+from cihealing import secrecy
 from cihealing.ports import ModelFailed, ModelReply, ModelRequest, ServedModel
 from cihealing.providers.shared import prices, worker
 from cihealing.scratch import scratch
+from cihealing.settings import OutboundSettings
 from cihealing.workshop.process import flood, kill_group, supervise
 
 MAX_REPLY = 8 * 1024 * 1024
@@ -35,22 +35,30 @@ LACKS = {"offline": "CI_HEALING_AI_PROVIDER is `offline`"}
 
 
 class SubprocessModel:
-    """Stateless. `settings` are named as in `Tools.settings`."""
+    """`served`: the services by the name policy calls them, each with the provider in whose
+    protocol it is asked.
+    """
 
     none_configured = (
         "set ANTHROPIC_API_KEY or OPENAI_API_KEY (or OPENAI_BASE_URL for a model of your own)"
     )
 
-    def names(self) -> tuple[str, ...]:
-        return tuple(_served())
+    def __init__(
+        self, served: Mapping[str, tuple[str, ServedModel]], *, outbound: OutboundSettings
+    ) -> None:
+        self.served, self.outbound = served, outbound
 
-    def ask(self, request: ModelRequest, *, settings: Mapping[str, str]) -> ModelReply:
-        if lacking := self.configured(request.provider, settings=settings):
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.served)
+
+    def ask(self, request: ModelRequest) -> ModelReply:
+        if lacking := self.configured(request.provider):
             raise ModelFailed(lacking, kind="not_configured", again=False)
+        speaker, service = self.served[request.provider]
         # Servers quote the key in what they answer, and what comes back is stored and shown.
-        secrecy.learn(_setting(settings, request.provider, "API_KEY"))
+        secrecy.learn(service.key.get_secret_value())
         told = secrecy.masked_in(
-            _told(request, environment_for(request.provider, settings=settings))
+            _told(request, speaker, environment_for(service, outbound=self.outbound))
         )
         if "reply" in told:
             return ModelReply(**told["reply"])
@@ -63,23 +71,18 @@ class SubprocessModel:
             seconds=failed["seconds"],
         )
 
-    def configured(self, provider: str, *, settings: Mapping[str, str]) -> str:
+    def configured(self, provider: str) -> str:
         if provider in LACKS:
             return LACKS[provider]
-        served = _served()
-        if provider not in served:
-            known = ", ".join(served)
+        if provider not in self.served:
+            known = ", ".join(self.served)
             return f"there is no AI provider {provider[:40]}: one of {known} or offline"
-        own_server = served[provider][1].own_server and _setting(settings, provider, "BASE_URL")
-        return (
-            ""
-            if own_server or _setting(settings, provider, "API_KEY")
-            else f"{provider.upper()}_API_KEY is not set"
-        )
+        service = self.served[provider][1]
+        usable = service.key.get_secret_value() or not service.needs_key
+        return "" if usable else f"{provider.upper()}_API_KEY is not set"
 
-    def default_model(self, provider: str, *, settings: Mapping[str, str]) -> str:
-        named, usual = _setting(settings, provider, "DEFAULT_MODEL"), _served().get(provider)
-        return named or (usual[1].default_model if usual else "")
+    def default_model(self, provider: str) -> str:
+        return self.served[provider][1].default_model if provider in self.served else ""
 
     def price(
         self,
@@ -99,59 +102,42 @@ class SubprocessModel:
         )
 
 
-@cache
-def _served() -> dict[str, tuple[str, ServedModel]]:
-    """By the name policy calls it: the provider whose protocol it is asked in, and the service."""
-    return {
-        one.name: (name, one)
-        for name, provider in providers.known().items()
-        if provider.speaking is not None
-        for one in provider.speaking.serves
-    }
-
-
-def _setting(settings: Mapping[str, str], provider: str, name: str) -> str:
-    return settings.get(f"CI_HEALING_{provider.upper()}_{name}", "")
-
-
-def environment_for(provider: str, *, settings: Mapping[str, str]) -> dict[str, str]:
+def environment_for(service: ServedModel, *, outbound: OutboundSettings) -> dict[str, str]:
     """All that the subprocess is given."""
-    base_url = _setting(settings, provider, "BASE_URL") or _served()[provider][1].base_url
-    proxy = settings.get("CI_HEALING_HTTPS_PROXY", "")
-    host = urlsplit(base_url).hostname or f"api.{provider}.com"
+    host = urlsplit(service.base_url).hostname or f"api.{service.name}.com"
     given = {
-        worker.KEY: _setting(settings, provider, "API_KEY"),
-        worker.BASE_URL: base_url,
-        worker.PROXY: "" if _direct(host, settings.get("CI_HEALING_NO_PROXY", "")) else proxy,
-        worker.CA: settings.get("CI_HEALING_CA_BUNDLE", ""),
+        worker.KEY: service.key.get_secret_value(),
+        worker.BASE_URL: service.base_url,
+        worker.PROXY: "" if _direct(host, outbound.no_proxy) else outbound.https_proxy,
+        worker.CA: outbound.ca_bundle,
         "LANG": "C.UTF-8",
         "PATH": os.defpath,
     }
     return {name: value for name, value in given.items() if value}
 
 
-def _direct(host: str, no_proxy: str) -> bool:
+def _direct(host: str, no_proxy: Sequence[str]) -> bool:
     """Whether `NO_PROXY` names this host or a domain it is in."""
-    names = [name.strip().lstrip(".").lower() for name in no_proxy.split(",") if name.strip()]
+    names = [name.lstrip(".").lower() for name in no_proxy]
     return any(
         name == "*" or host == name or host.endswith(f".{name}") or fnmatchcase(host, name)
         for name in names
     )
 
 
-def question_of(request: ModelRequest) -> dict[str, Any]:
+def question_of(request: ModelRequest, speaker: str) -> dict[str, Any]:
     """What the subprocess is told: the question, and whose protocol it is asked in."""
-    return {**asdict(request), "speaker": _served()[request.provider][0]}
+    return {**asdict(request), "speaker": speaker}
 
 
-def _told(request: ModelRequest, environment: Mapping[str, str]) -> dict[str, Any]:
+def _told(request: ModelRequest, speaker: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """What the subprocess wrote. Raises ModelFailed, Cancelled."""
     with (
         tempfile.TemporaryFile() as question,
         tempfile.TemporaryFile() as output,
         scratch("ai") as home,
     ):
-        question.write(json.dumps(question_of(request)).encode())
+        question.write(json.dumps(question_of(request, speaker)).encode())
         question.seek(0)
         process = subprocess.Popen(
             [sys.executable, "-I", "-c", START, str(ROOT)],

@@ -21,6 +21,7 @@ from cihealing.http.urls import Base
 from cihealing.ports import BadPayload, Hosts, NoLog, PermanentError, TransientError
 from cihealing.providers.shared import wire as _wire
 from cihealing.reading.bounded import Bound
+from cihealing.settings import OutboundSettings
 
 MAX_LOG = 64 * 1024 * 1024
 """Bytes of a log that are kept: its head and its tail."""
@@ -56,8 +57,9 @@ class RestApi:
 
     def side(
         self,
-        settings: Mapping[str, str],
+        settings: OutboundSettings,
         *,
+        bases: Sequence[str],
         token: str,
         host: str,
         need: str,
@@ -76,8 +78,9 @@ class RestApi:
             )
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise PermanentError(f"{self.token} holds characters that no token has")
-        base = self._base(settings, host)
-        among = urls.allowed(settings, sides=(self.hosts,), public=providers.public_hosts())
+        hosts = self.hosts.at(*bases)
+        base = self._base(hosts, host)
+        among = urls.allowed(settings, sides=(hosts,), public=providers.public_hosts())
         return Side(
             title=self.title,
             base=base,
@@ -86,8 +89,8 @@ class RestApi:
             headers=self.headers,
         )
 
-    def _base(self, settings: Mapping[str, str], host: str) -> Base:
-        found = urls.bases_of(self.hosts, settings)
+    def _base(self, hosts: Hosts, host: str) -> Base:
+        found = urls.bases_of(hosts)
         bases = [base for base in found if isinstance(base, Base)]
         if wrong := [refusal.text for refusal in found if isinstance(refusal, Refusal)]:
             raise PermanentError(wrong[0])
@@ -104,7 +107,7 @@ class RestApi:
 
 
 def talk(
-    side: Side, *, settings: Mapping[str, str], transport: httpx.BaseTransport | None
+    side: Side, *, settings: OutboundSettings, transport: httpx.BaseTransport | None
 ) -> Conversation:
     return client.converse(side, settings=settings, transport=transport)
 

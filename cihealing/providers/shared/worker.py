@@ -45,7 +45,9 @@ def answered(request: Mapping[str, Any], environment: Mapping[str, str]) -> dict
 def _ask(request: Mapping[str, Any], environment: Mapping[str, str]) -> ModelReply:
     key, base_url = environment.get(KEY, ""), environment.get(BASE_URL, "")
     # That one alone is loaded: the others' libraries have nothing to do beside this key.
-    spoken = exported(f"cihealing.providers.{request['speaker']}", "PROVIDER", Provider).speaking
+    spoken = exported(
+        f"cihealing.providers.{request['speaker']}.provider", "PROVIDER", Provider
+    ).speaking
     if spoken is None:
         raise ModelFailed(f"{request['speaker']} serves no model", kind="crashed", again=False)
     return spoken.ask(request, key=key, base_url=base_url, client=_client(request, environment))

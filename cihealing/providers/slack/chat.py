@@ -8,7 +8,7 @@ Source: Slack docs, 'chat.postMessage', 'chat.update', 'conversations.history', 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
@@ -19,15 +19,13 @@ from slack_sdk.webhook import WebhookClient
 
 from cihealing.ports import Message, PermanentError, TransientError
 from cihealing.providers.slack.blocks import blocks, fallback, thread
-
-name = "slack"
+from cihealing.providers.slack.settings import SlackSettings
 
 TOKEN, WEBHOOK, CHANNEL = (
     "CI_HEALING_SLACK_BOT_TOKEN",
     "CI_HEALING_SLACK_WEBHOOK_URL",
     "CI_HEALING_SLACK_CHANNEL",
 )
-API = "CI_HEALING_SLACK_API_URL"
 SIGNING = "CI_HEALING_SLACK_SIGNING_SECRET"
 EVENT = "cihealing_run"
 TIMEOUT = 10
@@ -50,70 +48,81 @@ ADVICE = {
 }
 
 
-def configured(*, settings: Mapping[str, str]) -> bool:
-    return bool(settings.get(WEBHOOK) or (settings.get(TOKEN) and settings.get(CHANNEL)))
+@dataclass(frozen=True)
+class SlackChat:
+    """`ports.Chat` at Slack. A handle is `channel/timestamp`."""
+
+    settings: SlackSettings
+    name = "slack"
+
+    def configured(self, *, channel: str = "") -> bool:
+        return bool(self.settings.webhook or self._bots_channel(channel))
+
+    def tell(self, message: Message, *, handle: str, channel: str = "") -> str:
+        """Raises TransientError, PermanentError."""
+        place = self._bots_channel(channel)
+        if not place:
+            return _by_webhook(message, self.settings)
+        client = _client(self.settings)
+        if handle and (changed := _changed(client, message, handle)):
+            return changed
+        known = _posted_before(client, message, place, but=handle)
+        if known and (changed := _changed(client, message, known)):
+            return changed
+        try:
+            return _posted(client, message, place)
+        except Unsure as error:
+            if known is None:
+                raise PermanentError(
+                    f"{error}: the message may have been posted, and without channels:history"
+                    " nobody can look"
+                ) from None
+            raise
+
+    def _bots_channel(self, named: str) -> str:
+        """Where the bot posts; empty where there is none, or nowhere to post to."""
+        return (named or self.settings.slack_channel) if self.settings.token else ""
 
 
-def tell(message: Message, *, handle: str, settings: Mapping[str, str]) -> str:
-    """A handle is `channel/timestamp`. Raises TransientError, PermanentError."""
-    if not (settings.get(TOKEN) and settings.get(CHANNEL)):
-        return _by_webhook(message, settings)
-    client = _client(settings)
-    if handle and (changed := _changed(client, message, handle)):
-        return changed
-    known = _posted_before(client, message, settings, but=handle)
-    if known and (changed := _changed(client, message, known)):
-        return changed
-    try:
-        return _posted(client, message, settings)
-    except Unsure as error:
-        if known is None:
-            raise PermanentError(
-                f"{error}: the message may have been posted, and without channels:history nobody"
-                " can look"
-            ) from None
-        raise
-
-
-def signed_in(settings: Mapping[str, str]) -> list[str]:
+def signed_in(settings: SlackSettings) -> list[str]:
     """What is to be looked at before the bot can post. Raises TransientError, PermanentError.
     Source: Slack, `auth.test`.
     """
     _asked(_client(settings), "auth.test")
-    return [] if settings.get(CHANNEL) else [f"set {CHANNEL}: without it nothing is posted"]
+    return [] if settings.slack_channel else [f"set {CHANNEL}: without it nothing is posted"]
 
 
-def _client(settings: Mapping[str, str]) -> WebClient:
+def _client(settings: SlackSettings) -> WebClient:
     return WebClient(
-        token=settings[TOKEN],
-        base_url=settings.get(API) or "https://slack.com/api/",
+        token=settings.token,
+        base_url=settings.slack_api_url,
         timeout=TIMEOUT,
         ssl=_trust(settings),
-        proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+        proxy=settings.https_proxy or None,
         retry_handlers=[],
     )
 
 
-def _trust(settings: Mapping[str, str]) -> ssl.SSLContext:
+def _trust(settings: SlackSettings) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if bundle := settings.get("CI_HEALING_CA_BUNDLE"):
-        context.load_verify_locations(bundle)
+    if settings.ca_bundle:
+        context.load_verify_locations(settings.ca_bundle)
     return context
 
 
-def _posted(client: WebClient, message: Message, settings: Mapping[str, str]) -> str:
+def _posted(client: WebClient, message: Message, channel: str) -> str:
     body = {"event_type": EVENT, "event_payload": {"run": message.run_id}}
     answer = _asked(
         client,
         "chat.postMessage",
-        channel=settings[CHANNEL],
+        channel=channel,
         text=fallback(message),
         blocks=blocks(message),
         metadata=body,
         unfurl_links=False,
         unfurl_media=False,
     )
-    handle = f"{answer.get('channel', settings[CHANNEL])}/{answer.get('ts', '')}"
+    handle = f"{answer.get('channel', channel)}/{answer.get('ts', '')}"
     _detailed(client, message, handle)
     return handle[:200]
 
@@ -155,9 +164,7 @@ def _changed(client: WebClient, message: Message, handle: str) -> str:
     return handle
 
 
-def _posted_before(
-    client: WebClient, message: Message, settings: Mapping[str, str], *, but: str
-) -> str | None:
+def _posted_before(client: WebClient, message: Message, channel: str, *, but: str) -> str | None:
     """Our message about this run among the newest of the channel: a time-out does not say that
     nothing was posted.
 
@@ -167,14 +174,14 @@ def _posted_before(
         answer = _asked(
             client,
             "conversations.history",
-            channel=settings[CHANNEL],
+            channel=channel,
             limit=RECENT,
             include_all_metadata=True,
         )
     except PermanentError:
         return None
     for found in answer.get("messages") or ():
-        place = f"{settings[CHANNEL]}/{found.get('ts', '')}" if isinstance(found, dict) else ""
+        place = f"{channel}/{found.get('ts', '')}" if isinstance(found, dict) else ""
         if place and place != but and _is_of(found.get("metadata"), message.run_id):
             return place
     return ""
@@ -250,15 +257,15 @@ def _wait(headers: Any) -> float | None:
     return None
 
 
-def _by_webhook(message: Message, settings: Mapping[str, str]) -> str:
+def _by_webhook(message: Message, settings: SlackSettings) -> str:
     """Nothing can be changed later. After a time-out nobody can tell whether it arrived: it is not
     sent again.
     """
     client = WebhookClient(
-        settings[WEBHOOK],
+        settings.webhook,
         timeout=TIMEOUT,
         ssl=_trust(settings),
-        proxy=settings.get("CI_HEALING_HTTPS_PROXY") or None,
+        proxy=settings.https_proxy or None,
         retry_handlers=[],
     )
     shown = [block for block in blocks(message) if block["type"] != "actions"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from cihealing.domain.policy import Project, RepositoryPolicy
@@ -14,6 +14,7 @@ from cihealing.domain.values import Colour, Observation
 from cihealing.ports import PermanentError, Ran, Tree
 from cihealing.scratch import scratch
 from cihealing.secrecy import known
+from cihealing.settings import SandboxSettings
 from cihealing.tree import TooLarge
 from cihealing.workshop.runner import projects
 from cihealing.workshop.runner.canary import Ground, Planted, mark_of
@@ -52,7 +53,7 @@ nothing.
 
 
 class ProjectRunner:
-    """`settings`: CI_HEALING_* by name. `sandbox_for` says where a repository's code runs, and
+    """`sandbox_for` says where a repository's code runs, and
     within which limits.
     """
 
@@ -60,13 +61,12 @@ class ProjectRunner:
         self,
         trees: GitTrees,
         *,
-        settings: Mapping[str, str],
+        settings: SandboxSettings,
         sandbox_for: Callable[[RepositoryPolicy], Room] | None = None,
         read: Read | None = None,
     ) -> None:
         self.trees = trees
-        self.settings = dict(settings)
-        self.sandbox_for = sandbox_for or (lambda policy: choose(self.settings, policy=policy))
+        self.sandbox_for = sandbox_for or (lambda policy: choose(settings, policy=policy))
         self._read = read
 
     def project(

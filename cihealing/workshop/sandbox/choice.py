@@ -9,12 +9,13 @@ from typing import Protocol
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import PermanentError, Ran, Sandbox
+from cihealing.settings import SandboxSettings
 from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 from cihealing.workshop.sandbox.plain import Plain
 from cihealing.workshop.sandbox.toolchain import toolchain
-from cihealing.workshop.sandbox.walls import ACCEPTABLE, Walls, accepted, without
+from cihealing.workshop.sandbox.walls import ACCEPTABLE, Walls, without
 
-SETTING, ACCEPT = "CI_HEALING_SANDBOX", "CI_HEALING_SANDBOX_ACCEPT"
+ACCEPT = "CI_HEALING_SANDBOX_ACCEPT"
 
 
 class Room(Sandbox, Protocol):
@@ -56,17 +57,17 @@ def trouble_with(paths: tuple[Path, ...]) -> str | None:
     return Bubblewrap(toolchain=paths).available()
 
 
-def lacking(settings: Mapping[str, str]) -> dict[str, str]:
+def lacking(settings: SandboxSettings) -> dict[str, str]:
     """Walls this machine cannot have and the operator did not accept to be without, each with the
     reason.
     """
-    given_up = accepted(settings.get(ACCEPT, ""))
-    return {name: why for name, why in Bubblewrap().lacking().items() if name not in given_up}
+    lacking = Bubblewrap().lacking().items()
+    return {name: why for name, why in lacking if name not in settings.sandbox_accept}
 
 
-def trouble(settings: Mapping[str, str]) -> str | None:
+def trouble(settings: SandboxSettings) -> str | None:
     """Why code of untrusted repositories is not run here; None where it can be."""
-    found = trouble_with(toolchain(settings))
+    found = trouble_with(toolchain(settings.toolchain))
     if found is not None:
         return found
     walls = "; ".join(
@@ -80,16 +81,16 @@ def trouble(settings: Mapping[str, str]) -> str | None:
     )
 
 
-def choose(settings: Mapping[str, str], *, policy: RepositoryPolicy) -> Room:
+def choose(settings: SandboxSettings, *, policy: RepositoryPolicy) -> Room:
     """bubblewrap where it works; the plain runner only where `CI_HEALING_SANDBOX=plain` and the
     repository is trusted.
     """
-    paths = toolchain(settings)
+    paths = toolchain(settings.toolchain)
     why_not = trouble(settings)
     if why_not is None:
         walls = without(Walls(), list(Bubblewrap().lacking()))
         return Bubblewrap(toolchain=paths, walls=walls, limits=policy.limits)
-    if settings.get(SETTING) == "plain" and policy.trusted:
+    if settings.sandbox == "plain" and policy.trusted:
         return Plain(trusted=True, toolchain=paths, limits=policy.limits)
     return Refusing(
         "no sandbox: repository code is not run; install bubblewrap or set"

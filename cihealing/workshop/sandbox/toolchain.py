@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cihealing.ports import PermanentError
@@ -21,9 +21,10 @@ DEDICATED = OWN / "toolchain"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def toolchain(settings: Mapping[str, str]) -> tuple[Path, ...]:
-    """Raises PermanentError for a path that would show the worker's home or the whole machine."""
-    named = [Path(p) for p in settings.get(SETTING, "").split(":") if p]
+def toolchain(named: Sequence[Path]) -> tuple[Path, ...]:
+    """Those, or the default. Raises PermanentError for a path that would show the worker's home or
+    the whole machine.
+    """
     return tuple(allowed(p) for p in named) if named else default_toolchain()
 
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
-from cihealing.ports import PermanentError
-
 
 @dataclass(frozen=True, kw_only=True)
 class Walls:
@@ -48,19 +46,6 @@ ACCEPTABLE: Mapping[str, str] = {
 """Walls some machines cannot have, and what it means to go without; the others come with bubblewrap
 or not at all.
 """
-
-
-def accepted(text: str) -> frozenset[str]:
-    """The walls an operator does without, from the comma-separated setting. Raises PermanentError
-    for an unknown name.
-    """
-    names = frozenset(name.strip() for name in text.split(",") if name.strip())
-    if unknown := names - ACCEPTABLE.keys():
-        raise PermanentError(
-            f"CI_HEALING_SANDBOX_ACCEPT: {', '.join(sorted(unknown))[:100]} cannot be done without;"
-            f" these can: {', '.join(ACCEPTABLE)}"
-        )
-    return names
 
 
 def without(walls: Walls, names: Sequence[str] | frozenset[str]) -> Walls:

@@ -11,7 +11,10 @@ from msgspec.structs import replace
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
 from cihealing.providers.buildkite import hook as buildkite
-from cihealing.providers.buildkite import logs, reruns
+from cihealing.providers.buildkite.logs import BuildkiteLogs
+from cihealing.providers.buildkite.reruns import BuildkiteReruns
+from cihealing.providers.buildkite.settings import BuildkiteSettings
+from tests.groups import holding
 from tests.providers.ci import payloads
 from tests.providers.ci.api import PASSING, STAYING, Api, Route, ended
 from tests.providers.ci.payloads import SHA
@@ -64,17 +67,19 @@ def buildkite_of(*jobs: dict[str, Any], **routes: Any) -> Api:
 
 
 def fetch(api: Api, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
-    return logs.fetch_log(failed, settings=settings, transport=api.transport)
+    return BuildkiteLogs(holding(BuildkiteSettings, settings), api.transport).fetch_log(failed)
 
 
 def rerun(api: Api, **more: str) -> str:
-    return reruns.rerun({**EXECUTION, **more}, settings=SETTINGS, transport=api.transport)
+    return BuildkiteReruns(holding(BuildkiteSettings, SETTINGS), api.transport).rerun(
+        {**EXECUTION, **more}
+    )
 
 
 def result(api: Api, job_id: str = THIRD) -> Result | None:
     return ended(
-        lambda: reruns.rerun_result(
-            f"acme/pipelines/shop/builds/5 {job_id}", settings=SETTINGS, transport=api.transport
+        lambda: BuildkiteReruns(holding(BuildkiteSettings, SETTINGS), api.transport).rerun_result(
+            f"acme/pipelines/shop/builds/5 {job_id}"
         )
     )
 
@@ -141,7 +146,7 @@ def test_what_is_no_job_is_not_asked_for(job_id: str) -> None:
 
 def test_a_build_stands_for_its_red_and_green_jobs() -> None:
     api = buildkite_of(job(), job(SECOND, "passed"), job(THIRD, "running"), job("ab", "canceled"))
-    red, green = logs.expand(JOB, settings=SETTINGS, transport=api.transport)
+    red, green = BuildkiteLogs(holding(BuildkiteSettings, SETTINGS), api.transport).expand(JOB)
     assert isinstance(green, Passed)
     (told,) = buildkite.parse(payloads.raw({}), payloads.buildkite_job(id=FIRST))
     assert isinstance(red, Failed)
@@ -208,4 +213,4 @@ def test_the_result_of_a_retry_is_told_without_any_delivery(state: str, kind: ty
 def test_the_result_of_a_job_that_is_not_there_is_not_known() -> None:
     assert result(buildkite_of(job())) is None
     with pytest.raises(PermanentError, match="cannot be looked up"):
-        reruns.rerun_result("x y", settings=SETTINGS, transport=Api({}).transport)
+        BuildkiteReruns(holding(BuildkiteSettings, SETTINGS), Api({}).transport).rerun_result("x y")

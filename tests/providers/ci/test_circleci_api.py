@@ -13,8 +13,11 @@ from msgspec.structs import replace
 
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
-from cihealing.providers.circleci import logs, reruns
+from cihealing.providers.circleci.logs import MAX_OUTPUTS, CircleCILogs
+from cihealing.providers.circleci.reruns import CircleCIReruns
+from cihealing.providers.circleci.settings import CircleCISettings
 from cihealing.providers.shared import outbound as _outbound
+from tests.groups import holding
 from tests.providers.ci import payloads
 from tests.providers.ci.api import PASSING, STAYING, Api, Route, ended
 from tests.providers.ci.payloads import SHA
@@ -107,15 +110,21 @@ def step(name: str, *, status: str = "success", url: str = STORE) -> dict[str, A
 
 
 def fetch(api: Api, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
-    return logs.fetch_log(failed, settings=settings, transport=api.transport)
+    return CircleCILogs(holding(CircleCISettings, settings), api.transport).fetch_log(failed)
 
 
 def rerun(api: Api, **more: str) -> str:
-    return reruns.rerun({**EXECUTION, **more}, settings=SETTINGS, transport=api.transport)
+    return CircleCIReruns(holding(CircleCISettings, SETTINGS), api.transport).rerun(
+        {**EXECUTION, **more}
+    )
 
 
 def result(api: Api, handle: str = f"{NEW} {OLD} {UNIT}") -> Result | None:
-    return ended(lambda: reruns.rerun_result(handle, settings=SETTINGS, transport=api.transport))
+    return ended(
+        lambda: CircleCIReruns(holding(CircleCISettings, SETTINGS), api.transport).rerun_result(
+            handle
+        )
+    )
 
 
 def output(*messages: object) -> httpx.Response:
@@ -145,10 +154,7 @@ def test_the_log_is_the_output_of_all_steps() -> None:
 
 def test_of_very_many_steps_the_failed_ones_are_read() -> None:
     build = {
-        "steps": [
-            *(step(f"s{n}") for n in range(logs.MAX_OUTPUTS)),
-            step("pytest", status="failed"),
-        ]
+        "steps": [*(step(f"s{n}") for n in range(MAX_OUTPUTS)), step("pytest", status="failed")]
     }
     api = circle(**{SINGLE: build, "GET /1-0": lambda _: output("red\n")})
     assert fetch(api) == "==> pytest\nred\n\n"
@@ -226,7 +232,9 @@ def test_a_workflow_stands_for_its_red_and_green_jobs() -> None:
         return httpx.Response(200, json=pages[request.url.params.get("page-token", "")])
 
     api = circle(**{f"GET /api/v2/workflow/{OLD}/job": page})
-    red, green = logs.expand(replace(JOB, coarse=True), settings=SETTINGS, transport=api.transport)
+    red, green = CircleCILogs(holding(CircleCISettings, SETTINGS), api.transport).expand(
+        replace(JOB, coarse=True)
+    )
     assert isinstance(green, Passed)
     assert red.execution == JOB.execution  # type: ignore[union-attr]
     assert (type(red), green.job, green.coarse, green.commit) == (Failed, "unit", False, SHA)

@@ -12,7 +12,12 @@ import pytest
 
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, JobFacts, Passed, Result
 from cihealing.ports import BadPayload, BadSignature, NoLog, PermanentError, TransientError
-from cihealing.providers.gitea import SIGNED_IN, hook, logs, reruns
+from cihealing.providers.gitea import hook
+from cihealing.providers.gitea.logs import GiteaLogs
+from cihealing.providers.gitea.provider import SIGNED_IN
+from cihealing.providers.gitea.reruns import GiteaReruns
+from cihealing.providers.gitea.settings import GiteaSettings
+from tests.groups import holding
 from tests.providers.ci.api import PASSING, STAYING, Api, ended
 from tests.providers.ci.mutations import GONE, VALUES, changed, places
 from tests.providers.ci.payloads import SECRET, SHA, raw
@@ -186,7 +191,9 @@ def coarse() -> Failed:
 
 def test_a_log_is_fetched_with_the_token() -> None:
     api = Api({f"GET {ACTIONS}/jobs/41/logs": "the log\n"})
-    assert logs.fetch_log(red(), settings=SETTINGS, transport=api.transport) == "the log\n"
+    assert (
+        GiteaLogs(holding(GiteaSettings, SETTINGS), api.transport).fetch_log(red()) == "the log\n"
+    )
     assert api.seen[0].headers["authorization"] == "token s3cret"
 
 
@@ -194,9 +201,11 @@ def test_the_token_of_one_installation_is_not_shown_to_another() -> None:
     api = Api({})
     elsewhere = {**SETTINGS, "CI_HEALING_GITEA_URL": "https://other.example"}
     with pytest.raises(NoLog, match="CI_HEALING_GITEA_URL"):
-        logs.fetch_log(red(), settings=elsewhere, transport=api.transport)
+        GiteaLogs(holding(GiteaSettings, elsewhere), api.transport).fetch_log(red())
     with pytest.raises(NoLog, match="CI_HEALING_GITEA_TOKEN"):
-        logs.fetch_log(red(), settings={**SETTINGS, "CI_HEALING_GITEA_TOKEN": ""})
+        GiteaLogs(holding(GiteaSettings, {**SETTINGS, "CI_HEALING_GITEA_TOKEN": ""})).fetch_log(
+            red()
+        )
     assert api.seen == []
 
 
@@ -204,20 +213,20 @@ def test_the_token_of_one_installation_is_not_shown_to_another() -> None:
 def test_a_refusal_that_stays_is_a_log_that_cannot_be_had(status: int) -> None:
     api = Api({f"GET {ACTIONS}/jobs/41/logs": httpx.Response(status, json={"message": "no"})})
     with pytest.raises(NoLog):
-        logs.fetch_log(red(), settings=SETTINGS, transport=api.transport)
+        GiteaLogs(holding(GiteaSettings, SETTINGS), api.transport).fetch_log(red())
 
 
 @pytest.mark.parametrize(("answer", "after"), PASSING)
 def test_what_passes_is_tried_again(answer: Any, after: float | None) -> None:
     api = Api({f"GET {ACTIONS}/jobs/41/logs": answer})
     with pytest.raises(TransientError) as caught:
-        logs.fetch_log(red(), settings=SETTINGS, transport=api.transport)
+        GiteaLogs(holding(GiteaSettings, SETTINGS), api.transport).fetch_log(red())
     assert caught.value.retry_after == after
 
 
 def test_a_whole_run_has_no_log_of_its_own() -> None:
     with pytest.raises(NoLog, match="job events"):
-        logs.fetch_log(coarse(), settings=SETTINGS)
+        GiteaLogs(holding(GiteaSettings, SETTINGS)).fetch_log(coarse())
 
 
 @pytest.mark.parametrize("key", ["jobs", "workflow_jobs"])
@@ -228,7 +237,7 @@ def test_the_jobs_of_a_run_are_listed_page_by_page(key: str) -> None:
         return httpx.Response(200, json={key: pages.get(request.url.params["page"], [])})
 
     api = Api({f"GET {ACTIONS}/runs/7/jobs": pages})
-    found = logs.expand(coarse(), settings=SETTINGS, transport=api.transport)
+    found = GiteaLogs(holding(GiteaSettings, SETTINGS), api.transport).expand(coarse())
     assert (len(found), [type(one) for one in found[-1:]]) == (51, [Failed])
 
 
@@ -241,7 +250,7 @@ def test_a_server_with_pages_of_its_own_size_hides_no_job(ignores_pages: bool) -
         return httpx.Response(200, json={"jobs": every if ignores_pages else every[at : at + 20]})
 
     api = Api({f"GET {ACTIONS}/runs/7/jobs": pages})
-    found = logs.expand(coarse(), settings=SETTINGS, transport=api.transport)
+    found = GiteaLogs(holding(GiteaSettings, SETTINGS), api.transport).expand(coarse())
     assert [type(one) for one in found].count(Failed) == 1
     assert len(found) == len(every)
 
@@ -249,7 +258,7 @@ def test_a_server_with_pages_of_its_own_size_hides_no_job(ignores_pages: bool) -
 def test_gos_zero_time_is_no_time() -> None:
     zero = job(completed_at="0001-01-01T00:00:00Z")
     api = Api({f"GET {ACTIONS}/runs/7/jobs": httpx.Response(200, json={"jobs": [zero]})})
-    (found,) = logs.expand(coarse(), settings=SETTINGS, transport=api.transport)
+    (found,) = GiteaLogs(holding(GiteaSettings, SETTINGS), api.transport).expand(coarse())
     assert isinstance(found, Failed)
     assert found.finished_at is None
 
@@ -279,15 +288,15 @@ class Server:
 
     def rerun(self, **more: str) -> str:
         execution = {"repository": "acme/shop", "jobRunId": "41", "attempt": "1", "rerun": "r-0-1"}
-        return reruns.rerun(
-            {**execution, "host": "git.example", **more},
-            settings=SETTINGS,
-            transport=self.api.transport,
+        return GiteaReruns(holding(GiteaSettings, SETTINGS), self.api.transport).rerun(
+            {**execution, "host": "git.example", **more}
         )
 
     def result(self, handle: str) -> Result | None:
         return ended(
-            lambda: reruns.rerun_result(handle, settings=SETTINGS, transport=self.api.transport)
+            lambda: GiteaReruns(holding(GiteaSettings, SETTINGS), self.api.transport).rerun_result(
+                handle
+            )
         )
 
 
@@ -317,11 +326,11 @@ def test_the_failed_jobs_of_a_run_are_run_again() -> None:
         }
     )
     order = {"repository": "acme/shop", "jobRunId": "run-7", "attempt": "1", "host": "git.example"}
-    handle = reruns.rerun(order, settings=SETTINGS, transport=api.transport)
+    handle = GiteaReruns(holding(GiteaSettings, SETTINGS), api.transport).rerun(order)
     assert handle == "acme/shop run-7 2"
 
     def look() -> Result | None:
-        return reruns.rerun_result(handle, settings=SETTINGS, transport=api.transport)
+        return GiteaReruns(holding(GiteaSettings, SETTINGS), api.transport).rerun_result(handle)
 
     assert ended(look) is None
     attempts[0] = 2
@@ -345,18 +354,18 @@ def test_a_server_that_cannot_rerun_is_told_and_so_is_nonsense() -> None:
     for odd in ({"jobRunId": "../x"}, {"repository": "x"}, {"attempt": "one"}):
         with pytest.raises(PermanentError):
             server.rerun(**odd)
-    assert reruns.rerun_result("acme/shop 41 2", settings={}) is None
+    assert GiteaReruns(holding(GiteaSettings)).rerun_result("acme/shop 41 2") is None
     with pytest.raises(PermanentError, match="another version"):
-        reruns.rerun_result("of another make", settings=SETTINGS)
+        GiteaReruns(holding(GiteaSettings, SETTINGS)).rerun_result("of another make")
 
 
 def test_doctor_says_what_to_set() -> None:
-    assert "CI_HEALING_GITEA_URL" in SIGNED_IN.excuse({})
-    assert SIGNED_IN.excuse(SETTINGS) == ""
+    assert "CI_HEALING_GITEA_URL" in SIGNED_IN.excuse(holding(GiteaSettings))
+    assert SIGNED_IN.excuse(holding(GiteaSettings, SETTINGS)) == ""
 
 
 def test_the_answer_of_a_server_is_read_strictly() -> None:
     body = json.dumps({"jobs": [job(head_sha=7)]})
     api = Api({f"GET {ACTIONS}/runs/7/jobs": httpx.Response(200, text=body)})
     with pytest.raises(TransientError, match="could not be read"):
-        logs.expand(coarse(), settings=SETTINGS, transport=api.transport)
+        GiteaLogs(holding(GiteaSettings, SETTINGS), api.transport).expand(coarse())

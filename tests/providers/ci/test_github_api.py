@@ -13,8 +13,12 @@ from msgspec.structs import replace
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.http import client
 from cihealing.ports import NoLog, PermanentError, TransientError
-from cihealing.providers.github import hook, logs, reruns
+from cihealing.providers.github import hook
+from cihealing.providers.github.logs import GitHubLogs
+from cihealing.providers.github.reruns import GitHubReruns
+from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared import outbound as _outbound
+from tests.groups import holding
 from tests.http.packing import built
 from tests.providers.ci.api import ended
 from tests.providers.ci.payloads import SHA, raw, workflow_job, workflow_run
@@ -65,7 +69,7 @@ def redirecting(*targets: str, final: httpx.Response | None = None) -> Wire:
 
 
 def fetch(wire: Wire, *, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
-    return logs.fetch_log(failed, settings=settings, transport=wire.transport)
+    return GitHubLogs(holding(GitHubSettings, settings), wire.transport).fetch_log(failed)
 
 
 def test_the_log_is_fetched_from_where_github_sends_us() -> None:
@@ -287,7 +291,7 @@ def test_all_pages_of_jobs_are_read() -> None:
     wire = pages(
         *(job(number, "failure" if number == 234 else "success") for number in range(1, 251))
     )
-    results = logs.expand(RUN, settings=SETTINGS, transport=wire.transport)
+    results = GitHubLogs(holding(GitHubSettings, SETTINGS), wire.transport).expand(RUN)
     assert len(results) == 250
     assert [r.execution.job_run_id for r in results if isinstance(r, Failed)] == ["234"]
     assert [request.url.params["page"] for request in wire.seen] == ["1", "2", "3"]
@@ -301,7 +305,7 @@ def test_the_jobs_of_a_run_are_what_their_own_events_say() -> None:
         job(3, "cancelled"),
         job(4, "success"),
     )
-    red, green = logs.expand(RUN, settings=SETTINGS, transport=wire.transport)
+    red, green = GitHubLogs(holding(GitHubSettings, SETTINGS), wire.transport).expand(RUN)
     assert isinstance(red, Failed)
     assert isinstance(green, Passed)
     (told,) = hook.parse(raw({}, headers={"x-github-event": "workflow_job"}), workflow_job())
@@ -313,7 +317,7 @@ def test_the_jobs_of_a_run_are_what_their_own_events_say() -> None:
 
 def test_jobs_need_the_token() -> None:
     with pytest.raises(NoLog, match="set CI_HEALING_GITHUB_TOKEN"):
-        logs.expand(RUN, settings={}, transport=always(200).transport)
+        GitHubLogs(holding(GitHubSettings), always(200).transport).expand(RUN)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +325,9 @@ def test_jobs_need_the_token() -> None:
 )
 def test_an_unreadable_list_is_tried_again(content: bytes) -> None:
     with pytest.raises(TransientError, match="could not be read"):
-        logs.expand(RUN, settings=SETTINGS, transport=always(200, content=content).transport)
+        GitHubLogs(
+            holding(GitHubSettings, SETTINGS), always(200, content=content).transport
+        ).expand(RUN)
 
 
 RUN_PATH, JOB_PATH = "/repos/acme/shop/actions/runs/77", "/repos/acme/shop/actions/jobs/4001"
@@ -380,11 +386,13 @@ class Actions:
             "rerun": "r-0-1",
             **more,
         }
-        return reruns.rerun(execution, settings=SETTINGS, transport=self.transport)
+        return GitHubReruns(holding(GitHubSettings, SETTINGS), self.transport).rerun(execution)
 
     def result(self, handle: str) -> Result | None:
         return ended(
-            lambda: reruns.rerun_result(handle, settings=SETTINGS, transport=self.transport)
+            lambda: GitHubReruns(holding(GitHubSettings, SETTINGS), self.transport).rerun_result(
+                handle
+            )
         )
 
 
@@ -493,10 +501,8 @@ def test_a_refused_rerun_says_why(status: int) -> None:
     with pytest.raises(
         PermanentError, match=r"This run cannot be retried.*actions:write on acme/shop"
     ):
-        reruns.rerun(
-            {"repository": "acme/shop", "jobRunId": "1"},
-            settings=SETTINGS,
-            transport=wire.transport,
+        GitHubReruns(holding(GitHubSettings, SETTINGS), wire.transport).rerun(
+            {"repository": "acme/shop", "jobRunId": "1"}
         )
 
 
@@ -505,10 +511,8 @@ def test_a_refused_rerun_says_why(status: int) -> None:
 )
 def test_a_busy_rerun_is_tried_again(wire: Wire) -> None:
     with pytest.raises(TransientError):
-        reruns.rerun(
-            {"repository": "acme/shop", "jobRunId": "1"},
-            settings=SETTINGS,
-            transport=wire.transport,
+        GitHubReruns(holding(GitHubSettings, SETTINGS), wire.transport).rerun(
+            {"repository": "acme/shop", "jobRunId": "1"}
         )
 
 
@@ -524,17 +528,15 @@ def test_a_busy_rerun_is_tried_again(wire: Wire) -> None:
 def test_what_cannot_be_rerun_is_not_asked_for(execution: dict[str, str]) -> None:
     wire = always(201)
     with pytest.raises(PermanentError, match="no job of GitHub Actions"):
-        reruns.rerun(execution, settings=SETTINGS, transport=wire.transport)
+        GitHubReruns(holding(GitHubSettings, SETTINGS), wire.transport).rerun(execution)
     assert wire.seen == []
 
 
 def test_a_run_of_another_github_is_not_rerun_at_this_one() -> None:
     wire = always(201)
     with pytest.raises(PermanentError, match="CI_HEALING_GITHUB_API_URL"):
-        reruns.rerun(
-            {"repository": "acme/shop", "jobRunId": "1", "host": "ghe.example.com"},
-            settings=SETTINGS,
-            transport=wire.transport,
+        GitHubReruns(holding(GitHubSettings, SETTINGS), wire.transport).rerun(
+            {"repository": "acme/shop", "jobRunId": "1", "host": "ghe.example.com"}
         )
     assert wire.seen == []
 
@@ -550,8 +552,6 @@ def test_a_rerun_needs_the_token() -> None:
     with pytest.raises(
         PermanentError, match=r"set CI_HEALING_GITHUB_TOKEN .*actions:write on acme/shop"
     ):
-        reruns.rerun(
-            {"repository": "acme/shop", "jobRunId": "1"},
-            settings={},
-            transport=always(201).transport,
+        GitHubReruns(holding(GitHubSettings), always(201).transport).rerun(
+            {"repository": "acme/shop", "jobRunId": "1"}
         )

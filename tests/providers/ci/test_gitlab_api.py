@@ -10,7 +10,10 @@ from msgspec.structs import replace
 
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
-from cihealing.providers.gitlab import logs, reruns
+from cihealing.providers.gitlab.logs import GitLabLogs
+from cihealing.providers.gitlab.reruns import GitLabReruns
+from cihealing.providers.gitlab.settings import GitLabSettings
+from tests.groups import holding
 from tests.providers.ci.api import PASSING, STAYING, Api, Route, ended
 from tests.providers.ci.payloads import SHA
 
@@ -62,15 +65,19 @@ def pipeline(*jobs: dict[str, Any], **routes: Any) -> Api:
 
 
 def fetch(api: Api, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
-    return logs.fetch_log(failed, settings=settings, transport=api.transport)
+    return GitLabLogs(holding(GitLabSettings, settings), api.transport).fetch_log(failed)
 
 
 def rerun(api: Api, **more: str) -> str:
-    return reruns.rerun({**EXECUTION, **more}, settings=SETTINGS, transport=api.transport)
+    return GitLabReruns(holding(GitLabSettings, SETTINGS), api.transport).rerun(
+        {**EXECUTION, **more}
+    )
 
 
 def result(api: Api, handle: str = "acme/web/shop 2000") -> Result | None:
-    return ended(lambda: reruns.rerun_result(handle, settings=SETTINGS, transport=api.transport))
+    return ended(
+        lambda: GitLabReruns(holding(GitLabSettings, SETTINGS), api.transport).rerun_result(handle)
+    )
 
 
 def test_the_trace_is_fetched_with_the_token() -> None:
@@ -166,8 +173,8 @@ def test_a_pipeline_stands_for_its_red_and_green_jobs() -> None:
         job(4, "failed", allow_failure=True),
         job(5, "canceled"),
     )
-    red, green = logs.expand(
-        replace(JOB, coarse=True, base_branch="main"), settings=SETTINGS, transport=api.transport
+    red, green = GitLabLogs(holding(GitLabSettings, SETTINGS), api.transport).expand(
+        replace(JOB, coarse=True, base_branch="main")
     )
     assert isinstance(red, Failed)
     assert isinstance(green, Passed)
@@ -190,17 +197,16 @@ def test_all_pages_are_read() -> None:
         return httpx.Response(200, json=jobs[(number - 1) * 100 : number * 100])
 
     api = Api({f"GET {PROJECT}/pipelines/62/jobs": page})
-    assert len(logs.expand(JOB, settings=SETTINGS, transport=api.transport)) == 150
+    assert len(GitLabLogs(holding(GitLabSettings, SETTINGS), api.transport).expand(JOB)) == 150
 
 
 @pytest.mark.parametrize("answer", ["<html>", '{"id": 1}', "[1]", '[{"id": 1}]'])
 def test_an_unreadable_list_is_tried_again(answer: str) -> None:
     with pytest.raises(TransientError, match="could not be read"):
-        logs.expand(
-            JOB,
-            settings=SETTINGS,
-            transport=Api({f"GET {PROJECT}/pipelines/62/jobs": answer}).transport,
-        )
+        GitLabLogs(
+            holding(GitLabSettings, SETTINGS),
+            Api({f"GET {PROJECT}/pipelines/62/jobs": answer}).transport,
+        ).expand(JOB)
 
 
 def test_a_retry_is_asked_for_once() -> None:

@@ -12,7 +12,10 @@ from msgspec.structs import replace
 from cihealing.domain.values import ExecutionRef, Failed, Ignored, Passed, Result
 from cihealing.ports import NoLog, PermanentError, TransientError
 from cihealing.providers.jenkins import hook as jenkins
-from cihealing.providers.jenkins import logs, reruns
+from cihealing.providers.jenkins.logs import JenkinsLogs
+from cihealing.providers.jenkins.reruns import JenkinsReruns
+from cihealing.providers.jenkins.settings import JenkinsSettings
+from tests.groups import holding
 from tests.http.servers import serving
 from tests.providers.ci import payloads
 from tests.providers.ci.api import PASSING, STAYING, Api, Route, ended
@@ -89,15 +92,21 @@ def jenkins_of(*builds: dict[str, Any], parameters: Any = None, **routes: Any) -
 
 
 def fetch(api: Api, failed: Failed = JOB, settings: dict[str, str] = SETTINGS) -> str:
-    return logs.fetch_log(failed, settings=settings, transport=api.transport)
+    return JenkinsLogs(holding(JenkinsSettings, settings), api.transport).fetch_log(failed)
 
 
 def rerun(api: Api, **more: str) -> str:
-    return reruns.rerun({**EXECUTION, **more}, settings=SETTINGS, transport=api.transport)
+    return JenkinsReruns(holding(JenkinsSettings, SETTINGS), api.transport).rerun(
+        {**EXECUTION, **more}
+    )
 
 
 def result(api: Api, handle: str = f"{HOST} {RUN} q77") -> Result | None:
-    return ended(lambda: reruns.rerun_result(handle, settings=SETTINGS, transport=api.transport))
+    return ended(
+        lambda: JenkinsReruns(holding(JenkinsSettings, SETTINGS), api.transport).rerun_result(
+            handle
+        )
+    )
 
 
 def test_the_console_is_fetched_as_the_user() -> None:
@@ -317,5 +326,7 @@ def test_a_jenkins_on_this_machine_is_asked_over_the_wire() -> None:
     with serving(lambda seen: (200, {}, f"console of {seen.path}".encode())) as server:
         host = server.url.removeprefix("http://")
         failed = replace(JOB, execution=replace(JOB.execution, host=host))
-        log = logs.fetch_log(failed, settings={**SETTINGS, "CI_HEALING_JENKINS_URL": server.url})
+        log = JenkinsLogs(
+            holding(JenkinsSettings, {**SETTINGS, "CI_HEALING_JENKINS_URL": server.url})
+        ).fetch_log(failed)
     assert log == f"console of /{RUN}/consoleText"

@@ -12,6 +12,7 @@ import pytest
 from cihealing.domain.values import ExecutionRef, Failed, Passed
 from cihealing.ports import PermanentError
 from cihealing.providers.local import ci as local
+from cihealing.providers.local.settings import LocalSettings
 
 COMMANDS = {
     "green": "echo all well",
@@ -185,14 +186,12 @@ def execution(commit: str, job: str, **changed: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def settings_of(root: Path) -> dict[str, str]:
-    return {"CI_HEALING_LOCAL_CI_ROOT": str(root)}
+def reruns(root: Path) -> local.LocalReruns:
+    return local.LocalReruns(LocalSettings(local_ci_root=root))
 
 
-def test_a_rerun_that_is_green(commits: list[str], settings_of: dict[str, str]) -> None:
-    result = local.rerun_result(
-        local.rerun(execution(commits[0], "green"), settings=settings_of), settings=settings_of
-    )
+def test_a_rerun_that_is_green(commits: list[str], reruns: local.LocalReruns) -> None:
+    result = reruns.rerun_result(reruns.rerun(execution(commits[0], "green")))
     assert isinstance(result, Passed)
     assert (result.repository, result.branch, result.commit, result.job) == (
         "demo/shop",
@@ -203,10 +202,8 @@ def test_a_rerun_that_is_green(commits: list[str], settings_of: dict[str, str]) 
     assert "all well" in (result.log or "")
 
 
-def test_a_rerun_that_is_red(commits: list[str], settings_of: dict[str, str]) -> None:
-    result = local.rerun_result(
-        local.rerun(execution(commits[0], "red"), settings=settings_of), settings=settings_of
-    )
+def test_a_rerun_that_is_red(commits: list[str], reruns: local.LocalReruns) -> None:
+    result = reruns.rerun_result(reruns.rerun(execution(commits[0], "red")))
     assert isinstance(result, Failed)
     assert (result.execution.provider, result.execution.attempt, result.command) == (
         "local",
@@ -217,53 +214,53 @@ def test_a_rerun_that_is_red(commits: list[str], settings_of: dict[str, str]) ->
 
 
 def test_carrying_out_one_rerun_twice_is_one_execution(
-    commits: list[str], settings_of: dict[str, str]
+    commits: list[str], reruns: local.LocalReruns
 ) -> None:
-    handles = [local.rerun(execution(commits[0], "green"), settings=settings_of) for _ in range(2)]
-    assert len({execution_of(handle, settings_of) for handle in handles}) == 1
+    handles = [reruns.rerun(execution(commits[0], "green")) for _ in range(2)]
+    assert len({execution_of(handle, reruns) for handle in handles}) == 1
 
 
 def test_two_reruns_are_two_executions_and_neither_is_the_first_build(
-    commits: list[str], settings_of: dict[str, str]
+    commits: list[str], reruns: local.LocalReruns
 ) -> None:
-    handles = [
-        local.rerun(execution(commits[0], "green", rerun=f"r-1-{n}"), settings=settings_of)
-        for n in (1, 2)
-    ]
-    found = {execution_of(handle, settings_of) for handle in handles}
+    handles = [reruns.rerun(execution(commits[0], "green", rerun=f"r-1-{n}")) for n in (1, 2)]
+    found = {execution_of(handle, reruns) for handle in handles}
     assert len(found) == 2
     assert ExecutionRef(provider="local", host="", job_run_id="shop-1", attempt=1) not in found
 
 
-def execution_of(handle: str, settings: dict[str, str]) -> ExecutionRef:
-    result = local.rerun_result(handle, settings=settings)
+def execution_of(handle: str, reruns: local.LocalReruns) -> ExecutionRef:
+    result = reruns.rerun_result(handle)
     assert isinstance(result, Passed)
     return result.execution
 
 
 def test_a_handle_fits_where_handles_are_stored(
-    commits: list[str], settings_of: dict[str, str]
+    commits: list[str], reruns: local.LocalReruns
 ) -> None:
-    assert len(local.rerun(execution(commits[0], "green"), settings=settings_of)) <= 200
+    assert len(reruns.rerun(execution(commits[0], "green"))) <= 200
     with pytest.raises(PermanentError, match="do not fit"):
-        local.rerun(execution(commits[0], "green", branch="b" * 200), settings=settings_of)
+        reruns.rerun(execution(commits[0], "green", branch="b" * 200))
 
 
 @pytest.mark.parametrize("missing", ["repository", "branch", "commit", "job", "jobRunId"])
 def test_a_rerun_needs_every_fact(
-    commits: list[str], settings_of: dict[str, str], missing: str
+    commits: list[str], reruns: local.LocalReruns, missing: str
 ) -> None:
     with pytest.raises(PermanentError, match=missing):
-        local.rerun({**execution(commits[0], "green"), missing: ""}, settings=settings_of)
+        reruns.rerun({**execution(commits[0], "green"), missing: ""})
 
 
 def test_a_rerun_of_a_strangers_repository_is_refused_before_it_begins(
-    commits: list[str], settings_of: dict[str, str]
+    commits: list[str], reruns: local.LocalReruns
 ) -> None:
     with pytest.raises(PermanentError, match="acme/shop"):
-        local.rerun(execution(commits[0], "green", repository="acme/shop"), settings=settings_of)
+        reruns.rerun(execution(commits[0], "green", repository="acme/shop"))
 
 
-def test_without_a_root_it_says_which_setting_is_missing(commits: list[str]) -> None:
-    with pytest.raises(PermanentError, match="CI_HEALING_DATA_DIR"):
-        local.rerun(execution(commits[0], "green"), settings={})
+def test_without_a_root_its_repositories_are_the_demos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI_HEALING_DATA_DIR", str(tmp_path))
+    assert LocalSettings().root == tmp_path / "demo"
+    assert LocalSettings(local_ci_root=Path("/srv/demo")).root == Path("/srv/demo")

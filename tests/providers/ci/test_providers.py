@@ -15,8 +15,10 @@ from cihealing.providers.buildkite import hook as buildkite
 from cihealing.providers.circleci import hook as circleci
 from cihealing.providers.gitlab import hook as gitlab
 from cihealing.providers.jenkins import hook as jenkins
-from cihealing.providers.jenkins import logs as jenkins_logs
+from cihealing.providers.jenkins.logs import JenkinsLogs
+from cihealing.providers.jenkins.settings import JenkinsSettings
 from cihealing.providers.shared import body as generic
+from tests.groups import holding
 from tests.providers.ci import payloads
 from tests.providers.ci.payloads import (
     SHA,
@@ -174,7 +176,7 @@ def test_jenkins_phases(phase: str, status: str | None, kind: type) -> None:
 def test_a_jenkins_build_without_log_lines_has_no_log() -> None:
     assert parse(jenkins, payloads.jenkins(log="")).log is None  # type: ignore[union-attr]
     with pytest.raises(NoLog, match=r"Log lines.*cihealing notify --log"):
-        jenkins_logs.fetch_log(parse(jenkins, payloads.jenkins(log="")), settings={})
+        JenkinsLogs(holding(JenkinsSettings)).fetch_log(parse(jenkins, payloads.jenkins(log="")))
 
 
 def test_a_jenkins_build_without_checkout_says_what_to_do() -> None:
@@ -447,21 +449,21 @@ def test_a_wrong_field_is_named(field: str, value: object) -> None:
 
 @pytest.mark.parametrize("name", registry.offered(lambda one: one.logs))
 def test_who_is_not_set_up_for_logs_says_so(name: str) -> None:
-    logs = registry.offered(lambda one: one.logs)[name]
+    logs = registry.made(lambda one: one.logs)[name]
     with pytest.raises(NoLog, match="cihealing notify --log"):
-        logs.fetch_log(parse(generic, payloads.generic()), settings={})
+        logs.fetch_log(parse(generic, payloads.generic()))
 
 
 @pytest.mark.parametrize("name", registry.offered(lambda one: one.expanding))
 def test_who_is_not_set_up_for_lists_of_jobs_says_so(name: str) -> None:
-    expanding = registry.offered(lambda one: one.expanding)[name]
+    expanding = registry.made(lambda one: one.expanding)[name]
     with pytest.raises(NoLog, match=r"job events|set CI_HEALING_\w+_TOKEN"):
-        expanding.expand(parse(generic, payloads.generic()), settings={})
+        expanding.expand(parse(generic, payloads.generic()))
 
 
 @pytest.mark.parametrize("name", ["buildkite", "circleci", "gitlab", "jenkins"])
 def test_who_is_not_set_up_for_reruns_says_so(name: str) -> None:
-    reruns = registry.offered(lambda one: one.reruns)[name]
+    reruns = registry.made(lambda one: one.reruns)[name]
     with pytest.raises(PermanentError, match="not rerun from here"):
-        reruns.rerun({}, settings={})
-    assert reruns.rerun_result("handle", settings={}) is None
+        reruns.rerun({})
+    assert reruns.rerun_result("handle") is None

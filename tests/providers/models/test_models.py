@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ import pytest
 from anthropic.types import Message
 from openai.types.chat import ChatCompletion
 
+from cihealing import registry
 from cihealing.ports import Cancelled, ModelFailed, ModelReply, ModelRequest
 from cihealing.providers.shared import prices, worker
 from cihealing.providers.shared.models import SubprocessModel, environment_for, question_of
+from cihealing.settings import OutboundSettings
 from cihealing.workshop import process
+from tests.groups import holding
 from tests.model_server import (
     ModelServer,
     Step,
@@ -47,6 +50,26 @@ def settings(server: ModelServer, provider: str) -> dict[str, str]:
     return {**SECRETS, f"CI_HEALING_{provider.upper()}_BASE_URL": server.url}
 
 
+def serving(variables: Mapping[str, str] | None = None) -> SubprocessModel:
+    """Every service there is, where these variables are set."""
+    served = {
+        service.name: (name, service)
+        for name, speaking in registry.offered(lambda one: one.speaking).items()
+        for service in speaking.serves(holding(registry.PROVIDERS[name].settings, variables))
+    }
+    return SubprocessModel(served, outbound=holding(OutboundSettings, variables))
+
+
+def worker_at(provider: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment that its worker is given."""
+    model = serving(variables)
+    return environment_for(model.served[provider][1], outbound=model.outbound)
+
+
+def asked(request: ModelRequest) -> dict[str, Any]:
+    return question_of(request, serving().served[request.provider][0])
+
+
 def request(provider: str, **fields: Any) -> ModelRequest:
     return ModelRequest(
         **{
@@ -63,8 +86,7 @@ def request(provider: str, **fields: Any) -> ModelRequest:
 def here(provider: str, server: ModelServer, **fields: Any) -> ModelReply:
     """The worker's own function, without the subprocess around it."""
     told = worker.answered(
-        question_of(request(provider, **fields)),
-        environment_for(provider, settings=settings(server, provider)),
+        asked(request(provider, **fields)), worker_at(provider, settings(server, provider))
     )
     if "reply" in told:
         return ModelReply(**told["reply"])
@@ -80,7 +102,7 @@ def here(provider: str, server: ModelServer, **fields: Any) -> ModelReply:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_provider_answers_through_a_subprocess(provider: str) -> None:
     with ModelServer([answer(edits=[edit("a.py", "1", "2")], cite_from=False)]) as server:
-        reply = SubprocessModel().ask(request(provider), settings=settings(server, provider))
+        reply = serving(settings(server, provider)).ask(request(provider))
     assert (reply.outcome, reply.input_tokens, reply.output_tokens, reply.model) == (
         "answered",
         1200,
@@ -108,7 +130,7 @@ def test_the_process_of_a_call_holds_its_own_key_and_nothing_else_of_the_service
         return Step(text="{}")
 
     with ModelServer([look]) as server:
-        SubprocessModel().ask(request("openai"), settings=settings(server, "openai"))
+        serving(settings(server, "openai")).ask(request("openai"))
     assert seen[worker.KEY] == "key-of-openai"
     held = " ".join(seen.values())
     assert not [
@@ -150,7 +172,7 @@ def test_a_call_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("cihealing.providers.shared.models.GRACE", 0.5)
     started = time.monotonic()
     with ModelServer([Step(text="{}", wait=30)]) as server, pytest.raises(ModelFailed) as failed:
-        SubprocessModel().ask(request("openai", timeout=1.5), settings=settings(server, "openai"))
+        serving(settings(server, "openai")).ask(request("openai", timeout=1.5))
     assert (failed.value.kind, failed.value.again) == ("timeout", True)
     assert time.monotonic() - started < 25
 
@@ -163,7 +185,7 @@ def test_a_call_that_is_called_off_ends_soon() -> None:
         process.cancelling(called_off),
         pytest.raises(Cancelled),
     ):
-        SubprocessModel().ask(request("openai"), settings=settings(server, "openai"))
+        serving(settings(server, "openai")).ask(request("openai"))
 
 
 GOOD = json.dumps(
@@ -337,12 +359,8 @@ def test_a_server_without_structured_output_is_asked_in_plain_words() -> None:
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
 def test_a_base_url_may_leave_its_version_out(suffix: str) -> None:
     with ModelServer([raw(GOOD)]) as server:
-        told = environment_for(
-            "openai", settings={"CI_HEALING_OPENAI_BASE_URL": server.url + suffix}
-        )
-        assert (
-            worker.answered(question_of(request("openai")), told)["reply"]["outcome"] == "answered"
-        )
+        told = worker_at("openai", {"CI_HEALING_OPENAI_BASE_URL": server.url + suffix})
+        assert worker.answered(asked(request("openai")), told)["reply"]["outcome"] == "answered"
     assert server.requests[0].path == "/v1/chat/completions"
 
 
@@ -351,16 +369,16 @@ def test_a_base_url_may_leave_its_version_out(suffix: str) -> None:
     [("openai", "OPENAI_API_KEY"), ("offline", "offline"), ("other", "no AI provider")],
 )
 def test_what_cannot_be_asked_says_what_to_set(provider: str, says: str) -> None:
-    assert says in SubprocessModel().configured(provider, settings={})
+    assert says in serving().configured(provider)
     with pytest.raises(ModelFailed) as failed:
-        SubprocessModel().ask(request(provider), settings={})
+        serving().ask(request(provider))
     assert failed.value.kind == "not_configured"
 
 
 def test_prices_are_known_for_the_usual_models_and_for_no_others() -> None:
-    model = SubprocessModel()
+    model = serving()
     for provider in PROVIDERS:
-        usual = model.default_model(provider, settings={})
+        usual = model.default_model(provider)
         assert model.price(provider, usual, input_tokens=1_000_000, output_tokens=0) > 0  # type: ignore[operator]
     assert prices.usd("openai", "a-model-of-ones-own", input_tokens=1, output_tokens=1) is None
     assert prices.usd("anthropic", "claude-sonnet-4-5", input_tokens=-5, output_tokens=-5) == 0
@@ -382,7 +400,7 @@ def test_the_proxy_is_used_but_for_what_needs_none(no_proxy: str, proxied: bool)
         "CI_HEALING_HTTPS_PROXY": "http://p:3128",
         "CI_HEALING_NO_PROXY": no_proxy,
     }
-    assert (worker.PROXY in environment_for("openai", settings=told)) is proxied
+    assert (worker.PROXY in worker_at("openai", told)) is proxied
 
 
 @pytest.mark.parametrize("make", [Message, ChatCompletion])

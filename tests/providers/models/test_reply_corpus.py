@@ -47,6 +47,7 @@ GOOD: dict[str, Any] = {
 }
 WORDS = {"KEY": KEY, "MANY": "x" * 5_000_000, "DEEP": '{"a":' * 20_000 + "1" + "}" * 20_000}
 RAW = "@@"
+SPEAKERS = {"anthropic": "anthropic"} | dict.fromkeys(("openai", "gemini", "grok"), "openai")
 
 
 def filled(value: Any) -> Any:
@@ -193,7 +194,10 @@ def told() -> Iterator[dict[str, dict[str, Any]]]:
             timeout=float(entry.get("timeout", 10.0)),
         )
         return secrecy.masked_in(
-            worker.answered(question_of(request), {worker.KEY: KEY, worker.BASE_URL: base})
+            worker.answered(
+                question_of(request, SPEAKERS[request.provider]),
+                {worker.KEY: KEY, worker.BASE_URL: base},
+            )
         )
 
     secrecy.learn(KEY)  # as the parent of the subprocess does

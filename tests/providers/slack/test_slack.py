@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cihealing.ports import Button, Message, PermanentError, TransientError
-from cihealing.providers.slack import chat as slack
 from cihealing.providers.slack.blocks import blocks, fallback, thread
+from cihealing.providers.slack.chat import SlackChat
+from cihealing.providers.slack.settings import SlackSettings
 from tests.forges.slack import FakeSlack, Reply, refusing
+from tests.groups import holding
 
 MESSAGE = Message(
     run_id="r1",
@@ -40,8 +42,10 @@ def hub() -> Iterator[FakeSlack]:
 
 
 def test_a_run_has_one_message_that_changes_and_its_details_in_the_thread(hub: FakeSlack) -> None:
-    handle = slack.tell(MESSAGE, handle="", settings=hub.settings)
-    again = slack.tell(Message(run_id="r1", title="healed"), handle=handle, settings=hub.settings)
+    handle = SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle="")
+    again = SlackChat(holding(SlackSettings, hub.settings)).tell(
+        Message(run_id="r1", title="healed"), handle=handle
+    )
     assert again == handle
     (posted,) = hub.posted
     assert "healed" in posted["text"]
@@ -51,8 +55,8 @@ def test_a_run_has_one_message_that_changes_and_its_details_in_the_thread(hub: F
 def test_what_was_posted_before_a_time_out_is_found_again(hub: FakeSlack) -> None:
     hub.scripted["chat.postMessage"] = [Reply(silent=True, done=True)]
     with pytest.raises(TransientError):
-        slack.tell(MESSAGE, handle="", settings=hub.settings)
-    slack.tell(MESSAGE, handle="", settings=hub.settings)
+        SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle="")
+    SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle="")
     assert len(hub.posted) == 1
 
 
@@ -60,14 +64,14 @@ def test_where_nobody_may_look_nothing_is_posted_twice(hub: FakeSlack) -> None:
     hub.scripted["conversations.history"] = [refusing("missing_scope")] * 3
     hub.scripted["chat.postMessage"] = [Reply(silent=True, done=True)]
     with pytest.raises(PermanentError, match="may have been posted"):
-        slack.tell(MESSAGE, handle="", settings=hub.settings)
+        SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle="")
     assert hub.made("chat.postMessage") == 1
 
 
 def test_a_deleted_message_is_posted_anew(hub: FakeSlack) -> None:
-    handle = slack.tell(MESSAGE, handle="", settings=hub.settings)
+    handle = SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle="")
     hub.messages.clear()
-    assert slack.tell(MESSAGE, handle=handle, settings=hub.settings)
+    assert SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle=handle)
     assert len(hub.posted) == 1
 
 
@@ -81,17 +85,17 @@ def test_what_may_have_been_posted_is_not_posted_again_where_nobody_may_look(
     hub.scripted["conversations.history"] = [refusing("missing_scope")]
     hub.scripted["chat.postMessage"] = [reply]
     with pytest.raises(PermanentError, match="may have been posted"):
-        slack.tell(MESSAGE, handle="", settings=hub.settings)
+        SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle="")
 
 
 def test_after_a_deletion_a_lost_answer_makes_no_second_message(hub: FakeSlack) -> None:
-    handle = slack.tell(MESSAGE, handle="", settings=hub.settings)
+    handle = SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle="")
     hub.messages.clear()
     hub.messages.append({"ts": "1.1", "text": "of somebody"})
     hub.scripted["chat.postMessage"] = [Reply(silent=True, done=True)]
     with pytest.raises(TransientError):
-        slack.tell(MESSAGE, handle=handle, settings=hub.settings)
-    slack.tell(MESSAGE, handle=handle, settings=hub.settings)
+        SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle=handle)
+    SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle=handle)
     assert len(hub.posted) == 2
 
 
@@ -139,7 +143,7 @@ def test_after_a_deletion_a_lost_answer_makes_no_second_message(hub: FakeSlack) 
 def test_each_answer_has_its_right_end(hub: FakeSlack, reply: Reply, end: Any, says: str) -> None:
     hub.scripted["chat.postMessage"] = [reply]
     with pytest.raises(end, match=says) as caught:
-        slack.tell(MESSAGE, handle="", settings=hub.settings)
+        SlackChat(holding(SlackSettings, hub.settings)).tell(MESSAGE, handle="")
     assert "xoxb" not in str(caught.value)
     if reply.headers.get("retry-after") == "17":
         assert caught.value.retry_after == 17.0  # type: ignore[attr-defined]
@@ -147,8 +151,8 @@ def test_each_answer_has_its_right_end(hub: FakeSlack, reply: Reply, end: Any, s
 
 def test_an_incoming_webhook_posts_and_can_change_nothing(hub: FakeSlack) -> None:
     settings = {"CI_HEALING_SLACK_WEBHOOK_URL": f"{hub.url}/services/T1/B1/secret"}
-    assert slack.configured(settings=settings)
-    assert slack.tell(MESSAGE, handle="", settings=settings) == ""
+    assert SlackChat(holding(SlackSettings, settings)).configured()
+    assert SlackChat(holding(SlackSettings, settings)).tell(MESSAGE, handle="") == ""
     (body,) = hub.messages
     assert "Approve" not in json.dumps(body), "a webhook's buttons would reach nobody"
     assert "Open the run" in json.dumps(body)
@@ -170,13 +174,13 @@ def test_a_webhook_that_may_have_posted_is_not_called_again(
     settings = {"CI_HEALING_SLACK_WEBHOOK_URL": f"{hub.url}/services/T1/B1/secret"}
     hub.scripted["webhook"] = [reply]
     with pytest.raises(end) as caught:
-        slack.tell(MESSAGE, handle="", settings=settings)
+        SlackChat(holding(SlackSettings, settings)).tell(MESSAGE, handle="")
     assert "secret" not in str(caught.value)
 
 
 def test_without_settings_it_is_not_set_up() -> None:
-    assert not slack.configured(settings={})
-    assert not slack.configured(settings={"CI_HEALING_SLACK_BOT_TOKEN": "x"})
+    assert not SlackChat(holding(SlackSettings)).configured()
+    assert not SlackChat(holding(SlackSettings, {"CI_HEALING_SLACK_BOT_TOKEN": "x"})).configured()
 
 
 HOSTILE = st.text(

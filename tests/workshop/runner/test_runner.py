@@ -11,6 +11,7 @@ from cihealing import secrecy
 from cihealing.domain.policy import Project
 from cihealing.domain.values import Colour, Observation
 from cihealing.ports import PermanentError
+from cihealing.settings import SandboxSettings
 from cihealing.workshop.runner import ProjectRunner
 from cihealing.workshop.runner.canary import mark_of
 from cihealing.workshop.sandbox import Room
@@ -58,7 +59,7 @@ def origin(tmp_path: Path) -> Origin:
 @pytest.fixture
 def runner(tmp_path: Path, room: Room) -> ProjectRunner:
     return ProjectRunner(
-        GitTrees(tmp_path / "mirrors"), settings={}, sandbox_for=lambda _policy: room
+        GitTrees(tmp_path / "mirrors"), settings=SandboxSettings(), sandbox_for=lambda _policy: room
     )
 
 
@@ -483,7 +484,9 @@ def test_without_a_sandbox_nothing_is_run(
     monkeypatch.setattr(
         "cihealing.workshop.sandbox.choice.trouble_with", lambda _paths: "forbidden"
     )
-    runner = ProjectRunner(GitTrees(tmp_path / "mirrors"), settings={"CI_HEALING_SANDBOX": "plain"})
+    runner = ProjectRunner(
+        GitTrees(tmp_path / "mirrors"), settings=SandboxSettings(sandbox="plain")
+    )
     witness = tmp_path / "ran"
     with pytest.raises(PermanentError, match="no sandbox"):
         runner.observe(

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from cihealing.ports import PermanentError, TransientError
+from cihealing.settings import SandboxSettings
 from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 from cihealing.workshop.sandbox.toolchain import SETTING, default_toolchain, toolchain
+from tests.groups import holding
 
 PROBE = """\
 import json, os, pathlib, socket, subprocess, sys
@@ -174,7 +176,7 @@ def test_bubblewrap_that_does_not_work_says_so_and_runs_nothing(tree: Path, tmp_
 )
 def test_a_toolchain_cannot_be_the_machine_or_a_home(path: str) -> None:
     with pytest.raises(PermanentError, match=SETTING):
-        toolchain({SETTING: path})
+        toolchain(holding(SandboxSettings, {SETTING: path}).toolchain)
 
 
 def test_the_toolchain_is_named_by_a_setting(
@@ -184,8 +186,8 @@ def test_the_toolchain_is_named_by_a_setting(
     tool.parent.mkdir(parents=True)
     tool.write_text("#!/bin/sh\necho hello\n")
     tool.chmod(0o755)
-    assert toolchain({}) == default_toolchain()
-    paths = toolchain({SETTING: str(tmp_path / "tools")})
+    assert toolchain(()) == default_toolchain()
+    paths = toolchain(holding(SandboxSettings, {SETTING: str(tmp_path / "tools")}).toolchain)
     sandbox = Bubblewrap(toolchain=paths)
     assert sandbox.run(
         "greet; touch $(command -v greet)", tree=tree, workdir=".", environment={}, timeout=20

@@ -3,15 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from django.core.exceptions import ImproperlyConfigured
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import PermanentError
+from cihealing.settings import SandboxSettings
 from cihealing.workshop.sandbox import choose
 from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 from cihealing.workshop.sandbox.plain import Plain
 from cihealing.workshop.sandbox.walls import ACCEPTABLE, Walls
-from config.environment import Environment
+from tests.groups import holding
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,6 @@ from config.environment import Environment
         ("forbidden", "plain", False, "none"),
         ("forbidden", "", True, "none"),
         ("forbidden", "bubblewrap", True, "none"),
-        ("forbidden", "PLAIN ", True, "none"),
     ],
 )
 def test_repository_code_runs_where_policy_and_machine_allow_it(
@@ -32,7 +32,8 @@ def test_repository_code_runs_where_policy_and_machine_allow_it(
     monkeypatch.setattr("cihealing.workshop.sandbox.choice.trouble_with", lambda _paths: trouble)
     assert (
         choose(
-            {"CI_HEALING_SANDBOX": setting}, policy=RepositoryPolicy(match="*", trusted=trusted)
+            holding(SandboxSettings, {"CI_HEALING_SANDBOX": setting}),
+            policy=RepositoryPolicy(match="*", trusted=trusted),
         ).name
         == name
     )
@@ -44,7 +45,7 @@ def test_where_there_is_no_sandbox_nothing_is_run(
     monkeypatch.setattr(
         "cihealing.workshop.sandbox.choice.trouble_with", lambda _paths: "forbidden here"
     )
-    sandbox = choose({}, policy=RepositoryPolicy(match="*"))
+    sandbox = choose(SandboxSettings(), policy=RepositoryPolicy(match="*"))
     with pytest.raises(
         PermanentError,
         match=r"no sandbox: repository code is not run; install bubblewrap .*forbidden here",
@@ -80,7 +81,8 @@ def test_a_wall_that_is_missing_is_accepted_by_name_or_nothing_runs(
 ) -> None:
     monkeypatch.setattr("cihealing.workshop.sandbox.choice.trouble_with", lambda _paths: None)
     monkeypatch.setattr(Bubblewrap, "lacking", lambda _self: LACKING)
-    sandbox = choose({"CI_HEALING_SANDBOX_ACCEPT": accept}, policy=RepositoryPolicy(match="*"))
+    settings = holding(SandboxSettings, {"CI_HEALING_SANDBOX_ACCEPT": accept})
+    sandbox = choose(settings, policy=RepositoryPolicy(match="*"))
     assert sandbox.name == name
     if isinstance(sandbox, Bubblewrap):
         assert sandbox.walls == Walls(own_uid=False)
@@ -91,15 +93,10 @@ def test_a_wall_that_is_missing_is_accepted_by_name_or_nothing_runs(
             sandbox.run("true", tree=None)  # type: ignore[call-arg, arg-type]
 
 
-def test_only_walls_some_machines_cannot_have_can_be_accepted() -> None:
-    with pytest.raises(PermanentError, match=r"network.*cannot be done without.*own_uid, syscalls"):
-        choose({"CI_HEALING_SANDBOX_ACCEPT": "network"}, policy=RepositoryPolicy(match="*"))
-
-
 def test_limits_come_from_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cihealing.workshop.sandbox.choice.trouble_with", lambda _paths: None)
     sandbox = choose(
-        {"CI_HEALING_SANDBOX_ACCEPT": "own_uid,syscalls"},
+        SandboxSettings(sandbox_accept=("own_uid", "syscalls")),
         policy=RepositoryPolicy.model_validate(POLICY),
     )
     assert isinstance(sandbox, Bubblewrap)
@@ -110,11 +107,17 @@ POLICY = {"match": "*", "limits": {"memory_mb": 4096}}
 
 
 def test_the_setting_knows_the_walls_that_can_be_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is none is refused at start, in one line, and not on the first page that
-    looks.
+    """Only walls some machines cannot have can be accepted: a name that is none is refused at
+    start, in one line, and not on the first page that looks.
     """
     monkeypatch.setenv("CI_HEALING_SANDBOX_ACCEPT", ", ".join(ACCEPTABLE))
-    assert Environment().sandbox_accept == list(ACCEPTABLE)
+    assert SandboxSettings.read().sandbox_accept == tuple(ACCEPTABLE)
     monkeypatch.setenv("CI_HEALING_SANDBOX_ACCEPT", "network")
-    with pytest.raises(ValidationError, match="sandbox_accept"):
-        Environment()
+    with pytest.raises(ImproperlyConfigured, match=r"CI_HEALING_SANDBOX_ACCEPT_0: .*'own_uid'"):
+        SandboxSettings.read()
+
+
+def test_a_sandbox_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI_HEALING_SANDBOX", "PLAIN ")
+    with pytest.raises(ImproperlyConfigured, match="CI_HEALING_SANDBOX: "):
+        SandboxSettings.read()

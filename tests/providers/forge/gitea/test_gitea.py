@@ -14,11 +14,13 @@ import pytest
 from cihealing import registry
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
-from cihealing.providers.gitea import changes, client, members, publishing
+from cihealing.providers.gitea import changes, client, publishing
 from cihealing.providers.gitea.entries import blob_of
+from cihealing.providers.gitea.settings import GiteaSettings
 from tests.forges.bound import Bound
 from tests.forges.gitea import FakeGitea, Repository, faults, file
 from tests.forges.server import Reply
+from tests.groups import holding
 
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 OURS = f"cihealing/{RUN}"
@@ -554,18 +556,17 @@ def test_the_token_fetches_from_its_own_server_alone(
         "CI_HEALING_GITEA_TOKEN": "s3cret",
         **more,
     }
-    assert members.clone_token(NAME, url, settings) == token
     credentials = registry.PROVIDERS["gitea"].credentials
     assert credentials is not None
-    assert credentials.clone_token(NAME, url, settings) == token
+    assert credentials(holding(GiteaSettings, settings)).clone_token(NAME, url) == token
 
 
 def test_a_list_ends_where_nothing_new_comes(tea: FakeGitea, shop: Repository) -> None:
     """The server's pages are shorter than what is asked for."""
     shop.heads = {f"b{number}": shop.heads["main"] for number in range(5)}
     policy = RepositoryPolicy(match="*", forge="gitea")
-    site = client.Site(repository=NAME, policy=policy, settings=tea.settings)
-    with client.connected(site) as api:
+    site = client.Site(repository=NAME, policy=policy)
+    with client.connected(holding(GiteaSettings, tea.settings), site) as api:
         assert len(list(api.listed("branches", key="name"))) == 5
     assert tea.made("GET", "/branches$") == 4
 

@@ -12,9 +12,11 @@ import pytest
 
 from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
 from cihealing.providers.github import changes, members, publishing
+from cihealing.providers.github.settings import GitHubSettings
 from tests.forges.bound import Bound
 from tests.forges.github import FakeGitHub, Repository
 from tests.forges.server import Reply
+from tests.groups import holding
 
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 
@@ -347,12 +349,11 @@ def test_the_persons_own_permission_is_asked(
 
 
 def test_a_token_that_may_too_much_is_told(hub: FakeGitHub) -> None:
-    assert members.excess(hub.settings) == []
+    assert members.excess(holding(GitHubSettings, hub.settings)) == []
     hub.scopes = "repo, workflow, admin:org"
-    assert [told.rpartition(" ")[2] for told in members.excess(hub.settings)] == [
-        "workflow",
-        "admin:org",
-    ]
+    assert [
+        told.rpartition(" ")[2] for told in members.excess(holding(GitHubSettings, hub.settings))
+    ] == ["workflow", "admin:org"]
 
 
 def test_a_github_that_does_not_answer_is_told_by_doctor_in_words(hub: FakeGitHub) -> None:
@@ -364,7 +365,7 @@ def test_a_github_that_does_not_answer_is_told_by_doctor_in_words(hub: FakeGitHu
     )
     for end in (PermanentError, TransientError):
         with pytest.raises(end):
-            members.excess(hub.settings)
+            members.excess(holding(GitHubSettings, hub.settings))
 
 
 def test_leaving_takes_everything_of_ours_and_nothing_else(

@@ -11,9 +11,11 @@ import pytest
 
 from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
 from cihealing.providers.gitlab import changes, members, publishing
+from cihealing.providers.gitlab.settings import GitLabSettings
 from tests.forges.bound import Bound
 from tests.forges.gitlab import FakeGitLab, Project
 from tests.forges.server import Reply
+from tests.groups import holding
 
 RUN = "5f0f5a52-6f3e-5d0e-9c3e-000000000001"
 NAME = "acme/team/shop"
@@ -226,9 +228,11 @@ def test_labels_scopes_and_leaving(lab: FakeGitLab, project: Project) -> None:
     done = publish(lab, proposal(project))
     project.requests[0]["labels"] = ["cihealing:off"]
     assert bound(lab.settings).opted_out(done.commit)
-    assert members.excess(lab.settings) == []
+    assert members.excess(holding(GitLabSettings, lab.settings)) == []
     lab.scopes = ["api", "sudo"]
-    assert members.excess(lab.settings) == ["the GitLab token may do more than is needed: sudo"]
+    assert members.excess(holding(GitLabSettings, lab.settings)) == [
+        "the GitLab token may do more than is needed: sudo"
+    ]
     project.hooks = [
         {"id": 1, "url": "https://heal.example/x"},
         {"id": 2, "url": "https://other.example"},
