@@ -80,10 +80,10 @@ def test_a_hundred_levels_are_read() -> None:
 def test_hostile_bodies_cost_linear_time(unit: bytes) -> None:
     def seconds(size: int) -> float:
         body = (unit * size)[:size]
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(BadPayload):
             _wire.json_object(body)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(100_000)
     assert seconds(2_000_000) < 2.0
