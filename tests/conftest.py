@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -30,6 +31,17 @@ def pytest_xdist_setupnodes(specs: list[Any]) -> None:
     """
     for spec, url in zip(specs, os.environ.get("TEST_DATABASE_URLS", "").split(), strict=False):
         spec.env["DATABASE_URL"] = url
+
+
+# Thousands of tests and the libraries stay to the end: to look for garbage among them, while they
+# are made or later, only loses time.
+gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

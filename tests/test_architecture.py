@@ -13,6 +13,19 @@ from types import ModuleType
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
 PRODUCT = ("cihealing", "dashboard", "config")
+APART = {
+    "browser": "the pages in headless Chromium",
+    "corpora": "what the rules of several rooms have to meet, as data",
+    "escape": "attempts to leave the sandbox",
+    "fakes": "ports and providers from memory",
+    "faults": "kills, outages and full disks",
+    "forges": "forges and chats that answer as the real ones do",
+    "golden": "a database of an earlier version",
+    "integration": "the service as it is started, and what holds over all rooms",
+}
+"""Directories of tests that stand for no room, and why they are there."""
+OF_ALL = {"architecture", "contracts", "dependencies", "hands_off", "setup", "tables"}
+"""Test modules beside them that stand for no module of the product's root."""
 LONGEST_MODULE, LONGEST_FUNCTION, COLUMNS, TEMPLATE_COLUMNS = 400, 40, 100, 120
 
 
@@ -90,3 +103,28 @@ def test_nothing_is_kept_from_the_formatter() -> None:
     mark = "fmt: " + "skip"
     skipped = [path for path in modules() if mark in path.read_text()]
     assert len(skipped) <= 20
+
+
+def rooms() -> set[str]:
+    """Packages of the product with a room of their own, and its root modules."""
+    own = {path.stem for path in (ROOT / "cihealing").glob("*.py")}
+    return {path.parent.name for path in (ROOT / "cihealing").glob("*/__init__.py")} | {
+        *PRODUCT[1:],
+        *own,
+    }
+
+
+def homeless(tests: Path) -> set[str]:
+    """Directories and modules of tests that stand neither for a room nor on a list."""
+    directories = {path.parent.name for path in tests.glob("*/*.py")} - set(APART)
+    modules = {path.stem.removeprefix("test_") for path in tests.glob("test_*.py")} - OF_ALL
+    return (directories | modules) - rooms()
+
+
+def test_tests_mirror_the_rooms(tmp_path: Path) -> None:
+    assert homeless(ROOT / "tests") == set()
+    assert {name for name in APART if not (ROOT / "tests" / name).is_dir()} == set()
+    (tmp_path / "shell").mkdir()
+    for name in ("shell/test_a.py", "test_elsewhere.py", "test_tree.py"):
+        (tmp_path / name).touch()
+    assert homeless(tmp_path) == {"shell", "elsewhere"}

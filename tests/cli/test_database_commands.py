@@ -27,7 +27,7 @@ from cihealing.read import access, contract, feed, texts
 from cihealing.read import runs as listed
 from cihealing.store import rebuilding
 from tests.domain.world import ANN
-from tests.shell.fakes import NOW, OTHER_LOG, Bench, failed, receive
+from tests.fakes.service import NOW, OTHER_LOG, Bench, failed, receive
 
 pytestmark = pytest.mark.django_db
 BASE = Path(__file__).resolve().parents[2]

@@ -8,10 +8,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import pytest
 import yaml
 
 from cihealing.diagnosis.prompting import injection
+from tests.tables import table
 
 CORPUS = Path(__file__).parents[1] / "corpora" / "injection"
 HOSTILE: list[dict[str, str]] = yaml.load(
@@ -24,7 +24,7 @@ FOUND = 0.95
 ALARMED = 0.01
 
 
-@pytest.mark.parametrize("rule", injection.RULES)
+@table("rule", injection.RULES)
 def test_every_rule_is_explained_in_a_sentence(rule: str) -> None:
     assert len(injection.RULES[rule]) > 20
 
@@ -51,7 +51,7 @@ def test_nearly_every_line_that_instructs_a_model_is_found() -> None:
     assert len(missed) <= len(HOSTILE) * (1 - FOUND), missed
 
 
-@pytest.mark.parametrize("rule", injection.RULES)
+@table("rule", injection.RULES)
 def test_every_rule_finds_most_of_what_names_it(rule: str) -> None:
     meant = [entry["line"] for entry in HOSTILE if entry["rule"] == rule]
     assert sum(rule in injection.rules_of(line) for line in meant) >= len(meant) * 0.75
@@ -62,7 +62,7 @@ def test_ordinary_lines_of_logs_meet_no_rule() -> None:
     assert len(alarmed) <= len(BENIGN) * ALARMED, alarmed
 
 
-@pytest.mark.parametrize(
+@table(
     "piece",
     [
         "a",

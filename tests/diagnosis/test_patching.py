@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cihealing.diagnosis.prompting.answer import Answer
 from cihealing.diagnosis.prompting.patching import NotApplicable, to_diff
+from tests.tables import table
 
 TEXT = (
     "def total(items):\n    result = 0\n    for item in items:\n        result += item\n    return"
@@ -90,7 +91,7 @@ def test_text_that_is_found_once_is_replaced(
     assert applied(tmp_path, {"a.py": TEXT}, said(("a.py", search, replace)))["a.py"] == wanted
 
 
-@pytest.mark.parametrize(
+@table(
     ("edits", "says"),
     [
         ([("a.py", "item", "x")], "stands 4 times"),

@@ -18,6 +18,7 @@ from cihealing.diagnosis.prompting.functions import around
 from cihealing.diagnosis.prompting.prompt import LANGUAGES, explain_prompt, fix_prompt
 from cihealing.diagnosis.prompting.untrusted import fence, harmless
 from cihealing.domain.values import Failure, FailureClass, Line
+from tests.tables import table
 
 GOLDEN = Path(__file__).parent / "golden"
 EXCERPT = (
@@ -69,9 +70,9 @@ WEAK = Context(
 )
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize(("name", "context"), [("bare", BARE), ("full", FULL), ("weak", WEAK)])
-@pytest.mark.parametrize("purpose", ["fix", "explain"])
+@table("language", LANGUAGES)
+@table(("name", "context"), [("bare", BARE), ("full", FULL), ("weak", WEAK)])
+@table("purpose", ["fix", "explain"])
 def test_prompts_are_what_was_looked_at(
     purpose: str, name: str, context: Context, language: str
 ) -> None:
@@ -198,7 +199,7 @@ SCRIPT = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("source", "path", "line", "found"),
     [
         (PYTHON, "a.py", 6, (4, 6)),

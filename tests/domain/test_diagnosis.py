@@ -12,6 +12,7 @@ from cihealing.diagnosis import diagnose
 from cihealing.diagnosis.known import PATTERNS
 from cihealing.diagnosis.pattern import Pattern
 from cihealing.domain.values import Failure, FailureClass, Frame, Line, Owner
+from tests.tables import table
 
 ANN = Owner(name="ann", source="codeowners")
 
@@ -263,7 +264,7 @@ def test_a_known_failure_is_explained_with_its_line(
     ]
 
 
-@pytest.mark.parametrize(
+@table(
     ("failure", "changed", "confidence"),
     [
         (failed("KeyError: 'a'"), (), 0.6),
@@ -285,7 +286,7 @@ def test_confidence_is_what_the_evidence_is_worth(
     assert diagnose(failure, changed_files=changed).confidence == confidence
 
 
-@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda p: p.name)
+@table("pattern", PATTERNS, ids=lambda p: p.name)
 def test_no_pattern_is_surer_than_0_9_or_names_what_it_does_not_find(pattern: Pattern) -> None:
     groups = set(pattern.first.groupindex) | set(
         pattern.second.groupindex if pattern.second else ()

@@ -36,6 +36,7 @@ from cihealing.wording.incident import (
     verify,
 )
 from cihealing.wording.markdown import code, fence, prose
+from tests.tables import table
 
 EXCERPT = (
     Line(line=41, text="def total(items):"),
@@ -235,7 +236,7 @@ def test_an_incident_survives_storage() -> None:
     assert msgspec.json.decode(msgspec.json.encode(INCIDENT), type=Incident) == INCIDENT
 
 
-@pytest.mark.parametrize(
+@table(
     "said",
     [
         "# `unit` of `acme/shop` is red",
@@ -412,7 +413,7 @@ def everywhere(bad: str) -> Incident:
     )
 
 
-@pytest.mark.parametrize("bad", HOSTILE)
+@table("bad", HOSTILE)
 def test_hostile_text_stays_text(bad: str) -> None:
     text = to_markdown(everywhere(bad))
     assert set(kinds(text)) <= INERT
@@ -430,7 +431,7 @@ def test_hostile_text_stays_text(bad: str) -> None:
     assert len(headings) <= 8
 
 
-@pytest.mark.parametrize("bad", HOSTILE)
+@table("bad", HOSTILE)
 def test_prose_and_code_show_what_was_written(bad: str) -> None:
     """Rendered, it reads as the text (one line, unseen characters replaced), and neither mentions,
     links nor marks anything.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import pytest
 
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
@@ -15,6 +14,7 @@ from cihealing.domain.run import Run, Seen, change
 from cihealing.domain.values import Colour, Observation, Purpose
 from cihealing.effects.judge_proof import compared
 from tests.domain.world import HEAD, NOW, TEST, World, always, observation, queued, seen
+from tests.tables import table
 
 OTHER = "tests/test_a.py::test_y"
 POLICY = Policy()
@@ -56,7 +56,7 @@ def test_a_perfect_proof_has_no_faults() -> None:
     assert judge(perfect()) == []
 
 
-@pytest.mark.parametrize(
+@table(
     ("runs", "says"),
     [
         (but(Purpose.GREEN, collected=1), "1 tests collected, 2 before"),

@@ -10,6 +10,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import review
 from cihealing.domain.run import Refused
 from tests.domain.world import ANN, World
+from tests.tables import table
 
 
 def asked(world: World, name: str) -> c.PersonCommand:
@@ -48,8 +49,8 @@ STATES: dict[str, Callable[[], World]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["approve", "deny", "abort", "retry", "human-fix"])
-@pytest.mark.parametrize("state", STATES)
+@table("name", ["approve", "deny", "abort", "retry", "human-fix"])
+@table("state", STATES)
 def test_what_may_be_done_is_what_is_not_refused(state: str, name: str) -> None:
     world = STATES[state]()
     possible = name in review.actions(world.run)

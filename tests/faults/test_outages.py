@@ -38,7 +38,7 @@ from cihealing.service import lease, outbox
 from cihealing.web.api import health, streams
 from cihealing.web.api.health import Probe
 from config import asgi, failures
-from tests.shell.fakes import LOG, Bench, failed, receive
+from tests.fakes.service import LOG, Bench, failed, receive
 from tests.web.api.conftest import TOKEN
 
 SECRET = "a-webhook-secret-for-these-tests"

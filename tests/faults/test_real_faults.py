@@ -22,9 +22,9 @@ import httpx
 import psycopg
 import pytest
 
+from tests.fakes.service import LOG
 from tests.faults.servers import Server, can_mount, can_serve, fill, postgresql, small_disk
 from tests.integration.app import ROOT, App, running
-from tests.shell.fakes import LOG
 
 pytestmark = pytest.mark.slow
 needs_mounts = pytest.mark.skipif(not can_mount(), reason="nothing can be mounted here")

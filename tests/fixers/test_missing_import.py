@@ -14,6 +14,7 @@ from cihealing.fixers import formatter, missing_import, ruff
 from cihealing.fixers.shared import imports, modules
 from cihealing.fixers.shared.imports import Import
 from tests.fixers.trees import context, failure, read, write
+from tests.tables import table
 
 USE = '"""Docs."""\n\nimport os\n\n\ndef save(x):\n    return {}\n'
 
@@ -189,7 +190,7 @@ def test_a_project_below_the_root_has_its_own_import_root(tmp_path: Path) -> Non
     assert read(tmp_path)["web/run.py"] == "from shop.b import total\n\ntotal(1)\n"
 
 
-@pytest.mark.parametrize(
+@table(
     ("before", "wanted", "after"),
     [
         (

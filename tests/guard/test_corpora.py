@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from cihealing.domain.policy import Policy
 from cihealing.guard import check
+from tests.tables import table
 
 CORPUS = Path(__file__).parents[1] / "corpora" / "patches"
 POLICY = Policy()
@@ -32,7 +32,7 @@ def rules(entry: dict[str, Any]) -> set[str]:
     return {entry["rule"]} if isinstance(entry["rule"], str) else set(entry["rule"])
 
 
-@pytest.mark.parametrize("entry", [*CHEATING, *HOSTILE], ids=lambda e: e["id"])
+@table("entry", [*CHEATING, *HOSTILE], ids=lambda e: e["id"])
 def test_it_is_met_by_its_rule(entry: dict[str, Any]) -> None:
     found = check(entry["patch"], policy=POLICY)
     assert {o.rule for o in found} & rules(entry), entry["technique"]

@@ -6,11 +6,10 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import cihealing.guard
 from cihealing.guard import LINE_RULES
 from cihealing.guard.explanations import EXPLANATIONS
+from tests.tables import table
 
 ROOT = Path(cihealing.guard.__file__).parent
 ELSEWHERE = {"refused-before"}
@@ -42,7 +41,7 @@ def test_every_rule_is_explained_and_every_explanation_has_its_rule() -> None:
     )
 
 
-@pytest.mark.parametrize("rule", sorted(EXPLANATIONS))
+@table("rule", sorted(EXPLANATIONS))
 def test_an_explanation_is_a_sentence_that_says_more_than_the_rule(rule: str) -> None:
     text = EXPLANATIONS[rule]
     assert text[0].isupper()

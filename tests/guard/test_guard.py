@@ -9,6 +9,7 @@ import pytest
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.guard import check
 from tests.guard.patches import added, changed, created, deleted, renamed
+from tests.tables import table
 
 POLICY = Policy()
 
@@ -21,7 +22,7 @@ def soft(patch: str, policy: Policy = POLICY) -> set[str]:
     return {o.rule for o in check(patch, policy=policy) if not o.hard}
 
 
-@pytest.mark.parametrize(
+@table(
     "patch",
     [
         changed(
@@ -61,7 +62,7 @@ TEST = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "patch"),
     [
         ("deletes-test", deleted("tests/test_cart.py", TEST)),
@@ -138,7 +139,7 @@ def test_a_patch_may_not_lose_or_weaken_a_test(rule: str, patch: str) -> None:
     assert rule in hard(patch)
 
 
-@pytest.mark.parametrize(
+@table(
     ("path", "line"),
     [
         ("tests/test_a.py", "@pytest.mark.skip"),
@@ -213,7 +214,7 @@ def test_words_of_ordinary_code_are_no_skip(path: str, line: str) -> None:
     assert "skips-test" not in hard(added(path, line))
 
 
-@pytest.mark.parametrize(
+@table(
     "path",
     [
         "conftest.py",
@@ -253,7 +254,7 @@ def test_the_configuration_of_runners_and_checks_is_not_for_patches(path: str) -
     assert "runner-config" in hard(deleted(path, "x = 1"))
 
 
-@pytest.mark.parametrize(
+@table(
     "path",
     [
         ".github/workflows/ci.yml",
@@ -283,7 +284,7 @@ PACKAGE = (
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("patch", "refused"),
     [
         (changed("pyproject.toml", PYPROJECT, PYPROJECT.replace("0.27", "0.28")), False),
@@ -305,7 +306,7 @@ def test_in_a_manifest_only_dependencies_may_change(patch: str, refused: bool) -
     assert "dependency" in soft(patch)
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "path", "line"),
     [
         ("exit-zero", "run.sh", "exit 0"),
@@ -371,7 +372,7 @@ def test_a_handler_over_several_lines_may_not_do_nothing(before: str, after: str
     assert "swallows-failure" in hard(changed("shop/a.py", before, after))
 
 
-@pytest.mark.parametrize(
+@table(
     ("rule", "patch"),
     [
         ("path-outside", created("../x.py", "a")),
@@ -434,7 +435,7 @@ def test_a_patch_may_not_hold_a_secret(line: str) -> None:
     assert line[5:] not in found[0].text
 
 
-@pytest.mark.parametrize(
+@table(
     "patch",
     [
         "no patch at all",
@@ -477,7 +478,7 @@ def many(count: int) -> str:
     return "".join(changed(f"shop/a{n}.py", "x = 1", "x = 2") for n in range(count))
 
 
-@pytest.mark.parametrize(
+@table(
     ("patch", "hard_rules", "soft_rules"),
     [
         (many(5), set(), set()),
@@ -523,7 +524,7 @@ def test_an_objection_is_one_printable_line() -> None:
     assert all(o.text.isprintable() and len(o.text) <= 300 for o in found)
 
 
-@pytest.mark.parametrize(
+@table(
     "line",
     [
         "exit(" + " " * 590,

@@ -14,6 +14,7 @@ from cihealing.http import archive_rules, archives, tars, zips
 from cihealing.http.refusal import Refused
 from tests.http.corpus import crowded, entries, ids
 from tests.http.packing import built
+from tests.tables import table
 
 HOSTILE, BENIGN = entries("archives/hostile.yaml"), entries("archives/benign.yaml")
 
@@ -37,12 +38,12 @@ def test_no_technique_is_crowded_and_there_are_enough() -> None:
     assert len(BENIGN) >= 30
 
 
-@pytest.mark.parametrize("entry", HOSTILE, ids=ids(HOSTILE))
+@table("entry", HOSTILE, ids=ids(HOSTILE))
 def test_a_hostile_archive_meets_its_rule(entry: dict[str, Any]) -> None:
     assert refusal(built(entry)) == entry["rule"]
 
 
-@pytest.mark.parametrize("entry", BENIGN, ids=ids(BENIGN))
+@table("entry", BENIGN, ids=ids(BENIGN))
 def test_an_everyday_archive_is_read(entry: dict[str, Any]) -> None:
     assert [name for name, _ in archives.read(built(entry))] == entry["names"]
 

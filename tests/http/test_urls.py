@@ -15,6 +15,7 @@ from cihealing.http.refusal import Refusal, Refused
 from cihealing.http.urls import Allowed, Target
 from tests.http.corpus import PUBLIC, SIDES, STANDARD, ask, crowded, entries, hosts_of, ids
 from tests.http.corpus import allowed as allowed_at
+from tests.tables import table
 
 HOSTILE, BENIGN = entries("urls/hostile.yaml"), entries("urls/benign.yaml")
 
@@ -34,7 +35,7 @@ def test_no_technique_is_crowded_and_there_are_enough() -> None:
     assert all({"id", "technique", "rule", "source", "url"} <= row.keys() for row in HOSTILE)
 
 
-@pytest.mark.parametrize("entry", HOSTILE, ids=ids(HOSTILE))
+@table("entry", HOSTILE, ids=ids(HOSTILE))
 def test_a_hostile_url_meets_its_rule(entry: dict[str, Any]) -> None:
     with pytest.raises(Refused) as refused:
         ask(entry)
@@ -43,7 +44,7 @@ def test_a_hostile_url_meets_its_rule(entry: dict[str, Any]) -> None:
     assert len(str(refused.value)) < 600
 
 
-@pytest.mark.parametrize("entry", BENIGN, ids=ids(BENIGN))
+@table("entry", BENIGN, ids=ids(BENIGN))
 def test_an_everyday_url_is_fetched_at_its_own_address(entry: dict[str, Any]) -> None:
     asked = ask(entry)
     assert len(asked.seen) == 1 + len(entry.get("redirects", []))
@@ -55,7 +56,7 @@ def test_an_everyday_url_is_fetched_at_its_own_address(entry: dict[str, Any]) ->
         ].replace("[", "").replace("]", "")
 
 
-@pytest.mark.parametrize(
+@table(
     ("url", "target"),
     [
         ("https://API.github.com", ("https", "api.github.com", 443, "/")),
@@ -90,7 +91,7 @@ def test_the_parts_of_a_plain_url(url: str, target: tuple[str, str, int, str] | 
         assert (found.scheme, found.host, found.port, found.path) == target
 
 
-@pytest.mark.parametrize(
+@table(
     "char",
     [
         "\0",
@@ -237,7 +238,7 @@ def test_a_configured_gitlab_takes_the_place_of_gitlab_com() -> None:
     assert isinstance(judged("https://gitlab.com/a/b/-/jobs/1"), Target)
 
 
-@pytest.mark.parametrize(
+@table(
     ("url", "expected"),
     [
         ("https://logs.example/1", ""),
@@ -285,7 +286,7 @@ def test_stores_of_s3(host: str, allowed: bool) -> None:
     assert (rule(judged(f"https://{host}/x")) == "") is allowed
 
 
-@pytest.mark.parametrize(
+@table(
     ("side", "url", "allowed"),
     [
         ("github", "https://x.blob.core.windows.net/l", True),
@@ -323,7 +324,7 @@ def test_each_side_has_its_setting(side: str, setting: str) -> None:
     assert len(urls.bases_of(hosts_of("jenkins", {}))) == 0
 
 
-@pytest.mark.parametrize(
+@table(
     ("side", "host"),
     [
         ("github", "objects.githubusercontent.com"),
@@ -350,7 +351,7 @@ def test_the_known_places_of_a_side(side: str, host: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     "host",
     [
         "metadata.google.internal",
@@ -382,7 +383,7 @@ OWN = allowed_at(
 )
 
 
-@pytest.mark.parametrize(
+@table(
     ("address", "stranger", "configured"),
     [
         (PUBLIC, "", ""),
@@ -584,7 +585,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("url", "said"), SAID, ids=[str(n) for n in range(len(SAID))])
+@table(("url", "said"), SAID, ids=[str(n) for n in range(len(SAID))])
 def test_a_refused_url_is_told_why(url: str, said: str | None) -> None:
     found = urls.split(url)
     assert isinstance(found, Refusal)

@@ -37,7 +37,7 @@ def budget(attempts: int) -> dict[str, Any]:
     from django.db import connection
 
     from cihealing.service import OverBudget, reserve
-    from tests.shell.test_spending import ai, run
+    from tests.service.test_spending import ai, run
 
     together = threading.Barrier(min(attempts, 50))
 
@@ -88,8 +88,8 @@ class Race:
 
     def __init__(self, number: int) -> None:
         from cihealing import registry, service
-        from tests.shell.fakes import Bench
-        from tests.shell.forge import OpenForge
+        from tests.fakes.forge import OpenForge
+        from tests.fakes.service import Bench
 
         self.bench = Bench(fixers=())
         self.forge = OpenForge(self.bench.trees.heads)
@@ -170,8 +170,8 @@ def opened(number: int, forge: Any) -> UUID:
     from cihealing.ports import Change
     from cihealing.store import projections
     from tests.domain.world import HASH, World, queued
-    from tests.shell.fakes import PATCH
-    from tests.shell.forge import URL
+    from tests.fakes.forge import URL
+    from tests.fakes.service import PATCH
 
     now = datetime.now(UTC)
     commit = f"{number:040x}"
@@ -207,7 +207,7 @@ def followers(races: int) -> dict[str, Any]:
     from cihealing.domain import commands as c
     from cihealing.store import projections
     from tests.domain.world import ANN
-    from tests.shell.test_followers import CAUSE, begin, blame_base
+    from tests.service.test_followers import CAUSE, begin, blame_base
 
     found: dict[str, Any] = {"races": races, "left behind": 0, "attached": 0, "claimed": 0}
     for number in range(races):

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.fakes.service import LOG
 from tests.integration.app import WEBHOOK, App, own_database, running
-from tests.shell.fakes import LOG
 
 HOME = "/api/v1/ci-healing"
 DESCRIPTORS = 256

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fakes.service import LOG
 from tests.integration.app import App, own_database, running
-from tests.shell.fakes import LOG
 
 pytestmark = pytest.mark.database
 RUNS = "/api/v1/ci-healing/runs"

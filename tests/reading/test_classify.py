@@ -21,6 +21,7 @@ from cihealing.reading import read
 from cihealing.reading.classify import THRESHOLD, Rule, rule_hits, rules
 from cihealing.reading.log import Log
 from cihealing.reading.rulebook import problems
+from tests.tables import table
 
 SAMPLES = [(rule, sample) for rule in rules() for sample in rule.samples]
 NEVER = [(rule, line) for rule in rules() for line in rule.never]
@@ -32,16 +33,12 @@ def lines_hit(rule: Rule, text: str) -> list[int]:
     return [number for _, number in rule_hits(Log(["first", text, "last"]), (rule,))]
 
 
-@pytest.mark.parametrize(
-    ("rule", "sample"), SAMPLES, ids=[f"{rule.id}-{i}" for i, (rule, _) in enumerate(SAMPLES)]
-)
+@table(("rule", "sample"), SAMPLES, ids=[f"{rule.id}-{i}" for i, (rule, _) in enumerate(SAMPLES)])
 def test_a_rule_finds_its_samples(rule: Rule, sample: str) -> None:
     assert lines_hit(rule, sample) == [2]
 
 
-@pytest.mark.parametrize(
-    ("rule", "line"), NEVER, ids=[f"{rule.id}-{i}" for i, (rule, _) in enumerate(NEVER)]
-)
+@table(("rule", "line"), NEVER, ids=[f"{rule.id}-{i}" for i, (rule, _) in enumerate(NEVER)])
 def test_a_rule_leaves_other_lines_alone(rule: Rule, line: str) -> None:
     assert lines_hit(rule, line) == []
 

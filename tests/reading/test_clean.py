@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cihealing.reading.clean import MAX_LINE, lines_of, plain, said
+from tests.tables import table
 
 
 def cleaned(text: str) -> list[str]:
     return [said(line) for line in lines_of(plain(text))]
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "text"),
     [
         ("2026-01-02T03:04:05.1234567Z hello", "hello"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cihealing.reading import read
 from cihealing.reading.fingerprint import line_hash, weak
 from cihealing.reading.masks import normalise, template
+from tests.tables import table
 
 LOGS = Path(__file__).parent / "logs"
 FORM = re.compile(r"v2:[0-9a-f]{64}")
@@ -119,7 +120,7 @@ def test_a_weak_hash_is_stable_and_unlike_any_strong_one() -> None:
     assert one != weak(job="test (3.11)", step="pytest", conclusion="timed_out")
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "masked"),
     [
         ("took 3.21s, 12 MB at 10.0.0.1:8080", "took <dur>, <size> at <ip>"),

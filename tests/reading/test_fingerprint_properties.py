@@ -16,6 +16,7 @@ from cihealing.reading import fingerprint, read
 from cihealing.reading.fingerprint import file_key
 from cihealing.reading.fingerprint import test_key as key_of_test
 from cihealing.reading.masks import MASK, normalise, template
+from tests.tables import table
 
 ROOTS = [
     "/home/runner/work/shop/shop",
@@ -241,7 +242,7 @@ def test_lines_are_masked_alike_together_and_alone(lines: list[str]) -> None:
     ] or not any(lines)
 
 
-@pytest.mark.parametrize(
+@table(
     ("line", "masked"),
     [
         ("Process exited with code -1073741819", "Process exited with code -1073741819"),
@@ -340,8 +341,8 @@ REPEATED = (
 )
 
 
-@pytest.mark.parametrize("unit", REPEATED)
-@pytest.mark.parametrize("work", [normalise, template])
+@table("unit", REPEATED)
+@table("work", [normalise, template])
 def test_no_repeat_of_anything_is_slow(work: object, unit: str) -> None:
     assert callable(work)
     text = (unit * (65_536 // len(unit) + 1))[:65_536]

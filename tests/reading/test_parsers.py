@@ -7,6 +7,7 @@ import pytest
 from cihealing.reading.clean import lines_of, plain
 from cihealing.reading.log import Log
 from cihealing.reading.parsers import findings
+from tests.tables import table
 
 TESTS = [
     (
@@ -144,9 +145,7 @@ def found_in(text: str) -> list[object]:
     return list(findings(Log(lines_of(plain(text)))))
 
 
-@pytest.mark.parametrize(
-    ("text", "test", "error_type", "message"), TESTS, ids=[row[1][:30] for row in TESTS]
-)
+@table(("text", "test", "error_type", "message"), TESTS, ids=[row[1][:30] for row in TESTS])
 def test_failed_tests(text: str, test: str, error_type: str, message: str) -> None:
     found = {f.test: f for f in findings(Log(lines_of(plain(text)))) if f.test}
     assert test in found
@@ -211,9 +210,7 @@ LINTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("text", "rule", "file", "error_type"), LINTS, ids=[row[0][:40] for row in LINTS]
-)
+@table(("text", "rule", "file", "error_type"), LINTS, ids=[row[0][:40] for row in LINTS])
 def test_lint_and_compile_errors(text: str, rule: str, file: str, error_type: str) -> None:
     found = [(f.rule, f.file, f.error_type) for f in findings(Log(lines_of(plain(text))))]
     assert (rule, file, error_type) in found

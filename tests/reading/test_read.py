@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cihealing.domain.values import Failure
 from cihealing.reading import read, weak_failure
+from tests.tables import table
 
 LOGS = Path(__file__).parent / "logs"
 
@@ -138,7 +139,7 @@ STATUSES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "status"), STATUSES)
+@table(("text", "status"), STATUSES)
 def test_status(text: str, status: str) -> None:
     reading = read(text)
     assert reading.status == status
@@ -253,7 +254,7 @@ def test_no_text_makes_it_raise(text: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     "piece",
     [
         "a" * 10,

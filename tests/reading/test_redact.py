@@ -18,6 +18,7 @@ from bench import secrets
 from cihealing.reading import read
 from cihealing.reading.redact import redact
 from tests.reading import clean_lines, secret_lines
+from tests.tables import table
 
 # Built from pieces, so that no scanner takes this file for a leak.
 B62 = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dF3gH5jK7m"
@@ -36,8 +37,8 @@ SECRETS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "secret"), SECRETS.items(), ids=list(SECRETS))
-@pytest.mark.parametrize("line", ["using {}", "'{}'", "a={} b", "{}", "x:{},"])
+@table(("kind", "secret"), SECRETS.items(), ids=list(SECRETS))
+@table("line", ["using {}", "'{}'", "a={} b", "{}", "x:{},"])
 def test_well_known_tokens_are_masked_wherever_they_stand(
     kind: str, secret: str, line: str
 ) -> None:
@@ -48,7 +49,7 @@ def test_well_known_tokens_are_masked_wherever_they_stand(
     assert re.search(rf"\[redacted:(?:{kind}|secret):[0-9a-f]{{4}}\]", redacted.text)
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "secret"),
     [
         ("DB_PASSWORD=hunter22x", "hunter22x"),
@@ -75,7 +76,7 @@ def test_secrets_are_known_by_their_name_or_place(text: str, secret: str) -> Non
     assert redacted.count >= 1
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "HEAD is now at 3f786850e387550fdab836ed7e6dc881de23001b fix",
@@ -140,14 +141,14 @@ def ways(table: str) -> list[str]:
     return [line for line in table.split("\n") if line.strip()]
 
 
-@pytest.mark.parametrize("secret", secret_lines.PASSWORDS)
-@pytest.mark.parametrize("way", ways(secret_lines.PASSWORD_WAYS))
+@table("secret", secret_lines.PASSWORDS)
+@table("way", ways(secret_lines.PASSWORD_WAYS))
 def test_a_password_goes_however_it_is_printed(way: str, secret: str) -> None:
     assert_gone(way.format(p=secret), secret)
 
 
-@pytest.mark.parametrize("secret", secret_lines.TOKENS)
-@pytest.mark.parametrize("way", ways(secret_lines.TOKEN_WAYS))
+@table("secret", secret_lines.TOKENS)
+@table("way", ways(secret_lines.TOKEN_WAYS))
 def test_a_token_goes_however_it_is_printed(way: str, secret: str) -> None:
     assert_gone(way.format(p=secret), secret)
 
@@ -163,7 +164,7 @@ def assert_gone(line: str, secret: str) -> None:
     assert redact(masked).text == masked
 
 
-@pytest.mark.parametrize("line", ways(clean_lines.CLEAN))
+@table("line", ways(clean_lines.CLEAN))
 def test_no_false_alarm_on(line: str) -> None:
     assert redact(f"x\n{line}\ny").text == f"x\n{line}\ny"
 
@@ -189,7 +190,7 @@ def test_no_planted_secret_survives_in_a_log(seed: int) -> None:
 KNOWN = 'S3rvice/"pass" & word+x'
 
 
-@pytest.mark.parametrize(
+@table(
     "form",
     [
         KNOWN,
@@ -234,9 +235,9 @@ BODY = [B62[n:] + B62[:n] + "Ab3/+dE5gH7jK9mN1pQ3" for n in range(6)]
 BEGIN, END = "-----BEGIN {}PRIV" + "ATE KEY-----", "-----END {}PRIV" + "ATE KEY-----"
 
 
-@pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED ", "DSA "])
-@pytest.mark.parametrize("lead", ["", "    ", "2026-02-03T04:05:06.1234567Z ", "12:04:05 | ", "+ "])
-@pytest.mark.parametrize("cut", [(0, 8), (0, 6), (2, 8)])
+@table("kind", ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED ", "DSA "])
+@table("lead", ["", "    ", "2026-02-03T04:05:06.1234567Z ", "12:04:05 | ", "+ "])
+@table("cut", [(0, 8), (0, 6), (2, 8)])
 def test_a_private_key_goes_whole_or_in_part(kind: str, lead: str, cut: tuple[int, int]) -> None:
     lines = [BEGIN.format(kind), *BODY, END.format(kind)][cut[0] : cut[1]]
     masked = redact(
@@ -374,7 +375,7 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("unit", HOSTILE)
+@table("unit", HOSTILE)
 def test_hostile_text_takes_linear_time(unit: str) -> None:
     """Four times the text takes about four times as long: never sixteen times."""
     small, large = unit * (40_000 // len(unit)), unit * (160_000 // len(unit))

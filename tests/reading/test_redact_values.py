@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cihealing.reading.redact import values
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "mask"),
     [
         ("***", True),
@@ -29,7 +30,7 @@ def test_a_mask(value: str, mask: bool) -> None:
     assert values.is_mask(value) is mask
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "stands"),
     [
         ("${SECRET}", True),
@@ -82,7 +83,7 @@ def test_prose(value: str, is_prose: bool) -> None:
     assert values.prose(value) is is_prose
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "made"),
     [
         ("aB3dE5g", False),

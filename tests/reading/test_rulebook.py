@@ -18,6 +18,7 @@ from cihealing.reading.classify import classify, rule_findings, rule_hits
 from cihealing.reading.linear import MAX_PATTERN, objection
 from cihealing.reading.log import Log
 from cihealing.reading.rulebook import MAX_FILE, MAX_TEXT, problems, rules, rules_from
+from tests.tables import table
 
 GOOD = """\
 - id: vault-sealed
@@ -216,7 +217,7 @@ def test_a_plain_pattern_is_taken(pattern: str) -> None:
     assert objection(pattern, length=MAX_TEXT) == ""
 
 
-@pytest.mark.parametrize(
+@table(
     ("pattern", "reason"),
     [
         ("(a+)+b", "within a repeat"),

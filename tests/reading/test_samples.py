@@ -21,6 +21,7 @@ from cihealing.reading import read
 from cihealing.reading.clean import lines_of, plain
 from cihealing.reading.log import Log
 from cihealing.reading.parsers import parsers
+from tests.tables import table
 
 FOLDER = Path(__file__).parent / "samples"
 KEYS = {
@@ -51,7 +52,7 @@ def samples() -> Iterator[Any]:
 SAMPLES = list(samples())
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
+@table("sample", SAMPLES)
 def test_a_sample_is_read_right(sample: dict[str, Any]) -> None:
     assert set(sample) <= KEYS
     assert sample["made_with"]
@@ -75,7 +76,7 @@ def test_a_sample_is_read_right(sample: dict[str, Any]) -> None:
     assert sample.get("command", failure.command) == failure.command
 
 
-@pytest.mark.parametrize("parser", parsers(), ids=name_of)
+@table("parser", parsers(), ids=name_of)
 def test_every_parser_has_samples(parser: object) -> None:
     assert (FOLDER / f"{name_of(parser)}.yaml").exists()
 

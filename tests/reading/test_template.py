@@ -8,6 +8,7 @@ import pytest
 
 from cihealing.reading.fingerprint import line_hash
 from cihealing.reading.masks import template
+from tests.tables import table
 
 ALIKE = [
     (
@@ -213,7 +214,7 @@ UNLIKE = [
 ]
 
 
-@pytest.mark.parametrize("lines", ALIKE)
+@table("lines", ALIKE)
 def test_values_do_not_part_lines(lines: tuple[str, str]) -> None:
     assert template(lines[0]) == template(lines[1])
     assert line_hash(lines[0]) == line_hash(lines[1])

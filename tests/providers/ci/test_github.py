@@ -18,6 +18,7 @@ from tests.providers.ci.payloads import (
     workflow_job,
     workflow_run,
 )
+from tests.tables import table
 
 MAKERS = {
     "workflow_job": workflow_job,
@@ -75,8 +76,8 @@ def test_the_check_of_another_app_is_its_own_execution_and_carries_its_report() 
     assert parse("check_run", check_run()).log is None  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("event", ["workflow_job", "check_run", "workflow_run"])
-@pytest.mark.parametrize(
+@table("event", ["workflow_job", "check_run", "workflow_run"])
+@table(
     ("conclusion", "kind"),
     [
         ("success", Passed),
@@ -95,10 +96,8 @@ def test_conclusions(event: str, conclusion: str | None, kind: type) -> None:
     assert type(parse(event, MAKERS[event](conclusion=conclusion))) is kind
 
 
-@pytest.mark.parametrize("event", ["workflow_job", "check_run", "workflow_run"])
-@pytest.mark.parametrize(
-    "action", ["queued", "in_progress", "created", "requested", "rerequested", None]
-)
+@table("event", ["workflow_job", "check_run", "workflow_run"])
+@table("action", ["queued", "in_progress", "created", "requested", "rerequested", None])
 def test_what_is_not_completed_is_ignored(event: str, action: str | None) -> None:
     assert isinstance(parse(event, MAKERS[event]() | {"action": action}), Ignored)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import pytest
 
 from cihealing import registry
 from cihealing.domain.values import Failed, Ignored, Passed
@@ -13,6 +12,7 @@ from cihealing.ports import BadPayload
 from tests.providers.ci import mutations
 from tests.providers.ci.mutations import GONE, VALUES, changed, places
 from tests.providers.ci.payloads import raw
+from tests.tables import table
 
 ADAPTERS = registry.offered(lambda one: one.hook)
 
@@ -47,7 +47,7 @@ PLAIN = [
 """What is left of the values once strict JSON has refused its own."""
 
 
-@pytest.mark.parametrize("event", SAMPLES)
+@table("event", SAMPLES)
 def test_any_value_in_any_place(event: str) -> None:
     payload = SAMPLES[event][1]
     answers = [

@@ -29,6 +29,7 @@ from tests.providers.ci.payloads import (
     gitlab_pipeline,
     raw,
 )
+from tests.tables import table
 
 ENDED = datetime(2026, 5, 4, 11, 59, 30, tzinfo=UTC)
 
@@ -403,7 +404,7 @@ def test_a_notified_job_is_the_one_its_provider_speaks_of() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("field", "value"),
     [
         ("repository", "shop"),

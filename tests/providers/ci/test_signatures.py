@@ -20,6 +20,7 @@ from cihealing.providers.jenkins import hook as jenkins
 from cihealing.providers.shared import body as generic
 from cihealing.providers.shared import signing as _signing
 from tests.providers.ci.payloads import NOW, SECRET, SIGNING, circle, hub, kite, raw, standard
+from tests.tables import table
 
 BODY = '{"name": "ünïcode ♥ \\u001b[31m"}'.encode()
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -301,7 +302,7 @@ def test_a_standard_signature_over_nothing_is_none(message_id: str, timestamp: s
     )
 
 
-@pytest.mark.parametrize(
+@table(
     ("secret", "key"),
     [
         ("whsec_MDEy", b"012"),

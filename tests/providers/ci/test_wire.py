@@ -19,9 +19,10 @@ from cihealing.ports import BadPayload
 from cihealing.providers.jenkins import names as jenkins_names
 from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import wire as _wire
+from tests.tables import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "complaint"),
     [
         (b"", "not JSON"),
@@ -79,16 +80,16 @@ def test_a_hundred_levels_are_read() -> None:
 def test_hostile_bodies_cost_linear_time(unit: bytes) -> None:
     def seconds(size: int) -> float:
         body = (unit * size)[:size]
-        started = time.perf_counter()
+        started = time.process_time()
         with pytest.raises(BadPayload):
             _wire.json_object(body)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(100_000)
     assert seconds(2_000_000) < 2.0
 
 
-@pytest.mark.parametrize(
+@table(
     ("url", "name"),
     [
         ("https://github.com/acme/shop.git", "acme/shop"),
@@ -128,7 +129,7 @@ def test_branches_git_takes(name: str) -> None:
     assert _wire.Fields({"branch": name}).branch("branch") == name
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     [
         "-c",
@@ -162,7 +163,7 @@ def test_branches_git_does_not_take(name: str) -> None:
         _wire.Fields({"branch": name}, path="run").branch("branch")
 
 
-@pytest.mark.parametrize(
+@table(
     "value",
     [
         "",
@@ -202,7 +203,7 @@ def test_ids_are_numbers_or_short_texts(value: object, found: str) -> None:
     assert _wire.Fields({"id": value}).ident("id") == found
 
 
-@pytest.mark.parametrize("value", [True, -1, 1.5, None, "", "a b", "é", "x" * 201, 10**40, [], {}])
+@table("value", [True, -1, 1.5, None, "", "a b", "é", "x" * 201, 10**40, [], {}])
 def test_and_nothing_else(value: object) -> None:
     with pytest.raises(BadPayload, match=r"^id: "):
         _wire.Fields({"id": value}).ident("id")
@@ -243,7 +244,7 @@ NO_INTEGERS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("value", NO_INTEGERS)
+@table("value", NO_INTEGERS)
 def test_a_whole_number_is_one_and_true_is_none(value: Any) -> None:
     with pytest.raises(BadPayload, match=r"^a: a whole number"):
         _wire.Fields({"a": value}).number("a")
@@ -256,7 +257,7 @@ def test_a_whole_number_may_be_text_or_missing() -> None:
         fields.number("a", least=1, most=6)
 
 
-@pytest.mark.parametrize(
+@table(
     ("method", "value"),
     [
         *[("ident", value) for value in (True, False, None, 1.0, -1, [], {})],

@@ -27,9 +27,9 @@ from cihealing.service import earlier, logs, waiting
 from cihealing.service.earlier import Greens
 from cihealing.web import ingest
 from cihealing.web.rates import Rate
+from tests.fakes.service import LOG, Bench, failed
 from tests.providers.ci import payloads
 from tests.providers.ci.payloads import SECRET, hub
-from tests.shell.fakes import LOG, Bench, failed
 
 pytestmark = pytest.mark.django_db
 

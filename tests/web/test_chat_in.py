@@ -18,8 +18,8 @@ from django.test import Client
 
 from cihealing import registry, service
 from cihealing.models import Run
+from tests.fakes.service import Bench, failed, receive
 from tests.groups import changed
-from tests.shell.fakes import Bench, failed, receive
 
 pytestmark = pytest.mark.django_db
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"

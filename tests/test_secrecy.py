@@ -49,8 +49,8 @@ from dashboard import views
 from tests import canaries
 from tests.canaries import canary, in_url, leaked
 from tests.domain.world import COMMIT, seen
-from tests.shell.fakes import LOG, NOW, Bench, failed, receive
-from tests.shell.test_nothing_unredacted import everything, exported
+from tests.fakes.service import LOG, NOW, Bench, failed, receive
+from tests.integration.test_nothing_unredacted import everything, exported
 
 pytestmark = pytest.mark.django_db
 

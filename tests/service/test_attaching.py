@@ -13,7 +13,7 @@ from cihealing import service
 from cihealing.domain import commands as c
 from cihealing.service import handling
 from tests.domain.world import ANN
-from tests.shell.test_followers import CAUSE, begin, blame_base, status
+from tests.service.test_followers import CAUSE, begin, blame_base, status
 
 
 def thread(work: Callable[[], object], name: str) -> threading.Thread:

@@ -18,8 +18,8 @@ from cihealing.models import BaseClaim, IgnoredFingerprint, Outbox, Run, StoredE
 from cihealing.reading import fingerprint
 from cihealing.store import rebuilding
 from tests.domain.world import ANN
-from tests.shell.fakes import OTHER_LOG, failed, receive
-from tests.shell.test_service import snapshot
+from tests.fakes.service import OTHER_LOG, failed, receive
+from tests.service.test_service import snapshot
 
 pytestmark = pytest.mark.django_db
 

@@ -17,9 +17,9 @@ from cihealing.ports import HeadMoved, PermanentError, TransientError
 from cihealing.service import NotAllowed
 from cihealing.store import rebuilding
 from tests.domain.world import ANN, COMMIT, seen
-from tests.shell.fakes import Bench, failed, passed, receive
-from tests.shell.forge import URL, OpenForge
-from tests.shell.models import FakeModel, answered
+from tests.fakes.forge import URL, OpenForge
+from tests.fakes.models import FakeModel, answered
+from tests.fakes.service import Bench, failed, passed, receive
 
 pytestmark = pytest.mark.django_db
 Asking = Callable[..., Bench]

@@ -10,8 +10,8 @@ import pytest
 
 from cihealing.models import Delivery, Execution, Run
 from cihealing.providers.github import hook as github
+from tests.fakes.service import Bench, receive
 from tests.providers.ci.payloads import check_run, check_suite, raw, workflow_job, workflow_run
-from tests.shell.fakes import Bench, receive
 
 pytestmark = pytest.mark.django_db
 

@@ -29,7 +29,7 @@ from cihealing.settings import SandboxSettings
 from cihealing.workshop.runner import ProjectRunner
 from cihealing.workshop.trees import GitTrees
 from tests import forked
-from tests.shell.fakes import Bench
+from tests.fakes.service import Bench
 
 BASE = Path(__file__).resolve().parents[2]
 IDENTITY = {

@@ -33,10 +33,10 @@ from cihealing.web.api import streams
 from cihealing.workshop.runner import results
 from cihealing.workshop.runner.runner import masker
 from tests.domain.world import COMMIT
+from tests.fakes.service import LOG, Bench, failed, passed, receive
 from tests.groups import changed
 from tests.providers.ci import payloads
 from tests.providers.ci.payloads import hub, standard
-from tests.shell.fakes import LOG, Bench, failed, passed, receive
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from cihealing.domain.values import FailureClass
 from cihealing.models import Outbox, Run, Spend
 from cihealing.service import OverBudget, spending
 from cihealing.store import rebuilding
-from tests.shell.fakes import Bench, failed, receive
-from tests.shell.models import FakeModel
+from tests.fakes.models import FakeModel
+from tests.fakes.service import Bench, failed, receive
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from cihealing.domain import events as e
 from cihealing.domain.values import Colour, Objection, Purpose
 from cihealing.models import Outbox, Run, Spend
 from tests.domain.world import ANN, seen
-from tests.shell.fakes import Bench, failed, receive
-from tests.shell.models import FakeModel, answered, failing, useless
+from tests.fakes.models import FakeModel, answered, failing, useless
+from tests.fakes.service import Bench, failed, receive
 
 pytestmark = pytest.mark.django_db
 Asking = Callable[..., Bench]

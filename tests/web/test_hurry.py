@@ -13,9 +13,9 @@ from django.test import RequestFactory
 from cihealing.models import Outbox, Run
 from cihealing.web import ingest
 from tests.domain.world import ANN, COMMIT
+from tests.fakes.forge import OpenForge
+from tests.fakes.service import Bench, failed, receive
 from tests.providers.ci.payloads import hub
-from tests.shell.fakes import Bench, failed, receive
-from tests.shell.forge import OpenForge
 
 pytestmark = pytest.mark.django_db
 SECRET = "the-secret-of-github"

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from cihealing.store import rows
-from tests.shell.fakes import failed, receive
+from tests.fakes.service import failed, receive
 
 pytestmark = [
     pytest.mark.django_db,

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from cihealing import registry, service
 from cihealing.models import Outbox, Run
 from cihealing.service import outbox
-from tests.shell.fakes import NOW, Bench, failed, receive
+from tests.fakes.service import NOW, Bench, failed, receive
 
 
 def begin(*numbers: int) -> list[UUID]:

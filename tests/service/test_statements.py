@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from cihealing.domain.values import ExecutionRef, Passed, Result
 from cihealing.models import Delivery, Execution, Outbox, Run
 from cihealing.store import rebuilding
-from tests.shell.fakes import OTHER_LOG, failed, passed, receive
+from tests.fakes.service import OTHER_LOG, failed, passed, receive
 
 pytestmark = pytest.mark.django_db
 MOST = 10

@@ -1,4 +1,4 @@
-"""What tests of the shell share: a policy of their own, and a repository with one file."""
+"""What tests of several rooms share: a policy of their own, and a repository with one file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.shell.fakes import Bench
-from tests.shell.forge import OpenForge
-from tests.shell.models import FakeModel
+from tests.fakes.forge import OpenForge
+from tests.fakes.models import FakeModel
+from tests.fakes.service import Bench
 
 
 @pytest.fixture

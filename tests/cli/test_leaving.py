@@ -17,8 +17,8 @@ from cihealing import registry
 from cihealing.cli.shared.found import call_command
 from cihealing.models import Run
 from tests.domain.world import COMMIT
-from tests.shell.fakes import Bench, failed, receive
-from tests.shell.forge import OpenForge
+from tests.fakes.forge import OpenForge
+from tests.fakes.service import Bench, failed, receive
 
 pytestmark = pytest.mark.django_db
 

@@ -25,7 +25,7 @@ from cihealing.models import (
 from cihealing.ports import HeadMoved, PermanentError, TransientError
 from cihealing.store import projections, rebuilding
 from tests.domain.world import ANN, COMMIT, HEAD, seen
-from tests.shell.fakes import NOW, OTHER_LOG, Bench, failed, passed, receive
+from tests.fakes.service import NOW, OTHER_LOG, Bench, failed, passed, receive
 
 pytestmark = pytest.mark.django_db
 

@@ -35,7 +35,7 @@ from config.asgi import bounded
 from config.databases import database
 from tests import forked
 
-BASE = Path(__file__).resolve().parent.parent.parent
+BASE = Path(__file__).resolve().parents[1]
 
 
 def test_secrets_are_made_once_and_only_this_user_reads_them(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """One outage met by many: one diagnosis, one message, and every run says whose failure it is part
 of.
 
-`STORM=10000 make test ARGS="-m slow --timeout 1500 tests/shell/test_storm.py"` is the storm at its
-full size: some five minutes.
+`STORM=10000 make test ARGS="-m slow --timeout 1500 tests/service/test_storm.py"` is the storm at
+its full size: some five minutes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from cihealing.domain.values import Failed, Result
 from cihealing.models import ClusterClaim, Run
 from cihealing.store import rebuilding
 from tests.domain.world import ANN
-from tests.shell.chat import FakeChat
-from tests.shell.fakes import Bench, failed, passed
-from tests.shell.fakes import receive as receive_at
-from tests.shell.models import FakeModel, answered
+from tests.fakes.chat import FakeChat
+from tests.fakes.models import FakeModel, answered
+from tests.fakes.service import Bench, failed, passed
+from tests.fakes.service import receive as receive_at
 
 pytestmark = pytest.mark.django_db
 Asking = Callable[..., Bench]

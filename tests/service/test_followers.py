@@ -26,7 +26,7 @@ from cihealing.service import outbox
 from cihealing.store import rebuilding
 from tests.domain.world import ANN, BASE, HASH, HEAD, queued, seen
 from tests.factories import make_run
-from tests.shell.fakes import Bench
+from tests.fakes.service import Bench
 
 pytestmark = pytest.mark.django_db
 CAUSE = service.Cause(source="test")
