@@ -43,7 +43,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     rules: str
 
 
-class Read(msgspec.Struct, frozen=True, kw_only=True):
+class ReadApart(msgspec.Struct, frozen=True, kw_only=True):
     """`failure` None where no line says what failed. `log` is the redacted one, packed; `blank`
     where there was none to speak of.
     """
@@ -57,7 +57,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(
     log: bytes, *, green: Sequence[bytes], known: Sequence[str], failed: bool, rules: Path | None
-) -> Read:
+) -> ReadApart:
     """Raises PermanentError where it takes too long, TransientError where the process was ended."""
     question = Question(
         log=log, green=tuple(green), known=tuple(known), failed=failed, rules=str(rules or "")
@@ -80,7 +80,7 @@ def read(
         raise TransientError(
             f"the process that read the log ended with {error.returncode}"
         ) from None
-    return msgspec.msgpack.decode(done.stdout, type=Read)
+    return msgspec.msgpack.decode(done.stdout, type=ReadApart)
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def bound() -> None:
             resource.setrlimit(limit, (most, most))
 
 
-def answered(question: Question) -> Read:
+def answered(question: Question) -> ReadApart:
     text = question.log.decode("utf-8", "replace")
     if question.failed:
         green = [zlib.decompress(log).decode("utf-8", "replace") for log in question.green]
@@ -113,7 +113,7 @@ def answered(question: Question) -> Read:
     else:
         failure, redacted = None, reading.redact(clean.plain(text), question.known).text
     raw = redacted.encode("utf-8", "surrogatepass")
-    return Read(
+    return ReadApart(
         failure=failure,
         log=zlib.compress(raw),
         digest=digest_of(raw),

@@ -41,7 +41,7 @@ def load(path: Path, *, overrides: Mapping[str, Any] | None = None) -> Policy:
     try:
         return overlaid(Policy.model_validate(content), overrides=overrides or {})
     except ValidationError as error:
-        raise BadPolicy(f"{path}: {'; '.join(told(error))}") from None
+        raise BadPolicy(f"{path}: {'; '.join(render_problems(error))}") from None
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def mapping(raw: bytes, *, path: Path) -> dict[str, Any]:
     return content
 
 
-def told(error: ValidationError) -> list[str]:
+def render_problems(error: ValidationError) -> list[str]:
     """At most five problems in words, without the values: a value in the wrong place may be a
     secret.
     """

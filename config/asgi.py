@@ -30,7 +30,7 @@ WEBHOOKS, ELSEWHERE = "/api/v1/ci-healing/webhook", 1024 * 1024
 """Where logs come in, and bytes of a body anywhere else."""
 
 
-class BodyTooLarge(Exception):
+class BodyOverLimit(Exception):
     pass
 
 
@@ -55,12 +55,12 @@ def bounded(inner: Application, *, limit: int) -> Application:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > most:
-                raise BodyTooLarge
+                raise BodyOverLimit
             return message
 
         try:
             return await inner(scope, counted, send)
-        except BodyTooLarge:
+        except BodyOverLimit:
             return await refuse(send)
 
     return application

@@ -38,7 +38,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         outages.BUSY if isinstance(error, StreamMoved) else outages.meet(error) if error else None
     )
     if outage:
-        answer = told(outage, path=request.path)
+        answer = render_outage(outage, path=request.path)
         # It was told in a line; Django would add a traceback for each request.
         answer._has_been_logged = True  # type: ignore[attr-defined]
         return answer
@@ -51,7 +51,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
-def told(outage: Outage, *, path: str) -> HttpResponse:
+def render_outage(outage: Outage, *, path: str) -> HttpResponse:
     """The answer. Nothing was stored: who sent something sends it again. Neither form asks the
     database for anything.
     """
@@ -88,7 +88,7 @@ def answered(inner: Application) -> Application:
             outage = outages.meet(error)
             if outage is None or begun or scope["type"] != "http":
                 raise
-            await sent(told(outage, path=scope["path"]), send)
+            await sent(render_outage(outage, path=scope["path"]), send)
 
     return application
 

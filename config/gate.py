@@ -38,7 +38,7 @@ class Gate:
         async def gated(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["path"] in FREE:
                 return await inner(scope, receive, send)
-            visit = Visit(self, receive, send)
+            visit = RequestShare(self, receive, send)
             try:
                 return await inner(scope, visit.receive, visit.send)
             except Busy as busy:
@@ -49,7 +49,7 @@ class Gate:
         return gated
 
 
-class Visit:
+class RequestShare:
     """One request's share."""
 
     def __init__(self, gate: Gate, receive: Receive, send: Send) -> None:

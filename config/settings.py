@@ -138,7 +138,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login"
-AXES_HANDLER = "cihealing.web.tries.Handler"
+AXES_HANDLER = "cihealing.web.tries.LoginHandler"
 AXES_CLIENT_IP_CALLABLE = "cihealing.web.tries.address"
 # The handler counts by address, by name and together, and says how many of these limits are
 # reached.

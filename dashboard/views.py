@@ -18,7 +18,7 @@ from cihealing import policy_file, registry, service
 from cihealing.domain.review import ACTIONS
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
-from cihealing.ports import HeadMoved, PermanentError, TransientError
+from cihealing.ports import HeadMovedError, PermanentError, TransientError
 from cihealing.read import cursors, detail, figures, texts
 from cihealing.read import runs as listed
 from cihealing.read.access import may_act, viewer_of
@@ -138,7 +138,7 @@ def _run_page(
 ) -> HttpResponse:
     """`lost`: why what was asked for was not done."""
     context = {
-        **_told(request, _existing(request, run_id)),
+        **_page_context(request, _existing(request, run_id)),
         "lost": masked(lost),
         "section": "runs",
     }
@@ -150,7 +150,7 @@ def _run_page(
 @signed_in
 def live(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """The part of the run's page that changes, as it is now."""
-    return page(request, "dashboard/_run.html", _told(request, _existing(request, run_id)))
+    return page(request, "dashboard/_run.html", _page_context(request, _existing(request, run_id)))
 
 
 def _existing(request: HttpRequest, run_id: UUID) -> RunDetail:
@@ -160,7 +160,7 @@ def _existing(request: HttpRequest, run_id: UUID) -> RunDetail:
     return found
 
 
-def _told(request: HttpRequest, found: RunDetail) -> dict[str, Any]:
+def _page_context(request: HttpRequest, found: RunDetail) -> dict[str, Any]:
     return {
         "run": found,
         "story": story.sentence(found.state, act=found.act),
@@ -232,7 +232,7 @@ def act(request: HttpRequest, run_id: UUID, action: str) -> HttpResponse:
         _perform(request, found, action, form.cleaned_data)
     except service.NotAllowed as error:
         return _run_page(request, run_id, lost=_why(error), status=403)
-    except (Refused, HeadMoved, service.Irrevocable) as error:
+    except (Refused, HeadMovedError, service.Irrevocable) as error:
         return _run_page(request, run_id, lost=_why(error), status=409)
     except (TransientError, PermanentError) as error:
         return _run_page(request, run_id, lost=f"{error}", status=503)
@@ -262,7 +262,7 @@ def _wrong(action: str, errors: Any) -> str:
 
 def _why(error: Exception) -> str:
     """A lost race in words: what changed, and that the page below is what holds now."""
-    if isinstance(error, HeadMoved):
+    if isinstance(error, HeadMovedError):
         return (
             f"The branch has moved since the fix was proven ({error}). It is being proven afresh on"
             " the new head."

@@ -33,7 +33,7 @@ from cihealing.domain.values import (
     run_id_of,
 )
 from cihealing.store import projections
-from cihealing.wording.incident import Incident, Reach, Step, Tried, to_dict
+from cihealing.wording.incident import Incident, IncidentStep, Reach, Tried, to_dict
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 COMMIT = "c0ffee" + "0" * 34
@@ -165,7 +165,9 @@ def escalated() -> list[e.RunEvent]:
         attempts=(
             Tried(
                 number=0,
-                steps=(Step(purpose=Purpose.REPRODUCE, observation=observation(Colour.RED)),),
+                steps=(
+                    IncidentStep(purpose=Purpose.REPRODUCE, observation=observation(Colour.RED)),
+                ),
             ),
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -85,6 +86,34 @@ def test_no_module_is_too_long() -> None:
 def test_no_function_is_too_long() -> None:
     long = [(path, f) for path in modules() for f in functions(path) if f[1] > LONGEST_FUNCTION]
     assert long == []
+
+
+def classes() -> Iterator[tuple[str, str]]:
+    """(name, module) of every class that others can import."""
+    for path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                yield node.name, str(path.relative_to(ROOT))
+
+
+def test_one_name_is_one_class() -> None:
+    """Django finds a command by its class being called `Command`."""
+    names = defaultdict(list)
+    for name, module in classes():
+        names[name].append(module)
+    assert {n: found for n, found in names.items() if len(found) > 1 and n != "Command"} == {}
+
+
+def test_functions_are_named_after_what_they_give() -> None:
+    """`told` and `said` are what they all do: `render_`, `find_`, `error_from_` say which."""
+    vague = {"told", "_told", "said", "_said"}
+    found = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in modules()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name in vague
+    ]
+    assert found == []
 
 
 def test_no_template_has_a_line_that_nobody_reads() -> None:

@@ -124,7 +124,7 @@ def answered(text: str, patch: pytest.MonkeyPatch) -> str:
     patch.setattr(chat_in, "_of_slack", lambda _: True)
     for part in windows(text, step=700, size=900):
         chat_in._answer({"response_url": "https://hooks.slack.com/x"}, part)
-    patch.setattr(views, "_told", lambda *_: {})
+    patch.setattr(views, "_page_context", lambda *_: {})
     patch.setattr(views, "_existing", lambda *_: None)
     patch.setattr(
         views, "page", lambda _request, _template, context, **_: told.append(context["lost"])
@@ -195,7 +195,7 @@ def asked(text: str, patch: pytest.MonkeyPatch) -> str:
     sent = asking._masked(Prompt(system=text, user=text, version="1"))
     patch.setattr(
         models,
-        "_told",
+        "_ask_subprocess",
         lambda *_: {
             "failed": {
                 "message": text,

@@ -73,7 +73,9 @@ class Command(ProductCommand, needs=Needs.DATABASE):
     def verify(self, stream: UUID | None, *, as_json: bool) -> None:
         faults, damaged = list(faults_of(stream)), list(damaged_of(stream))
         if as_json:
-            self.stdout.write(json.dumps(told(faults, damaged, events=events_of(stream).count())))
+            self.stdout.write(
+                json.dumps(render_audit(faults, damaged, events=events_of(stream).count()))
+            )
         else:
             self.show(faults, damaged, events=events_of(stream).count())
         if faults or damaged:
@@ -146,7 +148,9 @@ def damaged_of(stream: UUID | None) -> Iterator[str]:
             yield digest
 
 
-def told(faults: Sequence[store.Fault], damaged: Sequence[str], *, events: int) -> dict[str, Any]:
+def render_audit(
+    faults: Sequence[store.Fault], damaged: Sequence[str], *, events: int
+) -> dict[str, Any]:
     return {
         "clean": not faults and not damaged,
         "events": events,

@@ -19,14 +19,14 @@ from django.db.migrations.executor import MigrationExecutor
 from cihealing import policy_file, registry
 from cihealing.cli.shared import outside, signing
 from cihealing.cli.shared.command import Needs, ProductCommand, not_made
-from cihealing.cli.shared.findings import Finding, bad, note, ok
+from cihealing.cli.shared.findings import Advice, bad, note, ok
 from cihealing.first_start import SECRETS, SecretsGone, gone
 from cihealing.secrecy import masked
 from cihealing.store import words
 from cihealing.workshop.git import version
 
 
-def python() -> Finding:
+def python() -> Advice:
     version = ".".join(map(str, sys.version_info[:3]))
     return (
         ok("python", version)
@@ -35,12 +35,12 @@ def python() -> Finding:
     )
 
 
-def git() -> Finding:
+def git() -> Advice:
     found = version()
     return ok("git", found) if found else bad("git", "not installed; nothing can be checked out")
 
 
-def sandbox() -> Finding:
+def sandbox() -> Advice:
     if settings.CI_HEALING["SANDBOX"] == "plain":
         return note(
             "sandbox",
@@ -64,7 +64,7 @@ def sandbox() -> Finding:
     )
 
 
-def data_directory() -> Finding:
+def data_directory() -> Advice:
     path = Path(settings.CI_HEALING["DATA_DIR"])
     if not path.is_dir():
         return note(
@@ -87,7 +87,7 @@ def readable_by_others(path: Path) -> bool:
     return path.exists() and bool(path.stat().st_mode & 0o077)
 
 
-def database() -> Finding:
+def database() -> Advice:
     if not_made():
         return note(
             "database",
@@ -108,7 +108,7 @@ def database() -> Finding:
     return ok("database", connection.vendor)
 
 
-def search() -> Finding:
+def search() -> Advice:
     """Words are found either way; without the index every run's are read."""
     try:
         trouble = words.trouble()
@@ -121,7 +121,7 @@ def search() -> Finding:
     )
 
 
-def broker() -> Finding:
+def broker() -> Advice:
     if settings.EMBEDDED_BROKER:
         return ok("broker", "in this process (REDIS_URL is not set)")
     import redis
@@ -133,7 +133,7 @@ def broker() -> Finding:
     return ok("broker", "Redis answers")
 
 
-def policy() -> Finding:
+def policy() -> Advice:
     read, problem = policy_file.current()
     if problem:
         return bad("policy", problem)
@@ -149,13 +149,13 @@ def policy() -> Finding:
     )
 
 
-def switch() -> Finding:
+def switch() -> Advice:
     if policy_file.current()[0].enabled:
         return ok("kill switch", "effects are carried out")
     return note("kill switch", "off: deliveries are kept, nothing is healed")
 
 
-def webhook_secret() -> Finding:
+def webhook_secret() -> Advice:
     secrets = settings.CI_HEALING["WEBHOOK_SECRETS"]
     path = Path(settings.CI_HEALING["DATA_DIR"]) / "webhook_secret"
     if secrets.get(""):
@@ -168,7 +168,7 @@ def webhook_secret() -> Finding:
     return note("webhook secret", f"{refused} is refused; {makes}")
 
 
-def proxies() -> Finding:
+def proxies() -> Advice:
     named = settings.CI_HEALING["TRUSTED_PROXIES"]
     if named:
         return ok("proxies", f"forwarded headers are believed of {', '.join(map(str, named))}")
@@ -181,7 +181,7 @@ def proxies() -> Finding:
     return ok("proxies", "none: forwarded headers are not believed")
 
 
-CHECKS: tuple[Callable[[], Finding], ...] = (
+CHECKS: tuple[Callable[[], Advice], ...] = (
     python,
     git,
     sandbox,
@@ -224,7 +224,7 @@ class Command(ProductCommand, needs=Needs.DATA):
         if any(finding.state == "bad" for finding in findings):
             sys.exit(1)
 
-    def show(self, findings: list[Finding]) -> None:
+    def show(self, findings: list[Advice]) -> None:
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError
 
 from cihealing.cli.shared.command import Needs, ProductCommand
-from cihealing.cli.shared.logs import MAX_SECONDS, MAX_SIZE, Source, Unreadable, bound, sources
+from cihealing.cli.shared.logs import MAX_SECONDS, MAX_SIZE, Source, UnreadableLog, bound, sources
 from cihealing.domain.values import Failure, Line
 from cihealing.reading import Reading, read_chunks
 from cihealing.reading.junit import MAX_BYTES, FailedTest, NoReport, failed_tests, merged
 from cihealing.reading.rulebook import put_in_force
-from cihealing.reading.structure import Step
+from cihealing.reading.structure import LogStep
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -83,7 +83,7 @@ def as_json(told: Explained) -> dict[str, Any]:
     }
 
 
-def step_as_json(step: Step) -> dict[str, Any]:
+def step_as_json(step: LogStep) -> dict[str, Any]:
     return {
         "name": step.name,
         "command": step.command,
@@ -165,13 +165,13 @@ class Command(ProductCommand, needs=Needs.NOTHING):
             for source in found:
                 try:
                     yield explain(source, greens=greens, reports=reports, bar=bar)
-                except (Unreadable, NoReport) as error:
+                except (UnreadableLog, NoReport) as error:
                     self.unreadable.append(str(error))
 
     def found(self, path: str) -> list[Source]:
         try:
             return sources(path, bound(**self.bounds))
-        except Unreadable as error:
+        except UnreadableLog as error:
             self.unreadable.append(str(error))
             return []
 
@@ -179,7 +179,7 @@ class Command(ProductCommand, needs=Needs.NOTHING):
 def opened(path: str) -> list[Source]:
     try:
         return sources(path)
-    except Unreadable as error:
+    except UnreadableLog as error:
         raise CommandError(str(error)) from error
 
 
@@ -197,7 +197,7 @@ def report_of(path: str) -> tuple[FailedTest, ...]:
     """`-` is standard input."""
     try:
         return failed_tests(b"".join(map(content_of, opened(path))))
-    except Unreadable as error:
+    except UnreadableLog as error:
         raise CommandError(str(error)) from error
     except NoReport as error:
         raise CommandError(f"Cannot read {path} as a JUnit report: {error}") from error
@@ -331,7 +331,7 @@ class Printed:
         for sign in failure.signs:
             self.fact("", f"{sign.rule}, line {sign.line}: {sign.text}", style="dim")
 
-    def step(self, steps: Sequence[Step], failure: Failure) -> None:
+    def step(self, steps: Sequence[LogStep], failure: Failure) -> None:
         step = next(
             (
                 s

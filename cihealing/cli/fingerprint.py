@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from cihealing.cli.shared.command import Needs, ProductCommand
-from cihealing.cli.shared.logs import Unreadable, bound, sources
+from cihealing.cli.shared.logs import UnreadableLog, bound, sources
 from cihealing.reading import read
 from cihealing.reading.clean import decoded
 from cihealing.reading.fingerprint import line_hash
@@ -21,7 +21,7 @@ def content_of(path: str) -> bytes:
     within = bound()
     try:
         content = b"".join(piece for source in sources(path, within) for piece in source.pieces())
-    except Unreadable as error:
+    except UnreadableLog as error:
         raise CommandError(str(error)) from error
     if within.cut:
         raise CommandError(f"{path} was {within.cut}: it has no fingerprint")

@@ -121,7 +121,7 @@ class Command(ProductCommand, needs=Needs.NOTHING):
         learn_from(url)
         body = _encoded(_fields(options, environment=os.environ), log=options["log"])
         answer = _deliver(url, body, secrets=secrets, transport=self.transport, sleep=self.sleep)
-        self.stdout.write(json.dumps(answer) if options["json"] else _told(answer))
+        self.stdout.write(json.dumps(answer) if options["json"] else _render_answer(answer))
 
 
 def _endpoint(url: str) -> str:
@@ -382,7 +382,7 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
     )
 
 
-def _told(answer: Mapping[str, Any]) -> str:
+def _render_answer(answer: Mapping[str, Any]) -> str:
     if "ignored" in answer:
         return f"taken and ignored: {answer['ignored']}"
     if "runId" in answer:

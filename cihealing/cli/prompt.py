@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 
 from cihealing.cli.shared.command import Needs, ProductCommand
 from cihealing.cli.shared.naming import run_named
-from cihealing.domain.run import Asked
+from cihealing.domain.run import PastCall
 from cihealing.read import detail, texts
 from cihealing.read.access import SERVICE_VIEWER
 
@@ -40,7 +40,7 @@ class Command(ProductCommand, needs=Needs.DATABASE):
         for call in calls:
             self._show(call, as_json=options["json"], run=run.id)
 
-    def _show(self, call: Asked, *, as_json: bool, run: UUID) -> None:
+    def _show(self, call: PastCall, *, as_json: bool, run: UUID) -> None:
         sent = json.loads(texts.run_artifact(SERVICE_VIEWER, run, call.prompt) or "{}")
         facts = {
             "attempt": call.number,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cihealing.cli.shared.command import Needs, ProductCommand
-from cihealing.reading.rulebook import Refused, Rule, Rulebook, problems, rules, rules_from
+from cihealing.reading.rulebook import RefusedRule, Rule, Rulebook, problems, rules, rules_from
 
 SETTING = "CI_HEALING_RULES_DIR"
 
@@ -76,6 +76,6 @@ class Command(ProductCommand, needs=Needs.NOTHING):
             f" ({rule.file})"
         )
 
-    def tell_refused(self, refused: Refused, *, as_object: bool) -> None:
+    def tell_refused(self, refused: RefusedRule, *, as_object: bool) -> None:
         row = {"id": refused.rule or None, "file": refused.file, "problem": refused.reason}
         self.stdout.write(json.dumps(row) if as_object else f"REFUSED    {refused}")

@@ -20,7 +20,7 @@ from cihealing.cli.shared import terminal
 from cihealing.cli.shared.command import MISUSED, Needs, ProductCommand
 from cihealing.cli.shared.start import OWN_DIRECTORY
 from cihealing.read import contract
-from cihealing.read.rows import RunDetail, Seen
+from cihealing.read.rows import RunDetail, SeenRow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,7 +105,7 @@ class Command(ProductCommand, needs=Needs.OWN_DATA):
 
     def tried(
         self, repository: trial.Repository, options: dict[str, Any], *, shown: Shown
-    ) -> trial.Outcome:
+    ) -> trial.TrialOutcome:
         shown.doing("copying")
         copy = trial.Copying(
             repository=repository, into=Path(settings.CI_HEALING["DATA_DIR"]) / "copy"
@@ -113,9 +113,9 @@ class Command(ProductCommand, needs=Needs.OWN_DATA):
         call_command("migrate", "cihealing", verbosity=0, interactive=False)
         one = trial.Trial(repository=repository, copy=copy, tools=registry.tools(), teller=shown)
         shown.begun(copy, sandbox=one.tools.sandbox(one.policy()).name)
-        return one(trial.Order(command=options["ci_command"], setup=options["setup"]))
+        return one(trial.TrialOrder(command=options["ci_command"], setup=options["setup"]))
 
-    def report(self, outcome: trial.Outcome, place: str | None) -> None:
+    def report(self, outcome: trial.TrialOutcome, place: str | None) -> None:
         """Raises CommandError where it cannot be written."""
         if not place or outcome.run is None or not outcome.run.report_markdown:
             return
@@ -129,7 +129,7 @@ class Command(ProductCommand, needs=Needs.OWN_DATA):
     def end(
         self,
         repository: trial.Repository,
-        outcome: trial.Outcome,
+        outcome: trial.TrialOutcome,
         options: dict[str, Any],
         *,
         shown: Shown,
@@ -162,7 +162,7 @@ class Command(ProductCommand, needs=Needs.OWN_DATA):
         return False
 
 
-def as_json(outcome: trial.Outcome, *, applied: bool) -> dict[str, Any]:
+def as_json(outcome: trial.TrialOutcome, *, applied: bool) -> dict[str, Any]:
     detail = contract.run_detail(outcome.run) if outcome.run else {}
     commands = [command(one) for one in outcome.ran]
     report = outcome.run.report_markdown if outcome.run else ""
@@ -176,7 +176,7 @@ def as_json(outcome: trial.Outcome, *, applied: bool) -> dict[str, Any]:
     }
 
 
-def command(one: trial.Ran) -> dict[str, Any]:
+def command(one: trial.TrialRun) -> dict[str, Any]:
     return {
         "job": one.job,
         "command": one.project.command,
@@ -207,7 +207,7 @@ class Shown:
             self.status.start()
         self.status.update(terminal.plain(f"{what} …", style="dim"))
 
-    def told(self, stage: str, what: str) -> None:
+    def progress(self, stage: str, what: str) -> None:
         self.line(f"{stage:<12} {what}")
 
     def over(self) -> None:
@@ -221,24 +221,24 @@ class Shown:
             if copy.changed
             else ""
         )
-        self.told(
+        self.progress(
             "Copy",
             f"{copy.branch} at {copy.commit[:10]}{more}"
             + (f", for {copy.base}" if copy.base != copy.branch else ""),
         )
         for path in copy.left_out:
-            self.told(
+            self.progress(
                 "Copy",
                 f"left out: {path} is not committed and larger than {trial.MAX_FILE // 1024**2} MB",
             )
         if sandbox == "plain":
-            self.told(
+            self.progress(
                 "Sandbox",
                 "bubblewrap does not work here: commands run with the plain runner, not shut off"
                 " from this machine",
             )
 
-    def outcome(self, outcome: trial.Outcome) -> None:
+    def outcome(self, outcome: trial.TrialOutcome) -> None:
         self.line()
         if outcome.run is None:
             return self.unhealed(outcome)
@@ -249,7 +249,7 @@ class Shown:
         self.observations(run)
         return self.diff(run, outcome.patch)
 
-    def unhealed(self, outcome: trial.Outcome) -> None:
+    def unhealed(self, outcome: trial.TrialOutcome) -> None:
         if outcome.verdict == "green":
             commands = ", ".join(f"`{one.project.command}`" for one in outcome.ran)
             return self.line(f"{commands} passes: nothing to heal", style="bold green")
@@ -355,7 +355,7 @@ class Shown:
             self.line(f"and {len(patch) - DIFF} more characters (--json has them)", style="dim")
 
 
-def observed(title: str, items: Sequence[Seen]) -> Table:
+def observed(title: str, items: Sequence[SeenRow]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 2))

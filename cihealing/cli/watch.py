@@ -59,7 +59,7 @@ class Command(ProductCommand, needs=Needs.DATABASE):
                     f" [{found.status}]"
                 )
                 self.tell(
-                    json.dumps(contract.told(found))
+                    json.dumps(contract.global_event(found))
                     if self.as_json
                     else f"{terminal.clock(found.entry.at)}  {told}"
                 )

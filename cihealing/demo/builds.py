@@ -20,7 +20,7 @@ import httpx
 import stamina
 
 from cihealing.demo import mirror, repositories
-from cihealing.demo.repositories import Build, Made
+from cihealing.demo.repositories import DemoBuild, Made
 from cihealing.providers.local import ci as local
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Day:
         if any(build.mirror == "down" for build in made.history.builds):
             mirror.start(port)
 
-    def _build(self, made: Made, build: Build, *, mark: str) -> bool:
+    def _build(self, made: Made, build: DemoBuild, *, mark: str) -> bool:
         """Whether it ended red. A build that may repeat is a new job run each time, and each is
         delivered.
         """
@@ -119,7 +119,7 @@ class Day:
         return False
 
 
-def body_of(made: Made, build: Build, *, built: local.Built, execution: str) -> dict[str, Any]:
+def body_of(made: Made, build: DemoBuild, *, built: local.Built, execution: str) -> dict[str, Any]:
     """The generic webhook body for one build."""
     return {
         "provider": local.name,
@@ -177,7 +177,7 @@ def record(root: Path, mark: str) -> None:
     unfinished.replace(root / "progress.json")
 
 
-def marks() -> Iterator[tuple[str, Build]]:
+def marks() -> Iterator[tuple[str, DemoBuild]]:
     for name in repositories.ORDER:
         for number, build in enumerate(repositories.history_of(name).builds, 1):
             yield f"{name}-{number}", build

@@ -39,7 +39,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Where `branch` begins, if this is its first commit."""
 
 
-class Build(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DemoBuild(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     layer: str
     until_red: int = 1
     """Build up to so often, until it is red."""
@@ -47,11 +47,11 @@ class Build(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """`down`: built before the artifact mirror is started."""
 
 
-class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DemoHistory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: str
     job: str
     commits: tuple[Commit, ...]
-    builds: tuple[Build, ...]
+    builds: tuple[DemoBuild, ...]
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     path: Path
-    history: History
+    history: DemoHistory
     commits: Mapping[str, str]
 
     @property
@@ -70,8 +70,10 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
         return next(commit.branch for commit in self.history.commits if commit.layer == layer)
 
 
-def history_of(name: str) -> History:
-    return msgspec.convert(yaml.safe_load((TEMPLATES / name / "history.yml").read_text()), History)
+def history_of(name: str) -> DemoHistory:
+    return msgspec.convert(
+        yaml.safe_load((TEMPLATES / name / "history.yml").read_text()), DemoHistory
+    )
 
 
 def make(name: str, *, root: Path, now: datetime, mirror_port: int) -> Made:

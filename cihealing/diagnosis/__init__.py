@@ -68,7 +68,7 @@ def diagnose(
     return Diagnosis(
         root_cause=best.cause
         if best
-        else f"{I_DO_NOT_KNOW} this failure; the log says: {said(failure)}",
+        else f"{I_DO_NOT_KNOW} this failure; the log says: {summary_of(failure)}",
         failure_class=class_of(failure, best),
         confidence=confidence_of(failure, best, suspected=bool(suspects)),
         hypotheses=tuple(hypotheses(failure, hits, suspects)),
@@ -157,7 +157,7 @@ def root_of(failure: Failure) -> Line:
     return next((line for line in telling if line.line == failure.root_line), telling[-1])
 
 
-def said(failure: Failure) -> str:
+def summary_of(failure: Failure) -> str:
     return (failure.summary or root_of(failure).text).strip()[:MAX_SAID]
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 
 from cihealing.domain import commands as c
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Digest, Purpose, RunStatus, Time
 
 HEALED_IN = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -44,7 +44,7 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 class RunEffect(Effect, frozen=True, kw_only=True):
     """Belongs to a run."""
 
-    def wanted(self, run: Run) -> bool:
+    def wanted(self, run: RunState) -> bool:
         """Whether the state still calls for it: an effect may outlive what it was for."""
         return not self.healing or run.status in HEALED_IN
 
@@ -107,7 +107,7 @@ class CollectRerun(RunEffect, frozen=True, kw_only=True, tag="collect_rerun"):
     number: int
     handle: str
 
-    def wanted(self, run: Run) -> bool:
+    def wanted(self, run: RunState) -> bool:
         awaited = run.awaited_rerun
         return super().wanted(run) and awaited is not None and awaited.number == self.number
 
@@ -133,14 +133,14 @@ class JudgeProof(RunEffect, frozen=True, kw_only=True, tag="judge_proof"):
 class WriteReport(RunEffect, frozen=True, kw_only=True, tag="write_report"):
     """The incident report of an escalated run, with an owner."""
 
-    def wanted(self, run: Run) -> bool:
+    def wanted(self, run: RunState) -> bool:
         return run.status is RunStatus.ESCALATED
 
 
 class Explain(RunEffect, frozen=True, kw_only=True, tag="explain"):
     """Ask a model what it believes of an escalated failure, before the report is written."""
 
-    def wanted(self, run: Run) -> bool:
+    def wanted(self, run: RunState) -> bool:
         return run.status is RunStatus.ESCALATED
 
 
@@ -156,7 +156,7 @@ class WatchChange(RunEffect, frozen=True, kw_only=True, tag="watch_change"):
     unending = True
     url: str
 
-    def wanted(self, run: Run) -> bool:
+    def wanted(self, run: RunState) -> bool:
         return run.status is RunStatus.FIXED and run.change.open and run.change.url == self.url
 
 
@@ -193,7 +193,7 @@ class Publish(RunEffect, frozen=True, kw_only=True, tag="publish"):
     head: str
     target: str
 
-    def wanted(self, run: Run) -> bool:
+    def wanted(self, run: RunState) -> bool:
         return run.status is RunStatus.FIXED and run.review.approved_by is not None
 
 

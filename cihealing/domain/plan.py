@@ -19,7 +19,7 @@ from cihealing.domain.effects import (
 )
 from cihealing.domain.policy import Policy
 from cihealing.domain.proof import next_purpose
-from cihealing.domain.run import Attempt, Candidate, Run
+from cihealing.domain.run import AttemptState, Candidate, RunState
 from cihealing.domain.values import Blame, Colour, Purpose, RunStatus
 
 
@@ -29,10 +29,10 @@ class Wait:
 
 WAIT = Wait()
 Next = RunEffect | Wait | None
-Step = Callable[[Run, Policy, datetime], Next]
+Step = Callable[[RunState, Policy, datetime], Next]
 
 
-def advance(run: Run, *, policy: Policy, now: datetime) -> Next:
+def advance(run: RunState, *, policy: Policy, now: datetime) -> Next:
     """The one next effect, WAIT, or None where the playbook has nothing left (then the run
     escalates).
     """
@@ -49,7 +49,7 @@ def advance(run: Run, *, policy: Policy, now: datetime) -> Next:
     return None
 
 
-def _prove(run: Run, attempt: Attempt, policy: Policy) -> RunEffect:
+def _prove(run: RunState, attempt: AttemptState, policy: Policy) -> RunEffect:
     if not any(s.purpose is Purpose.SCREEN for s in attempt.observations):
         return RunCommand(
             purpose=Purpose.SCREEN, commit=run.head, attempt=attempt.number, patch=attempt.patch
@@ -67,7 +67,7 @@ def _prove(run: Run, attempt: Attempt, policy: Policy) -> RunEffect:
     )
 
 
-def _screen(run: Run, candidate: Candidate) -> RunEffect:
+def _screen(run: RunState, candidate: Candidate) -> RunEffect:
     return RunCommand(
         purpose=Purpose.SCREEN,
         commit=run.head,
@@ -76,15 +76,15 @@ def _screen(run: Run, candidate: Candidate) -> RunEffect:
     )
 
 
-def _command(run: Run, purpose: Purpose) -> RunEffect:
+def _command(run: RunState, purpose: Purpose) -> RunEffect:
     return RunCommand(purpose=purpose, commit=run.head, index=len(run.local.observations))
 
 
-def _runnable(run: Run) -> bool:
+def _runnable(run: RunState) -> bool:
     return bool(run.project.command) and not run.local.unavailable
 
 
-def reproduce(run: Run, policy: Policy, now: datetime) -> Next:
+def reproduce(run: RunState, policy: Policy, now: datetime) -> Next:
     """Run the failing commit; where it is green, again, until it is red once or all of them were
     green.
     """
@@ -95,7 +95,7 @@ def reproduce(run: Run, policy: Policy, now: datetime) -> Next:
     return _command(run, Purpose.STEADY if run.at_head(Purpose.REPRODUCE) else Purpose.REPRODUCE)
 
 
-def steady(run: Run, policy: Policy, now: datetime) -> Next:
+def steady(run: RunState, policy: Policy, now: datetime) -> Next:
     """Deterministic needs `steady` of `steady` red."""
     if not run.local.reproduced or not _runnable(run):
         return None
@@ -103,7 +103,7 @@ def steady(run: Run, policy: Policy, now: datetime) -> Next:
     return _command(run, Purpose.STEADY) if len(seen) < policy.proof_repeats.steady else None
 
 
-def isolate(run: Run, policy: Policy, now: datetime) -> Next:
+def isolate(run: RunState, policy: Policy, now: datetime) -> Next:
     """The failing tests alone, until they were both red and green, or often enough of one
     colour.
     """
@@ -113,7 +113,7 @@ def isolate(run: Run, policy: Policy, now: datetime) -> Next:
     return _command(run, Purpose.ISOLATE) if len(seen) < policy.proof_repeats.steady else None
 
 
-def debug(run: Run, policy: Policy, now: datetime) -> Next:
+def debug(run: RunState, policy: Policy, now: datetime) -> Next:
     return (
         _command(run, Purpose.DEBUG)
         if run.local.reproduced and _runnable(run) and not run.local.context
@@ -121,7 +121,7 @@ def debug(run: Run, policy: Policy, now: datetime) -> Next:
     )
 
 
-def blame(run: Run, policy: Policy, now: datetime) -> Next:
+def blame(run: RunState, policy: Policy, now: datetime) -> Next:
     return (
         FindBlame()
         if run.local.reproduced and run.blame.verdict is None and _runnable(run)
@@ -129,13 +129,13 @@ def blame(run: Run, policy: Policy, now: datetime) -> Next:
     )
 
 
-def fixers(run: Run, policy: Policy, now: datetime) -> Next:
+def fixers(run: RunState, policy: Policy, now: datetime) -> Next:
     """Only what was reproduced can be proven, and only that is tried."""
     useful = run.local.reproduced and run.blame.verdict is not Blame.FLAKE and _runnable(run)
     return TryFixers() if useful and run.attempts_left(policy) > 0 else None
 
 
-def model(run: Run, policy: Policy, now: datetime) -> Next:
+def model(run: RunState, policy: Policy, now: datetime) -> Next:
     """Ask a model for the next attempt's patch: what it proposes is an attempt at once, of use or
     not.
     """
@@ -150,7 +150,7 @@ def model(run: Run, policy: Policy, now: datetime) -> Next:
     return AskModel(number=len(run.attempts) + 1, not_before=run.models.not_before)
 
 
-def rerun(run: Run, policy: Policy, now: datetime) -> Next:
+def rerun(run: RunState, policy: Policy, now: datetime) -> Next:
     """Ask CI for a rerun of the unchanged commit, ever later, as often as policy allows."""
     number = len(run.reruns) + 1
     if not policy.auto_rerun or number > policy.max_auto_reruns:
@@ -160,7 +160,7 @@ def rerun(run: Run, policy: Policy, now: datetime) -> Next:
     )
 
 
-def recheck(run: Run, policy: Policy, now: datetime) -> Next:
+def recheck(run: RunState, policy: Policy, now: datetime) -> Next:
     """Red in CI and green here says little: a rerun of the job itself says more."""
     return rerun(run, policy, now) if run.local.not_reproduced else None
 
@@ -178,7 +178,7 @@ STEPS: Mapping[str, Step] = {
 }
 
 
-def why_escalated(run: Run, policy: Policy) -> str:
+def why_escalated(run: RunState, policy: Policy) -> str:
     """In a sentence for the owner: why the service stops here."""
     if run.local.unavailable:
         return f"the environment is unavailable: {run.local.unavailable}"
@@ -199,7 +199,7 @@ def why_escalated(run: Run, policy: Policy) -> str:
     )
 
 
-def colours(run: Run, *purposes: Purpose) -> tuple[int, int]:
+def colours(run: RunState, *purposes: Purpose) -> tuple[int, int]:
     """(red, green) among what was seen at the head."""
     seen = run.at_head(*purposes)
     return sum(o.colour is Colour.RED for o in seen), sum(o.colour is Colour.GREEN for o in seen)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from cihealing.domain.policy import Policy, ProofRepeats
-from cihealing.domain.run import Attempt, Run, Seen, sameness
+from cihealing.domain.run import AttemptState, RunState, Seen, sameness
 from cihealing.domain.values import Colour, Observation, Purpose
 
 EXPECTED = {
@@ -41,14 +41,14 @@ def order(repeats: ProofRepeats) -> list[Purpose]:
     ]
 
 
-def proof_runs(attempt: Attempt) -> list[Seen]:
+def proof_runs(attempt: AttemptState) -> list[Seen]:
     """What was seen for the proof on the head it is about now (a moved head begins afresh)."""
     return [
         s for s in attempt.observations if s.purpose in EXPECTED and s.seen.commit == attempt.head
     ]
 
 
-def next_purpose(attempt: Attempt, policy: Policy) -> Purpose | None:
+def next_purpose(attempt: AttemptState, policy: Policy) -> Purpose | None:
     """The next run the proof needs; None where the verdict can be spoken: all were made, or one
     already spoils it.
     """
@@ -60,7 +60,7 @@ def next_purpose(attempt: Attempt, policy: Policy) -> Purpose | None:
 
 
 def faults(
-    run: Run, seen: Sequence[Seen], *, others: Sequence[Observation], policy: Policy
+    run: RunState, seen: Sequence[Seen], *, others: Sequence[Observation], policy: Policy
 ) -> list[str]:
     """Why `seen` (the proof's runs, with their whole test lists) proves nothing; empty: proven.
 
@@ -82,7 +82,7 @@ def faults(
     return list(dict.fromkeys(found))
 
 
-def is_flake(run: Run) -> bool:
+def is_flake(run: RunState) -> bool:
     """Any green run of the failing tree, on the head the proof is about."""
     return any(o.colour is Colour.GREEN for o in run.unpatched())
 
@@ -106,7 +106,7 @@ def _wrong_colours(seen: Sequence[Seen]) -> Iterable[str]:
         yield from (f"{s.purpose}: {v}" for v in s.seen.violations)
 
 
-def _unlike(run: Run, seen: Sequence[Seen]) -> Iterable[str]:
+def _unlike(run: RunState, seen: Sequence[Seen]) -> Iterable[str]:
     for s in seen:
         if (
             s.purpose in (Purpose.RED_BEFORE, Purpose.RED_AFTER)
@@ -121,7 +121,7 @@ def _environments(seen: Sequence[Seen]) -> Iterable[str]:
         yield "the runs were made in more than one environment"
 
 
-def _has_tests(run: Run, reds: Sequence[Observation]) -> bool:
+def _has_tests(run: RunState, reds: Sequence[Observation]) -> bool:
     return bool(run.failure.failed_tests) or any(o.counts_tests for o in reds)
 
 

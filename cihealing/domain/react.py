@@ -9,7 +9,7 @@ from cihealing.domain import effects as f
 from cihealing.domain import events as e
 from cihealing.domain.plan import Wait, advance
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import RunStatus
 
 IDLE = (e.LateOutcome, e.FailureRecurred, e.FailureRehashed, e.ClusterClosed)
@@ -17,7 +17,7 @@ IDLE = (e.LateOutcome, e.FailureRecurred, e.FailureRehashed, e.ClusterClosed)
 
 
 def react(
-    run: Run, events: Sequence[e.RunEvent], *, policy: Policy, now: datetime
+    run: RunState, events: Sequence[e.RunEvent], *, policy: Policy, now: datetime
 ) -> list[tuple[int, f.RunEffect]]:
     """(version of the fact, effect) pairs; `run` is the state after all of `events`.
 
@@ -33,7 +33,7 @@ def react(
 
 
 def _next(
-    run: Run, events: Sequence[e.RunEvent], policy: Policy, now: datetime
+    run: RunState, events: Sequence[e.RunEvent], policy: Policy, now: datetime
 ) -> list[tuple[int, f.RunEffect]]:
     if (
         not events
@@ -46,13 +46,13 @@ def _next(
 
 
 def _called_for(
-    run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: int
+    run: RunState, event: e.RunEvent, policy: Policy, now: datetime, version: int
 ) -> list[f.RunEffect]:
     return [*_work(run, event, policy, now, version), *_telling(run, event, policy)]
 
 
 def _work(
-    run: Run, event: e.RunEvent, policy: Policy, now: datetime, version: int
+    run: RunState, event: e.RunEvent, policy: Policy, now: datetime, version: int
 ) -> list[f.RunEffect]:
     match event:
         case e.RunQueued() | e.RunRetried():
@@ -91,7 +91,9 @@ def _work(
             return _of_change(run, event, policy, now)
 
 
-def _of_change(run: Run, event: e.RunEvent, policy: Policy, now: datetime) -> list[f.RunEffect]:
+def _of_change(
+    run: RunState, event: e.RunEvent, policy: Policy, now: datetime
+) -> list[f.RunEffect]:
     match event:
         case e.ChangePublished(url=url, merged=False):
             return [f.WatchChange(url=url, not_before=now + timedelta(seconds=policy.watch_every))]
@@ -105,7 +107,7 @@ def _of_change(run: Run, event: e.RunEvent, policy: Policy, now: datetime) -> li
             return []
 
 
-def _ended(run: Run, event: e.RunResolved | e.RunAborted) -> list[f.RunEffect]:
+def _ended(run: RunState, event: e.RunResolved | e.RunAborted) -> list[f.RunEffect]:
     left = isinstance(event, e.RunAborted) or event.how != "merged"
     return [
         *_followers(run),
@@ -117,7 +119,7 @@ def _ended(run: Run, event: e.RunResolved | e.RunAborted) -> list[f.RunEffect]:
     ]
 
 
-def _followers(run: Run) -> list[f.RunEffect]:
+def _followers(run: RunState) -> list[f.RunEffect]:
     """Who may stand for others: by a claim of this generation, or of one before it, whose followers
     are still attached.
     """
@@ -132,16 +134,16 @@ def _why(event: e.RunResolved | e.RunAborted) -> str:
     )
 
 
-def _change_left(run: Run) -> bool:
+def _change_left(run: RunState) -> bool:
     """A change that was opened and never merged."""
     return bool(run.change.url and run.change.commit and not run.change.merged_commit)
 
 
-def _close(run: Run, reason: str) -> list[f.RunEffect]:
+def _close(run: RunState, reason: str) -> list[f.RunEffect]:
     return [f.CloseChange(url=run.change.url, reason=reason)] if run.change.open else []
 
 
-def explainable(run: Run, policy: Policy) -> bool:
+def explainable(run: RunState, policy: Policy) -> bool:
     """Whether a model may be asked what it believes: it was not asked for this generation yet, and
     nobody else stands for the run.
     """
@@ -155,7 +157,7 @@ def explainable(run: Run, policy: Policy) -> bool:
     )
 
 
-def _may_say(run: Run, policy: Policy) -> bool:
+def _may_say(run: RunState, policy: Policy) -> bool:
     """Safe mode writes nothing at the forge without a person."""
     return (
         policy.repository(run.failure.repository).say != "nothing"
@@ -164,7 +166,7 @@ def _may_say(run: Run, policy: Policy) -> bool:
     )
 
 
-def _telling(run: Run, event: e.RunEvent, policy: Policy) -> list[f.RunEffect]:
+def _telling(run: RunState, event: e.RunEvent, policy: Policy) -> list[f.RunEffect]:
     kind = kind_of(event)
     if not kind or run.cluster.leader or run.cluster.attached_to:
         return []

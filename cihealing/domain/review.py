@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import RunStatus
 
 ACTIONS = ("approve", "deny", "abort", "human-fix", "retry")
@@ -11,7 +11,7 @@ ACTS = ("publish", "merge")
 """What an approval can be for: opening a change, or merging."""
 
 
-def actions(run: Run) -> tuple[str, ...]:
+def actions(run: RunState) -> tuple[str, ...]:
     """Of ACTIONS, those the core would not refuse for the run's
     state.
     """
@@ -25,12 +25,12 @@ def actions(run: Run) -> tuple[str, ...]:
     return tuple(name for name, may in allowed.items() if may)
 
 
-def waits(run: Run) -> bool:
+def waits(run: RunState) -> bool:
     """Whether a proven patch waits for its approval."""
     return run.status is RunStatus.FIXED and run.review.approved_by is None
 
 
-def act(run: Run, policy: Policy) -> str:
+def act(run: RunState, policy: Policy) -> str:
     """What approving does now: `publish` or `merge`; empty where nothing waits. Where no change can
     be open, publishing merges at once, and is called so.
     """
@@ -39,7 +39,7 @@ def act(run: Run, policy: Policy) -> str:
     return "merge" if run.change.open or merges_at_once(run, policy) else "publish"
 
 
-def wrong_act(run: Run, named: str, policy: Policy) -> str:
+def wrong_act(run: RunState, named: str, policy: Policy) -> str:
     """Why this act is none to approve now; empty where it is one."""
     if named == "publish" and run.change.open:
         return "the change is open already: what is left to approve is its merge"
@@ -48,5 +48,5 @@ def wrong_act(run: Run, named: str, policy: Policy) -> str:
     return ""
 
 
-def merges_at_once(run: Run, policy: Policy) -> bool:
+def merges_at_once(run: RunState, policy: Policy) -> bool:
     return policy.repository(run.failure.repository).local

@@ -14,7 +14,7 @@ from cihealing.diagnosis.prompting.prompt import fix_prompt
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordAnswer, RecordNoAnswer
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Digest, Objection
 from cihealing.effects.shared import asking
 from cihealing.effects.shared.gathering import gather
@@ -25,7 +25,7 @@ MAX_FILE = 1024 * 1024
 
 
 def ask_model(
-    effect: f.AskModel, *, run: Run, policy: Policy, tools: Tools
+    effect: f.AskModel, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordAnswer | RecordNoAnswer:
     if off := asking.why_off(policy, tools):
         return RecordNoAnswer(number=effect.number, reason=off)
@@ -48,7 +48,13 @@ HANDLER = EffectHandler(f.AskModel, ask_model)
 
 
 def _judged(
-    number: int, asked: asking.Asked, context: Context, *, run: Run, policy: Policy, tools: Tools
+    number: int,
+    asked: asking.Reply,
+    context: Context,
+    *,
+    run: RunState,
+    policy: Policy,
+    tools: Tools,
 ) -> RecordAnswer:
     answer = asked.answer
     spent = RecordAnswer(
@@ -88,7 +94,7 @@ def _with(command: RecordAnswer, **fields: object) -> RecordAnswer:
     return msgspec.structs.replace(command, **fields)
 
 
-def _patch(answer: Answer, run: Run, policy: Policy, tools: Tools) -> str:
+def _patch(answer: Answer, run: RunState, policy: Policy, tools: Tools) -> str:
     """As a unified diff against the head. Raises NotApplicable, TransientError, PermanentError."""
     with tools.trees.at(
         run.failure.repository, run.head, policy=policy.repository(run.failure.repository)
@@ -97,7 +103,7 @@ def _patch(answer: Answer, run: Run, policy: Policy, tools: Tools) -> str:
 
 
 def _objections(
-    patch: str, stored: Digest, context: Context, *, run: Run, policy: Policy, tools: Tools
+    patch: str, stored: Digest, context: Context, *, run: RunState, policy: Policy, tools: Tools
 ) -> tuple[Objection, ...]:
     found = list(
         tools.guard(patch, policy=policy, repository=policy.repository(run.failure.repository))

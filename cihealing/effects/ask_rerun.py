@@ -7,13 +7,13 @@ from __future__ import annotations
 from cihealing.domain import effects as f
 from cihealing.domain.commands import LoseRerun, RecordRerun
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import PermanentError, Tools
 
 
 def ask_rerun(
-    effect: f.AskRerun, *, run: Run, policy: Policy, tools: Tools
+    effect: f.AskRerun, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordRerun | LoseRerun:
     asked = tools.history.reruns(run.failure.repository, run.failure.commit, run.failure.job)
     if asked >= policy.max_auto_reruns:
@@ -38,7 +38,7 @@ def ask_rerun(
 HANDLER = EffectHandler(f.AskRerun, ask_rerun)
 
 
-def execution_of(run: Run, *, number: int, asked: int, tools: Tools) -> dict[str, str]:
+def execution_of(run: RunState, *, number: int, asked: int, tools: Tools) -> dict[str, str]:
     """What a provider needs to find the job again. `asked`: reruns of this job on this commit
     before, over all runs.
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordHumanFix
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Colour
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import observe
@@ -15,7 +15,7 @@ from cihealing.ports import Tools
 
 
 def check_human_fix(
-    effect: f.CheckHumanFix, *, run: Run, policy: Policy, tools: Tools
+    effect: f.CheckHumanFix, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordHumanFix | None:
     """The failing commit was seen red before; with the fix it must be green as often as a proof
     asks.

@@ -8,13 +8,13 @@ from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordClass
 from cihealing.domain.playbooks import PLAYBOOKS
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Failure, Mode
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 
-def classify(effect: f.Classify, *, run: Run, policy: Policy, tools: Tools) -> RecordClass:
+def classify(effect: f.Classify, *, run: RunState, policy: Policy, tools: Tools) -> RecordClass:
     failure = msgspec.json.decode(tools.artifacts.text(run.failure.artifact), type=Failure)
     # Forks get a diagnosis only: their code is nobody's that policy names.
     may_run = (

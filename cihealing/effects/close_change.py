@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.publish import forge_of, site_of
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 from cihealing.secrecy import masked
 
 
-def close_change(effect: f.CloseChange, *, run: Run, policy: Policy, tools: Tools) -> None:
+def close_change(effect: f.CloseChange, *, run: RunState, policy: Policy, tools: Tools) -> None:
     forge = forge_of(run, policy, tools)
     if forge.changes is None:
         return

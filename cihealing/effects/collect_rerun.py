@@ -10,14 +10,14 @@ from cihealing import service
 from cihealing.domain import effects as f
 from cihealing.domain.commands import LoseRerun
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Ignored
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 
 def collect_rerun(
-    effect: f.CollectRerun, *, run: Run, policy: Policy, tools: Tools
+    effect: f.CollectRerun, *, run: RunState, policy: Policy, tools: Tools
 ) -> LoseRerun | None:
     """The result is received like any other: it is an execution, a fact, and finds the run that
     waits for it.

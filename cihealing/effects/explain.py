@@ -8,14 +8,14 @@ from cihealing.diagnosis.prompting.prompt import explain_prompt
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordExplanation
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.shared import asking
 from cihealing.effects.shared.gathering import gather
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 
-def explain(effect: f.Explain, *, run: Run, policy: Policy, tools: Tools) -> RecordExplanation:
+def explain(effect: f.Explain, *, run: RunState, policy: Policy, tools: Tools) -> RecordExplanation:
     if off := asking.why_off(policy, tools):
         return RecordExplanation(reason=off)
     context = gather(run, policy=policy, tools=tools, purpose="explain")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordBlame
 from cihealing.domain.policy import Policy, RepositoryPolicy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Colour
 from cihealing.effects.shared.frames import suspects
 from cihealing.effects.shared.handler import EffectHandler
@@ -13,7 +13,7 @@ from cihealing.effects.shared.observing import observe
 from cihealing.ports import PermanentError, Tools
 
 
-def find_blame(effect: f.FindBlame, *, run: Run, policy: Policy, tools: Tools) -> RecordBlame:
+def find_blame(effect: f.FindBlame, *, run: RunState, policy: Policy, tools: Tools) -> RecordBlame:
     repository = policy.repository(run.failure.repository)
     forge = tools.forges.get(repository.forge)
     usual = forge.usual_base if forge else ""
@@ -53,7 +53,7 @@ HANDLER = EffectHandler(f.FindBlame, find_blame)
 
 
 def _base(
-    run: Run, target: str, repository: RepositoryPolicy, tools: Tools
+    run: RunState, target: str, repository: RepositoryPolicy, tools: Tools
 ) -> tuple[str | None, str]:
     """(commit, what it is): the merge base; on the target branch itself the last commit green in
     this job, else the first parent.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordProject
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import PermanentError, Tools
 
@@ -17,7 +17,9 @@ UNKNOWN = (
 )
 
 
-def find_project(effect: f.FindProject, *, run: Run, policy: Policy, tools: Tools) -> RecordProject:
+def find_project(
+    effect: f.FindProject, *, run: RunState, policy: Policy, tools: Tools
+) -> RecordProject:
     repository = policy.repository(run.failure.repository)
     base = repository.target_branch or run.failure.base_branch or run.failure.branch
     try:

@@ -8,7 +8,7 @@ from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordProof
 from cihealing.domain.policy import Policy
 from cihealing.domain.proof import faults, is_flake, proof_runs
-from cihealing.domain.run import Run, Seen
+from cihealing.domain.run import RunState, Seen
 from cihealing.domain.values import Observation, Purpose, Usage
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import whole
@@ -16,7 +16,7 @@ from cihealing.ports import Tools
 
 
 def judge_proof(
-    effect: f.JudgeProof, *, run: Run, policy: Policy, tools: Tools
+    effect: f.JudgeProof, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordProof | None:
     attempt = run.proving
     if attempt is None or attempt.number != effect.attempt:
@@ -44,7 +44,7 @@ def judge_proof(
 HANDLER = EffectHandler(f.JudgeProof, judge_proof)
 
 
-def compared(run: Run) -> list[Observation]:
+def compared(run: RunState) -> list[Observation]:
     """Runs the patched tree must collect no fewer tests than: the failing tree's, and those of its
     base.
     """

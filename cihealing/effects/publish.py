@@ -7,7 +7,7 @@ from unidiff.patch import PatchSet
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordHeadMoved, RecordPublished, RecordPublishFailed
 from cihealing.domain.policy import Policy, RepositoryPolicy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.shared.frames import failure_of
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.failpoints import failpoint
@@ -15,7 +15,7 @@ from cihealing.ports import (
     Changes,
     FileEdit,
     Forge,
-    HeadMoved,
+    HeadMovedError,
     PermanentError,
     Proposal,
     Published,
@@ -29,12 +29,12 @@ from cihealing.wording import changes as wording
 
 
 def publish(
-    effect: f.Publish, *, run: Run, policy: Policy, tools: Tools
+    effect: f.Publish, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordPublished | RecordPublishFailed | RecordHeadMoved:
     failpoint("publish.before_merge")
     try:
         done = _publish(effect, run, policy, tools)
-    except HeadMoved as moved:
+    except HeadMovedError as moved:
         # Of an open change its own branch moved: what was proven is not what is there, and a person
         # must look.
         found = "" if effect.act == "merge" and run.change.open else moved.found or ""
@@ -52,7 +52,7 @@ def publish(
 HANDLER = EffectHandler(f.Publish, publish)
 
 
-def _publish(effect: f.Publish, run: Run, policy: Policy, tools: Tools) -> Published:
+def _publish(effect: f.Publish, run: RunState, policy: Policy, tools: Tools) -> Published:
     forge, site = forge_of(run, policy, tools), site_of(run, policy, tools)
     changes = forge.changes(site) if forge.changes else None
     if changes and run.failure.fork:
@@ -65,7 +65,7 @@ def _publish(effect: f.Publish, run: Run, policy: Policy, tools: Tools) -> Publi
     return forge.publishing(site).publish(proposal)
 
 
-def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
+def forge_of(run: RunState, policy: Policy, tools: Tools) -> Forge:
     """Raises PermanentError where policy names none that there is."""
     name = policy.repository(run.failure.repository).forge
     forge = tools.forges.get(name)
@@ -76,7 +76,7 @@ def forge_of(run: Run, policy: Policy, tools: Tools) -> Forge:
     return forge
 
 
-def site_of(run: Run, policy: Policy, tools: Tools) -> Site:
+def site_of(run: RunState, policy: Policy, tools: Tools) -> Site:
     return Site(
         repository=run.failure.repository,
         policy=policy.repository(run.failure.repository),
@@ -84,7 +84,7 @@ def site_of(run: Run, policy: Policy, tools: Tools) -> Site:
     )
 
 
-def changes_of(run: Run, policy: Policy, tools: Tools) -> Changes:
+def changes_of(run: RunState, policy: Policy, tools: Tools) -> Changes:
     """Raises PermanentError where no change can be open."""
     forge = forge_of(run, policy, tools)
     if forge.changes is None:
@@ -92,7 +92,7 @@ def changes_of(run: Run, policy: Policy, tools: Tools) -> Changes:
     return forge.changes(site_of(run, policy, tools))
 
 
-def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
+def proposal_of(run: RunState, *, policy: Policy, tools: Tools) -> Proposal:
     """The proven patch as the forge takes it. Raises PermanentError, TransientError."""
     repository, patch = (
         policy.repository(run.failure.repository),
@@ -115,7 +115,7 @@ def proposal_of(run: Run, *, policy: Policy, tools: Tools) -> Proposal:
     )
 
 
-def change_id(run: Run) -> str:
+def change_id(run: RunState) -> str:
     """The run's id; a later change of the same run (its first one's CI was red) has a branch of its
     own.
     """
@@ -123,7 +123,9 @@ def change_id(run: Run) -> str:
     return str(run.id) if nth <= 1 else f"{run.id}-{nth}"
 
 
-def edits(run: Run, patch: str, repository: RepositoryPolicy, tools: Tools) -> tuple[FileEdit, ...]:
+def edits(
+    run: RunState, patch: str, repository: RepositoryPolicy, tools: Tools
+) -> tuple[FileEdit, ...]:
     """Every file the patch touches as it leaves it, read from a worktree of the proven commit."""
     with tools.trees.at(run.failure.repository, run.head, policy=repository, patch=patch) as tree:
         return tuple(_edit(tree, path) for path in touched(patch))
@@ -153,6 +155,6 @@ def _edit(tree: Tree, path: str) -> FileEdit:
     )
 
 
-def page_of(run: Run, tools: Tools) -> str:
+def page_of(run: RunState, tools: Tools) -> str:
     """The run's page, where the service knows its own address; else empty."""
     return f"{tools.url}/runs/{run.id}" if tools.url else ""

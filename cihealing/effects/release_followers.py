@@ -5,13 +5,13 @@ from __future__ import annotations
 from cihealing import service
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
 
 def release_followers(
-    effect: f.ReleaseFollowers, *, run: Run, policy: Policy, tools: Tools
+    effect: f.ReleaseFollowers, *, run: RunState, policy: Policy, tools: Tools
 ) -> None:
     """Done twice it changes nothing: nobody is left behind then."""
     service.release_followers(run.id)

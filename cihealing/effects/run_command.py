@@ -5,7 +5,7 @@ from __future__ import annotations
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordObservation
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Purpose
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import observe
@@ -17,7 +17,7 @@ NAMING_TESTS = (Purpose.ISOLATE, Purpose.CANARY)
 
 
 def run_command(
-    effect: f.RunCommand, *, run: Run, policy: Policy, tools: Tools
+    effect: f.RunCommand, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordObservation:
     seen = observe(
         run,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.publish import forge_of, page_of, site_of
 from cihealing.effects.shared.frames import failure_of
 from cihealing.effects.shared.handler import EffectHandler
@@ -15,7 +15,7 @@ from cihealing.secrecy import masked_in
 from cihealing.wording import changes as wording
 
 
-def say(effect: f.Say, *, run: Run, policy: Policy, tools: Tools) -> None:
+def say(effect: f.Say, *, run: RunState, policy: Policy, tools: Tools) -> None:
     text = masked_in(wording.comment(run, failure_of(run, tools), url=page_of(run, tools)))
     forge, site = forge_of(run, policy, tools), site_of(run, policy, tools)
     if not text or forge.voice is None:

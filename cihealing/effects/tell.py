@@ -9,7 +9,7 @@ import msgspec
 from cihealing import service
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Failure
 from cihealing.effects.publish import page_of
 from cihealing.effects.shared.handler import EffectHandler
@@ -18,7 +18,7 @@ from cihealing.secrecy import masked_in
 from cihealing.wording import telling
 
 
-def tell(effect: f.Tell, *, run: Run, policy: Policy, tools: Tools) -> None:
+def tell(effect: f.Tell, *, run: RunState, policy: Policy, tools: Tools) -> None:
     """What cannot be changed (an incoming webhook's message) is not posted again for a mere
     update.
     """
@@ -41,12 +41,12 @@ def tell(effect: f.Tell, *, run: Run, policy: Policy, tools: Tools) -> None:
 HANDLER = EffectHandler(f.Tell, tell)
 
 
-def _failure(run: Run, tools: Tools) -> Failure | None:
+def _failure(run: RunState, tools: Tools) -> Failure | None:
     try:
         return msgspec.json.decode(tools.artifacts.text(run.failure.artifact), type=Failure)
     except KeyError:
         return None
 
 
-def _count(run: Run, tools: Tools) -> int:
+def _count(run: RunState, tools: Tools) -> int:
     return tools.history.affected(run.id).cluster + 1 if run.cluster.leads else 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 from cihealing import service
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Message, Tools
 from cihealing.secrecy import masked_in
 
 
-def tell_budget(effect: f.TellBudget, *, run: Run, policy: Policy, tools: Tools) -> None:
+def tell_budget(effect: f.TellBudget, *, run: RunState, policy: Policy, tools: Tools) -> None:
     whose = f"of {effect.key} " if effect.key else ""
     message = Message(
         run_id=str(run.id),

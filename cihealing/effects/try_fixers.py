@@ -5,7 +5,7 @@ from __future__ import annotations
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordPatch, SkipStep
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Failure, Objection
 from cihealing.effects.shared.frames import failure_of
 from cihealing.effects.shared.handler import EffectHandler
@@ -19,7 +19,7 @@ INHERITED = "inherited"
 
 
 def try_fixers(
-    effect: f.TryFixers, *, run: Run, policy: Policy, tools: Tools
+    effect: f.TryFixers, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordPatch | SkipStep:
     if run.inherited_patch and INHERITED not in run.patches.fixers:
         patch = tools.artifacts.text(run.inherited_patch)
@@ -49,7 +49,7 @@ HANDLER = EffectHandler(f.TryFixers, try_fixers)
 
 
 def _ask(
-    fixer: Fixer, failure: Failure, run: Run, policy: Policy, tools: Tools
+    fixer: Fixer, failure: Failure, run: RunState, policy: Policy, tools: Tools
 ) -> tuple[str | None, str]:
     repository = policy.repository(run.failure.repository)
     with tools.trees.at(run.failure.repository, run.head, policy=repository) as tree:
@@ -60,7 +60,9 @@ def _ask(
         return told, tools.trees.diff(tree) if told else ""
 
 
-def _context(failure: Failure, run: Run, tree: Tree, policy: Policy, tools: Tools) -> FixContext:
+def _context(
+    failure: Failure, run: RunState, tree: Tree, policy: Policy, tools: Tools
+) -> FixContext:
     sandbox = tools.sandbox(policy.repository(run.failure.repository))
     return FixContext(
         failure=failure,
@@ -73,7 +75,7 @@ def _context(failure: Failure, run: Run, tree: Tree, policy: Policy, tools: Tool
 
 
 def _found(
-    fixer: str, told: str, patch: str, run: Run, policy: Policy, tools: Tools
+    fixer: str, told: str, patch: str, run: RunState, policy: Policy, tools: Tools
 ) -> RecordPatch:
     patch = masked_in(
         patch

@@ -7,7 +7,7 @@ from __future__ import annotations
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordChange
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.effects.publish import changes_of
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Again, Change, Tools, TransientError
@@ -15,7 +15,7 @@ from cihealing.service import Cause, handle
 
 
 def watch_change(
-    effect: f.WatchChange, *, run: Run, policy: Policy, tools: Tools
+    effect: f.WatchChange, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordChange | None:
     """Raises Again while the change is open: one row watches over one change."""
     try:
@@ -33,7 +33,7 @@ def watch_change(
 HANDLER = EffectHandler(f.WatchChange, watch_change)
 
 
-def changed(run: Run, seen: Change) -> bool:
+def changed(run: RunState, seen: Change) -> bool:
     return seen.head == run.change.commit and seen.checks != run.change.checks
 
 

@@ -12,7 +12,7 @@ from cihealing.diagnosis.ranking import merged, ranked
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordReport
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Attempt, Run, Seen
+from cihealing.domain.run import AttemptState, RunState, Seen
 from cihealing.domain.values import AttemptStatus, Blame, Diagnosis, Failure, Hypothesis, Owner
 from cihealing.effects.publish import page_of
 from cihealing.effects.shared.frames import failure_of, suspects
@@ -21,8 +21,8 @@ from cihealing.ports import Green, PermanentError, Tools, TransientError
 from cihealing.wording.incident import (
     Build,
     Incident,
+    IncidentStep,
     Reach,
-    Step,
     Tried,
     reproduce,
     to_dict,
@@ -30,7 +30,9 @@ from cihealing.wording.incident import (
 )
 
 
-def write_report(effect: f.WriteReport, *, run: Run, policy: Policy, tools: Tools) -> RecordReport:
+def write_report(
+    effect: f.WriteReport, *, run: RunState, policy: Policy, tools: Tools
+) -> RecordReport:
     failure = failure_of(run, tools)
     owner = run.blame.owner or _owner(run, policy, tools)
     offline = diagnose(failure, owner=owner)
@@ -48,7 +50,7 @@ def write_report(effect: f.WriteReport, *, run: Run, policy: Policy, tools: Tool
 HANDLER = EffectHandler(f.WriteReport, write_report)
 
 
-def _owner(run: Run, policy: Policy, tools: Tools) -> Owner | None:
+def _owner(run: RunState, policy: Policy, tools: Tools) -> Owner | None:
     """A repository that cannot be asked has no owner that could be named; the report says so and is
     written all the same.
     """
@@ -64,7 +66,7 @@ def _owner(run: Run, policy: Policy, tools: Tools) -> Owner | None:
 
 
 def _next_steps(
-    run: Run, diagnosis: Diagnosis, owner: Owner | None, *, waiting: int
+    run: RunState, diagnosis: Diagnosis, owner: Owner | None, *, waiting: int
 ) -> tuple[str, ...]:
     return next_steps(
         blame=run.blame.verdict or Blame.UNKNOWN,
@@ -77,14 +79,14 @@ def _next_steps(
     )
 
 
-def _reproduce(run: Run) -> str:
+def _reproduce(run: RunState) -> str:
     return reproduce(
         run.failure.commit, run.project.command or run.failure.command, path=run.project.workdir
     )
 
 
 def _incident(
-    run: Run,
+    run: RunState,
     failure: Failure,
     diagnosis: Diagnosis,
     believed: tuple[Hypothesis, ...],
@@ -125,26 +127,26 @@ def _incident(
     )
 
 
-def _first_red(run: Run, tools: Tools) -> Build | None:
+def _first_red(run: RunState, tools: Tools) -> Build | None:
     return _build(
         tools.history.first_red(run.failure.repository, run.failure.job, run.failure.error_hash)
     )
 
 
-def _failed(run: Run) -> list[Diagnosis]:
+def _failed(run: RunState) -> list[Diagnosis]:
     """What attempts stood on that were not proven."""
     tried = (*run.past_attempts, *run.attempts)
     return [a.diagnosis for a in tried if a.diagnosis and a.status is AttemptStatus.FAILED]
 
 
-def _reach(run: Run, tools: Tools) -> Reach:
+def _reach(run: RunState, tools: Tools) -> Reach:
     found = tools.history.affected(run.id)
     return Reach(
         runs=found.runs, branches=found.branches, waiting=found.waiting, cluster=found.cluster
     )
 
 
-def _last_green(run: Run, policy: Policy, tools: Tools) -> Green | None:
+def _last_green(run: RunState, policy: Policy, tools: Tools) -> Green | None:
     """On the branch; where the job was never green there, on the branch it goes to."""
     if run.failure.failed_at is None:
         return None
@@ -161,7 +163,7 @@ def _build(seen: Green | None) -> Build | None:
     return Build(commit=seen.commit, url=seen.url, at=seen.at) if seen else None
 
 
-def _tried(run: Run) -> tuple[Tried, ...]:
+def _tried(run: RunState) -> tuple[Tried, ...]:
     before = (
         Tried(number=0, steps=_steps(run.local.observations)) if run.local.observations else None
     )
@@ -169,7 +171,7 @@ def _tried(run: Run) -> tuple[Tried, ...]:
     return (*([before] if before else []), *attempts)
 
 
-def _attempt(attempt: Attempt) -> Tried:
+def _attempt(attempt: AttemptState) -> Tried:
     return Tried(
         number=attempt.number,
         status=str(attempt.status),
@@ -180,5 +182,5 @@ def _attempt(attempt: Attempt) -> Tried:
     )
 
 
-def _steps(seen: tuple[Seen, ...]) -> tuple[Step, ...]:
-    return tuple(Step(purpose=s.purpose, observation=s.seen) for s in seen)
+def _steps(seen: tuple[Seen, ...]) -> tuple[IncidentStep, ...]:
+    return tuple(IncidentStep(purpose=s.purpose, observation=s.seen) for s in seen)

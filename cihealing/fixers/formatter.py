@@ -36,7 +36,7 @@ def fix(context: FixContext) -> str | None:
     for tool in wanted:
         call = next(iter(tools.calls(context.project.command, tool)), None)
         tools.run(context, [*(call.start if call else (tool,)), "--quiet", "--", *named])
-    return tools.told(f"Ran `{' and '.join(wanted)}`", tools.changed_since(context, before))
+    return tools.render_fix(f"Ran `{' and '.join(wanted)}`", tools.changed_since(context, before))
 
 
 def is_the_repositorys(tool: str, context: FixContext) -> bool:

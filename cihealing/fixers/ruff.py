@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cihealing.domain.values import Failure
 from cihealing.fixers.shared import files, tools
-from cihealing.fixers.shared.tools import Call
+from cihealing.fixers.shared.tools import ToolCall
 from cihealing.ports import FixContext, Fixer
 
 MISFORMATTED = re.compile(
@@ -76,7 +76,9 @@ def fix(context: FixContext) -> str | None:
         for wanted, step in ((said_check, correct), (said_format, reformat))
         if wanted and (told := step(context, own))
     ]
-    return tools.told(" and ".join(done), tools.changed_since(context, before)) if done else None
+    return (
+        tools.render_fix(" and ".join(done), tools.changed_since(context, before)) if done else None
+    )
 
 
 def is_configured(context: FixContext) -> bool:
@@ -90,7 +92,7 @@ def is_configured(context: FixContext) -> bool:
     )
 
 
-def correct(context: FixContext, own: Sequence[Call]) -> str | None:
+def correct(context: FixContext, own: Sequence[ToolCall]) -> str | None:
     return apply(
         context,
         own,
@@ -100,12 +102,16 @@ def correct(context: FixContext, own: Sequence[Call]) -> str | None:
     )
 
 
-def reformat(context: FixContext, own: Sequence[Call]) -> str | None:
+def reformat(context: FixContext, own: Sequence[ToolCall]) -> str | None:
     return apply(context, own, "format", ("--no-cache",), ("--check", "--no-cache"))
 
 
 def apply(
-    context: FixContext, own: Sequence[Call], verb: str, write: Sequence[str], ask: Sequence[str]
+    context: FixContext,
+    own: Sequence[ToolCall],
+    verb: str,
+    write: Sequence[str],
+    ask: Sequence[str],
 ) -> str | None:
     """What was run, in words; None where ruff is not there, or no file is named and the command
     says none.
@@ -133,7 +139,7 @@ def apply(
     )
 
 
-def call_parts(call: Call | None) -> tuple[tuple[str, ...], list[str], list[str]]:
+def call_parts(call: ToolCall | None) -> tuple[tuple[str, ...], list[str], list[str]]:
     """How to start ruff, the options to keep, the paths the command names."""
     if call is None:
         return ("ruff",), [], []

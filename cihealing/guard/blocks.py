@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 from cihealing.domain.values import Objection
-from cihealing.guard.change import Edit, FileChange, Hunk
+from cihealing.guard.change import DiffLine, FileChange, Hunk
 from cihealing.guard.kinds import is_prose, is_test
 from cihealing.guard.objections import hard, soft
 
@@ -90,7 +90,7 @@ def answer_objections(file: FileChange) -> Iterator[Objection]:
         yield soft("takes-out", f"{file.path} would do nothing where it did something")
 
 
-def written_answers(hunk: Hunk) -> Iterator[Edit]:
+def written_answers(hunk: Hunk) -> Iterator[DiffLine]:
     places = list(telling(hunk))
     for n, place in enumerate(places):
         edit = hunk.edits[place]
@@ -164,14 +164,14 @@ def manifest_objections(file: FileChange) -> Iterator[Objection]:
             return
 
 
-def npm_allowed(edit: Edit, hunk: Hunk) -> bool:
+def npm_allowed(edit: DiffLine, hunk: Hunk) -> bool:
     found = NPM_VERSION.match(edit.plain)
     return BRACKETS.match(edit.plain) is not None or (
         found is not None and not NPM_SCRIPT.fullmatch(found["key"])
     )
 
 
-def toml_allowed(edit: Edit, hunk: Hunk) -> bool:
+def toml_allowed(edit: DiffLine, hunk: Hunk) -> bool:
     if not edit.text.strip():
         return True
     if TABLE.match(edit.plain) or "entry-points" in edit.text or "scripts" in edit.text:
@@ -182,7 +182,7 @@ def toml_allowed(edit: Edit, hunk: Hunk) -> bool:
     return REQUIREMENT.match(edit.plain) is not None or BRACKETS.match(edit.plain) is not None
 
 
-def table_of(edit: Edit, hunk: Hunk) -> str | None:
+def table_of(edit: DiffLine, hunk: Hunk) -> str | None:
     """The TOML table a line stands in, as far as the hunk shows it."""
     above = hunk.edits[: hunk.edits.index(edit)]
     headers = [m for e in above if (m := TABLE.match(e.plain))]

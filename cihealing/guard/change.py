@@ -25,7 +25,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edit:
+class DiffLine:
     """One line of a hunk. `line` is its number in the new file (in the old one for a removed line),
     from 1.
     """
@@ -45,7 +45,7 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class Hunk:
-    edits: tuple[Edit, ...]
+    edits: tuple[DiffLine, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +70,11 @@ class FileChange:
         return tuple(dict.fromkeys(p for p in (self.old, self.new) if p is not None))
 
     @property
-    def added(self) -> tuple[Edit, ...]:
+    def added(self) -> tuple[DiffLine, ...]:
         return tuple(e for h in self.hunks for e in h.edits if e.kind == "+")
 
     @property
-    def removed(self) -> tuple[Edit, ...]:
+    def removed(self) -> tuple[DiffLine, ...]:
         return tuple(e for h in self.hunks for e in h.edits if e.kind == "-")
 
 
@@ -82,7 +82,7 @@ def parse(patch: str) -> tuple[FileChange, ...]:
     """The files of a patch in their order. Raises Unreadable."""
     if len(patch) > MAX_CHARACTERS:
         raise Unreadable(f"it is longer than {MAX_CHARACTERS} characters")
-    reader = Reader(patch.split("\n"))
+    reader = DiffReader(patch.split("\n"))
     files = tuple(read_files(reader))
     if not any(f.binary for f in files):
         compare(files, patch)
@@ -90,7 +90,7 @@ def parse(patch: str) -> tuple[FileChange, ...]:
 
 
 @dataclass
-class Reader:
+class DiffReader:
     """A position in the lines of a patch."""
 
     lines: Sequence[str]
@@ -126,7 +126,7 @@ class Header:
     binary: bool = False
 
 
-def read_files(reader: Reader) -> Iterator[FileChange]:
+def read_files(reader: DiffReader) -> Iterator[FileChange]:
     while (line := reader.peek()) is not None:
         if line == "" and all(rest == "" for rest in reader.lines[reader.at :]):
             return
@@ -135,7 +135,7 @@ def read_files(reader: Reader) -> Iterator[FileChange]:
         yield read_file(reader)
 
 
-def read_file(reader: Reader) -> FileChange:
+def read_file(reader: DiffReader) -> FileChange:
     header = read_header(reader)
     if header.binary:
         skip_binary(reader)
@@ -153,7 +153,7 @@ FACT = re.compile(
 )
 
 
-def read_header(reader: Reader) -> Header:
+def read_header(reader: DiffReader) -> Header:
     header = Header()
     if reader.starts("diff --git "):
         header.names = reader.take()[len("diff --git ") :]
@@ -168,7 +168,7 @@ def read_header(reader: Reader) -> Header:
     return header
 
 
-def read_facts(reader: Reader, header: Header) -> None:
+def read_facts(reader: DiffReader, header: Header) -> None:
     while (line := reader.peek()) is not None and (fact := FACT.fullmatch(line)):
         if fact["key"] in header.facts:
             raise reader.wrong(f"`{fact['key']}` is said twice")
@@ -176,7 +176,7 @@ def read_facts(reader: Reader, header: Header) -> None:
         reader.take()
 
 
-def skip_binary(reader: Reader) -> None:
+def skip_binary(reader: DiffReader) -> None:
     while (line := reader.peek()) is not None and not line.startswith("diff --git "):
         reader.take()
 
@@ -184,7 +184,7 @@ def skip_binary(reader: Reader) -> None:
 RANGE = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(?: .*)?", re.DOTALL)
 
 
-def read_hunks(reader: Reader) -> Iterator[Hunk]:
+def read_hunks(reader: DiffReader) -> Iterator[Hunk]:
     while reader.starts("@@ "):
         matched = RANGE.fullmatch(reader.take())
         if matched is None:
@@ -197,7 +197,9 @@ def read_hunks(reader: Reader) -> Iterator[Hunk]:
         )
 
 
-def read_edits(reader: Reader, *, old: int, new: int, old_end: int, new_end: int) -> Iterator[Edit]:
+def read_edits(
+    reader: DiffReader, *, old: int, new: int, old_end: int, new_end: int
+) -> Iterator[DiffLine]:
     while old < old_end or new < new_end:
         line = (
             reader.take() or " "
@@ -207,7 +209,7 @@ def read_edits(reader: Reader, *, old: int, new: int, old_end: int, new_end: int
             continue
         if kind not in "+- ":
             raise reader.wrong("not a line of a hunk")
-        yield Edit(kind=kind, line=old if kind == "-" else new, text=text)
+        yield DiffLine(kind=kind, line=old if kind == "-" else new, text=text)
         old, new = old + (kind != "+"), new + (kind != "-")
     if old > old_end or new > new_end:
         raise reader.wrong("the hunk is longer than its range")
@@ -215,7 +217,7 @@ def read_edits(reader: Reader, *, old: int, new: int, old_end: int, new_end: int
         reader.take()
 
 
-def change_of(header: Header, *, hunks: tuple[Hunk, ...], reader: Reader) -> FileChange:
+def change_of(header: Header, *, hunks: tuple[Hunk, ...], reader: DiffReader) -> FileChange:
     old, new = names_of(header, reader)
     facts = header.facts
     created = "new file mode" in facts or is_null(header.minus)
@@ -233,7 +235,7 @@ def change_of(header: Header, *, hunks: tuple[Hunk, ...], reader: Reader) -> Fil
     )
 
 
-def names_of(header: Header, reader: Reader) -> tuple[str, str]:
+def names_of(header: Header, reader: DiffReader) -> tuple[str, str]:
     """Old and new path; every line of the header that names them must agree."""
     claims = [
         c for c in (plain_names(header, reader), moved_names(header, reader)) if c is not None
@@ -252,7 +254,7 @@ def is_null(name: str | None) -> bool:
     return name is not None and name.partition("\t")[0] == "/dev/null"
 
 
-def plain_names(header: Header, reader: Reader) -> tuple[str, str] | None:
+def plain_names(header: Header, reader: DiffReader) -> tuple[str, str] | None:
     if header.minus is None or header.plus is None:
         return None
     old = None if is_null(header.minus) else unprefixed(header.minus, "a/")
@@ -263,7 +265,7 @@ def plain_names(header: Header, reader: Reader) -> tuple[str, str] | None:
     return old or found, new or found
 
 
-def moved_names(header: Header, reader: Reader) -> tuple[str, str] | None:
+def moved_names(header: Header, reader: DiffReader) -> tuple[str, str] | None:
     for word in ("rename", "copy"):
         old, new = header.facts.get(f"{word} from"), header.facts.get(f"{word} to")
         if (old is None) != (new is None):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cihealing.domain.values import Objection
-from cihealing.guard.change import MAX_LINE, Edit, FileChange
+from cihealing.guard.change import MAX_LINE, DiffLine, FileChange
 from cihealing.guard.kinds import is_prose, is_test
 from cihealing.guard.objections import hard, soft
 
@@ -106,7 +106,7 @@ def rule_objections(rule: LineRule, file: FileChange) -> Iterator[Objection]:
         return
 
 
-def key(rule: LineRule, edit: Edit) -> str | None:
+def key(rule: LineRule, edit: DiffLine) -> str | None:
     """What two lines must share to count as the same; None where the rule does not match."""
     matched = rule.pattern.search(edit.text[:MAX_LINE] if rule.raw else edit.plain)
     if matched is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from cihealing.domain.values import Objection
-from cihealing.guard.change import Edit, FileChange
+from cihealing.guard.change import DiffLine, FileChange
 from cihealing.guard.kinds import is_dependency
 from cihealing.guard.objections import hard
 
@@ -75,7 +75,7 @@ def objections(file: FileChange) -> Iterator[Objection]:
         )
 
 
-def other_hosts(file: FileChange) -> Iterator[tuple[Edit, str]]:
+def other_hosts(file: FileChange) -> Iterator[tuple[DiffLine, str]]:
     """Added hosts that are neither a public registry nor used before in the lines that go; never
     unencrypted.
     """

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from cihealing.domain.values import Objection
-from cihealing.guard.change import Edit, FileChange, Hunk
+from cihealing.guard.change import DiffLine, FileChange, Hunk
 from cihealing.guard.kinds import is_test
 from cihealing.guard.objections import hard, soft
 
@@ -104,7 +104,7 @@ def lost_tests(file: FileChange) -> Iterator[Objection]:
         yield hard("deletes-test", f"{file.path} no longer has the test {name}")
 
 
-def names(edits: Iterable[Edit]) -> Counter[str]:
+def names(edits: Iterable[DiffLine]) -> Counter[str]:
     found = (DEFINITION.search(e.plain) for e in edits)
     return Counter(next(g for g in m.groups() if g is not None) for m in found if m)
 
@@ -123,7 +123,7 @@ def weaker_claims(file: FileChange) -> Iterator[Objection]:
         yield hard("empties-test", f"{file.path}:{empty.line} empties the body of a test")
 
 
-def claims(edits: Iterable[Edit]) -> Counter[str]:
+def claims(edits: Iterable[DiffLine]) -> Counter[str]:
     return Counter(
         e.text.strip() for e in edits if CLAIM.search(e.plain) and not REMARK.match(e.plain)
     )
@@ -160,14 +160,14 @@ def unreached(file: FileChange) -> Iterator[Objection]:
             )
 
 
-def conditional(hunk: Hunk) -> Iterator[Edit]:
+def conditional(hunk: Hunk) -> Iterator[DiffLine]:
     """A claim moved to the right below an added condition."""
     depths = {
         e.text.strip(): indent(e.text)
         for e in hunk.edits
         if e.kind == "-" and CLAIM.search(e.plain)
     }
-    condition: Edit | None = None
+    condition: DiffLine | None = None
     for edit in hunk.edits:
         if edit.kind == "+" and GUARDED.match(edit.plain):
             condition = edit
@@ -179,9 +179,9 @@ def conditional(hunk: Hunk) -> Iterator[Edit]:
             yield condition
 
 
-def shut_in(hunk: Hunk) -> Iterator[Edit]:
+def shut_in(hunk: Hunk) -> Iterator[DiffLine]:
     """An added opening of a comment above lines of tests that stay as they are."""
-    opened: Edit | None = None
+    opened: DiffLine | None = None
     for edit in hunk.edits:
         if edit.kind == "+" and OPENS.match(edit.plain):
             opened = None if opened is not None else edit
@@ -193,7 +193,7 @@ def shut_in(hunk: Hunk) -> Iterator[Edit]:
             yield opened
 
 
-def yielding(hunk: Hunk) -> Iterator[Edit]:
+def yielding(hunk: Hunk) -> Iterator[DiffLine]:
     function = ""
     for edit in hunk.edits:
         if edit.kind == "-":

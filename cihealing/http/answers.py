@@ -18,7 +18,7 @@ CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     """`at_side` is false where a redirect led to another origin than the side's own."""
 
     status: int
@@ -72,7 +72,7 @@ def _inflated(chunks: Iterable[bytes]) -> Generator[bytes, None, None]:
     yield inflate.flush()
 
 
-def check_busy(answer: Answer | Streamed, *, title: str) -> None:
+def check_busy(answer: HttpAnswer | Streamed, *, title: str) -> None:
     """Raises TransientError for what passes: 408, 425, 429, 5xx, and a 403 that is a rate limit.
     `retry_after` where it was named.
     """
@@ -88,9 +88,11 @@ def check_busy(answer: Answer | Streamed, *, title: str) -> None:
         )
 
 
-def _secondary(answer: Answer | Streamed) -> bool:
+def _secondary(answer: HttpAnswer | Streamed) -> bool:
     """GitHub's secondary limit may name no time at all."""
-    return isinstance(answer, Answer) and b"secondary rate limit" in answer.body[:10_000].lower()
+    return (
+        isinstance(answer, HttpAnswer) and b"secondary rate limit" in answer.body[:10_000].lower()
+    )
 
 
 def retry_after(headers: httpx.Headers, *, now: float) -> float | None:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NoReturn
 
-from cihealing.http.refusal import Refusal, Refused
+from cihealing.http.refusal import Refusal, RequestRefused
 
 MAX_PACKED = 64 * 1024 * 1024
 MAX_UNPACKED = 256 * 1024 * 1024
@@ -25,7 +25,7 @@ _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def refuse(rule: str, text: str) -> NoReturn:
-    raise Refused(Refusal(rule, text))
+    raise RequestRefused(Refusal(rule, text))
 
 
 def name_of(raw: bytes) -> str:

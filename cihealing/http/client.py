@@ -19,10 +19,10 @@ from typing import Self
 import httpx
 
 from cihealing.http import network, pace, urls
-from cihealing.http.answers import Answer, Streamed
-from cihealing.http.refusal import Refusal, Refused
+from cihealing.http.answers import HttpAnswer, Streamed
+from cihealing.http.refusal import Refusal, RequestRefused
 from cihealing.http.urls import Allowed, Base, Target
-from cihealing.http.watch import MAX_SECONDS, Watch, in_time
+from cihealing.http.watch import MAX_SECONDS, RequestWatch, in_time
 from cihealing.ports import PermanentError, TransientError
 from cihealing.settings import OutboundSettings
 
@@ -73,7 +73,7 @@ class Conversation:
 
     def get(
         self, path: str, *, params: Mapping[str, str | int] | None = None, limit: int = MAX_ANSWER
-    ) -> Answer:
+    ) -> HttpAnswer:
         """The answer at `path` below the base URL."""
         with self.stream(path, params=params) as streamed:
             return self._whole(streamed, limit=limit)
@@ -86,7 +86,7 @@ class Conversation:
         content: object = None,
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """One request that may change something, with JSON or a form; its redirects are not
         followed.
         """
@@ -132,14 +132,14 @@ class Conversation:
                 # Once it has led elsewhere, a redirect never brings the credential back: who
                 # answers there chose where to.
                 at_side = at_side and target.origin == self.side.base.target.origin
-        raise Refused(
+        raise RequestRefused(
             Refusal("redirect.too_many", f"{self.side.title} redirects more than {MAX_HOPS} times")
         )
 
     def _next(self, target: Target, location: str) -> Target:
         found = urls.follow(target, location, among=self.side.allowed)
         if isinstance(found, Refusal):
-            raise Refused(
+            raise RequestRefused(
                 Refusal(
                     found.rule,
                     f"{self.side.title} redirects where nothing is fetched: {found.text}",
@@ -150,7 +150,7 @@ class Conversation:
     def _judged(self, url: str) -> Target:
         found = urls.judge(url, among=self.side.allowed)
         if isinstance(found, Refusal):
-            raise Refused(found)
+            raise RequestRefused(found)
         return found
 
     def _below(self, path: str, params: Mapping[str, str | int] | None = None) -> Target:
@@ -188,7 +188,7 @@ class Conversation:
         )
 
     @contextmanager
-    def _sent(self, request: httpx.Request, watch: Watch) -> Iterator[httpx.Response]:
+    def _sent(self, request: httpx.Request, watch: RequestWatch) -> Iterator[httpx.Response]:
         self._pace.take(f"{request.url.host}:{request.url.port or ''}", rate=self._rate)
         request.extensions["trace"] = watch.see
         response = self._transport.handle_request(request)
@@ -207,7 +207,7 @@ class Conversation:
                 f"{self.side.title} could not be reached: {type(error).__name__}"
             ) from error
 
-    def _whole(self, streamed: Streamed, *, limit: int) -> Answer:
+    def _whole(self, streamed: Streamed, *, limit: int) -> HttpAnswer:
         body = bytearray()
         for chunk in streamed.chunks:
             body += chunk
@@ -215,7 +215,7 @@ class Conversation:
                 raise PermanentError(
                     f"{self.side.title} answered with more than {limit} bytes, which are not read"
                 )
-        return Answer(
+        return HttpAnswer(
             status=streamed.status,
             headers=streamed.headers,
             body=bytes(body),

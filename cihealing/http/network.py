@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from cihealing.http import addresses
-from cihealing.http.refusal import Refused
+from cihealing.http.refusal import RequestRefused
 from cihealing.http.urls import Allowed, judge_address
 from cihealing.ports import PermanentError, TransientError
 from cihealing.settings import OutboundSettings
@@ -66,7 +66,7 @@ class Pinned(httpx.BaseTransport):
         found = [host] if addresses.parsed(host) else self._resolved(host, port)
         for address in found:
             if refusal := judge_address(address, host=host, among=self.among):
-                raise Refused(refusal)
+                raise RequestRefused(refusal)
         return found[:MAX_ADDRESSES]
 
     def _resolved(self, host: str, port: int) -> list[str]:

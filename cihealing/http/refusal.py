@@ -15,7 +15,7 @@ class Refusal:
     text: str
 
 
-class Refused(PermanentError):
+class RequestRefused(PermanentError):
     """A refusal, raised; `refusal.rule` says by which rule."""
 
     def __init__(self, refusal: Refusal) -> None:

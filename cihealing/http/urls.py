@@ -342,7 +342,11 @@ def judge_address(address: str, *, host: str, among: Allowed) -> Refusal | None:
     ):
         return Refusal("address.embedded", f"{host} leads to {inner} through the address {found}")
     kind = _kind_refused(inner or found, host, among)
-    return Refusal(f"address.{kind}", _told(kind, host=host, address=found)) if kind else None
+    return (
+        Refusal(f"address.{kind}", _render_refusal(kind, host=host, address=found))
+        if kind
+        else None
+    )
 
 
 def _kind_refused(address: addresses.Address, host: str, among: Allowed) -> str:
@@ -352,7 +356,7 @@ def _kind_refused(address: addresses.Address, host: str, among: Allowed) -> str:
     return kind
 
 
-def _told(kind: str, *, host: str, address: addresses.Address) -> str:
+def _render_refusal(kind: str, *, host: str, address: addresses.Address) -> str:
     where = f"{host} leads to {address}," if str(address) != host else f"{host} is"
     more = (
         ": name its base URL in the setting of its side, if it is one"

@@ -19,7 +19,7 @@ MAX_SECONDS = 300.0
 """Of a whole conversation, from its beginning to the last byte of its last answer."""
 
 
-class Watch:
+class RequestWatch:
     """Ends what is not over at `end`, even a body or a header that drips: read time-outs bound the
     wait for one packet alone.
     """
@@ -57,8 +57,8 @@ class Watch:
 
 
 @contextmanager
-def in_time(title: str, *, end: float) -> Iterator[Watch]:
-    watch, left = Watch(title, end=end), end - time.monotonic()
+def in_time(title: str, *, end: float) -> Iterator[RequestWatch]:
+    watch, left = RequestWatch(title, end=end), end - time.monotonic()
     if left <= 0:
         raise watch.late()
     timer = threading.Timer(left, watch.cut)

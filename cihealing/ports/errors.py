@@ -45,7 +45,7 @@ class NoLog(Exception):
     """No log can be had; the message names the exact setting that would bring it."""
 
 
-class HeadMoved(Exception):
+class HeadMovedError(Exception):
     """The branch no longer points at the commit the proof is about."""
 
     def __init__(self, expected: str, found: str | None) -> None:

@@ -135,7 +135,7 @@ def delivery(row: rows.DeliveryRow) -> Json:
     }
 
 
-def told(entry: rows.GlobalEntry) -> Json:
+def global_event(entry: rows.GlobalEntry) -> Json:
     """A fact of any run as live lists get it: one line, without the data."""
     line = {name: value for name, value in event(entry.entry).items() if name != "data"}
     return {

@@ -16,7 +16,14 @@ from cihealing.domain.values import Diagnosis, Failure
 from cihealing.read.access import Viewer, visible
 from cihealing.read.feed import latest
 from cihealing.read.memory import ignored
-from cihealing.read.rows import AttemptRow, CandidateRow, ExcerptLine, ExecutionRow, RunDetail, Seen
+from cihealing.read.rows import (
+    AttemptRow,
+    CandidateRow,
+    ExcerptLine,
+    ExecutionRow,
+    RunDetail,
+    SeenRow,
+)
 from cihealing.read.runs import COLUMNS, job_ids, with_jobs
 from cihealing.read.texts import Texts
 from cihealing.store.projections import pinned_policy
@@ -36,7 +43,7 @@ def run(viewer: Viewer, run_id: UUID) -> RunDetail | None:
     return RunDetail(
         **columns,
         job_id=job_ids([run_id]).get(run_id, ""),
-        **_told(state),
+        **_from_state(state),
         **_read(state, texts),
         **_tried(state, texts),
         **_reported(state, texts),
@@ -44,7 +51,7 @@ def run(viewer: Viewer, run_id: UUID) -> RunDetail | None:
     )
 
 
-def _told(state: core.Run) -> dict[str, Any]:
+def _from_state(state: core.RunState) -> dict[str, Any]:
     """What the folded state says by itself, as people read it."""
     return {
         "state": state,
@@ -59,13 +66,13 @@ def _told(state: core.Run) -> dict[str, Any]:
     }
 
 
-def _seen(items: Iterable[core.Seen]) -> tuple[Seen, ...]:
+def _seen(items: Iterable[core.Seen]) -> tuple[SeenRow, ...]:
     return tuple(
-        Seen(purpose=s.purpose.value, at=s.at, patched=bool(s.patch), seen=s.seen) for s in items
+        SeenRow(purpose=s.purpose.value, at=s.at, patched=bool(s.patch), seen=s.seen) for s in items
     )
 
 
-def _read(state: core.Run, texts: Texts) -> dict[str, Any]:
+def _read(state: core.RunState, texts: Texts) -> dict[str, Any]:
     """What the log said: from the failure's artifact, else (it was purged) from the state."""
     failure = _failure(texts.text(state.failure.artifact))
     signs = state.diagnosis.signs or (failure.signs if failure else ())
@@ -94,7 +101,7 @@ def _cited(diagnosis: Diagnosis | None) -> set[int]:
     return {s.line for h in diagnosis.hypotheses for s in h.signs} if diagnosis else set()
 
 
-def _tried(state: core.Run, texts: Texts) -> dict[str, Any]:
+def _tried(state: core.RunState, texts: Texts) -> dict[str, Any]:
     return {
         "attempts": tuple(_attempt(a, texts) for a in state.attempts),
         "past_attempts": tuple(_attempt(a, texts) for a in state.past_attempts),
@@ -106,7 +113,7 @@ def _tried(state: core.Run, texts: Texts) -> dict[str, Any]:
     }
 
 
-def _attempt(a: core.Attempt, texts: Texts) -> AttemptRow:
+def _attempt(a: core.AttemptState, texts: Texts) -> AttemptRow:
     copied = (
         "number",
         "generation",
@@ -143,7 +150,7 @@ def _candidate(c: core.Candidate, texts: Texts) -> CandidateRow:
     )
 
 
-def _reported(state: core.Run, texts: Texts) -> dict[str, Any]:
+def _reported(state: core.RunState, texts: Texts) -> dict[str, Any]:
     data = texts.data(state.end.report)
     markdown = data.get("markdown", "") if isinstance(data, dict) else texts.text(state.end.report)
     return {"report": data, "report_markdown": markdown}

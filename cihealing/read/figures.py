@@ -15,7 +15,7 @@ from cihealing import models
 from cihealing.clock import database_now
 from cihealing.domain.values import RunStatus
 from cihealing.read.access import Viewer, listed, within
-from cihealing.read.rows import Backlog, RepositoryRow, Spend, Summary
+from cihealing.read.rows import Backlog, RepositoryRow, SpendFigures, Summary
 
 NANO = 1_000_000_000
 MEDIAN_OF = 1_000
@@ -62,14 +62,14 @@ def _begun_since(viewer: Viewer, since: datetime) -> dict[str, int]:
     return _count(list(begun.values("status").annotate(n=Count("id"))), "status")
 
 
-def _spend(viewer: Viewer, at: datetime, *, accepted: int) -> Spend:
+def _spend(viewer: Viewer, at: datetime, *, accepted: int) -> SpendFigures:
     """Money for models, over the repositories the viewer sees."""
     money = _tally(viewer, "usd")
     total = _usd(money.aggregate(n=Sum("number"))["n"])
     dear = money.values_list("repository").annotate(n=Sum("number")).order_by("-n")[:50]
     days = _tally(viewer, "usd_day").values_list("day").annotate(n=Sum("number"))
     by_day = {day: _usd(n) for day, n in days.order_by("-day")[:14]}
-    return Spend(
+    return SpendFigures(
         today=by_day.get(at.date().isoformat(), 0.0),
         by_day=by_day,
         by_repository={name: _usd(n) for name, n in dear},

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Diagnosis, Frame, Objection, Observation, Sign, Usage
 
 
@@ -91,7 +91,7 @@ class ExcerptLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class SeenRow:
     """One run of a command. `seen` has exit code, colour, test counts, seconds and log tail."""
 
     purpose: str
@@ -128,7 +128,7 @@ class AttemptRow:
     patch: str
     proof_hash: str
     proof: Any
-    observations: tuple[Seen, ...]
+    observations: tuple[SeenRow, ...]
     needs_person: tuple[str, ...]
     objections: tuple[Objection, ...]
     failure_reason: str
@@ -140,10 +140,10 @@ class AttemptRow:
     @property
     def validation_log(self) -> str:
         """Every command of the attempt with its exit code and the tail of what it said."""
-        return "\n".join(_told(s) for s in self.observations)
+        return "\n".join(_render_seen(s) for s in self.observations)
 
 
-def _told(item: Seen) -> str:
+def _render_seen(item: SeenRow) -> str:
     o = item.seen
     code = "time-out" if o.exit_code is None else f"exit {o.exit_code}"
     title = f"[{item.purpose}] $ {o.command}\n{o.colour} ({code}, {o.seconds:.1f} s)"
@@ -203,14 +203,14 @@ class IgnoredRow:
 class RunDetail(RunRow):
     """Everything a page about one run shows: its state, and what was looked up for it."""
 
-    state: Run
+    state: RunState
     signs: tuple[Sign, ...]
     frames: tuple[Frame, ...]
     excerpt: tuple[ExcerptLine, ...]
     root_line: int | None
     secrets_masked: int
     owner_source: str
-    observations: tuple[Seen, ...]
+    observations: tuple[SeenRow, ...]
     candidate: CandidateRow | None
     attempts: tuple[AttemptRow, ...]
     """Of this generation; earlier ones are in `past_attempts`."""
@@ -254,7 +254,7 @@ class Memory:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spend:
+class SpendFigures:
     """Money for models, USD. What is reserved and not settled yet counts in full."""
 
     today: float
@@ -284,7 +284,7 @@ class Summary:
     median_seconds_to_fixed: float | None
     last_day: Mapping[str, int]
     """By status, of the runs begun in the last 24 hours."""
-    spend: Spend
+    spend: SpendFigures
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,16 +30,16 @@ class Bound:
         self._end = self._end if self.read else self.clock() + self.seconds
         for chunk in chunks:
             if self.read >= self.size or self.clock() > self._end:
-                self.cut = self.cut or self._told()
+                self.cut = self.cut or self._why_cut()
                 return
             part = chunk[: int(min(self.size - self.read, len(chunk)))]
             self.read += len(part)
             yield part
             if len(part) < len(chunk):
-                self.cut = self._told()
+                self.cut = self._why_cut()
                 return
 
-    def _told(self) -> str:
+    def _why_cut(self) -> str:
         why = (
             f"{self.size:,.0f} bytes"
             if self.read >= self.size

@@ -96,7 +96,7 @@ def lines_of(text: str) -> list[str]:
     return [shorten(line) for line in text.split("\n")]
 
 
-def said(line: str) -> str:
+def bare_line(line: str) -> str:
     """A line without time stamps, job prefixes and fold marks; a container's log line without its
     JSON.
     """

@@ -12,7 +12,7 @@ from cihealing.domain.values import FailureClass, Line
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
 from cihealing.reading.masks import normalise
-from cihealing.reading.structure import Step, innocent, step_at
+from cihealing.reading.structure import LogStep, innocent, step_at
 
 CODE = (Kind.TEST, Kind.LINT, Kind.COMPILE)
 MAX_LINES = 300
@@ -189,7 +189,7 @@ def green_lines(greens: Sequence[Log]) -> frozenset[str]:
 
 
 def ranked(
-    log: Log, findings: Iterable[Finding], *, steps: Sequence[Step], green: frozenset[str]
+    log: Log, findings: Iterable[Finding], *, steps: Sequence[LogStep], green: frozenset[str]
 ) -> list[tuple[int, Finding]]:
     """Findings with their rank, best first; of equals the first test, lint or compile error and the
     last of anything else.
@@ -223,7 +223,7 @@ def weight(log: Log, finding: Finding, *, most: int) -> int:
     return min(marked, most - 1) if most and finding.tool == FailureClass.PRODUCT.value else marked
 
 
-def aside(number: int, *, end: int, innocent: Sequence[Step]) -> int:
+def aside(number: int, *, end: int, innocent: Sequence[LogStep]) -> int:
     """What a finding loses by the place it stands at."""
     if number > end:
         return AFTERWARDS

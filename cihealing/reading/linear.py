@@ -31,7 +31,7 @@ REFUSED = {
 }
 
 
-class Objection(Exception):
+class NotLinear(Exception):
     pass
 
 
@@ -49,7 +49,7 @@ def objection(pattern: object, *, length: int) -> str:
         steps = search_cost(tree, length)
     except (re.error, RecursionError, OverflowError) as error:
         return f"is no regular expression: {error}"
-    except Objection as error:
+    except NotLinear as error:
         return str(error)
     if steps > MAX_STEPS:
         return (
@@ -109,7 +109,7 @@ def cost(tree: Iterable[Any], length: int) -> int:
 def cost_of(item: Any, length: int) -> int:
     name, value = name_of(item), item[1]
     if name in REFUSED:
-        raise Objection(REFUSED[name])
+        raise NotLinear(REFUSED[name])
     if name in REPEATS:
         return repeat_cost(value, length)
     if name == "BRANCH":
@@ -125,7 +125,7 @@ def repeat_cost(value: Any, length: int) -> int:
     low, high, body = int(value[0]), int(value[1]), list(value[2])
     inner = cost(body, length)
     if high > ONCE and (inner > 1 or any(name_of(item) in VARIED for item in body)):
-        raise Objection(
+        raise NotLinear(
             "has a repeat or alternatives within a repeat: `(a+)+` can take exponential time"
         )
     return max(1, min(high, length) - low) * inner if high > ONCE else inner

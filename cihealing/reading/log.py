@@ -55,7 +55,7 @@ class Log:
         """What the line says; empty beyond the log, and where a large log's line was not kept."""
         text = self.said.get(number)
         if text is None:
-            text = self.said[number] = clean.said(self.raw(number))
+            text = self.said[number] = clean.bare_line(self.raw(number))
         return text
 
     def numbered(self, indexes: Sequence[int]) -> Sequence[int]:

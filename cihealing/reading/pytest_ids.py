@@ -12,7 +12,7 @@ COLLECTING = ("ERROR collecting ", "ERROR at setup of ", "ERROR at teardown of "
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class SummaryLine:
     line: int
     test: str
     message: str
@@ -24,7 +24,7 @@ def leaf(test: str) -> str:
     return re.split(r"::|\.(?=[A-Za-z_]\w*$)", head)[-1] + bracket + parameters
 
 
-def named(blocks: list[Finding], summaries: list[Summary]) -> Iterator[Finding]:
+def named(blocks: list[Finding], summaries: list[SummaryLine]) -> Iterator[Finding]:
     """Headers say `TestA.test_b`; the summary knows the full id, in the same order."""
     ids: dict[str, list[str]] = {}
     for summary in summaries:

@@ -29,8 +29,8 @@ from cihealing.reading.parsers import findings, parsers, sayings
 from cihealing.reading.redact import Redacted, redact
 from cihealing.reading.rulebook import in_force
 from cihealing.reading.scan import BUILDING, Scanner
-from cihealing.reading.sieve import Kept
-from cihealing.reading.structure import Step
+from cihealing.reading.sieve import KeptLines
+from cihealing.reading.structure import LogStep
 
 MAX_TESTS = 2000
 CERTAIN = 44
@@ -50,7 +50,7 @@ class Reading:
     redacted_log: str
     """Empty for a log that was read in chunks."""
     failed_tests: tuple[str, ...] = ()
-    steps: Sequence[Step] = ()
+    steps: Sequence[LogStep] = ()
 
 
 def read(log: str, *, green: Sequence[str] = (), known_secrets: Sequence[str] = ()) -> Reading:
@@ -78,7 +78,7 @@ def read_chunks(
     return replace(reading_of(log, masked, greens=greens), redacted_log="")
 
 
-def sift(raw: Iterable[bytes]) -> Kept:
+def sift(raw: Iterable[bytes]) -> KeptLines:
     return sieve.sifted(raw, scanner(), weak=frozenset((*TALK_WORDS, *structure.MARKS)))
 
 
@@ -114,7 +114,7 @@ def scanner_for(rules: tuple[Rule, ...]) -> Scanner:
     )
 
 
-def indexed(lines: Sequence[str], kept: Kept | None = None) -> Log:
+def indexed(lines: Sequence[str], kept: KeptLines | None = None) -> Log:
     hits = scanner().hits("\n".join(lines).encode("utf-8", "surrogatepass"))
     numbers, total = (kept.numbers, kept.total) if kept else (None, None)
     return Log(lines, numbers=numbers, total=total, hits=hits, searched=scanner().known)
@@ -162,7 +162,7 @@ def failure_of(
     hits: Sequence[tuple[Rule, int]],
     *,
     tests: tuple[str, ...],
-    steps: Sequence[Step],
+    steps: Sequence[LogStep],
     masked: int,
 ) -> Failure:
     root = weighed[0][1]

@@ -56,7 +56,7 @@ CLASSES = tuple(each.value for each in FailureClass if each is not FailureClass.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")
 
 
-class Place(Protocol):
+class RuleSource(Protocol):
     """A file: `pathlib.Path` and what `importlib.resources` gives are both."""
 
     @property
@@ -86,7 +86,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRule:
     """A rule, or a whole file (`rule` is empty), that is left out, and why."""
 
     file: str
@@ -100,7 +100,7 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Rulebook:
     rules: tuple[Rule, ...]
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedRule, ...] = ()
 
 
 class BadRule(ValueError):
@@ -129,7 +129,7 @@ def in_force() -> tuple[Rule, ...]:
     return _chosen[-1] if _chosen else rules()
 
 
-def put_in_force(directory: Path) -> tuple[Refused, ...]:
+def put_in_force(directory: Path) -> tuple[RefusedRule, ...]:
     """Read all logs of this process with the rules of a local directory over the project's own.
     Gives what was left out, and why.
     """
@@ -147,7 +147,7 @@ def rules_from(directory: Path) -> Rulebook:
     """The project's rules with those of a local directory laid over them. Whatever is wrong with
     one of these leaves it out and is told.
     """
-    refused: list[Refused] = []
+    refused: list[RefusedRule] = []
     chosen = {rule.id: rule for rule in rules()}
     for rule, muted in local_rules(directory, refused):
         if muted:
@@ -157,16 +157,16 @@ def rules_from(directory: Path) -> Rulebook:
     return Rulebook(tuple(chosen.values()), tuple(refused))
 
 
-def local_rules(directory: Path, refused: list[Refused]) -> Iterator[tuple[Rule | None, str]]:
+def local_rules(directory: Path, refused: list[RefusedRule]) -> Iterator[tuple[Rule | None, str]]:
     """Rules, and ids of rules that are taken away, in the order of files and lines."""
     seen: set[str] = set()
     for place in readable_files(directory, refused):
         for raw in rows_of(place, refused):
-            name = told(raw.get("id")) if isinstance(raw, Mapping) else ""
+            name = render_scalar(raw.get("id")) if isinstance(raw, Mapping) else ""
             try:
                 yield checked(raw, name=place.name, seen=seen)
             except BadRule as error:
-                refused.append(Refused(place.name, name, str(error)))
+                refused.append(RefusedRule(place.name, name, str(error)))
 
 
 def checked(raw: object, *, name: str, seen: set[str]) -> tuple[Rule | None, str]:
@@ -185,12 +185,12 @@ def checked(raw: object, *, name: str, seen: set[str]) -> tuple[Rule | None, str
     return rule, ""
 
 
-def readable_files(directory: Path, refused: list[Refused]) -> list[Any]:
+def readable_files(directory: Path, refused: list[RefusedRule]) -> list[Any]:
     try:
         return yaml_files(directory)
     except OSError as error:
         refused.append(
-            Refused(directory.name, "", f"the directory cannot be read: {error.strerror}")
+            RefusedRule(directory.name, "", f"the directory cannot be read: {error.strerror}")
         )
         return []
 
@@ -202,7 +202,7 @@ def yaml_files(directory: Any) -> list[Any]:
     )
 
 
-def rows_of(place: Place, refused: list[Refused]) -> list[Any]:
+def rows_of(place: RuleSource, refused: list[RefusedRule]) -> list[Any]:
     """The rows of one file; none where it cannot be read as a list of rules."""
     try:
         if not place.is_file():
@@ -214,10 +214,10 @@ def rows_of(place: Place, refused: list[Refused]) -> list[Any]:
         if not isinstance(rows, list):
             raise BadRule("the file is no list of rules (each begins with `- id: NAME`)")
     except OSError as error:
-        refused.append(Refused(place.name, "", f"the file cannot be read: {error.strerror}"))
+        refused.append(RefusedRule(place.name, "", f"the file cannot be read: {error.strerror}"))
     except (yaml.YAMLError, BadRule, UnicodeDecodeError, ValueError, RecursionError) as error:
         refused.append(
-            Refused(place.name, "", " ".join(str(error).split())[:300] or type(error).__name__)
+            RefusedRule(place.name, "", " ".join(str(error).split())[:300] or type(error).__name__)
         )
     else:
         return rows
@@ -239,7 +239,9 @@ def shaped(raw: object) -> dict[str, Any]:
         "off" if key is False else key: value for key, value in raw.items()
     }  # to YAML 1.1 a plain `off` is false
     if unknown := [key for key in entries if key not in KEYS]:
-        raise BadRule(f"unknown entry {told(unknown[0])!r}; known are {', '.join(sorted(KEYS))}")
+        raise BadRule(
+            f"unknown entry {render_scalar(unknown[0])!r}; known are {', '.join(sorted(KEYS))}"
+        )
     if not isinstance(entries.get("id"), str) or not NAME.match(entries["id"]):
         raise BadRule("`id` must be a name of letters, digits, dots and dashes")
     if not isinstance(entries.get("off", False), bool):
@@ -247,7 +249,7 @@ def shaped(raw: object) -> dict[str, Any]:
     return entries
 
 
-def told(value: object) -> str:
+def render_scalar(value: object) -> str:
     """A scalar for a message; anything else may be of any size."""
     return str(value)[:80] if isinstance(value, str | int | float | bool) else ""
 
@@ -255,7 +257,8 @@ def told(value: object) -> str:
 def validate(raw: Mapping[str, Any], *, name: str) -> None:
     if class_name(raw, name) not in CLASSES:
         raise BadRule(
-            f"unknown class {told(class_name(raw, name))!r}; known are {', '.join(CLASSES)}"
+            f"unknown class {render_scalar(class_name(raw, name))!r};"
+            f" known are {', '.join(CLASSES)}"
         )
     for key in ("confidence", "in_test"):
         if (
@@ -334,20 +337,20 @@ def sample_problem(rule: Rule) -> str:
     return f"it matches {matched[:80]!r}, which stands under `never`" if matched else ""
 
 
-def problems(chosen: Iterable[Rule]) -> Iterator[Refused]:
+def problems(chosen: Iterable[Rule]) -> Iterator[RefusedRule]:
     """Rules whose pattern may be slow or whose samples are not kept: what the loader refuses, asked
     of rules that are loaded.
     """
     for rule in chosen:
         if problem := objection(rule.pattern.pattern, length=MAX_TEXT):
-            yield Refused(rule.file, rule.id, f"`pattern` {problem}")
+            yield RefusedRule(rule.file, rule.id, f"`pattern` {problem}")
         elif problem := sample_problem(rule):
-            yield Refused(rule.file, rule.id, problem)
+            yield RefusedRule(rule.file, rule.id, problem)
 
 
 __all__ = [
     "BadRule",
-    "Refused",
+    "RefusedRule",
     "Rule",
     "Rulebook",
     "problems",

@@ -37,7 +37,7 @@ DIGITS = b"0123456789"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptLines:
     lines: list[str]
     numbers: array[int] | None = None
     """None: all lines are there."""
@@ -56,7 +56,7 @@ class Piece:
         return sum(map(len, self.lines)) + 60 * len(self.lines)
 
 
-def sifted(raw: Iterable[bytes], scanner: Scanner, *, weak: frozenset[str]) -> Kept:
+def sifted(raw: Iterable[bytes], scanner: Scanner, *, weak: frozenset[str]) -> KeptLines:
     """All lines of a log of up to WHOLE characters; of a larger one those a sieve keeps."""
     text = Keyless(chunks(raw))
     start, size = [], 0
@@ -66,7 +66,7 @@ def sifted(raw: Iterable[bytes], scanner: Scanner, *, weak: frozenset[str]) -> K
         if size > WHOLE:
             break
     else:
-        return Kept(clean.lines_of("".join(start)))
+        return KeptLines(clean.lines_of("".join(start)))
     sieve = Sieve(scanner, weak=weak)
     for chunk in chain(start, text):
         sieve.add(chunk)
@@ -193,7 +193,7 @@ class Sieve:
         """
         self.size -= (self.pieces[False] or self.pieces[True]).popleft().size
 
-    def kept(self) -> Kept:
+    def kept(self) -> KeptLines:
         """The head, the pieces and the tail, each line once."""
         numbers, lines = array("q"), []
         last = Piece(self.total - len(self.tail) + 1, list(self.tail))
@@ -205,7 +205,7 @@ class Sieve:
             skip = max(0, (numbers[-1] + 1 if numbers else 1) - piece.first)
             lines += piece.lines[skip:]
             numbers.extend(range(piece.first + skip, piece.first + len(piece.lines)))
-        return Kept(lines, numbers, self.total)
+        return KeptLines(lines, numbers, self.total)
 
 
 def merged(spans: Iterable[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:

@@ -81,7 +81,7 @@ STAMP = re.compile(r".{0,200}?(?P<at>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?P<part>
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class LogStep:
     """`first` and `last` are line numbers. `seconds` and `exit_code` are None where the log does
     not tell.
     """
@@ -103,7 +103,7 @@ class Step:
         return self.first <= number <= self.last
 
 
-def steps_of(log: Log) -> Sequence[Step]:
+def steps_of(log: Log) -> Sequence[LogStep]:
     """In the order of the log. A stage with several commands is a step for each of them."""
     headers = {header.start: header for header in log.headers}
     walk = Walk(log)
@@ -134,8 +134,8 @@ class Walk:
 
     def __init__(self, log: Log) -> None:
         self.log = log
-        self.steps: list[Step] = []
-        self.open: Step | None = None
+        self.steps: list[LogStep] = []
+        self.open: LogStep | None = None
         self.began: int | None = None
         self.github = False
         self.buildkite = log.has("\n~~~ ")
@@ -185,7 +185,7 @@ class Walk:
         if self.open and not (self.open.name == name and not self.open.command):
             self.end(number - 1)
         first = self.open.first if self.open else number
-        self.open = Step(name=name[:200], command=command, first=first, last=number)
+        self.open = LogStep(name=name[:200], command=command, first=first, last=number)
         self.github = github
 
     def exited(self, number: int, code: int) -> None:
@@ -205,7 +205,7 @@ class Walk:
         self.steps.append(ended)
         self.open, self.began = None, None
 
-    def done(self) -> Sequence[Step]:
+    def done(self) -> Sequence[LogStep]:
         self.end(len(self.log))
         return tuple(self.steps[-MAX_STEPS:])
 
@@ -240,7 +240,7 @@ def stamp(raw: str) -> datetime | None:
         return None
 
 
-def failed_step(steps: Sequence[Step], root: int) -> Step | None:
+def failed_step(steps: Sequence[LogStep], root: int) -> LogStep | None:
     """The step that the root line stands in; where that one did not fail, the one that did."""
     around = [step for step in steps if step.holds(root)]
     failed = [step for step in steps if step.failed]
@@ -249,13 +249,13 @@ def failed_step(steps: Sequence[Step], root: int) -> Step | None:
     return chosen[-1] if chosen else None
 
 
-def step_at(steps: Sequence[Step], number: int) -> Step | None:
+def step_at(steps: Sequence[LogStep], number: int) -> LogStep | None:
     """The one of `steps`, which follow each other, that a line stands in."""
     at = bisect_right(steps, number, key=lambda step: step.first) - 1
     return steps[at] if at >= 0 and steps[at].holds(number) else None
 
 
-def innocent(steps: Sequence[Step], *, end: int) -> Sequence[Step]:
+def innocent(steps: Sequence[LogStep], *, end: int) -> Sequence[LogStep]:
     """The steps that did not fail the job, where the log tells: all others did where none has an
     exit code. `end`: the line at which CI gave up.
 
@@ -268,7 +268,7 @@ def innocent(steps: Sequence[Step], *, end: int) -> Sequence[Step]:
     return [step for step in steps if last and step.last < last.first and step.name == last.name]
 
 
-def command_at(log: Log, step: Step | None, root: int) -> str:
+def command_at(log: Log, step: LogStep | None, root: int) -> str:
     """The command to run again: the last one traced in the failing step up to the root line, else
     the step's own.
     """

@@ -17,7 +17,13 @@ from cihealing.service.judging import hurry
 from cihealing.service.logs import read_log, read_waiting, weak_failure
 from cihealing.service.messages import handle_of, record_message
 from cihealing.service.outbox import claim, claim_next, due, poke_due, reclaim
-from cihealing.service.receiving import Outcome, Receipt, receive, record_expanded, record_read
+from cihealing.service.receiving import (
+    Receipt,
+    ResultOutcome,
+    receive,
+    record_expanded,
+    record_read,
+)
 from cihealing.service.rehashing import Rehashed, outdated, rehash
 from cihealing.service.running import run_effect, run_next
 from cihealing.service.spending import Hold, OverBudget, reserve, settle
@@ -31,10 +37,10 @@ __all__ = [
     "NoRoom",
     "NoSuchRun",
     "NotAllowed",
-    "Outcome",
     "OverBudget",
     "Receipt",
     "Rehashed",
+    "ResultOutcome",
     "claim",
     "claim_next",
     "due",

@@ -59,14 +59,14 @@ class Facts:
 
 
 def of_failed(failed: Failed, failure: Failure | None) -> Facts:
-    parts = [_clock(), _told(), *_coarse(failed), _waiting(failed)]
+    parts = [_clock(), _told_before(), *_coarse(failed), _waiting(failed)]
     if failure is not None:
         parts += [*_known(failed, failure), _same_on_branch(failed, failure), _greens(failed)]
     return _found(parts, failed.execution)
 
 
 def of_passed(passed: Passed) -> Facts:
-    parts = [_clock(), _told(), _waiting(passed), _escalated(passed)]
+    parts = [_clock(), _told_before(), _waiting(passed), _escalated(passed)]
     return _found(parts, passed.execution)
 
 
@@ -79,7 +79,7 @@ def _clock() -> Part:
     return f"SELECT 'at', {NOBODY}, '', {now}", ()
 
 
-def _told() -> Part:
+def _told_before() -> Part:
     text = (
         "SELECT 'told', e.run_id, COALESCE(r.status, ''), '' FROM told e"
         " LEFT JOIN cihealing_run r ON r.id = e.run_id"

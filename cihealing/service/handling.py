@@ -17,12 +17,12 @@ from cihealing.domain.decide import decide
 from cihealing.domain.evolve import evolve, fold
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.react import react
-from cihealing.domain.run import Refused, Run
+from cihealing.domain.run import Refused, RunState
 from cihealing.domain.values import SERVICE, Actor, RunStatus
 from cihealing.failpoints import failpoint
 from cihealing.models import BaseClaim, Outbox
 from cihealing.models import Run as RunRow
-from cihealing.ports import HeadMoved, Site, Tools
+from cihealing.ports import HeadMovedError, Site, Tools
 from cihealing.secrecy import masked, masked_in
 from cihealing.service import outbox, policies
 from cihealing.service.transactions import write
@@ -54,7 +54,7 @@ class Cause:
     source: str
 
 
-def get(run_id: UUID) -> Run:
+def get(run_id: UUID) -> RunState:
     """The run as its events say. Raises NoSuchRun."""
     run = fold(run_id, store.load(run_id))
     if not run.exists:
@@ -69,7 +69,7 @@ def handle(
     cause: Cause,
     now: datetime | None = None,
     effect: Outbox | None = None,
-) -> Run:
+) -> RunState:
     """Carry out one command; with `effect`, close its row in the same transaction.
 
     Raises Refused, Stale, outbox.Fenced, StreamMoved (after many lost races).
@@ -90,7 +90,7 @@ def handle_inside(
     cause: Cause,
     now: datetime,
     effect: Outbox | None = None,
-) -> Run:
+) -> RunState:
     """`handle` within the caller's transaction."""
     before = fold(run_id, store.load(run_id))
     policy = policies.of(before)
@@ -105,9 +105,9 @@ def handle_inside(
     return after
 
 
-def begin_inside(run_id: UUID, command: c.QueueRun, *, cause: Cause, writing: Writing) -> Run:
+def begin_inside(run_id: UUID, command: c.QueueRun, *, cause: Cause, writing: Writing) -> RunState:
     """`handle_inside` for a run that is known not to exist: what it writes is gathered."""
-    before, policy = Run(id=run_id), policies.current()
+    before, policy = RunState(id=run_id), policies.current()
     events = decide(before, command, policy=policy, now=writing.now)
     envelopes = writing.begin(run_id, _envelopes(run_id, events, cause, writing.now))
     after = before
@@ -129,14 +129,14 @@ def _envelopes(
 
 
 def _write(
-    before: Run,
+    before: RunState,
     events: Sequence[e.RunEvent],
     policy: Policy,
     cause: Cause,
     now: datetime,
     *,
     but: UUID | None,
-) -> Run:
+) -> RunState:
     if not events:
         return before
     envelopes = _envelopes(before.id, events, cause, now)
@@ -153,14 +153,14 @@ def _write(
     return after
 
 
-def _drop_what_is_over(before: Run, after: Run, but: UUID | None) -> None:
+def _drop_what_is_over(before: RunState, after: RunState, but: UUID | None) -> None:
     if after.status.ended and not before.status.ended:
         outbox.drop_all(after.id, but=but)
     elif before.status is RunStatus.RUNNING and after.status is not RunStatus.RUNNING:
         outbox.drop_healing(after.id, but=but)
 
 
-def _with_leader(run: Run, command: c.RunCommand) -> c.RunCommand:
+def _with_leader(run: RunState, command: c.RunCommand) -> c.RunCommand:
     """Who stands for the failure of the base already, and where that run is, is known only here,
     inside the transaction.
     """
@@ -187,7 +187,9 @@ def _status(run_id: UUID | None) -> RunStatus | None:
     return RunStatus(found) if found else None
 
 
-def _with_cluster(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> c.RunCommand:
+def _with_cluster(
+    run: RunState, command: c.RunCommand, policy: Policy, now: datetime
+) -> c.RunCommand:
     """Likewise who stands for a failure of the machines; who did so for long enough is relieved."""
     if not isinstance(command, c.RecordClass) or not run.failure.strong:
         return command
@@ -225,7 +227,7 @@ def perform(
     commit: str = "",
     by: Actor,
     tools: Tools,
-) -> Run:
+) -> RunState:
     """What a person does to a run: `approve`, `deny`, `abort`, `retry` or `human-fix` (with the
     commit that did it, where it is known).
 
@@ -241,7 +243,7 @@ def perform(
 
 def _approve(
     run_id: UUID, act: str, version: int | None, note: str, by: Actor, cause: Cause, tools: Tools
-) -> Run:
+) -> RunState:
     command = c.Approve(act=act, version=version, by=by, note=note)
     run = get(run_id)
     decide(
@@ -253,11 +255,13 @@ def _approve(
         head = tools.trees.head(run.failure.repository, run.change.target, policy=repository)
         if head != run.head:
             _head_moved(run, head, cause)
-            raise HeadMoved(run.head, head)
+            raise HeadMovedError(run.head, head)
     return handle(run_id, command, cause=cause)
 
 
-def _require_permission(run: Run, by: Actor, repository: RepositoryPolicy, tools: Tools) -> None:
+def _require_permission(
+    run: RunState, by: Actor, repository: RepositoryPolicy, tools: Tools
+) -> None:
     """The person's own permission counts, not the bot's."""
     forge = tools.forges.get(repository.forge)
     if forge is None or forge.permissions is None:
@@ -272,7 +276,7 @@ def _require_permission(run: Run, by: Actor, repository: RepositoryPolicy, tools
     )
 
 
-def _head_moved(run: Run, head: str | None, cause: Cause) -> None:
+def _head_moved(run: RunState, head: str | None, cause: Cause) -> None:
     if head:
         handle(run.id, c.RecordHeadMoved(expected=run.head, found=head), cause=cause)
 

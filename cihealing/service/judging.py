@@ -16,7 +16,7 @@ import msgspec
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.effects import WatchChange
-from cihealing.domain.run import Run as RunState
+from cihealing.domain.run import RunState as RunState
 from cihealing.domain.values import (
     Digest,
     Failed,
@@ -64,11 +64,13 @@ def judge_failed(
     one_at_a_time(failed.repository, failed.job)
     found = facts.of_failed(failed, failure)
     writing.at = found.at
-    judged = _told(found) or _not_wanted(failed) or _known(failed, failure, found, log, writing)
+    judged = (
+        _told_before(found) or _not_wanted(failed) or _known(failed, failure, found, log, writing)
+    )
     return replace(judged, told=found.told)
 
 
-def _told(found: Facts) -> Judged | None:
+def _told_before(found: Facts) -> Judged | None:
     """The same job run, told of before; or a job of a workflow whose coarse result began a run
     already.
     """

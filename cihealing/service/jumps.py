@@ -68,7 +68,7 @@ class Mark:
         return (at - self.at).total_seconds() - (uptime - self.uptime)
 
 
-class Watch:
+class ClockWatch:
     """This process's view of the database's clock."""
 
     def __init__(
@@ -159,5 +159,5 @@ def move(jump: float) -> None:
     )
 
 
-watch = Watch()
+watch = ClockWatch()
 now = watch.now

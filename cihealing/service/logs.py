@@ -29,7 +29,7 @@ became of them.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Read:
+class ReadResult:
     """One result, redacted and read where it carries its log."""
 
     result: Result
@@ -50,30 +50,30 @@ def large(results: Sequence[Result], greens: Greens) -> bool:
     return any(greens.large(r) for r, _ in logs if isinstance(r, Failed))
 
 
-def put_by(result: Result, delivery: UUID, position: int) -> Read:
+def put_by(result: Result, delivery: UUID, position: int) -> ReadResult:
     """A result whose log, where it carries one, is sealed and read later. Nothing unredacted and
     open leaves this function.
     """
     if isinstance(result, Ignored) or not result.log:
         return read_result(result, Greens())
-    return Read(result=redacted(result), sealed=waiting.seal(delivery, position, result.log))
+    return ReadResult(result=redacted(result), sealed=waiting.seal(delivery, position, result.log))
 
 
-def read_result(result: Result, greens: Greens) -> Read:
+def read_result(result: Result, greens: Greens) -> ReadResult:
     """Redact a result, and read its log where it carries one. Nothing unredacted leaves this
     function.
     """
     if isinstance(result, Ignored):
-        return Read(result=Ignored(reason=masked(result.reason)))
+        return ReadResult(result=Ignored(reason=masked(result.reason)))
     if isinstance(result, Passed):
-        return Read(
+        return ReadResult(
             result=redacted(result),
             log=store.pack(masked(clean.plain(result.log))) if result.log else None,
         )
     if result.log is None:
-        return Read(result=redacted(result))
+        return ReadResult(result=redacted(result))
     failure, log = read_log(result, result.log, greens=greens)
-    return Read(result=redacted(result), log=log, failure=failure)
+    return ReadResult(result=redacted(result), log=log, failure=failure)
 
 
 def read_log(

@@ -278,7 +278,7 @@ def poke(ids: Sequence[UUID]) -> None:
     teller.tell(ids)
 
 
-class Teller:
+class BrokerTeller:
     """One thread a process that tells the broker. A lost broker delays work, it loses none: what is
     not told is dropped here.
     """
@@ -328,7 +328,7 @@ class Teller:
         return dropped
 
 
-teller = Teller()
+teller = BrokerTeller()
 
 
 def due(limit: int = 50) -> list[UUID]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cihealing import policy_file, store
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Digest
 from cihealing.store import projections
 
@@ -20,7 +20,7 @@ def pin(policy: Policy, *, now: datetime) -> Digest:
     return store.put(policy.canonical(), kind="policy", now=now)
 
 
-def of(run: Run) -> Policy:
+def of(run: RunState) -> Policy:
     """What binds this run: its pinned policy, and the tighter of both where the current one is
     tighter.
     """

@@ -30,7 +30,7 @@ from cihealing.secrecy import masked
 from cihealing.service import earlier, outbox, waiting
 from cihealing.service.earlier import Greens
 from cihealing.service.judging import Judged, judge_failed, judge_passed
-from cihealing.service.logs import Read, large, put_by, read_result
+from cihealing.service.logs import ReadResult, large, put_by, read_result
 from cihealing.service.transactions import write
 from cihealing.service.writing import Writing
 from cihealing.store import Packed, firsts, projections
@@ -40,7 +40,7 @@ COARSE_WAIT = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ResultOutcome:
     """What became of one result."""
 
     run_id: UUID | None
@@ -54,7 +54,7 @@ class Receipt:
     delivery: UUID
     status: str
     """`reading` while a log is still to be fetched, else `done`."""
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ResultOutcome, ...]
 
 
 def each_once(results: Sequence[Result]) -> list[Result]:
@@ -101,7 +101,7 @@ def receive(
     return receipt
 
 
-def _read(stream: UUID, results: Sequence[Result], greens: Greens) -> list[Read]:
+def _read(stream: UUID, results: Sequence[Result], greens: Greens) -> list[ReadResult]:
     if large(results, greens):
         return [put_by(result, stream, i) for i, result in enumerate(results)]
     return [read_result(result, greens) for result in results]
@@ -114,7 +114,7 @@ def _stored(stream: UUID) -> Receipt:
 
 def _receipt(delivery: UUID, status: str, outcomes: str, *, repeated: bool) -> Receipt:
     told = tuple(
-        Outcome(
+        ResultOutcome(
             run_id=UUID(o["runId"]) if o["runId"] else None,
             status=o["status"],
             deduplicated=o["deduplicated"] or (repeated and bool(o["runId"])),
@@ -126,7 +126,7 @@ def _receipt(delivery: UUID, status: str, outcomes: str, *, repeated: bool) -> R
 
 
 def _receive(
-    stream: UUID, received: e.DeliveryReceived, read: Sequence[Read], now: datetime
+    stream: UUID, received: e.DeliveryReceived, read: Sequence[ReadResult], now: datetime
 ) -> Receipt:
     sealed = [r.sealed for r in read if r.sealed]
     # The bound and the one place of each log would refuse a repetition before its stream does.
@@ -164,7 +164,7 @@ class JudgedAll:
 
 
 def _judge_all(
-    read: Sequence[Read], logs: Sequence[Digest], writing: Writing, *, first: int = 0
+    read: Sequence[ReadResult], logs: Sequence[Digest], writing: Writing, *, first: int = 0
 ) -> JudgedAll:
     found = JudgedAll()
     for position, (one, log) in enumerate(zip(read, logs, strict=True), start=first):
@@ -177,7 +177,7 @@ def _judge_all(
     return found
 
 
-def _judge(read: Read, log: Digest, writing: Writing) -> Judged | None:
+def _judge(read: ReadResult, log: Digest, writing: Writing) -> Judged | None:
     """What becomes of a result; None where its log must be fetched or read first."""
     if read.sealed:
         return None
@@ -300,7 +300,12 @@ def record_expanded(
 
 
 def _record_expanded(
-    delivery: UUID, position: int, read: Sequence[Read], ignored: str, row: Outbox, now: datetime
+    delivery: UUID,
+    position: int,
+    read: Sequence[ReadResult],
+    ignored: str,
+    row: Outbox,
+    now: datetime,
 ) -> None:
     outbox.finish(row)
     envelopes = store.load(delivery)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cihealing import reading, store
 from cihealing.domain import commands as c
-from cihealing.domain.run import Run as RunState
+from cihealing.domain.run import RunState as RunState
 from cihealing.domain.values import Actor
 from cihealing.models import BaseClaim, Run
 from cihealing.reading.fingerprint import VERSION
@@ -50,7 +50,7 @@ def rehash(run_id: UUID, *, by: Actor, dry: bool = False) -> Rehashed:
         return Rehashed(
             run_id=run_id, old=run.failure.error_hash, new=run.failure.error_hash, kept=found
         )
-    return _told(run, found, "") if dry else write(lambda: _recorded(run, found, by))
+    return _rehashed(run, found, "") if dry else write(lambda: _recorded(run, found, by))
 
 
 def _read_again(run: RunState) -> c.Rehash | str:
@@ -77,9 +77,9 @@ def _recorded(run: RunState, found: c.Rehash, by: Actor) -> Rehashed:
     one_at_a_time(run.failure.repository, run.failure.job)
     carry_over(run.failure.error_hash, found.error_hash, by=by)
     if taken := _taken(run, found.error_hash):
-        return _told(run, found, f"run {taken} of this commit or base has the new one")
+        return _rehashed(run, found, f"run {taken} of this commit or base has the new one")
     handle_inside(run.id, found, cause=Cause(actor=by, source="rehash"), now=datetime.now(UTC))
-    return _told(run, found, "")
+    return _rehashed(run, found, "")
 
 
 def _taken(run: RunState, error_hash: str) -> UUID | None:
@@ -98,7 +98,7 @@ def _taken(run: RunState, error_hash: str) -> UUID | None:
     )
 
 
-def _told(run: RunState, found: c.Rehash, kept: str) -> Rehashed:
+def _rehashed(run: RunState, found: c.Rehash, kept: str) -> Rehashed:
     return Rehashed(
         run_id=run.id,
         old=run.failure.error_hash,

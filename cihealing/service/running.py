@@ -18,7 +18,7 @@ from cihealing import ending, outages, store
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Failed, Ignored
 from cihealing.failpoints import failpoint
 from cihealing.models import Outbox
@@ -48,7 +48,7 @@ class Capability(Protocol):
     """
 
     def __call__(
-        self, effect: f.RunEffect | f.LoneEffect, *, run: Run, policy: Policy, tools: Tools
+        self, effect: f.RunEffect | f.LoneEffect, *, run: RunState, policy: Policy, tools: Tools
     ) -> c.RunCommand | None: ...
 
 
@@ -124,7 +124,7 @@ def _claimed(row: Outbox, tools: Tools, capabilities: Capabilities, readers: Rea
     with Lease(row) as lease, tools.cancelling(lease.lost):
         if isinstance(effect, f.LoneEffect):
             capabilities[row.name](
-                effect, run=Run(id=row.stream), policy=policies.current(), tools=tools
+                effect, run=RunState(id=row.stream), policy=policies.current(), tools=tools
             )
             outbox.finish(row)
         elif isinstance(effect, f.RunEffect) and row.run_id is not None:

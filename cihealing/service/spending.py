@@ -21,7 +21,7 @@ from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.effects import TellBudget
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import NAMESPACE, SERVICE, FailureClass
 from cihealing.failpoints import failpoint
 from cihealing.models import Spend
@@ -63,7 +63,7 @@ class Budget:
 
 
 def reserve(
-    run: Run,
+    run: RunState,
     *,
     number: int,
     provider: str,
@@ -84,7 +84,7 @@ def reserve(
 
 
 def _reserve(
-    run: Run, number: int, provider: str, model: str, usd: float, policy: Policy, now: datetime
+    run: RunState, number: int, provider: str, model: str, usd: float, policy: Policy, now: datetime
 ) -> Hold | OverBudget:
     day = now.date().isoformat()
     one_at_a_time("spend", day)
@@ -108,7 +108,7 @@ def _reserve(
 
 
 def _refused(
-    run: Run, number: int, usd: float, policy: Policy, day: str, now: datetime
+    run: RunState, number: int, usd: float, policy: Policy, day: str, now: datetime
 ) -> OverBudget | None:
     if _calls(run, day) >= policy.ai.attempts_per_day:
         return OverBudget(
@@ -132,7 +132,7 @@ def _refused(
     return None
 
 
-def _calls(run: Run, day: str) -> int:
+def _calls(run: RunState, day: str) -> int:
     """Calls today for this failure on this branch; those that came to nothing do not count."""
     mine = Spend.objects.filter(
         repository=run.failure.repository,
@@ -143,7 +143,7 @@ def _calls(run: Run, day: str) -> int:
     return mine.exclude(settled=UNPAID).count()
 
 
-def _explained(run: Run, policy: Policy, now: datetime) -> bool:
+def _explained(run: RunState, policy: Policy, now: datetime) -> bool:
     """One explanation for all who meet the same failure of the machines, whichever repository they
     are of.
     """
@@ -160,7 +160,7 @@ def _explained(run: Run, policy: Policy, now: datetime) -> bool:
     )
 
 
-def _budgets(run: Run, policy: Policy, day: str) -> list[Budget]:
+def _budgets(run: RunState, policy: Policy, day: str) -> list[Budget]:
     # A day that is still to come was spent on before the clock was set back: that money is not
     # there a second time.
     today = Spend.objects.filter(day__gte=day)
@@ -186,7 +186,7 @@ def _sum(rows: object) -> float:
     return float(rows.aggregate(all=Sum("usd"))["all"] or 0)  # type: ignore[attr-defined]
 
 
-def _tell_once(budget: Budget, run: Run, day: str, now: datetime) -> None:
+def _tell_once(budget: Budget, run: RunState, day: str, now: datetime) -> None:
     """People hear of a used-up budget of a day once; a run's own is told with the run."""
     if budget.scope == "run":
         return

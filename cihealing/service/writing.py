@@ -9,7 +9,7 @@ from uuid import UUID
 from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.effects import Effect
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Digest
 from cihealing.failpoints import failpoint
 from cihealing.models import StoredEvent
@@ -32,7 +32,7 @@ class Writing:
         """Database time, where a statement of this transaction brought it."""
         self._contents: list[tuple[Packed, str]] = []
         self._facts: list[StoredEvent] = []
-        self._runs: list[tuple[Run, int]] = []
+        self._runs: list[tuple[RunState, int]] = []
         self._called: list[Called] = []
 
     def keep(self, content: bytes | Packed, *, kind: str) -> Digest:
@@ -47,7 +47,7 @@ class Writing:
         self._facts += store.chained(stream, told)
         return told
 
-    def show(self, run: Run, *, max_attempts: int) -> None:
+    def show(self, run: RunState, *, max_attempts: int) -> None:
         """The rows of a run that begins."""
         self._runs.append((run, max_attempts))
 

@@ -107,7 +107,7 @@ class Group(BaseSettings):
             return cls(**{**cls._in_files(), **cls._in_environment()})
         except ValidationError as error:
             raise ImproperlyConfigured(
-                "; ".join(_told(item) for item in error.errors(include_input=False))
+                "; ".join(_render_error(item) for item in error.errors(include_input=False))
             ) from None
 
     @classmethod
@@ -153,7 +153,7 @@ Own = TypeVar("Own", bound=Group)
 """A provider's own group."""
 
 
-def _told(item: Any) -> str:
+def _render_error(item: Any) -> str:
     return f"{PREFIX}{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
 
 

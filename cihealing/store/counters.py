@@ -20,7 +20,7 @@ BATCH = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class CounterTable:
     """One table of numbers: the columns that name one, those that are summed, and the rows that are
     the truth, as SQL.
     """
@@ -51,7 +51,7 @@ class Kept:
         )
 
 
-RUNS = Kept(
+RUNS = CounterTable(
     model=RunCount,
     keys=("repository", "status", "failure_class", "resolution"),
     sums=("runs", "attempts", "proven", "accepted"),
@@ -62,7 +62,7 @@ RUNS = Kept(
         FROM cihealing_run WHERE attached_to IS NULL""",
 )
 NANO = "CAST(ROUND(usd * 1000000000) AS BIGINT) AS number"
-TALLY = Kept(
+TALLY = CounterTable(
     model=Tally,
     keys=("what", "repository", "day"),
     sums=("number",),
@@ -101,7 +101,7 @@ def fold_all() -> None:
 
 
 @transaction.atomic
-def _fold(kept: Kept, *, least: int) -> int:
+def _fold(kept: CounterTable, *, least: int) -> int:
     # Rows that another folds already are left to it.
     unfolded = kept.model._default_manager.filter(folded=False).order_by("id")
     locked = unfolded.select_for_update(
@@ -130,7 +130,7 @@ def differing() -> list[str]:
     return [told for kept in EVERY for told in _differing(kept)]
 
 
-def _differing(kept: Kept) -> Iterator[str]:
+def _differing(kept: CounterTable) -> Iterator[str]:
     with connection.cursor() as cursor:
         cursor.execute(kept.sql(APART))
         for row in cursor.fetchall():

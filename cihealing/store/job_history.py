@@ -26,13 +26,13 @@ class JobHistory:
         rows = Execution.objects.filter(
             repository=repository, job=job, branch=branch, outcome="passed", at__lt=before
         )
-        return _told(rows.order_by("-at").first())
+        return _green_from(rows.order_by("-at").first())
 
     def first_red(self, repository: str, job: str, error_hash: str) -> Red | None:
         runs = Run.objects.filter(
             repository=repository, job=job, error_hash=error_hash
         ).values_list("id", flat=True)
-        return _told(
+        return _green_from(
             Execution.objects.filter(run_id__in=list(runs), outcome="failed").order_by("at").first()
         )
 
@@ -93,7 +93,7 @@ def _patch_of(run: Run) -> str:
     return raw.decode("utf-8", "replace") if raw else ""
 
 
-def _told(row: Execution | None) -> Green | None:
+def _green_from(row: Execution | None) -> Green | None:
     return Green(commit=row.commit, url=row.pipeline_url, at=row.at) if row else None
 
 

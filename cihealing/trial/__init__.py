@@ -27,7 +27,7 @@ from cihealing.models import Outbox
 from cihealing.ports import PermanentError, Tools, TransientError
 from cihealing.read import detail, feed, runs
 from cihealing.read.access import SERVICE_VIEWER
-from cihealing.trial.outcome import CannotApply, Outcome, Ran, apply, verdict_of
+from cihealing.trial.outcome import CannotApply, TrialOutcome, TrialRun, apply, verdict_of
 from cihealing.trial.repositories import MAX_FILE, CannotTry, Copy, Copying, Repository, find
 from cihealing.workshop.runner import projects
 
@@ -37,11 +37,11 @@ __all__ = [
     "CannotTry",
     "Copy",
     "Copying",
-    "Order",
-    "Outcome",
-    "Ran",
     "Repository",
     "Trial",
+    "TrialOrder",
+    "TrialOutcome",
+    "TrialRun",
     "apply",
     "find",
 ]
@@ -58,12 +58,12 @@ class Teller(Protocol):
     def doing(self, what: str) -> None:
         """This is begun now."""
 
-    def told(self, stage: str, what: str) -> None:
+    def progress(self, stage: str, what: str) -> None:
         """This has happened."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class TrialOrder:
     """What the person asked to be run; empty: what the repository says, else its type's usual
     command.
     """
@@ -81,9 +81,9 @@ class Trial:
     tools: Tools
     teller: Teller
 
-    def __call__(self, order: Order) -> Outcome:
+    def __call__(self, order: TrialOrder) -> TrialOutcome:
         """Run what is to be run until something is red, and heal that. Raises CannotTry."""
-        ran: list[Ran] = []
+        ran: list[TrialRun] = []
         try:
             for job, project in self.candidates(order):
                 one, output = self._observed(job, project)
@@ -98,7 +98,7 @@ class Trial:
                 " .cihealing.yml"
             )
         green = all(one.seen.colour is Colour.GREEN for one in ran)
-        return Outcome(verdict="green" if green else "unavailable", ran=tuple(ran))
+        return TrialOutcome(verdict="green" if green else "unavailable", ran=tuple(ran))
 
     def policy(self, *named: Project) -> RepositoryPolicy:
         """The person tries their own repository on their own machine: it is trusted."""
@@ -110,7 +110,7 @@ class Trial:
             projects=named,
         )
 
-    def candidates(self, order: Order) -> Iterator[tuple[str, Project]]:
+    def candidates(self, order: TrialOrder) -> Iterator[tuple[str, Project]]:
         """(job, project), each command once. Raises PermanentError for a .cihealing.yml that is not
         valid.
         """
@@ -133,7 +133,7 @@ class Trial:
                 seen.add((found.path, found.command))
                 yield job, found
 
-    def _configured(self, order: Order) -> Iterator[tuple[str, Project]]:
+    def _configured(self, order: TrialOrder) -> Iterator[tuple[str, Project]]:
         if order.command:
             yield "command", Project(path=self.repository.prefix, command=order.command)
             return
@@ -147,24 +147,24 @@ class Trial:
                     project,
                 )
 
-    def _observed(self, job: str, project: Project) -> tuple[Ran, str]:
+    def _observed(self, job: str, project: Project) -> tuple[TrialRun, str]:
         self.teller.doing(f"running {project.command}")
         seen, output = self.tools.runner.observe(
             self.repository.name, self.copy.commit, project=project, policy=self.policy()
         )
-        self.teller.told(
+        self.teller.progress(
             "Command",
             f"`{project.command}` is {seen.colour.replace('_', ' ')} in {seen.seconds:.1f} s",
         )
-        return Ran(job=job, project=project, seen=seen), output
+        return TrialRun(job=job, project=project, seen=seen), output
 
-    def _healed(self, ran: Sequence[Ran], output: str) -> Outcome:
+    def _healed(self, ran: Sequence[TrialRun], output: str) -> TrialOutcome:
         self._write_policy(ran[-1].project)
         run_id = self._received(ran[-1], output)
         self._drain(run_id)
         shown = detail.run(SERVICE_VIEWER, run_id)
         assert shown is not None
-        return Outcome(verdict=verdict_of(shown), ran=tuple(ran), run=shown)
+        return TrialOutcome(verdict=verdict_of(shown), ran=tuple(ran), run=shown)
 
     def _write_policy(self, project: Project) -> None:
         """Where it goes on is pinned to the command that was red. There is no CI that could be
@@ -176,7 +176,7 @@ class Trial:
             yaml.safe_dump(policy.model_dump(mode="json"))
         )
 
-    def _received(self, red: Ran, output: str) -> UUID:
+    def _received(self, red: TrialRun, output: str) -> UUID:
         mark, now = uuid4().hex, datetime.now(UTC)
         failed = Failed(
             execution=ExecutionRef(provider="generic", host="", job_run_id=mark),
@@ -215,7 +215,7 @@ class Trial:
         entries = feed.events_after(SERVICE_VIEWER, run_id, version)
         row = runs.row(SERVICE_VIEWER, run_id)
         for entry in entries:
-            self.teller.told(row.stage if row else "", entry.text)
+            self.teller.progress(row.stage if row else "", entry.text)
         return entries[-1].version if entries else version
 
 

@@ -16,7 +16,7 @@ class CannotApply(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ran:
+class TrialRun:
     """One command over the copy as it is."""
 
     job: str
@@ -25,13 +25,13 @@ class Ran:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class TrialOutcome:
     """`verdict`: green, proven, flake, unavailable (the command could not be run as meant), else
     the status the run ended in.
     """
 
     verdict: str
-    ran: tuple[Ran, ...]
+    ran: tuple[TrialRun, ...]
     run: RunDetail | None = None
 
     @property

@@ -25,7 +25,7 @@ from cihealing import hooks, policy_file, registry, service
 from cihealing.domain.review import ACTS
 from cihealing.domain.run import Refused
 from cihealing.domain.values import Actor
-from cihealing.ports import BadPayload, HeadMoved, PermanentError, TransientError
+from cihealing.ports import BadPayload, HeadMovedError, PermanentError, TransientError
 from cihealing.providers.shared import wire as _wire
 from cihealing.providers.slack.blocks import escaped
 from cihealing.providers.slack.settings import SlackSettings
@@ -126,7 +126,7 @@ def _done(told: dict[str, Any]) -> str:
         )
     except service.NoSuchRun:
         raise Wrong("There is no such run.") from None
-    except (Refused, HeadMoved, TransientError, PermanentError) as error:
+    except (Refused, HeadMovedError, TransientError, PermanentError) as error:
         raise Wrong(f"That was not done: {error}.") from None
     return f"Done: {action}{f' ({act})' if act else ''}; the run is {run.status} now."
 

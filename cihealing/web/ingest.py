@@ -31,14 +31,14 @@ from cihealing.web.proxies import neighbourhood
 from cihealing.web.rates import Rate
 
 if TYPE_CHECKING:
-    from cihealing.service import Outcome, Receipt
+    from cihealing.service import Receipt, ResultOutcome
 
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class Refused(Exception):
+class DeliveryRefused(Exception):
     """A delivery that is not taken, as the problem its sender is told."""
 
     status: int
@@ -53,7 +53,7 @@ class Refused(Exception):
 def webhook(request: HttpRequest, provider: str) -> HttpResponse:
     try:
         return _answer(_receive(request, provider=provider))
-    except Refused as refused:
+    except DeliveryRefused as refused:
         answer = problem(
             refused.kind, status=refused.status, title=refused.title, detail=refused.detail
         )
@@ -67,7 +67,7 @@ def webhook(request: HttpRequest, provider: str) -> HttpResponse:
 def _receive(request: HttpRequest, *, provider: str) -> Receipt:
     listening = _listening(provider)
     if request.method != "POST":
-        raise Refused(405, "method-not-allowed", "Only POST is taken here")
+        raise DeliveryRefused(405, "method-not-allowed", "Only POST is taken here")
     _paced(
         f"address:{neighbourhood(str(request.META.get('REMOTE_ADDR') or ''))}",
         setting="ADDRESS_RATE",
@@ -95,7 +95,7 @@ def _receive(request: HttpRequest, *, provider: str) -> Receipt:
             now=raw.received_at,
         )
     except service.NoRoom as full:
-        raise Refused(
+        raise DeliveryRefused(
             503, "no-room", "Too many large logs wait to be read", str(full), retry_after=60
         ) from None
 
@@ -119,7 +119,7 @@ def _paced(key: str, *, setting: str, whose: str) -> None:
     per_minute: int = settings.CI_HEALING[setting]
     if wait := rate.wait(key, per_minute=per_minute):
         told = f"{per_minute} a minute are taken {whose}; CI_HEALING_{setting} says how many."
-        raise Refused(429, "too-many-requests", "Too many requests", told, retry_after=wait)
+        raise DeliveryRefused(429, "too-many-requests", "Too many requests", told, retry_after=wait)
 
 
 def _hurry(payload: dict[str, Any], hook: hooks.Hook, *, provider: str) -> None:
@@ -136,7 +136,7 @@ def _listening(provider: str) -> Listening:
     hooks = registry.offered(lambda one: one.hook)
     if provider not in hooks:
         known = ", ".join(sorted(hooks))
-        raise Refused(
+        raise DeliveryRefused(
             404,
             "unknown-provider",
             "No such provider",
@@ -154,20 +154,20 @@ def _body(request: HttpRequest) -> bytes:
     limit: int = settings.CI_HEALING["MAX_BODY"]
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal():
-        raise Refused(400, "bad-request", "Content-Length is no number")
+        raise DeliveryRefused(400, "bad-request", "Content-Length is no number")
     if len(length) > 18 or int(length) > limit:
         raise _too_large(limit)
     try:
         body = request.read(limit + 1)
     except UnreadablePostError:
-        raise Refused(400, "bad-request", "The body ended early") from None
+        raise DeliveryRefused(400, "bad-request", "The body ended early") from None
     if len(body) > limit:
         raise _too_large(limit)
     return body
 
 
-def _too_large(limit: int) -> Refused:
-    return Refused(
+def _too_large(limit: int) -> DeliveryRefused:
+    return DeliveryRefused(
         413,
         "too-large",
         "The body is too large",
@@ -188,7 +188,7 @@ def _authentic(
         except BadSignature as error:
             objection = str(error)
     if not found:
-        raise Refused(
+        raise DeliveryRefused(
             401,
             "bad-signature",
             "The signature does not prove the sender",
@@ -226,7 +226,7 @@ def _spoken_for(
         if all(hook.speaks_for(repository) for repository in repositories):
             return hook, delivery_id
     names = ", ".join(sorted(repositories))
-    raise Refused(
+    raise DeliveryRefused(
         403,
         "not-this-hooks-repository",
         "The hook does not speak for this repository",
@@ -250,8 +250,8 @@ def _results(raw: RawRequest, payload: dict[str, Any], *, listening: Listening) 
         raise _unreadable(error) from None
 
 
-def _unreadable(error: BadPayload) -> Refused:
-    return Refused(400, "bad-payload", "The body cannot be read", str(error))
+def _unreadable(error: BadPayload) -> DeliveryRefused:
+    return DeliveryRefused(400, "bad-payload", "The body cannot be read", str(error))
 
 
 def _json(raw: RawRequest) -> bytes:
@@ -284,7 +284,7 @@ def _answer(receipt: Receipt) -> HttpResponse:
     )
 
 
-def _run(outcome: Outcome) -> dict[str, Any]:
+def _run(outcome: ResultOutcome) -> dict[str, Any]:
     return {
         "runId": str(outcome.run_id),
         "status": outcome.status,

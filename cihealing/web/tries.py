@@ -46,7 +46,7 @@ def address(request: HttpRequest) -> str | None:
     return neighbourhood(str(request.META.get("REMOTE_ADDR") or ""))
 
 
-class Handler(AxesDatabaseHandler):  # type: ignore[misc]
+class LoginHandler(AxesDatabaseHandler):  # type: ignore[misc]
     """Counts as this module says. What axes itself writes down and when it forgets it stays its
     own.
     """

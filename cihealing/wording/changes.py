@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from cihealing.domain.run import Attempt, Run
+from cihealing.domain.run import AttemptState, RunState
 from cihealing.domain.values import Diagnosis, Failure, FailureClass, Purpose
 from cihealing.wording.markdown import ZERO_WIDTH, code, fence, prose, visible
 
@@ -29,12 +29,12 @@ def plain(text: str, *, most: int) -> str:
     return MARKS.sub(rf"\g<0>{ZERO_WIDTH}", " ".join(visible(text[: most * 2]).split()))[:most]
 
 
-def title(run: Run) -> str:
+def title(run: RunState) -> str:
     told = run.attempt.proposed_fix if run.attempt else run.failure.summary
     return plain(f"Heal {run.failure.job or 'the build'}: {told}", most=MAX_TITLE)
 
 
-def message(run: Run) -> str:
+def message(run: RunState) -> str:
     """For the commit: what anybody can check, without a word of others."""
     runs = len(run.attempt.observations) if run.attempt else 0
     return (
@@ -43,11 +43,11 @@ def message(run: Run) -> str:
     )
 
 
-def trailers(run: Run) -> tuple[str, ...]:
+def trailers(run: RunState) -> tuple[str, ...]:
     return (f"Cihealing-Failure: {run.failure.error_hash}", f"Cihealing-Proof: {run.review.proof}")
 
 
-def body(run: Run, failure: Failure, *, url: str) -> str:
+def body(run: RunState, failure: Failure, *, url: str) -> str:
     """The description of the change."""
     attempt = run.attempt
     diagnosis = attempt.diagnosis if attempt else run.diagnosis.believed
@@ -64,7 +64,7 @@ def body(run: Run, failure: Failure, *, url: str) -> str:
     return "\n\n".join(part for part in parts if part)[:MAX_BODY]
 
 
-def _diagnosed(diagnosis: Diagnosis | None, attempt: Attempt | None) -> list[str]:
+def _diagnosed(diagnosis: Diagnosis | None, attempt: AttemptState | None) -> list[str]:
     told = (
         [f"**What broke**: {prose(diagnosis.root_cause)}"]
         if diagnosis and diagnosis.root_cause
@@ -98,7 +98,7 @@ SHOWN = {
 }
 
 
-def _proven(run: Run, attempt: Attempt | None) -> list[str]:
+def _proven(run: RunState, attempt: AttemptState | None) -> list[str]:
     if attempt is None:
         return []
     seen = [s for s in attempt.observations if s.purpose in SHOWN]
@@ -122,7 +122,7 @@ def _proven(run: Run, attempt: Attempt | None) -> list[str]:
     return [part for part in (head, table) if part] + person
 
 
-def _foot(run: Run, url: str) -> str:
+def _foot(run: RunState, url: str) -> str:
     who = (
         f"Approved by {code(run.review.approved_by.name)}. "
         if run.review.approved_by and run.review.approved_by.kind == "person"
@@ -136,7 +136,7 @@ def _foot(run: Run, url: str) -> str:
     return f"{who}{page}{out}\n{MARKER.format(run=run.id)}"
 
 
-def comment(run: Run, failure: Failure, *, url: str) -> str:
+def comment(run: RunState, failure: Failure, *, url: str) -> str:
     """The diagnosis for those who wrote the change; empty where nothing is known: silence is better
     than a guess.
     """

@@ -40,7 +40,7 @@ class Build(Value, frozen=True, kw_only=True):
     at: Time | None = None
 
 
-class Step(Value, frozen=True, kw_only=True):
+class IncidentStep(Value, frozen=True, kw_only=True):
     """One command that was run, and why."""
 
     purpose: Purpose
@@ -55,7 +55,7 @@ class Tried(Value, frozen=True, kw_only=True):
     diagnosis: str = ""
     proposed_fix: str = ""
     failure_reason: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[IncidentStep, ...] = ()
 
 
 class Reach(Value, frozen=True, kw_only=True):
@@ -298,7 +298,7 @@ def tried(incident: Incident) -> Iterator[str]:
         yield from proofs(attempt.steps)
 
 
-def proofs(steps: Sequence[Step]) -> Iterator[str]:
+def proofs(steps: Sequence[IncidentStep]) -> Iterator[str]:
     if not steps:
         yield "No command was run."
         return
@@ -309,7 +309,7 @@ def proofs(steps: Sequence[Step]) -> Iterator[str]:
         yield fence(red[-1].log_tail.splitlines()[-20:])
 
 
-def outcome(step: Step) -> str:
+def outcome(step: IncidentStep) -> str:
     """One command, one line: why, what, how it ended, what the tests said."""
     seen = step.observation
     code_said = "did not end" if seen.exit_code is None else f"exit {seen.exit_code}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import RunStatus, Stage
 from cihealing.wording.vocabulary import ABORTS, EVIDENCE, resolution
 
@@ -28,14 +28,14 @@ class Step:
         }[self.state]
 
 
-def steps(run: Run) -> tuple[Step, ...]:
+def steps(run: RunState) -> tuple[Step, ...]:
     """The eight stages. A stage is done when the run shows its trace, for not every run takes every
     one.
     """
     return tuple(Step(name=stage, state=_state(run, stage)) for stage in Stage)
 
 
-def _state(run: Run, stage: Stage) -> str:
+def _state(run: RunState, stage: Stage) -> str:
     if run.status in (RunStatus.FIXED, RunStatus.ESCALATED) and run.stage == stage:
         return "halt"
     if run.status in (RunStatus.QUEUED, RunStatus.RUNNING) and run.stage == stage:
@@ -43,7 +43,7 @@ def _state(run: Run, stage: Stage) -> str:
     return "done" if TRACES[stage](run) else "todo"
 
 
-TRACES: dict[Stage, Callable[[Run], bool]] = {
+TRACES: dict[Stage, Callable[[RunState], bool]] = {
     Stage.LAUNCH: lambda run: run.version > 0,
     Stage.READING: lambda run: (
         bool(run.plan.steps) or run.stage not in (Stage.LAUNCH, Stage.READING)
@@ -59,12 +59,12 @@ TRACES: dict[Stage, Callable[[Run], bool]] = {
 }
 
 
-def evidence(run: Run) -> str:
+def evidence(run: RunState) -> str:
     """What the claims about the run stand on, in words."""
     return "red and green of one tree" if run.end.resolution == "flake" else EVIDENCE[run.evidence]
 
 
-def sentence(run: Run, *, act: str) -> str:
+def sentence(run: RunState, *, act: str) -> str:
     """What happened so far and what comes next. `act`: what approving would do now."""
     if run.cluster.attached_to and not run.status.ended:
         return (
@@ -75,11 +75,11 @@ def sentence(run: Run, *, act: str) -> str:
     return " ".join(part for part in told if part)
 
 
-def _queued(run: Run) -> tuple[str, ...]:
+def _queued(run: RunState) -> tuple[str, ...]:
     return (f"{_failed(run)} It waits for a worker.",)
 
 
-def _running(run: Run) -> tuple[str, ...]:
+def _running(run: RunState) -> tuple[str, ...]:
     doing = {
         Stage.READING: "Reading the log.",
         Stage.DIAGNOSIS: "Finding out what broke and who is to blame.",
@@ -90,7 +90,7 @@ def _running(run: Run) -> tuple[str, ...]:
     return (_failed(run), _seen(run), doing.get(run.stage, "At work."))
 
 
-def _fixed(run: Run, act: str) -> tuple[str, ...]:
+def _fixed(run: RunState, act: str) -> tuple[str, ...]:
     if run.review.approved_by:
         return (
             _failed(run),
@@ -103,7 +103,7 @@ def _fixed(run: Run, act: str) -> tuple[str, ...]:
     )
 
 
-def _waits(run: Run, act: str) -> str:
+def _waits(run: RunState, act: str) -> str:
     where = run.change.target or run.failure.branch
     if run.change.open:
         said = {
@@ -118,7 +118,7 @@ def _waits(run: Run, act: str) -> str:
     return f"It waits for a person to merge it into {where}."
 
 
-def _escalated(run: Run) -> tuple[str, ...]:
+def _escalated(run: RunState) -> tuple[str, ...]:
     tries = (
         "No fix was found"
         if not run.attempts
@@ -136,15 +136,15 @@ def _escalated(run: Run) -> tuple[str, ...]:
     )
 
 
-def _resolved(run: Run) -> tuple[str, ...]:
+def _resolved(run: RunState) -> tuple[str, ...]:
     return (_failed(run), resolution(run.end.resolution).long)
 
 
-def _aborted(run: Run) -> tuple[str, ...]:
+def _aborted(run: RunState) -> tuple[str, ...]:
     return (_failed(run), ABORTS.get(run.end.abort_reason, "Aborted."))
 
 
-TOLD: dict[RunStatus, Callable[[Run], tuple[str, ...]]] = {
+TOLD: dict[RunStatus, Callable[[RunState], tuple[str, ...]]] = {
     RunStatus.QUEUED: _queued,
     RunStatus.RUNNING: _running,
     RunStatus.ESCALATED: _escalated,
@@ -153,13 +153,13 @@ TOLD: dict[RunStatus, Callable[[Run], tuple[str, ...]]] = {
 }
 
 
-def _failed(run: Run) -> str:
+def _failed(run: RunState) -> str:
     return (
         f"{run.failure.job or 'A job'} failed on {run.failure.branch} at {run.failure.commit[:10]}."
     )
 
 
-def _seen(run: Run) -> str:
+def _seen(run: RunState) -> str:
     if run.local.unavailable:
         return _stop(f"It could not be run here: {run.local.unavailable}")
     if run.local.not_reproduced:

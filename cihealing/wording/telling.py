@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cihealing.domain import review
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Failure, RunStatus
 from cihealing.ports import Button, Message
 
@@ -21,7 +21,7 @@ TONES = {
 
 
 def message_of(
-    run: Run, *, policy: Policy, url: str, failure: Failure | None, count: int = 1
+    run: RunState, *, policy: Policy, url: str, failure: Failure | None, count: int = 1
 ) -> Message:
     """The one message of a run as it stands now. `count`: runs it speaks for, where it leads a
     cluster.
@@ -38,7 +38,7 @@ def message_of(
     )
 
 
-def _title(run: Run, count: int) -> str:
+def _title(run: RunState, count: int) -> str:
     job = f"{run.failure.job or 'the build'} of {run.failure.repository}"
     many = f" ({count} runs met this failure)" if count > 1 else ""
     match run.status:
@@ -58,7 +58,7 @@ def _title(run: Run, count: int) -> str:
             return f"{job} is being healed"
 
 
-def _fields(run: Run) -> list[tuple[str, str]]:
+def _fields(run: RunState) -> list[tuple[str, str]]:
     facts = [
         ("Branch", run.failure.branch),
         ("Commit", run.failure.commit[:12]),
@@ -74,7 +74,7 @@ def _fields(run: Run) -> list[tuple[str, str]]:
     return [(name, value[:200]) for name, value in facts if value]
 
 
-def _text(run: Run, failure: Failure | None) -> str:
+def _text(run: RunState, failure: Failure | None) -> str:
     why = run.end.escalation_reason if run.status is RunStatus.ESCALATED else ""
     cited = [
         f"{line.line:>6} {line.text}"
@@ -84,7 +84,7 @@ def _text(run: Run, failure: Failure | None) -> str:
     return "\n".join(part for part in (run.failure.summary, why, *cited) if part)[:MAX_TEXT]
 
 
-def _details(run: Run) -> str:
+def _details(run: RunState) -> str:
     """For the thread: what was tried, and what is believed."""
     tried = [
         f"Attempt {a.number} ({a.diagnoser}): {a.proposed_fix or 'no patch'}:"
@@ -101,7 +101,7 @@ def _details(run: Run) -> str:
     ]
 
 
-def _buttons(run: Run, policy: Policy) -> tuple[Button, ...]:
+def _buttons(run: RunState, policy: Policy) -> tuple[Button, ...]:
     """Bound to the version that was shown: who presses an old one is told to look again."""
     act = review.act(run, policy)
     labels = {"approve": "Merge" if act == "merge" else "Approve", "deny": "Deny"}

@@ -14,7 +14,7 @@ LINE = 400
 
 def describe(event: e.AnyEvent) -> str:
     """One line, at most `LINE` characters, without control characters."""
-    return _one_line(_told(event))
+    return _one_line(_render(event))
 
 
 def _one_line(text: str) -> str:
@@ -23,7 +23,7 @@ def _one_line(text: str) -> str:
     return joined if len(joined) <= LINE else joined[: LINE - 1] + "…"
 
 
-def _told(event: e.AnyEvent) -> str:
+def _render(event: e.AnyEvent) -> str:
     if isinstance(event, e.LifeEvent):
         return _life(event)
     if isinstance(event, e.FindingEvent):

@@ -31,12 +31,12 @@ from cihealing.workshop.sandbox import users
 from cihealing.workshop.worktree import (
     IDENTITY,
     UNTRACKED,
-    Change,
-    Made,
+    IndexEntry,
     Workspace,
+    YieldedTree,
     colliding,
+    git_refusals_are_permanent,
     stamps,
-    told,
 )
 
 MAX_PATCH = 2 * 1024 * 1024
@@ -58,7 +58,7 @@ class GitTrees(Mirrors):
         credentials: Sequence[Credentials] = (),
     ) -> None:
         super().__init__(mirrors, settings=settings, credentials=credentials)
-        self._open: dict[Path, Made] = {}
+        self._open: dict[Path, YieldedTree] = {}
 
     @contextlib.contextmanager
     def at(
@@ -100,7 +100,7 @@ class GitTrees(Mirrors):
                 self._open.pop(space.root, None)
 
     def _made_of(self, space: Workspace, *, source: str, commit: str, patch: str, uid: int) -> Tree:
-        with told("the commit holds what git does not write to a disk"):
+        with git_refusals_are_permanent("the commit holds what git does not write to a disk"):
             self._require_size(mirror=space.mirror, source=source)
             tree = Tree(
                 root=space.root, commit=commit, tree=self._fill(space, source=source, patch=patch)
@@ -195,7 +195,7 @@ class GitTrees(Mirrors):
         checkout = ["checkout-index", "--quiet", "--force", "-z", "--stdin"]
         self.git(*checkout, f"--prefix={space.rules}/", data=rules, variables=space.variables)
 
-    def _as_made(self, space: Workspace, tree: Tree, *, uid: int) -> Made:
+    def _as_made(self, space: Workspace, tree: Tree, *, uid: int) -> YieldedTree:
         """What a later look is compared with, and git's own rules as the commit has them, out of
         reach of what will run.
         """
@@ -209,7 +209,7 @@ class GitTrees(Mirrors):
         if uid != os.getuid():
             tree.give_to(uid)
         leaving = UNTRACKED - {part for path in tracked for part in path.split("/")}
-        made = Made(
+        made = YieldedTree(
             space=space, tracked=tracked, leaving=leaving, stamps=dict(stamps(tree, leaving))
         )
         require_told_apart(made)
@@ -222,10 +222,10 @@ class GitTrees(Mirrors):
         """Raises PermanentError where more was changed than anybody could review, or what no commit
         can hold.
         """
-        with told("what was changed cannot be told"):
+        with git_refusals_are_permanent("what was changed cannot be told"):
             return self._diff(tree, self._made(tree))
 
-    def _diff(self, tree: Tree, made: Made) -> str:
+    def _diff(self, tree: Tree, made: YieldedTree) -> str:
         changes = self._changes(tree, made)
         self.git("read-tree", tree.tree, variables=made.space.variables)
         self.git(
@@ -255,7 +255,7 @@ class GitTrees(Mirrors):
         files aside).
         """
         made = self._made(tree)
-        with told("what was changed cannot be told"):
+        with git_refusals_are_permanent("what was changed cannot be told"):
             touched, added, removed = self._compared(tree, made)
             different = [path for path in touched if not self._same(tree, made, path)]
             # git knows of line ends and the like; beyond what anybody changes on purpose it is not
@@ -267,7 +267,7 @@ class GitTrees(Mirrors):
             ]
         return tuple(sorted([*changed, *added, *removed]))
 
-    def _same(self, tree: Tree, made: Made, path: str) -> bool:
+    def _same(self, tree: Tree, made: YieldedTree, path: str) -> bool:
         """Whether a file that was touched is, byte by byte and by its mode, what git has of it."""
         check_cancelled()
         mode, blob = made.tracked[path]
@@ -282,7 +282,7 @@ class GitTrees(Mirrors):
         digest = hashlib.sha1 if len(blob) == 40 else hashlib.sha256
         return digest(b"blob %d\0" % len(content) + content).hexdigest() == blob
 
-    def _compared(self, tree: Tree, made: Made) -> tuple[list[str], list[str], list[str]]:
+    def _compared(self, tree: Tree, made: YieldedTree) -> tuple[list[str], list[str], list[str]]:
         """(tracked files that were touched, files that are new and not ignored, tracked files that
         are gone).
         """
@@ -297,7 +297,7 @@ class GitTrees(Mirrors):
             [path for path in made.stamps if path not in now],
         )
 
-    def _not_ignored(self, made: Made, paths: Sequence[str]) -> list[str]:
+    def _not_ignored(self, made: YieldedTree, paths: Sequence[str]) -> list[str]:
         if not paths:
             return []
         # With `./` before it no name is taken for a pattern.
@@ -318,19 +318,19 @@ class GitTrees(Mirrors):
         ignored = set(answer.split("\0"))
         return [path for path in paths if f"./{path}" not in ignored]
 
-    def _changes(self, tree: Tree, made: Made) -> list[Change]:
+    def _changes(self, tree: Tree, made: YieldedTree) -> list[IndexEntry]:
         touched, added, removed = self._compared(tree, made)
         if len(touched) + len(added) > MAX_CHANGED:
             raise PermanentError(f"more than {MAX_CHANGED} files were changed")
         stored = [(path, self._stored(tree, made, path)) for path in (*touched, *added)]
         kept = [
-            Change(path=path, mode=entry[0], blob=entry[1])
+            IndexEntry(path=path, mode=entry[0], blob=entry[1])
             for path, entry in stored
             if entry is not None
         ]
-        return [*kept, *(Change(path=path) for path in removed)]
+        return [*kept, *(IndexEntry(path=path) for path in removed)]
 
-    def _stored(self, tree: Tree, made: Made, path: str) -> tuple[str, ...] | None:
+    def _stored(self, tree: Tree, made: YieldedTree, path: str) -> tuple[str, ...] | None:
         """(mode, blob) of what lies there now, put among the objects; None for what no commit can
         hold.
         """
@@ -359,14 +359,14 @@ class GitTrees(Mirrors):
             blob,
         )
 
-    def _made(self, tree: Tree) -> Made:
+    def _made(self, tree: Tree) -> YieldedTree:
         made = self._open.get(tree.root)
         if made is None:
             raise PermanentError("this worktree was given back already")
         return made
 
 
-def require_told_apart(made: Made) -> None:
+def require_told_apart(made: YieldedTree) -> None:
     """Raises PermanentError where names of the commit are one name on this machine."""
     if lost := [
         path

@@ -64,7 +64,7 @@ class Workspace:
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
+def git_refusals_are_permanent(what: str) -> Iterator[None]:
     """git's no to something about a tree is for a person: trying again would not help."""
     try:
         yield
@@ -124,7 +124,7 @@ def no_commit_holds(name: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class IndexEntry:
     """One line of `git update-index --index-info`; without a blob the path is taken away."""
 
     path: str
@@ -136,7 +136,7 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class YieldedTree:
     """A worktree as it was yielded: what git tracked there (path -> mode, blob), and how each file
     looked.
     """

@@ -23,7 +23,7 @@ from pytest_django.fixtures import Settings
 from cihealing import first_start, registry
 from cihealing.cli import doctor
 from cihealing.cli.shared import outside, signing
-from cihealing.cli.shared.findings import Finding
+from cihealing.cli.shared.findings import Advice
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github import manifest as github_manifest
 from cihealing.providers.github import members
@@ -47,7 +47,7 @@ def bare(settings: Settings) -> None:
 WAYS = registry.offered(lambda one: one.sign)
 
 
-def said(subject: str) -> Finding:
+def said(subject: str) -> Advice:
     """What doctor says when it asks this of the other side."""
     ((name, check),) = [
         (name, check)

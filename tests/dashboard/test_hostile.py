@@ -27,7 +27,7 @@ from cihealing.domain.values import (
     Purpose,
     Sign,
 )
-from cihealing.wording.incident import Build, Incident, Reach, Step, Tried, to_dict
+from cihealing.wording.incident import Build, Incident, IncidentStep, Reach, Tried, to_dict
 from dashboard.pages import seen
 from tests import factories as make
 from tests.dashboard.markup import elements
@@ -66,7 +66,7 @@ def incident(ran: Observation) -> Incident:
         diagnosis=BOTH,
         proposed_fix=BOTH,
         failure_reason=BOTH,
-        steps=(Step(purpose=Purpose.GREEN, observation=ran),),
+        steps=(IncidentStep(purpose=Purpose.GREEN, observation=ran),),
     )
     build = Build(commit=BOTH, url="javascript:alert(1)")
     return Incident(

@@ -19,7 +19,7 @@ from cihealing.domain.decide import decide
 from cihealing.domain.evolve import fold
 from cihealing.domain.policy import LOCAL_GIT, Policy, RepositoryPolicy
 from cihealing.domain.review import ACTIONS, ACTS
-from cihealing.domain.run import Refused, Run
+from cihealing.domain.run import Refused, RunState
 from cihealing.wording.telling import OFFERED, message_of
 from tests import factories as make
 from tests.dashboard.markup import elements
@@ -47,7 +47,7 @@ ACTED = {
 """What approving does; where nothing waits, nothing."""
 
 
-def commands(run: Run) -> dict[tuple[str, str], c.PersonCommand]:
+def commands(run: RunState) -> dict[tuple[str, str], c.PersonCommand]:
     approvals = {
         ("approve", act): c.Approve(act=act, version=run.version, by=make.ANN) for act in ACTS
     }
@@ -60,7 +60,7 @@ def commands(run: Run) -> dict[tuple[str, str], c.PersonCommand]:
     }
 
 
-def taken(run: Run, policy: Policy) -> set[tuple[str, str]]:
+def taken(run: RunState, policy: Policy) -> set[tuple[str, str]]:
     """(action, act) pairs that the core does not refuse."""
     found = set()
     for asked, command in commands(run).items():
@@ -87,7 +87,7 @@ def in_api(client: Client, run_id: UUID) -> tuple[set[str], str]:
     return set(body["actions"]), body["act"]
 
 
-def in_chat(run: Run, policy: Policy) -> tuple[set[str], str]:
+def in_chat(run: RunState, policy: Policy) -> tuple[set[str], str]:
     buttons = message_of(run, policy=policy, url="", failure=None).buttons
     acts = [button.value.split("|")[1] for button in buttons]
     assert all(button.value.endswith(f"|{run.version}") for button in buttons)
@@ -116,7 +116,7 @@ def test_everybody_offers_what_the_core_takes(operator: Client, state: str, forg
 
 
 def test_every_action_is_known_to_the_service() -> None:
-    run = Run(id=UUID(int=1))
+    run = RunState(id=UUID(int=1))
     assert {action for action, _ in commands(run)} == set(ACTIONS)
     for action in ACTIONS:
         with pytest.raises(service.NoSuchRun):

@@ -7,14 +7,14 @@ from collections import Counter
 
 import pytest
 
-from cihealing.domain.run import Run, RunBlame, change, flat, flat_hints, from_json, to_json
+from cihealing.domain.run import RunBlame, RunState, change, flat, flat_hints, from_json, to_json
 from cihealing.domain.run.document import PARTS
 from cihealing.domain.values import Blame
 from tests.domain.world import World
 
 
 def test_every_name_in_documents_is_there_once() -> None:
-    own = [name for name in Run.__struct_fields__ if name not in PARTS]
+    own = [name for name in RunState.__struct_fields__ if name not in PARTS]
     names = [*own, *(n for part in PARTS.values() for n in part.__struct_encode_fields__)]
     assert {name for name, times in Counter(names).items() if times > 1} == set()
     assert set(flat_hints()) == set(names)

@@ -10,7 +10,7 @@ import pytest
 
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
-from cihealing.domain.run import Rerun, Run, RunChange, RunReview, change
+from cihealing.domain.run import Rerun, RunChange, RunReview, RunState, change
 from cihealing.domain.values import Actor, Purpose, RunStatus
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ def test_a_fact_names_the_effects_it_holds_for() -> None:
     assert set(f.names(lambda kind: kind.irrevocable)) == {"publish", "ask_rerun"}
 
 
-UNFIXED = {status: Run(id=uuid4(), version=3, status=status) for status in RunStatus}
+UNFIXED = {status: RunState(id=uuid4(), version=3, status=status) for status in RunStatus}
 FIXED = UNFIXED[RunStatus.FIXED]
 RUNNING = UNFIXED[RunStatus.RUNNING]
 HEALABLE = {RunStatus.QUEUED, RunStatus.RUNNING}
@@ -109,7 +109,7 @@ def test_an_effect_is_wanted_in_these_statuses(
     ids=("publish", "watch_change", "collect_rerun"),
 )
 def test_an_effect_is_wanted_while_what_it_is_for_waits(
-    effect: f.RunEffect, run: Run, fields: dict[str, Any], spoilt: dict[str, Any]
+    effect: f.RunEffect, run: RunState, fields: dict[str, Any], spoilt: dict[str, Any]
 ) -> None:
     waiting = change(run, **fields)
     assert effect.wanted(waiting)

@@ -18,7 +18,7 @@ from cihealing.domain.decide import decide
 from cihealing.domain.evolve import evolve
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.react import react
-from cihealing.domain.run import Refused, Run
+from cihealing.domain.run import Refused, RunState
 from cihealing.domain.values import Blame, Colour, FailureClass, Observation, Purpose, RunStatus
 from tests.domain.world import ANN, BASE, HEAD, NOW, World, queued, seen
 
@@ -202,12 +202,12 @@ class Family:
     """
 
     def __init__(self) -> None:
-        self.runs = [Run(id=UUID(int=n)) for n in (1, 2, 3)]
-        self.notices: list[Run] = []
+        self.runs = [RunState(id=UUID(int=n)) for n in (1, 2, 3)]
+        self.notices: list[RunState] = []
 
     @classmethod
     @lru_cache
-    def begun(cls) -> tuple[Run, ...]:
+    def begun(cls) -> tuple[RunState, ...]:
         """The first stands for the base, the second is attached to it, the third does not know yet
         what is to blame.
         """

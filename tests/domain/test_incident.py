@@ -27,8 +27,8 @@ from cihealing.domain.values import (
 from cihealing.wording.incident import (
     Build,
     Incident,
+    IncidentStep,
     Reach,
-    Step,
     Tried,
     reproduce,
     to_dict,
@@ -82,7 +82,7 @@ INCIDENT = Incident(
         Tried(
             number=0,
             steps=(
-                Step(
+                IncidentStep(
                     purpose=Purpose.REPRODUCE,
                     observation=seen(
                         Colour.RED,
@@ -102,7 +102,7 @@ INCIDENT = Incident(
             proposed_fix="add one",
             failure_reason="still red",
             steps=(
-                Step(
+                IncidentStep(
                     purpose=Purpose.SCREEN,
                     observation=seen(
                         Colour.RED,
@@ -114,8 +114,8 @@ INCIDENT = Incident(
                         log_tail="one\n2 failed",
                     ),
                 ),
-                Step(purpose=Purpose.GREEN, observation=seen(Colour.TIMED_OUT, None)),
-                Step(
+                IncidentStep(purpose=Purpose.GREEN, observation=seen(Colour.TIMED_OUT, None)),
+                IncidentStep(
                     purpose=Purpose.CANARY,
                     observation=seen(
                         Colour.UNAVAILABLE, 127, missing="no pytest", violations=("wrote outside",)
@@ -372,7 +372,7 @@ def kinds(text: str) -> list[str]:
 def everywhere(bad: str) -> Incident:
     sign = Sign(rule=bad, line=42, text=bad)
     line = Line(line=42, text=bad)
-    step = Step(
+    step = IncidentStep(
         purpose=Purpose.GREEN,
         observation=seen(
             Colour.RED, 1, failed_tests=(bad,), missing=bad, violations=(bad,), log_tail=bad

@@ -11,7 +11,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.evolve import fold
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Refused, Run
+from cihealing.domain.run import Refused, RunState
 from cihealing.domain.values import Colour, FailureClass, Purpose, RunStatus
 from tests.domain.world import ANN, EXECUTION, HEAD, RUN, World, seen
 
@@ -142,7 +142,7 @@ def generations(events: list[e.AnyEvent]) -> list[list[e.AnyEvent]]:
 
 
 def assert_transitions(world: World) -> None:
-    state: Run = fold(RUN, world.envelopes[:1])
+    state: RunState = fold(RUN, world.envelopes[:1])
     for count in range(2, len(world.envelopes) + 1):
         following = fold(RUN, world.envelopes[:count])
         if following.status is not state.status:

@@ -10,7 +10,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy, ProofRepeats
 from cihealing.domain.proof import faults, next_purpose, order
-from cihealing.domain.run import Run, Seen, change
+from cihealing.domain.run import RunState, Seen, change
 from cihealing.domain.values import Colour, Observation, Purpose
 from cihealing.effects.judge_proof import compared
 from tests.domain.world import HEAD, NOW, TEST, World, always, observation, queued, seen
@@ -20,7 +20,7 @@ OTHER = "tests/test_a.py::test_y"
 POLICY = Policy()
 
 
-def run() -> Run:
+def run() -> RunState:
     world = World()
     world.handle(c.QueueRun(queued=queued()))
     return world.run

@@ -21,7 +21,7 @@ from cihealing.domain.playbooks import PLAYBOOKS
 from cihealing.domain.policy import Policy
 from cihealing.domain.proof import faults, is_flake, proof_runs
 from cihealing.domain.react import react
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import (
     SERVICE,
     Actor,
@@ -144,7 +144,7 @@ class World:
     ran: int = 0
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunState:
         return fold(RUN, self.envelopes)
 
     @property
@@ -154,7 +154,7 @@ class World:
     def of(self, kind: type) -> list[e.AnyEvent]:
         return [event for event in self.events if isinstance(event, kind)]
 
-    def handle(self, command: c.RunCommand) -> Run:
+    def handle(self, command: c.RunCommand) -> RunState:
         before = self.run
         events = decide(before, command, policy=self.policy, now=self.now)
         new = [
@@ -169,7 +169,7 @@ class World:
             (self.timers if isinstance(effect, f.Timer) else self.pending).append(effect)
         return after
 
-    def heal(self) -> Run:
+    def heal(self) -> RunState:
         if not self.envelopes:
             self.handle(c.QueueRun(queued=self.queued))
         while self.pending:

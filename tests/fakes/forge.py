@@ -12,7 +12,7 @@ from cihealing.ports import (
     Call,
     Change,
     Forge,
-    HeadMoved,
+    HeadMovedError,
     PermanentError,
     Proposal,
     Published,
@@ -54,7 +54,7 @@ class OpenForge:
         with self.lock:
             self._call("publish", proposal.source)
             if self.heads.get(proposal.branch) != proposal.head:
-                raise HeadMoved(proposal.head, self.heads.get(proposal.branch))
+                raise HeadMovedError(proposal.head, self.heads.get(proposal.branch))
             url = URL if not self.states else f"{URL}{len(self.states)}"
             known = next(
                 (u for u, _ in self.states.items() if self.heads.get(proposal.source)), None
@@ -79,7 +79,7 @@ class OpenForge:
             if seen.state != "open":
                 raise PermanentError("the change is closed")
             if seen.head != sha:
-                raise HeadMoved(sha, seen.head)
+                raise HeadMovedError(sha, seen.head)
             self.set(url, state="merged", merged_commit="8" * 40)
             return Published(url=url, commit="8" * 40, merged=True)
 

@@ -29,7 +29,7 @@ from cihealing.ports import (
     Call,
     FixContext,
     Forge,
-    HeadMoved,
+    HeadMovedError,
     NoLog,
     Proposal,
     Published,
@@ -186,7 +186,7 @@ class FakeForge:
         run_id, branch, head = proposal.run_id, proposal.branch, proposal.head
         if run_id not in self.merges:
             if self.trees.heads.get(branch) != head:
-                raise HeadMoved(head, self.trees.heads.get(branch))
+                raise HeadMovedError(head, self.trees.heads.get(branch))
             self.merges[run_id] = "5" * 40
             self.trees.heads[branch] = "5" * 40
         return Published(url="local", commit=self.merges[run_id], merged=True)

@@ -738,7 +738,7 @@ def test_a_broker_that_is_away_holds_nobody_up(
     monkeypatch.setattr(
         outbox, "current_app", type("App", (), {"send_task": staticmethod(send_task)})
     )
-    teller = outbox.Teller()
+    teller = outbox.BrokerTeller()
     teller.tell([uuid4() for _ in range(outbox.MOST_UNTOLD + 50)])
     teller.tell([uuid4()])
     wait_until(lambda: bool(asked))

@@ -11,7 +11,7 @@ import pytest
 
 from cihealing.fixers import formatter, ruff
 from cihealing.fixers.shared import tools
-from cihealing.fixers.shared.tools import Call
+from cihealing.fixers.shared.tools import ToolCall
 from cihealing.ports import Ran
 from tests.fixers.trees import context, failure, plain, read, write
 
@@ -239,23 +239,23 @@ def test_only_options_that_say_what_is_checked_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "found"),
     [
-        ("ruff check .", [Call(start=("ruff",), args=("check", "."))]),
+        ("ruff check .", [ToolCall(start=("ruff",), args=("check", "."))]),
         (
             "pytest && python -m ruff check a b; echo x",
-            [Call(start=("python", "-m", "ruff"), args=("check", "a", "b"))],
+            [ToolCall(start=("python", "-m", "ruff"), args=("check", "a", "b"))],
         ),
         (
             "uv run ruff format --check",
-            [Call(start=("uv", "run", "ruff"), args=("format", "--check"))],
+            [ToolCall(start=("uv", "run", "ruff"), args=("format", "--check"))],
         ),
-        (".venv/bin/ruff check", [Call(start=(".venv/bin/ruff",), args=("check",))]),
+        (".venv/bin/ruff check", [ToolCall(start=(".venv/bin/ruff",), args=("check",))]),
         ("echo ruff check", []),
         ("ruff 'check", []),
         ("", []),
     ],
 )
 def test_calls_of_a_tool_are_read_from_a_configured_command(
-    command: str, found: list[Call]
+    command: str, found: list[ToolCall]
 ) -> None:
     assert tools.calls(command, "ruff") == found
 

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cihealing.ports import FileEdit, HeadMoved, Message, PermanentError, Proposal, TransientError
+from cihealing.ports import (
+    FileEdit,
+    HeadMovedError,
+    Message,
+    PermanentError,
+    Proposal,
+    TransientError,
+)
 from cihealing.providers.slack.chat import SlackChat
 from cihealing.providers.slack.settings import SlackSettings
 from tests.forges.bound import Bound
@@ -79,7 +86,7 @@ class Bench:
 def end_of(work: Callable[[], Any]) -> tuple[str, str]:
     try:
         work()
-    except HeadMoved as moved:
+    except HeadMovedError as moved:
         return "moved", str(moved)
     except TransientError as problem:
         return "transient", str(problem)

@@ -13,7 +13,7 @@ import yaml
 from cihealing import providers, registry
 from cihealing.http import urls
 from cihealing.http.client import Side, converse
-from cihealing.http.refusal import Refusal, Refused
+from cihealing.http.refusal import Refusal, RequestRefused
 from cihealing.http.urls import Allowed, Base
 from cihealing.ports import Hosts
 from cihealing.settings import PREFIX, OutboundSettings, separated
@@ -137,4 +137,4 @@ def _odd(url: str) -> NoReturn:
     """
     found = urls.judge(url, among=allowed(STANDARD))
     assert isinstance(found, Refusal)
-    raise Refused(found)
+    raise RequestRefused(found)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cihealing.http import archive_rules, archives, tars, zips
-from cihealing.http.refusal import Refused
+from cihealing.http.refusal import RequestRefused
 from tests.http.corpus import crowded, entries, ids
 from tests.http.packing import built
 from tests.tables import table
@@ -27,7 +27,7 @@ def bounded(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
 
 
 def refusal(data: bytes) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         archives.read(data)
     return refused.value.refusal.rule
 
@@ -174,7 +174,7 @@ def test_whatever_byte_is_turned_it_is_read_or_refused() -> None:
             other = data[:position] + bytes([turned]) + data[position + 1 :]
             try:
                 archives.read(bytes(other))
-            except Refused:
+            except RequestRefused:
                 continue
 
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from cihealing.http import answers, client, network, pace, urls, watch
 from cihealing.http.client import Conversation, Side
-from cihealing.http.refusal import Refused
+from cihealing.http.refusal import RequestRefused
 from cihealing.http.urls import Base
 from cihealing.ports import PermanentError, TransientError
 from cihealing.settings import OutboundSettings, separated
@@ -129,7 +129,7 @@ def test_a_loopback_server_that_no_setting_names_is_not_asked() -> None:
         serving(ok) as other,
         serving(lambda _: (302, {"location": f"{other.url}/x"}, b"")) as own,
         converse(side(own.url), settings={}) as conversation,
-        pytest.raises(Refused) as refused,
+        pytest.raises(RequestRefused) as refused,
     ):
         text(conversation)
     assert refused.value.refusal.rule == "url.http"
@@ -229,7 +229,7 @@ def test_a_proxy_resolves_the_name_itself() -> None:
             side("http://gitlab.example:8080"), settings=settings, resolve=never
         ) as conversation:
             assert conversation.get("x").good
-            with pytest.raises(Refused):
+            with pytest.raises(RequestRefused):
                 conversation.get("http://169.254.169.254/latest")
     assert [seen.path for seen in proxy.seen] == ["http://gitlab.example:8080/x"]
 
@@ -308,7 +308,7 @@ def test_a_few_addresses_are_tried_and_no_more() -> None:
 
 def test_a_bad_address_is_seen_behind_those_that_are_tried() -> None:
     conversation, met = pinned([*(f"1.1.1.{n}" for n in range(9)), "169.254.169.254"])
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         conversation.get("x")
     assert met == []
 
@@ -479,8 +479,8 @@ def test_a_broken_connection_is_tried_again() -> None:
 
 def answered(
     status: int, headers: Mapping[str, str] | None = None, body: bytes = b""
-) -> client.Answer:
-    return client.Answer(
+) -> client.HttpAnswer:
+    return client.HttpAnswer(
         status=status, headers=httpx.Headers(dict(headers or {})), body=body, at_side=True
     )
 

@@ -11,7 +11,7 @@ import pytest
 
 from cihealing import providers
 from cihealing.http import addresses, urls
-from cihealing.http.refusal import Refusal, Refused
+from cihealing.http.refusal import Refusal, RequestRefused
 from cihealing.http.urls import Allowed, Target
 from tests.http.corpus import PUBLIC, SIDES, STANDARD, ask, crowded, entries, hosts_of, ids
 from tests.http.corpus import allowed as allowed_at
@@ -37,7 +37,7 @@ def test_no_technique_is_crowded_and_there_are_enough() -> None:
 
 @table("entry", HOSTILE, ids=ids(HOSTILE))
 def test_a_hostile_url_meets_its_rule(entry: dict[str, Any]) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         ask(entry)
     assert refused.value.refusal.rule == entry["rule"]
     assert f"({entry['rule']})" in str(refused.value)

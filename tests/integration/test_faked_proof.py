@@ -13,7 +13,7 @@ from cihealing.domain.events import Envelope
 from cihealing.domain.evolve import evolve
 from cihealing.domain.policy import Policy, Project, ProofRepeats
 from cihealing.domain.proof import faults
-from cihealing.domain.run import Run, Seen
+from cihealing.domain.run import RunState, Seen
 from cihealing.domain.values import SERVICE, Colour, Observation, Purpose
 from cihealing.ports import PermanentError
 from cihealing.settings import SandboxSettings
@@ -135,14 +135,14 @@ class Lab:
             policy=POLICY,
         )
 
-    def run(self) -> Run:
+    def run(self) -> RunState:
         facts = {
             "error_hash": self.red.error_hash,
             "error_type": self.red.error_type,
             "failed_tests": self.red.failed_tests,
         }
         fact = queued(commit=self.origin.first, **facts)
-        return evolve(Run(id=RUN), Envelope(event=fact, at=NOW, actor=SERVICE, source="test"))
+        return evolve(RunState(id=RUN), Envelope(event=fact, at=NOW, actor=SERVICE, source="test"))
 
 
 @pytest.fixture(scope="module")

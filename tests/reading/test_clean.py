@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cihealing.reading.clean import MAX_LINE, lines_of, plain, said
+from cihealing.reading.clean import MAX_LINE, bare_line, lines_of, plain
 from tests.tables import table
 
 
 def cleaned(text: str) -> list[str]:
-    return [said(line) for line in lines_of(plain(text))]
+    return [bare_line(line) for line in lines_of(plain(text))]
 
 
 @table(

@@ -7,7 +7,7 @@ import pytest
 from cihealing.reading import read
 from cihealing.reading.clean import lines_of, plain
 from cihealing.reading.log import Log
-from cihealing.reading.structure import Step, steps_of
+from cihealing.reading.structure import LogStep, steps_of
 
 GITHUB = """2026-01-02T03:04:05.0000000Z ##[group]Run actions/checkout@v4
 2026-01-02T03:04:05.1000000Z with:
@@ -150,5 +150,5 @@ def test_lines_of_a_step_are_the_files() -> None:
 def test_a_day_that_does_not_exist_has_no_duration(number: int) -> None:
     text = GITHUB.replace("2026-01-02T03:04:06", "2026-02-31T03:04:06")
     assert all(
-        isinstance(step, Step) for step in steps_of(Log(lines_of(plain(text * (number + 1)))))
+        isinstance(step, LogStep) for step in steps_of(Log(lines_of(plain(text * (number + 1)))))
     )

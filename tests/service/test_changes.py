@@ -13,7 +13,7 @@ from cihealing import service, store
 from cihealing.domain.run import Refused, Stale
 from cihealing.domain.values import Actor, Colour
 from cihealing.models import Outbox, Run
-from cihealing.ports import HeadMoved, PermanentError, TransientError
+from cihealing.ports import HeadMovedError, PermanentError, TransientError
 from cihealing.service import NotAllowed
 from cihealing.store import rebuilding
 from tests.domain.world import ANN, COMMIT, seen
@@ -278,7 +278,7 @@ def test_a_head_that_moved_before_publishing_is_proven_afresh_first(
 ) -> None:
     proven(bench)
     forge.heads["main"] = "e" * 40
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         act(bench, "approve", act="publish")
     bench.drain()
     assert (state().status, state().head, forge.made("publish")) == ("fixed", "e" * 40, 0)

@@ -20,7 +20,7 @@ from cihealing.domain.effects import DeadlineTimer, WatchChange
 from cihealing.models import Clock, Outbox
 from cihealing.read import figures
 from cihealing.service import jumps, outbox
-from cihealing.service.jumps import NOTE, SLOW, TOLERANCE, Watch
+from cihealing.service.jumps import NOTE, SLOW, TOLERANCE, ClockWatch
 from config.celery import app
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -37,8 +37,8 @@ class World:
         self.wall += timedelta(seconds=seconds)
         self.up += seconds
 
-    def watch(self, *, boot: str = "this machine", ahead: float = 0.0) -> Watch:
-        return Watch(uptime=lambda: self.up + ahead, boot=lambda: boot)
+    def watch(self, *, boot: str = "this machine", ahead: float = 0.0) -> ClockWatch:
+        return ClockWatch(uptime=lambda: self.up + ahead, boot=lambda: boot)
 
 
 @pytest.fixture

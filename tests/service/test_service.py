@@ -22,7 +22,7 @@ from cihealing.models import (
     Run,
     StoredEvent,
 )
-from cihealing.ports import HeadMoved, PermanentError, TransientError
+from cihealing.ports import HeadMovedError, PermanentError, TransientError
 from cihealing.store import projections, rebuilding
 from tests.domain.world import ANN, COMMIT, HEAD, seen
 from tests.fakes.service import NOW, OTHER_LOG, Bench, failed, passed, receive
@@ -229,7 +229,7 @@ def test_an_approval_after_the_head_moved_is_refused_and_the_proof_made_afresh(
 ) -> None:
     run = healed(bench)
     bench.trees.heads["main"] = HEAD
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         service.perform(
             run.id, "approve", act="merge", version=run.version, by=ANN, tools=bench.tools
         )

@@ -10,8 +10,8 @@ import pytest
 
 from cihealing import service, store
 from cihealing.domain.policy import AIPolicy, Policy
-from cihealing.domain.run import Run as State
 from cihealing.domain.run import RunDiagnosis, RunFailure
+from cihealing.domain.run import RunState as State
 from cihealing.domain.values import FailureClass
 from cihealing.models import Outbox, Run, Spend
 from cihealing.service import OverBudget, spending

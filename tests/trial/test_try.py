@@ -275,11 +275,11 @@ def uncommitted_in(path: Path) -> tuple[str, ...]:
 class Quiet:
     def doing(self, what: str) -> None: ...
 
-    def told(self, stage: str, what: str) -> None: ...
+    def progress(self, stage: str, what: str) -> None: ...
 
 
 def commands(
-    repo: Repo, tmp_path: Path, *, prefix: str = ".", order: trial.Order | None = None
+    repo: Repo, tmp_path: Path, *, prefix: str = ".", order: trial.TrialOrder | None = None
 ) -> list[tuple[str, str, str, str]]:
     copy, _ = copied(repo, tmp_path)
     trees = GitTrees(tmp_path / "mirrors")
@@ -289,7 +289,9 @@ def commands(
     one = trial.Trial(
         repository=trial.find(repo.root / prefix), copy=copy, tools=tools, teller=Quiet()
     )
-    return [(job, p.path, p.command, p.setup) for job, p in one.candidates(order or trial.Order())]
+    return [
+        (job, p.path, p.command, p.setup) for job, p in one.candidates(order or trial.TrialOrder())
+    ]
 
 
 OWN = """\
@@ -308,25 +310,30 @@ FILES = {
 @pytest.mark.parametrize(
     ("files", "prefix", "order", "expected"),
     [
-        ({}, ".", trial.Order(), []),
-        ({}, ".", trial.Order(command="make", setup="./get"), [("command", ".", "make", "./get")]),
-        (FILES, "pay", trial.Order(command="make"), [("command", "pay", "make", "")]),
+        ({}, ".", trial.TrialOrder(), []),
+        (
+            {},
+            ".",
+            trial.TrialOrder(command="make", setup="./get"),
+            [("command", ".", "make", "./get")],
+        ),
+        (FILES, "pay", trial.TrialOrder(command="make"), [("command", "pay", "make", "")]),
         (
             FILES,
             ".",
-            trial.Order(),
+            trial.TrialOrder(),
             [("test", ".", "python -m unittest discover", ""), ("lint", ".", "ruff check .", "")],
         ),
         (
             FILES,
             "pay",
-            trial.Order(setup="./get"),
+            trial.TrialOrder(setup="./get"),
             [("test", "pay", "python -m unittest discover", "./get")],
         ),
         (
             {**FILES, "_DOT_cihealing_DOT_yml": OWN},
             ".",
-            trial.Order(),
+            trial.TrialOrder(),
             [
                 ("pay-", "pay", "./check pay", ""),
                 ("ship", "ship", "python -m unittest discover", "./get"),
@@ -335,13 +342,13 @@ FILES = {
         (
             {**FILES, "_DOT_cihealing_DOT_yml": OWN},
             "pay",
-            trial.Order(),
+            trial.TrialOrder(),
             [("pay-", "pay", "./check pay", "")],
         ),
         (
             {**FILES, "_DOT_cihealing_DOT_yml": OWN},
             ".",
-            trial.Order(command="make"),
+            trial.TrialOrder(command="make"),
             [("command", ".", "make", "")],
         ),
     ],
@@ -351,7 +358,7 @@ def test_what_is_run_is_what_was_asked_else_what_the_repository_says_else_what_i
     tmp_path: Path,
     files: dict[str, str],
     prefix: str,
-    order: trial.Order,
+    order: trial.TrialOrder,
     expected: list[tuple[str, str, str, str]],
 ) -> None:
     repo.commit(a_DOT_txt="1", **files)

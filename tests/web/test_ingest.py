@@ -43,11 +43,11 @@ class Service:
 
 def outcome(
     *, run: UUID | None = RUN, status: str = "queued", again: bool = False, ignored: str = ""
-) -> service.Outcome:
-    return service.Outcome(run_id=run, status=status, deduplicated=again, ignored=ignored)
+) -> service.ResultOutcome:
+    return service.ResultOutcome(run_id=run, status=status, deduplicated=again, ignored=ignored)
 
 
-def receipt(*outcomes: service.Outcome, status: str = "done") -> service.Receipt:
+def receipt(*outcomes: service.ResultOutcome, status: str = "done") -> service.Receipt:
     return service.Receipt(delivery=DELIVERY, status=status, outcomes=outcomes)
 
 

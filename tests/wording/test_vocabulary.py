@@ -12,7 +12,7 @@ import pytest
 
 from cihealing.domain import events as e
 from cihealing.domain.review import ACTIONS
-from cihealing.domain.run import Run, RunEnd
+from cihealing.domain.run import RunEnd, RunState
 from cihealing.domain.values import Evidence, FailureClass, Purpose, RunStatus
 from cihealing.wording import story, vocabulary
 from cihealing.wording.plain import camel, plain
@@ -39,7 +39,7 @@ def test_every_word_of_the_core_has_one_for_people(
 @pytest.mark.parametrize("how", [*vocabulary.RESOLUTIONS, "by a later release"])
 def test_story_and_timeline_tell_the_same_end(how: str) -> None:
     end = RunEnd(resolution=how)
-    ended = Run(id=UUID(int=1), version=2, status=RunStatus.RESOLVED, end=end)
+    ended = RunState(id=UUID(int=1), version=2, status=RunStatus.RESOLVED, end=end)
     said = vocabulary.resolution(how)
     assert story.sentence(ended, act="").endswith(said.long)
     assert describe(e.RunResolved(how=how)) == f"Resolved: {said.short}"

@@ -24,7 +24,7 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Completion:
     """What may come after the words in `path`: "" at first, then "audit", then "audit verify"."""
 
     path: str
@@ -35,23 +35,23 @@ class Place:
     """Those of `words` that lead on to a place of their own."""
 
 
-def places() -> list[Place]:
+def places() -> list[Completion]:
     names = {name: _short(found.summary(name)) for name in found.names()}
     flags = (("--help", "-h"), "the commands there are"), (("--version",), "the version")
     options = tuple(Option(flags=f, says=says, valued=False, choices=()) for f, says in flags)
     acts = (*names, "help")
-    first = Place(path="", options=options, words={**names, "help": "of a command"}, acts=acts)
-    helped = Place(path="help", options=(), words=names, acts=())
+    first = Completion(path="", options=options, words={**names, "help": "of a command"}, acts=acts)
+    helped = Completion(path="help", options=(), words=names, acts=())
     return [first, helped, *(place for name in names for place in _of_command(name))]
 
 
-def _of_command(name: str) -> Iterator[Place]:
+def _of_command(name: str) -> Iterator[Completion]:
     return _of_parser(found.load(name).create_parser("cihealing", name), path=name)
 
 
 def _of_parser(
     parser: argparse.ArgumentParser, *, path: str, inherited: Sequence[Option] = ()
-) -> Iterator[Place]:
+) -> Iterator[Completion]:
     """One for the parser, and one for each act it has. `--data` is understood after an act, too."""
     seen = [action for action in parser._actions if action.help != argparse.SUPPRESS]
     options = [_option(action, parser) for action in seen if action.option_strings]
@@ -63,7 +63,7 @@ def _of_parser(
             words |= {each.dest: _short(each.help or "") for each in action._choices_actions}
         elif not action.option_strings and action.choices:
             words |= dict.fromkeys(map(str, action.choices), _says(action, parser))
-    yield Place(path=path, options=(*options, *inherited), words=words, acts=tuple(acts))
+    yield Completion(path=path, options=(*options, *inherited), words=words, acts=tuple(acts))
     data = [option for option in options if "--data" in option.flags]
     for act, own in acts.items():
         yield from _of_parser(own, path=f"{path} {act}", inherited=data)

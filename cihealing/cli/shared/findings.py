@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Advice:
     """`state` is `ok`, `note` (works, but look) or `bad`; `told` says what to do where there is
     something to do.
     """
@@ -16,13 +16,13 @@ class Finding:
     told: str
 
 
-def ok(subject: str, told: str) -> Finding:
-    return Finding(subject=subject, state="ok", told=told)
+def ok(subject: str, told: str) -> Advice:
+    return Advice(subject=subject, state="ok", told=told)
 
 
-def note(subject: str, told: str) -> Finding:
-    return Finding(subject=subject, state="note", told=told)
+def note(subject: str, told: str) -> Advice:
+    return Advice(subject=subject, state="note", told=told)
 
 
-def bad(subject: str, told: str) -> Finding:
-    return Finding(subject=subject, state="bad", told=told)
+def bad(subject: str, told: str) -> Advice:
+    return Advice(subject=subject, state="bad", told=told)

@@ -28,7 +28,7 @@ JOB = re.compile(r"-?\d+_(?P<job>[^/]+)\.txt$")
 STEP = re.compile(r"(?P<job>.+)/(?P<position>\d+)_[^/]+\.txt$")
 
 
-class Unreadable(Exception):
+class UnreadableLog(Exception):
     """The message names the file and says why."""
 
 
@@ -65,7 +65,7 @@ def sources(path: str, within: Bound | None = None) -> list[Source]:
         if start == ZIP:
             return archived(path, within)
     except (OSError, zipfile.BadZipFile) as error:
-        raise Unreadable(f"Cannot read {path}: {reason(error)}") from error
+        raise UnreadableLog(f"Cannot read {path}: {reason(error)}") from error
     packed = start.startswith(GZIP)
     return [
         Source(
@@ -98,7 +98,7 @@ def archived(path: str, within: Bound) -> list[Source]:
     jobs |= {job: [name for _, name in sorted(found)] for job, found in steps.items()}
     jobs = jobs or {name: [name] for name in names if name.endswith((".txt", ".log"))}
     if not jobs:
-        raise Unreadable(f"Cannot read {path}: there is no log in this archive")
+        raise UnreadableLog(f"Cannot read {path}: there is no log in this archive")
     return [
         Source(f"{path}:{job}", sum(sizes[p] for p in parts), members(path, parts), within)
         for job, parts in jobs.items()
@@ -128,7 +128,7 @@ def guarded(
         RuntimeError,
         NotImplementedError,
     ) as error:
-        raise Unreadable(f"Cannot read {path}: {reason(error)}") from error
+        raise UnreadableLog(f"Cannot read {path}: {reason(error)}") from error
 
 
 def read_in_pieces(file: IO[bytes]) -> Iterator[bytes]:

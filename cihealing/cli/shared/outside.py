@@ -5,7 +5,7 @@ nothing is asked of anybody.
 from __future__ import annotations
 
 from cihealing import policy_file, registry
-from cihealing.cli.shared.findings import Finding, bad, note, ok
+from cihealing.cli.shared.findings import Advice, bad, note, ok
 from cihealing.effects.shared import asking
 from cihealing.ports import Check, ModelFailed, ModelRequest, PermanentError, TransientError
 from cihealing.settings import Own
@@ -13,7 +13,7 @@ from cihealing.settings import Own
 QUESTION = "Answer with known=false and empty lists and texts; this is a test of the connection."
 
 
-def models() -> Finding:
+def models() -> Advice:
     policy, tools = policy_file.current()[0], registry.tools()
     if off := asking.why_off(policy, tools):
         return note("models", f"{off}; fixers, reruns and proofs need none")
@@ -36,7 +36,7 @@ def models() -> Finding:
     )
 
 
-def call() -> Finding:
+def call() -> Advice:
     """One real, tiny question."""
     policy, tools = policy_file.current()[0], registry.tools()
     if tools.model is None or (off := asking.why_off(policy, tools)):
@@ -65,7 +65,7 @@ def call() -> Finding:
     return note("model call", "no model is named: set <PROVIDER>_DEFAULT_MODEL")
 
 
-def standings() -> list[Finding]:
+def standings() -> list[Advice]:
     """How things stand with each provider, as the settings tell."""
     policy = policy_file.current()[0]
     told = {
@@ -75,7 +75,7 @@ def standings() -> list[Finding]:
     return [(ok if one.fine else note)(name, one.told) for name, one in told.items()]
 
 
-def asked() -> list[Finding]:
+def asked() -> list[Advice]:
     """What each provider is asked of its own."""
     return [
         answer(check, registry.own(name))
@@ -84,7 +84,7 @@ def asked() -> list[Finding]:
     ]
 
 
-def answer(check: Check[Own], settings: Own) -> Finding:
+def answer(check: Check[Own], settings: Own) -> Advice:
     """One question to another side; what it answers is something to look at, that it does not is a
     fault.
     """
@@ -97,9 +97,9 @@ def answer(check: Check[Own], settings: Own) -> Finding:
     return note(check.subject, "; ".join(found)) if found else ok(check.subject, check.fine)
 
 
-def local() -> list[Finding]:
+def local() -> list[Advice]:
     return [models(), *standings()]
 
 
-def online() -> list[Finding]:
+def online() -> list[Advice]:
     return [*asked(), call()]

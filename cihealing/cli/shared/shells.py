@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from cihealing.cli.shared.completing import Option, Place
+from cihealing.cli.shared.completing import Completion, Option
 
-Places = Sequence[Place]
+Places = Sequence[Completion]
 
 BASH = """\
 # bash completion of cihealing; made by `cihealing completion bash`.
@@ -138,11 +138,11 @@ def _values(option: Option, *, offer: str, files: str = "") -> str:
     return f"{offer.replace('{}', ' '.join(option.choices))}; return"
 
 
-def _flags(place: Place) -> str:
+def _flags(place: Completion) -> str:
     return " ".join(flag for option in place.options for flag in option.flags)
 
 
-def _says(place: Place) -> dict[str, str]:
+def _says(place: Completion) -> dict[str, str]:
     return {flag: option.says for option in place.options for flag in option.flags}
 
 
@@ -152,7 +152,7 @@ def _described(words: Mapping[str, str]) -> str:
     return " ".join("'" + f"{w}:{says}".replace("'", "'\\''") + "'" for w, says in colon.items())
 
 
-def _fish_lines(place: Place) -> Iterator[str]:
+def _fish_lines(place: Completion) -> Iterator[str]:
     head = f"complete -c cihealing -n {_fish_quoted(f'__cihealing_at {_fish_quoted(place.path)}')}"
     for word, says in place.words.items():
         yield f"{head} -f -a {word} -d {_fish_quoted(says)}"

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cihealing import hooks, policy_file, registry
 from cihealing.cli.shared.command import not_made
-from cihealing.cli.shared.findings import Finding, bad, note, ok
+from cihealing.cli.shared.findings import Advice, bad, note, ok
 from cihealing.models import Delivery
 from cihealing.ports import BadSignature, RawRequest
 from cihealing.strength import MAKE, own, shared, weakness
@@ -24,7 +24,7 @@ OLD_PATHS = timedelta(days=30)
 BODY = b'{"test": true}'
 
 
-def strength() -> Finding:
+def strength() -> Advice:
     """Short, well-known or shared secrets."""
     others = {
         f"CI_HEALING_{name}": str(settings.CI_HEALING.get(name) or "")
@@ -43,7 +43,7 @@ def strength() -> Finding:
     return ok("secret strength", "long enough")
 
 
-def secret_in_url(provider: str) -> Finding:
+def secret_in_url(provider: str) -> Advice:
     """Whether the provider's URL, which every log on its way may show, holds a token that opens
     nothing else.
     """
@@ -76,7 +76,7 @@ def by_old_url(provider: str) -> bool:
         return False
 
 
-def signatures() -> Finding:
+def signatures() -> Advice:
     """For every hook there is: what its sender would send is taken, the same with one byte changed
     or another secret is not.
     """

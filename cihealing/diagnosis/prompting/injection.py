@@ -38,24 +38,24 @@ MAX_LINE = 4_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class InjectedLine:
     rule: str
     line: int
     """Position in what was given, from 1."""
     text: str
 
 
-def findings(lines: Iterable[str]) -> list[Finding]:
+def findings(lines: Iterable[str]) -> list[InjectedLine]:
     """What of `lines` speaks to a model rather than to people, in order."""
     return [
-        Finding(rule=rule, line=number, text=line[:300])
+        InjectedLine(rule=rule, line=number, text=line[:300])
         for number, line in enumerate(lines, 1)
         for rule in rules_of(line[:MAX_LINE])
     ]
 
 
 def rules_of(line: str) -> list[str]:
-    found = dict.fromkeys([*_marks(line), *_said(plain(line)), *_encoded(line)])
+    found = dict.fromkeys([*_marks(line), *_rules_met(plain(line)), *_encoded(line)])
     return list(found)
 
 
@@ -104,7 +104,7 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
 PATTERNS = _patterns()
 
 
-def _said(text: str) -> Iterator[str]:
+def _rules_met(text: str) -> Iterator[str]:
     for form in dict.fromkeys(_forms(text)):
         yield from (rule for rule, pattern in PATTERNS if pattern.search(form))
 
@@ -173,7 +173,7 @@ def _encoded(line: str) -> Iterator[str]:
 
 def _said_at_all(text: str) -> bool:
     normal = plain(text)
-    return bool(ORDER.search(normal)) or any(True for _ in _said(normal))
+    return bool(ORDER.search(normal)) or any(True for _ in _rules_met(normal))
 
 
 def _decoded(line: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class PromptPart:
     name: str
     text: str
 
@@ -70,9 +70,9 @@ def text_of(purpose: str, language: str) -> str:
     )
 
 
-def _fitting(found: list[Part], room: int) -> tuple[list[Part], list[str]]:
+def _fitting(found: list[PromptPart], room: int) -> tuple[list[PromptPart], list[str]]:
     """Parts in order while there is room; one that is too large is cut, and named."""
-    shown: list[Part] = []
+    shown: list[PromptPart] = []
     left: list[str] = []
     largest = int(room * MAX_PART)
     for position, part in enumerate(found):
@@ -83,7 +83,7 @@ def _fitting(found: list[Part], room: int) -> tuple[list[Part], list[str]]:
             continue
         if len(text) < len(part.text):
             left.append(f"{part.name} (cut)")
-        shown.append(Part(name=part.name, text=text))
+        shown.append(PromptPart(name=part.name, text=text))
         room -= len(text) + 100
     return shown, left
 
@@ -97,29 +97,32 @@ def _cut(text: str, most: int) -> str:
     return text[: max(0, most)].rpartition("\n")[0] if most >= 200 else ""
 
 
-def parts(context: Context) -> Iterator[Part]:
+def parts(context: Context) -> Iterator[PromptPart]:
     """By worth: what failed, where, what was tried, the code, what changed, what healed the like,
     what the repository says.
     """
-    yield Part(name="failure", text=_failure(context))
+    yield PromptPart(name="failure", text=_failure(context))
     if context.failure.excerpt:
-        yield Part(
+        yield PromptPart(
             name="log-excerpt",
             text="\n".join(f"{line.line:>5} | {line.text}" for line in context.failure.excerpt),
         )
     yield from (
-        Part(name=f"earlier-attempt-{tried.number}", text=_tried(tried)) for tried in context.tried
+        PromptPart(name=f"earlier-attempt-{tried.number}", text=_tried(tried))
+        for tried in context.tried
     )
     yield from (
-        Part(name=f"file {_named(snippet)}", text=_snippet(snippet)) for snippet in context.snippets
+        PromptPart(name=f"file {_named(snippet)}", text=_snippet(snippet))
+        for snippet in context.snippets
     )
     if context.diff:
-        yield Part(name="diff-of-the-failing-commit", text=context.diff)
+        yield PromptPart(name="diff-of-the-failing-commit", text=context.diff)
     yield from (
-        Part(name="similar-fix", text=f"{fix.summary}\n{fix.patch}") for fix in context.similar
+        PromptPart(name="similar-fix", text=f"{fix.summary}\n{fix.patch}")
+        for fix in context.similar
     )
     if context.notes:
-        yield Part(name="notes-for-contributors", text=context.notes)
+        yield PromptPart(name="notes-for-contributors", text=context.notes)
 
 
 def _failure(context: Context) -> str:

@@ -21,11 +21,13 @@ from cihealing.domain.events import Events
 from cihealing.domain.evolve import evolve
 from cihealing.domain.plan import advance, why_escalated
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import SERVICE, Blame, FailureClass, RunStatus
 
 
-def decide(run: Run, command: c.RunCommand, *, policy: Policy, now: datetime) -> list[e.RunEvent]:
+def decide(
+    run: RunState, command: c.RunCommand, *, policy: Policy, now: datetime
+) -> list[e.RunEvent]:
     """The facts this command makes, in order; empty where it has nothing to add. Raises Refused,
     Stale.
     """
@@ -39,7 +41,7 @@ def decide(run: Run, command: c.RunCommand, *, policy: Policy, now: datetime) ->
     return [*events, *_exhausted(after, policy)] if exhausted else events
 
 
-def preview(run: Run, events: Events, now: datetime) -> Run:
+def preview(run: RunState, events: Events, now: datetime) -> RunState:
     """The state these facts would lead to."""
     return reduce(
         evolve,
@@ -48,7 +50,7 @@ def preview(run: Run, events: Events, now: datetime) -> Run:
     )
 
 
-def _exhausted(run: Run, policy: Policy) -> Events:
+def _exhausted(run: RunState, policy: Policy) -> Events:
     infra = run.diagnosis.failure_class is FailureClass.INFRA and run.blame.verdict is None
     blame: Events = (
         [
@@ -63,7 +65,7 @@ def _exhausted(run: Run, policy: Policy) -> Events:
     return [*blame, e.RunEscalated(reason=why_escalated(run, policy), owner=run.blame.owner)]
 
 
-def _decide(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> Events:
+def _decide(run: RunState, command: c.RunCommand, policy: Policy, now: datetime) -> Events:
     if isinstance(command, c.LifeCommand):
         return life_of(run, command, policy, now)
     if isinstance(command, c.PublishCommand):
@@ -73,7 +75,7 @@ def _decide(run: Run, command: c.RunCommand, policy: Policy, now: datetime) -> E
     return _outcome(run, command, policy, now)
 
 
-def _outcome(run: Run, command: c.OutcomeCommand, policy: Policy, now: datetime) -> Events:
+def _outcome(run: RunState, command: c.OutcomeCommand, policy: Policy, now: datetime) -> Events:
     if isinstance(command, c.RecordReport):
         return reported(run, command)
     if isinstance(command, c.RecordExplanation):

@@ -8,7 +8,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.decide.life import escalated_with_leader
 from cihealing.domain.events import Events
-from cihealing.domain.run import Run, sameness
+from cihealing.domain.run import RunState, sameness
 from cihealing.domain.values import (
     SERVICE,
     Blame,
@@ -20,7 +20,7 @@ from cihealing.domain.values import (
 )
 
 
-def blamed(run: Run, command: c.RecordBlame) -> Events:
+def blamed(run: RunState, command: c.RecordBlame) -> Events:
     if run.blame.verdict is not None:
         return []
     seen = command.seen
@@ -36,7 +36,7 @@ def blamed(run: Run, command: c.RecordBlame) -> Events:
     return [*ran, found, *claim]
 
 
-def _blame_of(run: Run, seen: Observation | None) -> Blame:
+def _blame_of(run: RunState, seen: Observation | None) -> Blame:
     if seen is None:
         return Blame.UNKNOWN
     if seen.colour is Colour.GREEN:
@@ -44,7 +44,7 @@ def _blame_of(run: Run, seen: Observation | None) -> Blame:
     return Blame.BASE if sameness(run, seen) else Blame.UNKNOWN
 
 
-def _claim(run: Run, command: c.RecordBlame) -> Events:
+def _claim(run: RunState, command: c.RecordBlame) -> Events:
     if command.leader and command.leader != run.id:
         stopped = command.leader_status is RunStatus.ESCALATED
         return [
@@ -58,7 +58,7 @@ def _claim(run: Run, command: c.RecordBlame) -> Events:
     )
 
 
-def reran(run: Run, command: c.RecordRerun | c.RecordRerunFinished | c.LoseRerun) -> Events:
+def reran(run: RunState, command: c.RecordRerun | c.RecordRerunFinished | c.LoseRerun) -> Events:
     match command:
         case c.RecordRerun(number=number, handle=handle):
             fits = not run.awaited_rerun and number == len(run.reruns) + 1
@@ -78,7 +78,7 @@ def reran(run: Run, command: c.RecordRerun | c.RecordRerunFinished | c.LoseRerun
             assert_never(command)
 
 
-def _rerun_finished(run: Run, command: c.RecordRerunFinished) -> Events:
+def _rerun_finished(run: RunState, command: c.RecordRerunFinished) -> Events:
     finished = e.RerunFinished(
         outcome=command.outcome, execution=command.execution, successor=command.successor
     )
@@ -94,7 +94,7 @@ def _rerun_finished(run: Run, command: c.RecordRerunFinished) -> Events:
             return [finished]
 
 
-def _green_rerun(run: Run) -> Events:
+def _green_rerun(run: RunState) -> Events:
     """Red and green of one tree in one CI job: the infrastructure's doing where the log says so,
     else a flake.
     """

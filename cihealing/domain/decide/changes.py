@@ -8,11 +8,11 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.events import Events
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Actor, RunStatus
 
 
-def published(run: Run, command: c.PublishCommand, policy: Policy) -> Events:
+def published(run: RunState, command: c.PublishCommand, policy: Policy) -> Events:
     if isinstance(command, c.RecordHumanFix):
         return (
             []
@@ -45,7 +45,7 @@ def published(run: Run, command: c.PublishCommand, policy: Policy) -> Events:
             assert_never(command)
 
 
-def _looked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
+def _looked(run: RunState, command: c.RecordChange, policy: Policy) -> Events:
     by = Actor(kind="person", name=command.by or "somebody at the forge")
     if command.state == "merged":
         merged = e.ChangePublished(
@@ -63,7 +63,7 @@ def _looked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
     return _checked(run, command, policy)
 
 
-def _checked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
+def _checked(run: RunState, command: c.RecordChange, policy: Policy) -> Events:
     """Only what its CI says of the commit that was published counts: others may push to the
     branch.
     """
@@ -76,7 +76,7 @@ def _checked(run: Run, command: c.RecordChange, policy: Policy) -> Events:
     return [checked, e.ChangeFailed(number=run.attempts[-1].number, reason=reason)]
 
 
-def _late(run: Run, command: c.PublishCommand) -> Events:
+def _late(run: RunState, command: c.PublishCommand) -> Events:
     """A publisher that was overtaken: what it did is kept."""
     if not isinstance(command, c.RecordPublished) or run.change.merged_commit == command.commit:
         return []

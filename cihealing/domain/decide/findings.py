@@ -9,11 +9,11 @@ from cihealing.domain import events as e
 from cihealing.domain.events import Events
 from cihealing.domain.plan import colours
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run, sameness
+from cihealing.domain.run import RunState, sameness
 from cihealing.domain.values import SERVICE, Colour, FailureClass, Observation, Purpose, RunStatus
 
 
-def reported(run: Run, command: c.RecordReport) -> Events:
+def reported(run: RunState, command: c.RecordReport) -> Events:
     fits = run.status is RunStatus.ESCALATED
     return (
         [e.ReportWritten(report=command.report, owner=command.owner, diagnosis=command.diagnosis)]
@@ -22,7 +22,7 @@ def reported(run: Run, command: c.RecordReport) -> Events:
     )
 
 
-def classified(run: Run, command: c.RecordClass) -> Events:
+def classified(run: RunState, command: c.RecordClass) -> Events:
     if run.status is not RunStatus.QUEUED:
         return []
     found = e.FailureClassified(
@@ -34,7 +34,7 @@ def classified(run: Run, command: c.RecordClass) -> Events:
     return [e.RunStarted(), found, *_gathered(run, command)]
 
 
-def _gathered(run: Run, command: c.RecordClass) -> Events:
+def _gathered(run: RunState, command: c.RecordClass) -> Events:
     """The machines and what they need fail for many at once: the first run stands for all that meet
     the same strong fingerprint.
     """
@@ -65,7 +65,7 @@ def project_found(command: c.RecordProject) -> e.ProjectFound:
     )
 
 
-def observed(run: Run, command: c.RecordObservation, policy: Policy) -> Events:
+def observed(run: RunState, command: c.RecordObservation, policy: Policy) -> Events:
     if command.attempt and (run.proving is None or run.proving.number != command.attempt):
         return []
     ran = e.CommandRan(
@@ -86,7 +86,7 @@ def observed(run: Run, command: c.RecordObservation, policy: Policy) -> Events:
             assert_never(command.purpose)
 
 
-def _judge_failing_tree(run: Run, command: c.RecordObservation, policy: Policy) -> Events:
+def _judge_failing_tree(run: RunState, command: c.RecordObservation, policy: Policy) -> Events:
     seen = command.seen
     if seen.colour is Colour.UNAVAILABLE:
         return [e.EnvironmentUnavailable(missing=seen.missing or "the command could not be run")]
@@ -121,7 +121,7 @@ def flake(red: int, green: int, where: str) -> Events:
     ]
 
 
-def _all_one_colour(run: Run, seen: Observation, green: int, policy: Policy) -> Events:
+def _all_one_colour(run: RunState, seen: Observation, green: int, policy: Policy) -> Events:
     if green:
         return _all_green(run, green) if green >= policy.proof_repeats.steady else []
     if run.local.reproduced or run.local.not_reproduced:
@@ -137,7 +137,7 @@ def _all_one_colour(run: Run, seen: Observation, green: int, policy: Policy) -> 
     ]
 
 
-def _all_green(run: Run, green: int) -> Events:
+def _all_green(run: RunState, green: int) -> Events:
     if run.blame.claimed_base:
         return [
             e.RunResolved(
@@ -155,7 +155,7 @@ def _all_green(run: Run, green: int) -> Events:
     return [e.FailureNotReproduced(reason=f"green {green} of {green} times here, red in CI")]
 
 
-def _screened(run: Run, command: c.RecordObservation, ran: e.CommandRan) -> Events:
+def _screened(run: RunState, command: c.RecordObservation, ran: e.CommandRan) -> Events:
     if command.attempt:
         return _attempt_screened(command, ran)
     candidate = run.patches.candidate

@@ -9,7 +9,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.events import Events
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import SERVICE, RunStatus
 
 HEALABLE = (RunStatus.QUEUED, RunStatus.RUNNING)
@@ -17,7 +17,7 @@ OPEN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.FIXED, RunStatus.ESCALATE
 ENDED = (RunStatus.RESOLVED, RunStatus.ABORTED)
 
 
-def life_of(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> Events:
+def life_of(run: RunState, command: c.LifeCommand, policy: Policy, now: datetime) -> Events:
     match command:
         case c.QueueRun(queued=queued):
             return [] if run.exists else [queued]
@@ -54,14 +54,14 @@ def life_of(run: Run, command: c.LifeCommand, policy: Policy, now: datetime) -> 
             assert_never(command)
 
 
-def _unanswered(run: Run, version: int) -> Events:
+def _unanswered(run: RunState, version: int) -> Events:
     waits = run.status is RunStatus.FIXED and not run.review.approved_by
     if not waits or run.review.proven_at != version:
         return []
     return [e.RunEscalated(reason="the review went unanswered", owner=run.blame.owner)]
 
 
-def _follow(run: Run, command: c.FollowLeader) -> Events:
+def _follow(run: RunState, command: c.FollowLeader) -> Events:
     """Where the leader stopped, its followers stop: nobody else works on what broke them."""
     if run.cluster.attached_to != command.leader or not run.open:
         return []
@@ -77,14 +77,14 @@ def _follow(run: Run, command: c.FollowLeader) -> Events:
             return []
 
 
-def escalated_with_leader(run: Run) -> Events:
+def escalated_with_leader(run: RunState) -> Events:
     reason = (
         "the base branch is broken in the same way, and the run that stands for it needs a person"
     )
     return [e.RunEscalated(reason=reason, owner=run.blame.owner)]
 
 
-def _deadline(run: Run, policy: Policy, now: datetime) -> Events:
+def _deadline(run: RunState, policy: Policy, now: datetime) -> Events:
     late = (
         run.status is RunStatus.RUNNING
         and not run.cluster.attached_to
@@ -100,11 +100,11 @@ def _deadline(run: Run, policy: Policy, now: datetime) -> Events:
     )
 
 
-def end_attempt(run: Run, reason: str) -> Events:
+def end_attempt(run: RunState, reason: str) -> Events:
     return [e.AttemptFailed(number=run.proving.number, reason=reason)] if run.proving else []
 
 
-def _give_up(run: Run, command: c.GiveUp) -> Events:
+def _give_up(run: RunState, command: c.GiveUp) -> Events:
     if not run.open:
         return []
     gave_up = e.EffectGaveUp(effect=command.effect, reason=command.reason)

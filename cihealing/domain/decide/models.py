@@ -9,7 +9,7 @@ from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.decide.patches import refusal_of
 from cihealing.domain.events import Events
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import RunStatus
 
 
@@ -32,7 +32,7 @@ def _calls(number: int, calls: Sequence[c.ModelCall]) -> list[e.RunEvent]:
     ]
 
 
-def answered(run: Run, command: c.RecordAnswer) -> Events:
+def answered(run: RunState, command: c.RecordAnswer) -> Events:
     calls = _calls(command.number, command.calls)
     if run.proving or command.number != len(run.attempts) + 1:
         return calls
@@ -57,7 +57,7 @@ MAX_PAUSES = 5
 """How often in a row nobody may answer before the run goes on without a model."""
 
 
-def unanswered(run: Run, command: c.RecordNoAnswer, now: datetime) -> Events:
+def unanswered(run: RunState, command: c.RecordNoAnswer, now: datetime) -> Events:
     calls = _calls(command.number, command.calls)
     if command.budget:
         refused = e.BudgetRefused(scope=command.budget, reason=command.reason)
@@ -70,7 +70,7 @@ def unanswered(run: Run, command: c.RecordNoAnswer, now: datetime) -> Events:
     ]
 
 
-def explained(run: Run, command: c.RecordExplanation) -> Events:
+def explained(run: RunState, command: c.RecordExplanation) -> Events:
     if run.status is not RunStatus.ESCALATED:
         return _calls(0, command.calls)
     return [

@@ -10,11 +10,11 @@ from cihealing.domain.decide.findings import flake
 from cihealing.domain.events import Events
 from cihealing.domain.policy import Policy
 from cihealing.domain.proof import is_flake
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import SERVICE, Colour, Digest, Mode, Objection
 
 
-def patched(run: Run, command: c.RecordPatch) -> Events:
+def patched(run: RunState, command: c.RecordPatch) -> Events:
     found = e.PatchFound(
         fixer=command.fixer, told=command.told, patch=command.patch, objections=command.objections
     )
@@ -26,11 +26,11 @@ def patched(run: Run, command: c.RecordPatch) -> Events:
     )
 
 
-def _refusal(run: Run, command: c.RecordPatch) -> str:
+def _refusal(run: RunState, command: c.RecordPatch) -> str:
     return refusal_of(run, command.patch, command.objections)
 
 
-def refusal_of(run: Run, patch: Digest, objections: Sequence[Objection]) -> str:
+def refusal_of(run: RunState, patch: Digest, objections: Sequence[Objection]) -> str:
     if patch in run.patches.tried:
         return "the same patch was tried before"
     if patch in run.patches.refused:
@@ -39,7 +39,7 @@ def refusal_of(run: Run, patch: Digest, objections: Sequence[Objection]) -> str:
     return f"refused by the guard: {'; '.join(hard)}" if hard else ""
 
 
-def judged(run: Run, command: c.RecordProof, policy: Policy) -> Events:
+def judged(run: RunState, command: c.RecordProof, policy: Policy) -> Events:
     attempt = run.proving
     if attempt is None or attempt.number != command.number:
         return []
@@ -71,7 +71,7 @@ def judged(run: Run, command: c.RecordProof, policy: Policy) -> Events:
     ]
 
 
-def _flaked(run: Run, command: c.RecordProof) -> Events:
+def _flaked(run: RunState, command: c.RecordProof) -> Events:
     """The failing tree was green without the patch: on the head that was red before it is a flake,
     on a moved head it was healed there.
     """

@@ -10,11 +10,11 @@ from cihealing.domain.decide.life import ENDED, OPEN, end_attempt
 from cihealing.domain.events import Events
 from cihealing.domain.policy import Policy
 from cihealing.domain.review import ACTS, wrong_act
-from cihealing.domain.run import Refused, Run, Stale
+from cihealing.domain.run import Refused, RunState, Stale
 from cihealing.domain.values import AttemptStatus, Evidence, RunStatus
 
 
-def by_person(run: Run, command: c.PersonCommand, policy: Policy) -> Events:
+def by_person(run: RunState, command: c.PersonCommand, policy: Policy) -> Events:
     if not run.exists:
         raise Refused("there is no such run")
     match command:
@@ -48,7 +48,7 @@ def by_person(run: Run, command: c.PersonCommand, policy: Policy) -> Events:
             assert_never(command)
 
 
-def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
+def _approve(run: RunState, command: c.Approve, policy: Policy) -> Events:
     run.require(RunStatus.FIXED)
     if command.version is None or command.version != run.version:
         raise Stale(run.version)
@@ -68,7 +68,7 @@ def _approve(run: Run, command: c.Approve, policy: Policy) -> Events:
     return [e.Approved(act=command.act, by=command.by, note=command.note)]
 
 
-def _deny(run: Run, command: c.Deny) -> Events:
+def _deny(run: RunState, command: c.Deny) -> Events:
     run.require(RunStatus.FIXED)
     run.require_version(command.version)
     if run.review.approved_by:

@@ -14,14 +14,14 @@ from cihealing.domain.evolve.changes import evolve_change, evolve_review
 from cihealing.domain.evolve.findings import evolve_finding
 from cihealing.domain.evolve.life import evolve_life
 from cihealing.domain.evolve.patches import evolve_model, evolve_patch
-from cihealing.domain.run import Run, change
+from cihealing.domain.run import RunState, change
 
 
-def fold(run_id: UUID, envelopes: Iterable[e.Envelope]) -> Run:
-    return reduce(evolve, envelopes, Run(id=run_id))
+def fold(run_id: UUID, envelopes: Iterable[e.Envelope]) -> RunState:
+    return reduce(evolve, envelopes, RunState(id=run_id))
 
 
-def evolve(run: Run, envelope: e.Envelope) -> Run:
+def evolve(run: RunState, envelope: e.Envelope) -> RunState:
     moved = _fact(run, envelope)
     return change(
         moved,
@@ -31,7 +31,7 @@ def evolve(run: Run, envelope: e.Envelope) -> Run:
     )
 
 
-def _fact(run: Run, envelope: e.Envelope) -> Run:
+def _fact(run: RunState, envelope: e.Envelope) -> RunState:
     event = envelope.event
     if isinstance(event, e.LifeEvent):
         return evolve_life(run, event, envelope)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import assert_never
 
 from cihealing.domain import events as e
-from cihealing.domain.run import Rerun, Run, change
+from cihealing.domain.run import Rerun, RunState, change
 from cihealing.domain.values import Stage
 
 
-def evolve_blame(run: Run, event: e.BlameEvent) -> Run:
+def evolve_blame(run: RunState, event: e.BlameEvent) -> RunState:
     match event:
         case e.BlameFound():
             found = change(
@@ -47,14 +47,14 @@ def evolve_blame(run: Run, event: e.BlameEvent) -> Run:
             assert_never(event)
 
 
-def moved(run: Run, head: str) -> Run:
+def moved(run: RunState, head: str) -> RunState:
     """Work goes on with another commit: what was seen on the old one says nothing about it."""
     if head == run.head:
         return run
     return change(run, head=head, local=change(run.local, reproduced="", not_reproduced=""))
 
 
-def _rerun_over(run: Run, outcome: str) -> Run:
+def _rerun_over(run: RunState, outcome: str) -> RunState:
     if not run.reruns:
         return run
     last = change(run.reruns[-1], outcome=outcome)

@@ -7,11 +7,11 @@ from typing import assert_never
 from cihealing.domain import events as e
 from cihealing.domain.evolve.blame import moved
 from cihealing.domain.evolve.patches import last
-from cihealing.domain.run import Run, RunReview, change, noted
+from cihealing.domain.run import RunReview, RunState, change, noted
 from cihealing.domain.values import AttemptStatus, Evidence, RunStatus, Stage
 
 
-def evolve_review(run: Run, event: e.ReviewEvent, envelope: e.Envelope) -> Run:
+def evolve_review(run: RunState, event: e.ReviewEvent, envelope: e.Envelope) -> RunState:
     match event:
         case e.Approved(act=act, by=by):
             return change(run, review=change(run.review, approved_by=by, approved_act=act))
@@ -36,18 +36,18 @@ def evolve_review(run: Run, event: e.ReviewEvent, envelope: e.Envelope) -> Run:
             assert_never(event)
 
 
-def _unproven(run: Run) -> Run:
+def _unproven(run: RunState) -> RunState:
     """No patch waits any more; what was shown about the failure still stands."""
     return change(
         run, review=change(_unapproved(run), patch="", proof=""), evidence=Evidence.REPRODUCED
     )
 
 
-def _unapproved(run: Run) -> RunReview:
+def _unapproved(run: RunState) -> RunReview:
     return change(run.review, approved_by=None, approved_act="")
 
 
-def _reproving(run: Run, found: str, envelope: e.Envelope) -> Run:
+def _reproving(run: RunState, found: str, envelope: e.Envelope) -> RunState:
     """The same patch, the same attempt, another head: only what is seen there counts."""
     proving = last(
         moved(_unproven(run), found),
@@ -59,7 +59,7 @@ def _reproving(run: Run, found: str, envelope: e.Envelope) -> Run:
     return change(proving, status=RunStatus.RUNNING, stage=Stage.PROOF, running_since=envelope.at)
 
 
-def _opened(run: Run, url: str, commit: str) -> Run:
+def _opened(run: RunState, url: str, commit: str) -> RunState:
     """It waits for its CI and for a person's merge, which is an approval of its own."""
     opened = change(
         run.change,
@@ -72,7 +72,7 @@ def _opened(run: Run, url: str, commit: str) -> Run:
     return change(run, review=_unapproved(run), change=opened)
 
 
-def evolve_change(run: Run, event: e.ChangeEvent, envelope: e.Envelope) -> Run:
+def evolve_change(run: RunState, event: e.ChangeEvent, envelope: e.Envelope) -> RunState:
     match event:
         case e.ChangeChecked(checks=checks):
             green = checks == "green" and run.evidence in (Evidence.PROVEN, Evidence.CI_PROVEN)
@@ -92,7 +92,7 @@ def evolve_change(run: Run, event: e.ChangeEvent, envelope: e.Envelope) -> Run:
             assert_never(event)
 
 
-def _failed_there(run: Run, reason: str, envelope: e.Envelope) -> Run:
+def _failed_there(run: RunState, reason: str, envelope: e.Envelope) -> RunState:
     """Back to work with the attempts that are left; what was shown here about the failure still
     stands.
     """

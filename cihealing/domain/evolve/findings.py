@@ -6,11 +6,11 @@ from typing import assert_never
 
 from cihealing.domain import events as e
 from cihealing.domain.run import (
-    Attempt,
-    Run,
+    AttemptState,
     RunDiagnosis,
     RunPatches,
     RunProject,
+    RunState,
     Seen,
     change,
     noted,
@@ -18,7 +18,7 @@ from cihealing.domain.run import (
 from cihealing.domain.values import Blame, Colour, Diagnosis, Evidence, Purpose, Stage
 
 
-def evolve_finding(run: Run, event: e.FindingEvent, envelope: e.Envelope) -> Run:
+def evolve_finding(run: RunState, event: e.FindingEvent, envelope: e.Envelope) -> RunState:
     match event:
         case e.FailureClassified():
             return _classified(run, event)
@@ -54,7 +54,7 @@ def evolve_finding(run: Run, event: e.FindingEvent, envelope: e.Envelope) -> Run
             assert_never(event)
 
 
-def _classified(run: Run, event: e.FailureClassified) -> Run:
+def _classified(run: RunState, event: e.FailureClassified) -> RunState:
     found = change(
         run.diagnosis,
         failure_class=event.failure_class,
@@ -66,7 +66,7 @@ def _classified(run: Run, event: e.FailureClassified) -> Run:
     )
 
 
-def _flaky(run: Run, note: str) -> Run:
+def _flaky(run: RunState, note: str) -> RunState:
     red_here = any(o.colour is Colour.RED for o in run.unpatched())
     return change(
         run,
@@ -76,16 +76,16 @@ def _flaky(run: Run, note: str) -> Run:
     )
 
 
-def _over(run: Run, step: str) -> tuple[str, ...]:
+def _over(run: RunState, step: str) -> tuple[str, ...]:
     return (*run.plan.skipped, step)
 
 
-def believed(run: Run, diagnosis: Diagnosis | None) -> RunDiagnosis:
+def believed(run: RunState, diagnosis: Diagnosis | None) -> RunDiagnosis:
     """Its diagnosis with what a model believes now, or as it was where that is nothing."""
     return change(run.diagnosis, believed=diagnosis or run.diagnosis.believed)
 
 
-def _project(run: Run, event: e.ProjectFound) -> Run:
+def _project(run: RunState, event: e.ProjectFound) -> RunState:
     found = RunProject(
         command=event.command,
         workdir=event.workdir,
@@ -96,7 +96,7 @@ def _project(run: Run, event: e.ProjectFound) -> Run:
     return change(run, project=found)
 
 
-def _ran(run: Run, event: e.CommandRan, envelope: e.Envelope) -> Run:
+def _ran(run: RunState, event: e.CommandRan, envelope: e.Envelope) -> RunState:
     seen = Seen(purpose=event.purpose, seen=event.seen, at=envelope.at, patch=event.patch)
     if event.attempt:
         attempts = tuple(_with(a, seen) if a.number == event.attempt else a for a in run.attempts)
@@ -112,11 +112,11 @@ def _ran(run: Run, event: e.CommandRan, envelope: e.Envelope) -> Run:
     return change(run, local=local, patches=_screened(run, event))
 
 
-def _with(attempt: Attempt, seen: Seen) -> Attempt:
+def _with(attempt: AttemptState, seen: Seen) -> AttemptState:
     return change(attempt, observations=(*attempt.observations, seen))
 
 
-def _screened(run: Run, event: e.CommandRan) -> RunPatches:
+def _screened(run: RunState, event: e.CommandRan) -> RunPatches:
     candidate = run.patches.candidate
     if candidate is None or event.purpose is not Purpose.SCREEN:
         return run.patches

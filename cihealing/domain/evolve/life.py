@@ -6,19 +6,19 @@ from typing import assert_never
 
 from cihealing.domain import events as e
 from cihealing.domain.run import (
-    Run,
     RunChange,
     RunEnd,
     RunFailure,
     RunModels,
     RunPatches,
+    RunState,
     change,
     noted,
 )
 from cihealing.domain.values import RunStatus, Stage
 
 
-def evolve_life(run: Run, event: e.LifeEvent, envelope: e.Envelope) -> Run:
+def evolve_life(run: RunState, event: e.LifeEvent, envelope: e.Envelope) -> RunState:
     match event:
         case e.RunQueued():
             return _queued(run, event)
@@ -53,7 +53,7 @@ FAILURE_FACTS = tuple(
 )
 
 
-def _queued(run: Run, event: e.RunQueued) -> Run:
+def _queued(run: RunState, event: e.RunQueued) -> RunState:
     told = {name: getattr(event, name) for name in FAILURE_FACTS}
     failure = RunFailure(**told, failed_at=event.finished_at, artifact=event.failure)
     return change(
@@ -66,17 +66,17 @@ def _queued(run: Run, event: e.RunQueued) -> Run:
     )
 
 
-def _over(run: Run, envelope: e.Envelope, status: RunStatus, end: RunEnd) -> Run:
+def _over(run: RunState, envelope: e.Envelope, status: RunStatus, end: RunEnd) -> RunState:
     closed = change(run.change, open=False)
     return change(pause(run, envelope), status=status, end=end, change=closed)
 
 
-def pause(run: Run, envelope: e.Envelope) -> Run:
+def pause(run: RunState, envelope: e.Envelope) -> RunState:
     """The run leaves `running`: its clock stops."""
     return change(run, ran_seconds=run.seconds_running(envelope.at), running_since=None)
 
 
-def _escalated(run: Run, event: e.RunEscalated) -> Run:
+def _escalated(run: RunState, event: e.RunEscalated) -> RunState:
     return change(
         run,
         status=RunStatus.ESCALATED,
@@ -87,11 +87,11 @@ def _escalated(run: Run, event: e.RunEscalated) -> Run:
     )
 
 
-def _retried(run: Run, event: e.RunRetried) -> Run:
+def _retried(run: RunState, event: e.RunRetried) -> RunState:
     """A new generation: what the failure is stays, what was tried is history, refused patches stay
     refused.
     """
-    return Run(
+    return RunState(
         id=run.id,
         version=run.version,
         created_at=run.created_at,

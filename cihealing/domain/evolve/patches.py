@@ -8,11 +8,11 @@ from typing import assert_never
 from cihealing.domain import events as e
 from cihealing.domain.evolve.findings import believed
 from cihealing.domain.evolve.life import pause
-from cihealing.domain.run import Asked, Attempt, Candidate, Run, change, noted
+from cihealing.domain.run import AttemptState, Candidate, PastCall, RunState, change, noted
 from cihealing.domain.values import AttemptStatus, Evidence, Purpose, RunStatus, Stage, Usage
 
 
-def evolve_model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
+def evolve_model(run: RunState, event: e.ModelEvent, envelope: e.Envelope) -> RunState:
     match event:
         case e.ModelAsked():
             asked = (*run.models.asked, _asked(run, event, envelope))
@@ -31,8 +31,8 @@ def evolve_model(run: Run, event: e.ModelEvent, envelope: e.Envelope) -> Run:
             assert_never(event)
 
 
-def _asked(run: Run, event: e.ModelAsked, envelope: e.Envelope) -> Asked:
-    return Asked(
+def _asked(run: RunState, event: e.ModelAsked, envelope: e.Envelope) -> PastCall:
+    return PastCall(
         number=event.number,
         provider=event.provider,
         model=event.model,
@@ -47,7 +47,7 @@ def _asked(run: Run, event: e.ModelAsked, envelope: e.Envelope) -> Asked:
     )
 
 
-def evolve_patch(run: Run, event: e.PatchEvent, envelope: e.Envelope) -> Run:
+def evolve_patch(run: RunState, event: e.PatchEvent, envelope: e.Envelope) -> RunState:
     match event:
         case e.PatchFound():
             found = Candidate(
@@ -73,14 +73,14 @@ def evolve_patch(run: Run, event: e.PatchEvent, envelope: e.Envelope) -> Run:
             assert_never(event)
 
 
-def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
+def _attempt(run: RunState, event: e.AttemptStarted, envelope: e.Envelope) -> RunState:
     screens = tuple(
         s for s in run.local.observations if s.purpose is Purpose.SCREEN and s.patch == event.patch
     )
     candidate, tried = run.patches.candidate, run.patches.tried
     screened = candidate.objections if candidate else ()
     soft = event.needs_person or tuple(o.text for o in screened)
-    attempt = Attempt(
+    attempt = AttemptState(
         number=event.number,
         status=AttemptStatus.RUNNING,
         diagnoser=event.diagnoser,
@@ -106,7 +106,7 @@ def _attempt(run: Run, event: e.AttemptStarted, envelope: e.Envelope) -> Run:
     )
 
 
-def _asked_for(run: Run, number: int) -> Usage:
+def _asked_for(run: RunState, number: int) -> Usage:
     """What the calls for an attempt of this generation took."""
     mine = (
         a.usage for a in run.models.asked if a.number == number and a.generation == run.generation
@@ -114,12 +114,12 @@ def _asked_for(run: Run, number: int) -> Usage:
     return reduce(Usage.plus, mine, Usage())
 
 
-def _spent(run: Run, usage: Usage) -> Usage:
+def _spent(run: RunState, usage: Usage) -> Usage:
     """The calls of the latest attempt and its proof."""
     return run.attempts[-1].usage.plus(usage) if run.attempts else usage
 
 
-def _attempt_failed(run: Run, event: e.AttemptFailed, envelope: e.Envelope) -> Run:
+def _attempt_failed(run: RunState, event: e.AttemptFailed, envelope: e.Envelope) -> RunState:
     return change(
         last(
             run,
@@ -132,7 +132,7 @@ def _attempt_failed(run: Run, event: e.AttemptFailed, envelope: e.Envelope) -> R
     )
 
 
-def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
+def _proven(run: RunState, event: e.PatchProven, envelope: e.Envelope) -> RunState:
     moved = last(
         pause(run, envelope),
         status=AttemptStatus.SUCCEEDED,
@@ -150,7 +150,7 @@ def _proven(run: Run, event: e.PatchProven, envelope: e.Envelope) -> Run:
     )
 
 
-def last(run: Run, **fields: object) -> Run:
+def last(run: RunState, **fields: object) -> RunState:
     if not run.attempts:
         return run
     return change(run, attempts=(*run.attempts[:-1], change(run.attempts[-1], **fields)))

@@ -17,16 +17,15 @@ from cihealing.domain.run.parts import (
 )
 from cihealing.domain.run.refusals import Refused, Stale
 from cihealing.domain.run.sameness import leaf, same_test, sameness
-from cihealing.domain.run.state import Run, change, noted
-from cihealing.domain.run.tries import Asked, Attempt, Candidate, Rerun, Seen
+from cihealing.domain.run.state import RunState, change, noted
+from cihealing.domain.run.tries import AttemptState, Candidate, PastCall, Rerun, Seen
 
 __all__ = [
-    "Asked",
-    "Attempt",
+    "AttemptState",
     "Candidate",
+    "PastCall",
     "Refused",
     "Rerun",
-    "Run",
     "RunBlame",
     "RunChange",
     "RunCluster",
@@ -39,6 +38,7 @@ __all__ = [
     "RunPlan",
     "RunProject",
     "RunReview",
+    "RunState",
     "Seen",
     "Stale",
     "change",

@@ -10,17 +10,17 @@ from typing import Any, get_type_hints
 import msgspec
 
 from cihealing.domain.run.parts import Part
-from cihealing.domain.run.state import Run
+from cihealing.domain.run.state import RunState
 
 PARTS: dict[str, type[Part]] = {
     name: kind
-    for name, kind in get_type_hints(Run).items()
+    for name, kind in get_type_hints(RunState).items()
     if isinstance(kind, type) and issubclass(kind, Part)
 }
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def to_json(run: Run) -> str:
+def to_json(run: RunState) -> str:
     """Deterministic; what has its default is left out."""
     document = msgspec.to_builtins(run)
     parts = [document.pop(name, {}) for name in PARTS]
@@ -29,16 +29,16 @@ def to_json(run: Run) -> str:
     return _encoder.encode(document).decode()
 
 
-def from_json(text: str) -> Run:
+def from_json(text: str) -> RunState:
     """Raises msgspec.DecodeError for what is no such document."""
     document: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
     # Each part takes of the whole what it knows by name.
-    return msgspec.convert({**document, **dict.fromkeys(PARTS, document)}, type=Run)
+    return msgspec.convert({**document, **dict.fromkeys(PARTS, document)}, type=RunState)
 
 
-def flat(run: Run) -> Iterator[tuple[str, Any]]:
+def flat(run: RunState) -> Iterator[tuple[str, Any]]:
     """(name in documents, value) of everything, defaults too."""
-    for name in Run.__struct_fields__:
+    for name in RunState.__struct_fields__:
         value = getattr(run, name)
         if isinstance(value, Part):
             yield from zip(
@@ -51,7 +51,7 @@ def flat(run: Run) -> Iterator[tuple[str, Any]]:
 def flat_hints() -> dict[str, Any]:
     """Name in documents -> type."""
     hints: dict[str, Any] = {}
-    for name, kind in get_type_hints(Run, include_extras=True).items():
+    for name, kind in get_type_hints(RunState, include_extras=True).items():
         if name in PARTS:
             own = get_type_hints(PARTS[name], include_extras=True)
             fields = zip(

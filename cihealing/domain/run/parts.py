@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from cihealing.domain.run.tries import Asked, Candidate, Seen
+from cihealing.domain.run.tries import Candidate, PastCall, Seen
 from cihealing.domain.values import (
     Actor,
     Blame,
@@ -137,7 +137,7 @@ class RunPatches(
 class RunModels(Part, frozen=True, kw_only=True, rename=named("model", asked="asked")):
     """What models were asked, and what it cost."""
 
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[PastCall, ...] = ()
     """Calls of every generation."""
     pauses: int = 0
     """How often in a row nobody could answer."""

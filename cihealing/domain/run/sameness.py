@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cihealing.domain.run.state import Run
+from cihealing.domain.run.state import RunState
 from cihealing.domain.values import Colour, Observation
 
 
-def sameness(run: Run, seen: Observation) -> str:
+def sameness(run: RunState, seen: Observation) -> str:
     """How a red observation is the failure of the run: `same hash`, `same failed test`, `same
     rule`, or empty where it is another.
     """

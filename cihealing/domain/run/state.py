@@ -24,7 +24,7 @@ from cihealing.domain.run.parts import (
     RunReview,
 )
 from cihealing.domain.run.refusals import Refused, Stale
-from cihealing.domain.run.tries import Attempt, Rerun
+from cihealing.domain.run.tries import AttemptState, Rerun
 from cihealing.domain.values import (
     AttemptStatus,
     Digest,
@@ -49,7 +49,7 @@ UNPATCHED = (
 """Runs of the failing tree itself: one green among them bars `proven`."""
 
 
-class Run(Value, frozen=True, kw_only=True):
+class RunState(Value, frozen=True, kw_only=True):
     """Version 0 is a run that does not exist yet."""
 
     id: UUID
@@ -77,9 +77,9 @@ class Run(Value, frozen=True, kw_only=True):
     blame: RunBlame = RunBlame()
     patches: RunPatches = RunPatches()
     models: RunModels = RunModels()
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[AttemptState, ...] = ()
     """Of this generation."""
-    past_attempts: tuple[Attempt, ...] = ()
+    past_attempts: tuple[AttemptState, ...] = ()
     """Of earlier generations."""
     reruns: tuple[Rerun, ...] = ()
     cluster: RunCluster = RunCluster()
@@ -98,12 +98,12 @@ class Run(Value, frozen=True, kw_only=True):
         return self.exists and not self.status.ended
 
     @property
-    def attempt(self) -> Attempt | None:
+    def attempt(self) -> AttemptState | None:
         """The latest attempt of this generation."""
         return self.attempts[-1] if self.attempts else None
 
     @property
-    def proving(self) -> Attempt | None:
+    def proving(self) -> AttemptState | None:
         """The attempt that is being proven now."""
         return (
             self.attempt if self.attempt and self.attempt.status is AttemptStatus.RUNNING else None
@@ -162,6 +162,6 @@ def change(value: Struct, **fields: object) -> Struct:
     return msgspec.structs.replace(value, **fields)
 
 
-def noted(run: Run, *notes: str) -> RunPlan:
+def noted(run: RunState, *notes: str) -> RunPlan:
     """Its plan with something more that people should know."""
     return change(run.plan, notes=(*run.plan.notes, *notes))

@@ -34,7 +34,7 @@ class Candidate(Value, frozen=True, kw_only=True):
     screened: bool = False
 
 
-class Attempt(Value, frozen=True, kw_only=True):
+class AttemptState(Value, frozen=True, kw_only=True):
     number: int
     status: AttemptStatus
     diagnoser: str
@@ -54,7 +54,7 @@ class Attempt(Value, frozen=True, kw_only=True):
     generation: int = 1
 
 
-class Asked(Value, frozen=True, kw_only=True):
+class PastCall(Value, frozen=True, kw_only=True):
     """One call to a model, as pages show it."""
 
     number: int

@@ -16,7 +16,7 @@ from cihealing.diagnosis.prompting.answer import Answer
 from cihealing.diagnosis.prompting.prompt import Prompt
 from cihealing.domain.commands import ModelCall
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Diagnosis, FailureClass, Hypothesis, Line, Sign, Usage
 from cihealing.failpoints import failpoint
 from cihealing.ports import Model, ModelFailed, ModelReply, ModelRequest, Tools
@@ -29,7 +29,7 @@ LONGEST_PAUSE = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Reply:
     """What came of asking. `reason` says why there is no usable `answer`; `delay` in seconds where
     asking again later is worth it.
     """
@@ -87,16 +87,16 @@ def _laddered(number: int, policy: Policy) -> str:
     return ladder[min(max(number, 1), len(ladder)) - 1] if ladder else policy.ai.model
 
 
-def ask(prompt: Prompt, *, run: Run, number: int, policy: Policy, tools: Tools) -> Asked:
+def ask(prompt: Prompt, *, run: RunState, number: int, policy: Policy, tools: Tools) -> Reply:
     """Ask the providers in order until one answers. Raises Cancelled."""
     model = tools.model
     if model is None or (off := why_off(policy, tools)):
-        return Asked(reason=off if model else "no model is built in")
+        return Reply(reason=off if model else "no model is built in")
     sent = _masked(prompt)
     stored = tools.artifacts.put(
         msgspec.json.encode({"system": sent.system, "prompt": sent.user}), kind="prompt"
     )
-    found = Asked(
+    found = Reply(
         reason="no provider has a model: set <PROVIDER>_DEFAULT_MODEL, or `ai: model` in policy"
     )
     for choice in choices(model, number, policy, tools):
@@ -120,13 +120,13 @@ def _one(
     choice: Choice,
     prompt: Prompt,
     stored: str,
-    before: Asked,
+    before: Reply,
     *,
-    run: Run,
+    run: RunState,
     number: int,
     policy: Policy,
     tools: Tools,
-) -> Asked:
+) -> Reply:
     base = ModelCall(
         provider=choice.provider,
         model=choice.model,
@@ -193,22 +193,22 @@ def _price(
     )
 
 
-def _failed(base: ModelCall, failed: ModelFailed, before: Asked, run: Run) -> Asked:
+def _failed(base: ModelCall, failed: ModelFailed, before: Reply, run: RunState) -> Reply:
     told = secrecy.masked(str(failed))[:500]
     call = msgspec.structs.replace(
         base, outcome=failed.kind, problem=told, usage=Usage(seconds=failed.seconds)
     )
     delay = _pause(failed, run) if failed.again else None
     soonest = min((d for d in (before.delay, delay) if d is not None), default=None)
-    return Asked(calls=(*before.calls, call), reason=f"{base.provider}: {told}", delay=soonest)
+    return Reply(calls=(*before.calls, call), reason=f"{base.provider}: {told}", delay=soonest)
 
 
-def _pause(failed: ModelFailed, run: Run) -> float:
+def _pause(failed: ModelFailed, run: RunState) -> float:
     named = failed.retry_after if failed.retry_after is not None else PAUSE * 2**run.models.pauses
     return min(max(named, 1.0), LONGEST_PAUSE)
 
 
-def _came(base: ModelCall, reply: ModelReply, cost: float, before: Asked, tools: Tools) -> Asked:
+def _came(base: ModelCall, reply: ModelReply, cost: float, before: Reply, tools: Tools) -> Reply:
     answer, problem = _read(reply)
     text = secrecy.masked(reply.text)
     outcome = "malformed" if problem and reply.outcome == "answered" else reply.outcome
@@ -226,7 +226,7 @@ def _came(base: ModelCall, reply: ModelReply, cost: float, before: Asked, tools:
         ),
     )
     diagnoser = f"{base.provider}/{base.model}"
-    return Asked(
+    return Reply(
         calls=(*before.calls, call), answer=answer, diagnoser=diagnoser, reason=problem, spent=True
     )
 

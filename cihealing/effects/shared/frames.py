@@ -6,18 +6,18 @@ import re
 
 import msgspec
 
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Failure
 from cihealing.ports import Tools
 
 TEST = re.compile(r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)test_|[._-](?:test|spec)s?\.")
 
 
-def failure_of(run: Run, tools: Tools) -> Failure:
+def failure_of(run: RunState, tools: Tools) -> Failure:
     return msgspec.json.decode(tools.artifacts.text(run.failure.artifact), type=Failure)
 
 
-def suspects(run: Run, tools: Tools) -> tuple[str, ...]:
+def suspects(run: RunState, tools: Tools) -> tuple[str, ...]:
     """Files of the frames, what was tested before its tests, deepest first; absolute ones are not
     the repository's.
     """

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from cihealing.diagnosis.prompting.context import Context, ProvenFix, Snippet, TriedFix
 from cihealing.diagnosis.prompting.functions import around
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Attempt, Run
+from cihealing.domain.run import AttemptState, RunState
 from cihealing.domain.values import Colour, Failure, Frame
 from cihealing.effects.shared.frames import TEST, failure_of
 from cihealing.ports import PermanentError, Tools, Tree
@@ -31,7 +31,7 @@ NOTES = (
 )
 
 
-def gather(run: Run, *, policy: Policy, tools: Tools, purpose: str) -> Context:
+def gather(run: RunState, *, policy: Policy, tools: Tools, purpose: str) -> Context:
     """Where the tree cannot be had, the log alone must do. `purpose` is `fix` or `explain`. Raises
     TransientError.
     """
@@ -161,14 +161,14 @@ def _notes(tree: Tree) -> str:
     return ""
 
 
-def _similar(run: Run, tools: Tools) -> tuple[ProvenFix, ...]:
+def _similar(run: RunState, tools: Tools) -> tuple[ProvenFix, ...]:
     found = tools.history.similar_fixes(
         run.failure.repository, error_hash=run.failure.error_hash, error_type=run.failure.error_type
     )
     return tuple(ProvenFix(summary=fix.summary, patch=fix.patch[:8_000]) for fix in found)
 
 
-def _tried(attempt: Attempt, tools: Tools) -> TriedFix:
+def _tried(attempt: AttemptState, tools: Tools) -> TriedFix:
     try:
         patch = tools.artifacts.text(attempt.patch)[:8_000] if attempt.patch else ""
     except KeyError:

@@ -9,7 +9,7 @@ from uuid import UUID
 from cihealing.domain import commands as c
 from cihealing.domain import effects as f
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Failed, Passed, Result
 from cihealing.models import Outbox
 from cihealing.ports import Tools
@@ -22,7 +22,7 @@ Read_contra = TypeVar("Read_contra", contravariant=True)
 
 class CarryingOut(Protocol[Carried_contra]):
     def __call__(
-        self, effect: Carried_contra, *, run: Run, policy: Policy, tools: Tools
+        self, effect: Carried_contra, *, run: RunState, policy: Policy, tools: Tools
     ) -> c.RunCommand | None: ...
 
 
@@ -50,7 +50,7 @@ class EffectHandler(Handler, Generic[Carried]):
     carry_out: CarryingOut[Carried]
 
     def __call__(
-        self, effect: f.RunEffect | f.LoneEffect, *, run: Run, policy: Policy, tools: Tools
+        self, effect: f.RunEffect | f.LoneEffect, *, run: RunState, policy: Policy, tools: Tools
     ) -> c.RunCommand | None:
         if not isinstance(effect, self.kind):
             raise TypeError(f"{self.name} does not carry out {type(effect).__name__}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cihealing.domain.policy import Policy, Project
-from cihealing.domain.run import Run
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Observation
 from cihealing.failpoints import failpoint
 from cihealing.ports import PermanentError, Tools
@@ -18,7 +18,7 @@ MAX_NAMES = 200
 """Failed tests named on an event; the whole list is in the artifact."""
 
 
-def project_of(run: Run, tools: Tools) -> Project:
+def project_of(run: RunState, tools: Tools) -> Project:
     """Raises PermanentError where the run has none."""
     if not run.project.artifact:
         raise PermanentError(run.project.reason or "no command is known for this job")
@@ -26,7 +26,7 @@ def project_of(run: Run, tools: Tools) -> Project:
 
 
 def observe(
-    run: Run,
+    run: RunState,
     commit: str,
     *,
     policy: Policy,

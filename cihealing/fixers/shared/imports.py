@@ -30,7 +30,7 @@ class Import:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ImportPlace:
     """Insert before line `line` (from 1), with a blank line above or below where a new group
     begins.
     """
@@ -96,7 +96,7 @@ def member_key(name: str) -> tuple[int, str]:
 
 def place_of(
     lines: list[str], module: ast.Module, wanted: Import, *, first_party: frozenset[str]
-) -> Place:
+) -> ImportPlace:
     block = import_block(module)
     if not block:
         return place_without_imports(lines, module)
@@ -106,13 +106,13 @@ def place_of(
     keys = [node_key(n, first_party) for n in block]
     before = max((n for n, k in enumerate(keys) if k <= key), default=None)
     if before is not None and keys[before][0] == key[0]:
-        return Place(line=end_of(block[before]) + 1)
+        return ImportPlace(line=end_of(block[before]) + 1)
     after = next((n for n, k in enumerate(keys) if k[0] == key[0] and k > key), None)
     if after is not None:
-        return Place(line=block[after].lineno)
+        return ImportPlace(line=block[after].lineno)
     if before is not None:
-        return Place(line=end_of(block[before]) + 1, above=True)
-    return Place(line=block[0].lineno, below=True)
+        return ImportPlace(line=end_of(block[before]) + 1, above=True)
+    return ImportPlace(line=block[0].lineno, below=True)
 
 
 def import_block(module: ast.Module) -> list[ast.Import | ast.ImportFrom]:
@@ -151,14 +151,14 @@ def end_of(node: ast.stmt) -> int:
     return node.end_lineno or node.lineno
 
 
-def place_without_imports(lines: list[str], module: ast.Module) -> Place:
+def place_without_imports(lines: list[str], module: ast.Module) -> ImportPlace:
     if ast.get_docstring(module, clean=False) is not None:
         following = end_of(module.body[0]) + 1
-        return Place(line=following, above=True, below=not is_blank(lines, following))
+        return ImportPlace(line=following, above=True, below=not is_blank(lines, following))
     head = 1
     while head <= len(lines) and lines[head - 1].startswith("#"):
         head += 1
-    return Place(line=head, above=head > 1, below=not is_blank(lines, head))
+    return ImportPlace(line=head, above=head > 1, below=not is_blank(lines, head))
 
 
 def is_blank(lines: list[str], number: int) -> bool:

@@ -34,7 +34,7 @@ NAMED = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
+class ToolCall:
     """One call of a tool in a configured command: how it is started, and with what."""
 
     start: tuple[str, ...]
@@ -48,7 +48,7 @@ def texts_of(failure: Failure) -> Iterator[str]:
     yield from (line.text[:MAX_TEXT] for line in failure.excerpt)
 
 
-def calls(command: str, tool: str) -> list[Call]:
+def calls(command: str, tool: str) -> list[ToolCall]:
     """The calls of `tool` in a configured shell command. Empty where it cannot be read plainly."""
     try:
         lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
@@ -70,11 +70,11 @@ def segments(words: Sequence[str]) -> Iterator[list[str]]:
     yield current
 
 
-def call_of(words: Sequence[str], tool: str) -> Call | None:
+def call_of(words: Sequence[str], tool: str) -> ToolCall | None:
     at = 2 if tuple(words[:2]) in STARTERS else 0
     if len(words) <= at or words[at].rpartition("/")[2] != tool:
         return None
-    return Call(start=tuple(words[: at + 1]), args=tuple(words[at + 1 :]))
+    return ToolCall(start=tuple(words[: at + 1]), args=tuple(words[at + 1 :]))
 
 
 def named_files(context: FixContext) -> list[str]:
@@ -123,7 +123,7 @@ def changed_since(context: FixContext, before: dict[str, str]) -> list[str]:
     return sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
 
 
-def told(did: str, changed: Sequence[str]) -> str | None:
+def render_fix(did: str, changed: Sequence[str]) -> str | None:
     """One sentence; None where nothing changed."""
     if not changed:
         return None

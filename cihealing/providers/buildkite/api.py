@@ -48,8 +48,8 @@ def talk(
     return _outbound.talk(side, settings=settings, transport=transport)
 
 
-def asked_about(subject: str, *, scope: str) -> _outbound.Asked:
-    return _outbound.Asked(api=API, subject=subject, need=scope)
+def asked_about(subject: str, *, scope: str) -> _outbound.Subject:
+    return _outbound.Subject(api=API, subject=subject, need=scope)
 
 
 def build_path(page: str) -> str:

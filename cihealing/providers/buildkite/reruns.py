@@ -79,7 +79,7 @@ class BuildkiteReruns:
             return _outbound.ended(of_build(found, ended[0]) if ended else None)
 
 
-def _whole(conversation: Conversation, build: str, *, asked: _outbound.Asked) -> _wire.Fields:
+def _whole(conversation: Conversation, build: str, *, asked: _outbound.Subject) -> _wire.Fields:
     return asked.fields(conversation.get(build, params={"include_retried_jobs": "true"}))
 
 

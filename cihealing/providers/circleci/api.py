@@ -43,8 +43,8 @@ def talk(
     return _outbound.talk(side, settings=settings, transport=transport)
 
 
-def asked_about(subject: str) -> _outbound.Asked:
-    return _outbound.Asked(api=API, subject=subject, need=f"to be {NEED}")
+def asked_about(subject: str) -> _outbound.Subject:
+    return _outbound.Subject(api=API, subject=subject, need=f"to be {NEED}")
 
 
 def known(text: str) -> str:
@@ -56,7 +56,7 @@ def known(text: str) -> str:
     return text
 
 
-def paged(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> list[_wire.Fields]:
+def paged(conversation: Conversation, path: str, *, asked: _outbound.Subject) -> list[_wire.Fields]:
     items: list[_wire.Fields] = []
     token = ""
     for _ in range(_outbound.MAX_PAGES):
@@ -69,7 +69,7 @@ def paged(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> l
 
 
 def jobs_of(
-    conversation: Conversation, workflow: str, *, asked: _outbound.Asked
+    conversation: Conversation, workflow: str, *, asked: _outbound.Subject
 ) -> list[_wire.Fields]:
     with asked.readable():
         return paged(conversation, f"api/v2/workflow/{workflow}/job", asked=asked)

@@ -99,7 +99,7 @@ def _actions(build: _wire.Fields) -> list[_wire.Fields]:
 
 
 def _output(
-    conversation: Conversation, action: _wire.Fields, *, asked: _outbound.Asked
+    conversation: Conversation, action: _wire.Fields, *, asked: _outbound.Subject
 ) -> Iterator[bytes]:
     """What one action wrote, under its name and command."""
     answer = conversation.get(action.link("output_url"), limit=_outbound.MAX_LOG)

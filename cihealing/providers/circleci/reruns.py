@@ -117,7 +117,7 @@ def _workflow_of(execution: Mapping[str, str]) -> str:
     return found
 
 
-def _later(conversation: Conversation, workflow: str, *, asked: _outbound.Asked) -> list[str]:
+def _later(conversation: Conversation, workflow: str, *, asked: _outbound.Subject) -> list[str]:
     """Ids of the later runs of the same workflow in its pipeline, oldest first."""
     first = asked.fields(conversation.get(f"api/v2/workflow/{workflow}"))
     began = first.moment("created_at")
@@ -133,7 +133,7 @@ def _later(conversation: Conversation, workflow: str, *, asked: _outbound.Asked)
 
 
 def _workflow_facts(
-    conversation: Conversation, workflow: _wire.Fields, *, asked: _outbound.Asked
+    conversation: Conversation, workflow: _wire.Fields, *, asked: _outbound.Subject
 ) -> JobFacts:
     """Of the workflow itself, with what its pipeline says of the source."""
     pipeline = asked.fields(

@@ -54,8 +54,8 @@ def talk(
     return _outbound.talk(side, settings=settings, transport=transport)
 
 
-def asked_about(subject: str, repository: str, *, scope: str = READ) -> _outbound.Asked:
-    return _outbound.Asked(api=API, subject=subject, need=f"{scope} on {repository}")
+def asked_about(subject: str, repository: str, *, scope: str = READ) -> _outbound.Subject:
+    return _outbound.Subject(api=API, subject=subject, need=f"{scope} on {repository}")
 
 
 def actions(repository: str) -> str:
@@ -72,7 +72,7 @@ def number(text: str) -> str:
 
 
 def jobs_of(
-    conversation: Conversation, repository: str, run: str, *, asked: _outbound.Asked
+    conversation: Conversation, repository: str, run: str, *, asked: _outbound.Subject
 ) -> list[_wire.Fields]:
     """The jobs of a run's latest attempt. A page may hold fewer than were asked for (a server's own
     bound): only one that brings nothing new is the last.

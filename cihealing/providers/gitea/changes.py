@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cihealing.failpoints import failpoint
-from cihealing.ports import Change, HeadMoved, PermanentError, Published, Site, TransientError
-from cihealing.providers.gitea.client import Api, Refused, connected, require_enabled
+from cihealing.ports import Change, HeadMovedError, PermanentError, Published, Site, TransientError
+from cihealing.providers.gitea.client import GiteaApi, GiteaRefused, connected, require_enabled
 from cihealing.providers.gitea.publishing import DRAFT
 from cihealing.providers.gitea.pulls import (
     comment,
@@ -75,7 +75,7 @@ class GiteaChanges:
         with self._of(url) as (api, number):
             try:
                 pull = pull_at(api, number)
-            except Refused as error:
+            except GiteaRefused as error:
                 if error.status == 404:
                     return
                 raise
@@ -91,7 +91,7 @@ class GiteaChanges:
             return any(labelled(pull) for pull in pulls_of(api, commit))
 
     @contextmanager
-    def _of(self, url: str) -> Iterator[tuple[Api, str]]:
+    def _of(self, url: str) -> Iterator[tuple[GiteaApi, str]]:
         repository, number = number_of(url)
         with connected(self.settings, self.site, repository=repository) as api:
             yield api, number
@@ -106,10 +106,10 @@ def _source(pull: _wire.Fields, repository: str) -> str:
 def _require_head(pull: _wire.Fields, sha: str) -> None:
     found = pull.child("head").raw("sha")
     if found != sha:
-        raise HeadMoved(sha, found or None)
+        raise HeadMovedError(sha, found or None)
 
 
-def _merge(api: Api, number: str, pull: _wire.Fields, sha: str) -> None:
+def _merge(api: GiteaApi, number: str, pull: _wire.Fields, sha: str) -> None:
     """The draft is made ready first. What is merged by now is well; what is refused is told."""
     title = pull.raw("title")
     if title.startswith(DRAFT):
@@ -117,7 +117,7 @@ def _merge(api: Api, number: str, pull: _wire.Fields, sha: str) -> None:
     body = {"Do": _style(api), "head_commit_id": sha}
     try:
         api.call("POST", f"pulls/{number}/merge", body=body)
-    except Refused as error:
+    except GiteaRefused as error:
         now = pull_at(api, number)
         if now.flag("merged"):
             return
@@ -127,13 +127,13 @@ def _merge(api: Api, number: str, pull: _wire.Fields, sha: str) -> None:
         raise PermanentError(f"Gitea does not merge it: {error.said}") from None
 
 
-def _style(api: Api) -> str:
+def _style(api: GiteaApi) -> str:
     """How the repository usually merges."""
     usual = api.get("").raw("default_merge_style")
     return usual if usual in STYLES else STYLES[0]
 
 
-def _checks(api: Api, head: str) -> tuple[str, tuple[str, ...]]:
+def _checks(api: GiteaApi, head: str) -> tuple[str, tuple[str, ...]]:
     """What the newest statuses say together; our own says nothing."""
     found = [
         (status.label("context"), STATES.get(status.raw("status"), "red"))
@@ -142,7 +142,7 @@ def _checks(api: Api, head: str) -> tuple[str, tuple[str, ...]]:
     return ours.verdict(one for one in found if one[0] != ours.CHECK)
 
 
-def _closer(api: Api, number: str, *, is_open: bool) -> str:
+def _closer(api: GiteaApi, number: str, *, is_open: bool) -> str:
     if is_open:
         return ""
     said = [

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 from cihealing.http import urls
-from cihealing.http.answers import Answer
+from cihealing.http.answers import HttpAnswer
 from cihealing.http.client import Conversation
 from cihealing.http.urls import Base
 from cihealing.ports import BadPayload, PermanentError, Site
@@ -27,7 +27,7 @@ TELLING = (401, 403, 404)
 """What the token is, or may, or may not see."""
 
 
-class Refused(PermanentError):
+class GiteaRefused(PermanentError):
     """A 4xx; `said` is what Gitea wrote."""
 
     def __init__(self, message: str, *, status: int, said: str) -> None:
@@ -40,7 +40,7 @@ def require_enabled(settings: GiteaSettings) -> None:
         raise PermanentError(f"writing to Gitea is switched off: set {ENABLED}=true")
 
 
-class Api:
+class GiteaApi:
     """Calls about one repository; paths are below it. Raises TransientError, Refused."""
 
     def __init__(self, conversation: Conversation, repository: str) -> None:
@@ -77,22 +77,22 @@ class Api:
     def _at(self, path: str) -> str:
         return f"api/v1/repos/{quote(self.repository)}/{path}".rstrip("/")
 
-    def _fields(self, answer: Answer) -> _wire.Fields:
+    def _fields(self, answer: HttpAnswer) -> _wire.Fields:
         """What was done without a word is an empty object."""
         checked = self._checked(answer)
         return self.asked.fields(checked) if checked.body.strip() else _wire.Fields({})
 
-    def _checked(self, answer: Answer) -> Answer:
-        said = _said(answer)
+    def _checked(self, answer: HttpAnswer) -> HttpAnswer:
+        said = _own_words(answer)
         try:
             self.asked.check(answer)
         except PermanentError as error:
             told = str(error) if answer.status in TELLING else f"Gitea refused it: {said}"
-            raise Refused(told, status=answer.status, said=said) from None
+            raise GiteaRefused(told, status=answer.status, said=said) from None
         return answer
 
 
-def _said(answer: Answer) -> str:
+def _own_words(answer: HttpAnswer) -> str:
     if answer.good:
         return ""
     try:
@@ -102,7 +102,7 @@ def _said(answer: Answer) -> str:
 
 
 @contextmanager
-def connected(settings: GiteaSettings, site: Site, *, repository: str = "") -> Iterator[Api]:
+def connected(settings: GiteaSettings, site: Site, *, repository: str = "") -> Iterator[GiteaApi]:
     """The API of the site's repository, or of another one at the same Gitea. An answer that cannot
     be read within raises TransientError.
     """
@@ -117,7 +117,7 @@ def connected(settings: GiteaSettings, site: Site, *, repository: str = "") -> I
         scope=NEED,
         wanted="pull requests",
     ) as conversation:
-        api = Api(conversation, name)
+        api = GiteaApi(conversation, name)
         with api.asked.readable():
             yield api
 

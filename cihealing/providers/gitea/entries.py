@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from cihealing.providers.gitea.client import Api
+from cihealing.providers.gitea.client import GiteaApi
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import wire as _wire
 
@@ -16,7 +16,7 @@ TREES_PER_PAGE = 1000
 class Entries:
     """The files of a commit; every directory is asked for once."""
 
-    def __init__(self, api: Api, commit: str) -> None:
+    def __init__(self, api: GiteaApi, commit: str) -> None:
         self._api, self._commit = api, commit
         self._known: dict[str, Listing] = {}
 

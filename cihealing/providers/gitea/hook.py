@@ -30,9 +30,9 @@ def parse(request: RawRequest, payload: Mapping[str, Any]) -> list[Result]:
     body, event = _wire.Fields(payload), request.headers.get("x-gitea-event", "")
     match event:
         case "workflow_job":
-            return [_told(body, "workflow_job")]
+            return [_result_of(body, "workflow_job")]
         case "workflow_run":
-            return [_told(body, "workflow_run")]
+            return [_result_of(body, "workflow_run")]
         case "":
             raise BadPayload("the header X-Gitea-Event is missing")
         case _:
@@ -48,7 +48,7 @@ def own_change(payload: Mapping[str, Any]) -> tuple[str, str] | None:
     )
 
 
-def _told(body: _wire.Fields, kind: str) -> Result:
+def _result_of(body: _wire.Fields, kind: str) -> Result:
     action = body.label("action")
     if action != "completed":
         return Ignored(reason=f"{action or 'no action'}: not completed yet")

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 
 from cihealing.ports import PermanentError, Site
 from cihealing.providers.gitea.api import TOKEN
-from cihealing.providers.gitea.client import Api, Refused, connected, known_hosts, require_enabled
+from cihealing.providers.gitea.client import (
+    GiteaApi,
+    GiteaRefused,
+    connected,
+    known_hosts,
+    require_enabled,
+)
 from cihealing.providers.gitea.pulls import comment, delete_branch, pulls_of
 from cihealing.providers.gitea.settings import GiteaSettings
 from cihealing.providers.shared import ours
@@ -36,7 +42,7 @@ class GiteaVoice:
             number = next((pull.ident("number") for pull in pulls_of(api, commit)), "")
             return comment(api, number, run_id, text) if number else ""
 
-    def _status(self, api: Api, commit: str, run_id: str, text: str) -> str:
+    def _status(self, api: GiteaApi, commit: str, run_id: str, text: str) -> str:
         """Of one context the newest counts."""
         address = self.site.url
         body = {
@@ -60,7 +66,7 @@ class GiteaPermissions:
         with connected(self.settings, self.site) as api:
             try:
                 return api.get(f"collaborators/{login}/permission").raw("permission") in MAY
-            except Refused as error:
+            except GiteaRefused as error:
                 if error.status == 404:
                     return False
                 if error.status == 403:
@@ -83,7 +89,7 @@ class GiteaLeaving:
             return [*_closed(api), *_deleted(api), *_silenced(api), *_unhooked(api, self.site.url)]
 
 
-def _closed(api: Api) -> list[str]:
+def _closed(api: GiteaApi) -> list[str]:
     found = [
         pull.ident("number")
         for pull in api.listed("pulls", state="open")
@@ -94,7 +100,7 @@ def _closed(api: Api) -> list[str]:
     return [f"closed #{number}" for number in found]
 
 
-def _deleted(api: Api) -> list[str]:
+def _deleted(api: GiteaApi) -> list[str]:
     branches = [branch.raw("name") for branch in api.listed("branches", key="name")]
     found = [branch for branch in branches if branch.startswith(ours.BRANCHES)]
     for branch in found:
@@ -102,7 +108,7 @@ def _deleted(api: Api) -> list[str]:
     return [f"deleted the branch {branch}" for branch in found]
 
 
-def _silenced(api: Api) -> list[str]:
+def _silenced(api: GiteaApi) -> list[str]:
     comments = list(api.listed("issues/comments"))
     found = [one.ident("id") for one in comments if ours.MARKER in one.raw("body")]
     for comment_id in found:
@@ -110,7 +116,7 @@ def _silenced(api: Api) -> list[str]:
     return [f"deleted the comment {comment_id}" for comment_id in found]
 
 
-def _unhooked(api: Api, address: str) -> list[str]:
+def _unhooked(api: GiteaApi, address: str) -> list[str]:
     try:
         hooks = list(api.listed("hooks")) if address else []
     except PermanentError:

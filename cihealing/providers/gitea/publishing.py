@@ -18,8 +18,16 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from cihealing.failpoints import failpoint
-from cihealing.ports import Call, FileEdit, HeadMoved, PermanentError, Proposal, Published, Site
-from cihealing.providers.gitea.client import Api, Refused, connected, require_enabled
+from cihealing.ports import (
+    Call,
+    FileEdit,
+    HeadMovedError,
+    PermanentError,
+    Proposal,
+    Published,
+    Site,
+)
+from cihealing.providers.gitea.client import GiteaApi, GiteaRefused, connected, require_enabled
 from cihealing.providers.gitea.entries import Entries, blob_of
 from cihealing.providers.gitea.hosts import HOSTS
 from cihealing.providers.gitea.pulls import delete_branch
@@ -69,7 +77,7 @@ class GiteaPublishing:
         ]
 
 
-def _branch(api: Api, proposal: Proposal) -> str:
+def _branch(api: GiteaApi, proposal: Proposal) -> str:
     """The commit our branch is at: made now, or by an earlier try."""
     tip = _head(api, proposal.source) or _commit(api, proposal)
     found = _commit_at(api, tip)
@@ -79,33 +87,33 @@ def _branch(api: Api, proposal: Proposal) -> str:
     return tip
 
 
-def _head(api: Api, branch: str) -> str | None:
+def _head(api: GiteaApi, branch: str) -> str | None:
     try:
         return api.get(f"branches/{quote(branch)}").child("commit").commit("id")
-    except Refused as error:
+    except GiteaRefused as error:
         if error.status == 404:
             return None
         raise
 
 
-def _require_head(api: Api, proposal: Proposal) -> None:
+def _require_head(api: GiteaApi, proposal: Proposal) -> None:
     found = _head(api, proposal.branch)
     if found != proposal.head:
-        raise HeadMoved(proposal.head, found)
+        raise HeadMovedError(proposal.head, found)
 
 
-def _commit_at(api: Api, commit: str) -> _wire.Fields:
+def _commit_at(api: GiteaApi, commit: str) -> _wire.Fields:
     return api.get(f"git/commits/{commit}", stat="false", verification="false", files="false")
 
 
-def _commit(api: Api, proposal: Proposal) -> str:
+def _commit(api: GiteaApi, proposal: Proposal) -> str:
     _require_head(api, proposal)
     before = Entries(api, proposal.head)
     changes = [_change(edit, before.at(edit.path)) for edit in proposal.files]
     date = _commit_at(api, proposal.head).child("commit").child("committer").text("date")
     try:
         done = api.call("POST", "contents", body=_commit_body(proposal, changes, date=date))
-    except Refused as error:
+    except GiteaRefused as error:
         # It is there: another try was faster, or an answer was lost. Or a file is another by now.
         tip = _head(api, proposal.source) if error.status == 422 else None
         if tip is None:
@@ -115,12 +123,12 @@ def _commit(api: Api, proposal: Proposal) -> str:
     return _on_head(api, proposal, done.child("commit"))
 
 
-def _on_head(api: Api, proposal: Proposal, commit: _wire.Fields) -> str:
+def _on_head(api: GiteaApi, proposal: Proposal, commit: _wire.Fields) -> str:
     """The commit just made. It stands on whatever the branch was at when the server looked."""
     parents = [parent.commit("sha") for parent in commit.children("parents")]
     if parents != [proposal.head]:
         delete_branch(api, proposal.source)
-        raise HeadMoved(proposal.head, next(iter(parents), None))
+        raise HeadMovedError(proposal.head, next(iter(parents), None))
     return commit.commit("sha")
 
 
@@ -140,7 +148,7 @@ def _change(edit: FileEdit, before: tuple[str, str] | None) -> dict[str, str]:
     return {"operation": "update", "path": edit.path, "sha": sha, "content": content}
 
 
-def _require_proven(api: Api, proposal: Proposal, commit: str) -> None:
+def _require_proven(api: GiteaApi, proposal: Proposal, commit: str) -> None:
     """A server may keep a file elsewhere (LFS) or encode it anew: that is not what was proven."""
     entries = Entries(api, commit)
     for edit in proposal.files:
@@ -168,20 +176,20 @@ def _commit_body(
     }
 
 
-def _opened_before(api: Api, proposal: Proposal) -> _wire.Fields | None:
+def _opened_before(api: GiteaApi, proposal: Proposal) -> _wire.Fields | None:
     try:
         return api.get(f"pulls/{quote(proposal.branch, safe='')}/{quote(proposal.source)}")
-    except Refused as error:
+    except GiteaRefused as error:
         if error.status == 404:
             return None
         raise
 
 
-def _open(api: Api, proposal: Proposal) -> _wire.Fields:
+def _open(api: GiteaApi, proposal: Proposal) -> _wire.Fields:
     _require_head(api, proposal)
     try:
         return api.call("POST", "pulls", body=_pull_body(proposal))
-    except Refused as error:
+    except GiteaRefused as error:
         found = _opened_before(api, proposal) if error.status in (409, 422) else None
         if found is None:
             raise

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 from cihealing.ports import PermanentError
-from cihealing.providers.gitea.client import Api, Refused
+from cihealing.providers.gitea.client import GiteaApi, GiteaRefused
 from cihealing.providers.shared import ours
 from cihealing.providers.shared import wire as _wire
 
@@ -22,11 +22,11 @@ def number_of(url: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def pull_at(api: Api, number: str) -> _wire.Fields:
+def pull_at(api: GiteaApi, number: str) -> _wire.Fields:
     return api.get(f"pulls/{number}")
 
 
-def pulls_of(api: Api, commit: str) -> Iterator[_wire.Fields]:
+def pulls_of(api: GiteaApi, commit: str) -> Iterator[_wire.Fields]:
     """Open pull requests whose head the commit is."""
     for pull in api.listed("pulls", state="open"):
         if pull.maybe("head").raw("sha") == commit:
@@ -37,15 +37,15 @@ def labelled(pull: _wire.Fields) -> bool:
     return any(label.raw("name") == ours.OFF for label in pull.children("labels"))
 
 
-def delete_branch(api: Api, branch: str) -> None:
+def delete_branch(api: GiteaApi, branch: str) -> None:
     try:
         api.call("DELETE", f"branches/{quote(branch)}")
-    except Refused as error:
+    except GiteaRefused as error:
         if error.status != 404:
             raise
 
 
-def comment(api: Api, number: str, run_id: str, words: str) -> str:
+def comment(api: GiteaApi, number: str, run_id: str, words: str) -> str:
     """One comment a run: found by its marker and edited when said again."""
     body = {"body": ours.marked(words, run_id)}
     for known in api.listed(f"issues/{number}/comments"):

@@ -91,7 +91,7 @@ def _attempt(execution: Mapping[str, str]) -> int:
 
 
 def _run_again(
-    conversation: Conversation, repository: str, run: str, wanted: int, *, asked: _outbound.Asked
+    conversation: Conversation, repository: str, run: str, wanted: int, *, asked: _outbound.Subject
 ) -> None:
     path = f"{actions(repository)}/runs/{run}"
     with asked.readable():
@@ -101,7 +101,7 @@ def _run_again(
 
 
 def _job_again(
-    conversation: Conversation, repository: str, job: str, wanted: int, *, asked: _outbound.Asked
+    conversation: Conversation, repository: str, job: str, wanted: int, *, asked: _outbound.Subject
 ) -> None:
     with asked.readable():
         latest = _latest(conversation, repository, job, asked=asked)
@@ -112,7 +112,7 @@ def _job_again(
 
 
 def _latest(
-    conversation: Conversation, repository: str, job: str, *, asked: _outbound.Asked
+    conversation: Conversation, repository: str, job: str, *, asked: _outbound.Subject
 ) -> _wire.Fields:
     """The job as its run's latest attempt has it: the same one, or one of its name."""
     first = asked.fields(conversation.get(f"{actions(repository)}/jobs/{job}"))
@@ -121,7 +121,7 @@ def _latest(
     return max([first, *same], key=attempt_of)
 
 
-def _ask(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> None:
+def _ask(conversation: Conversation, path: str, *, asked: _outbound.Subject) -> None:
     answer = conversation.send("POST", path)
     if answer.status in (400, 409) and b"not done" in answer.body[:10_000]:
         raise TransientError("Gitea reruns jobs only of a run that has ended", retry_after=60.0)

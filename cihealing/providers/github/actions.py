@@ -52,8 +52,8 @@ def talk(
     return _outbound.talk(side, settings=settings, transport=transport)
 
 
-def asked_about(subject: str, repository: str, *, scope: str = "actions:read") -> _outbound.Asked:
-    return _outbound.Asked(api=API, subject=subject, need=f"{scope} on {repository}")
+def asked_about(subject: str, repository: str, *, scope: str = "actions:read") -> _outbound.Subject:
+    return _outbound.Subject(api=API, subject=subject, need=f"{scope} on {repository}")
 
 
 def is_id(text: str) -> bool:
@@ -61,7 +61,7 @@ def is_id(text: str) -> bool:
 
 
 def jobs_at(
-    conversation: Conversation, path: str, *, asked: _outbound.Asked, which: str = "latest"
+    conversation: Conversation, path: str, *, asked: _outbound.Subject, which: str = "latest"
 ) -> list[_wire.Fields]:
     """`which`: `latest` tries of a run's jobs, or `all`."""
     jobs: list[_wire.Fields] = []

@@ -67,7 +67,7 @@ def permissions(settings: GitHubSettings) -> dict[str, str]:
     try:
         found = _signed(settings)[1].get_app().permissions
     except github.GithubException as error:
-        raise _told(error.status) from None
+        raise _error_from_status(error.status) from None
     except (requests.RequestException, OSError, ValueError, PyJWTError) as error:
         raise PermanentError(
             f"the GitHub App cannot sign in: {type(error).__name__}; check {APP} and {KEY}"
@@ -89,7 +89,7 @@ def _installation(repository: str, settings: GitHubSettings, period: int) -> Any
             f"the GitHub App is not installed in {repository}: install it there"
         ) from None
     except github.GithubException as error:
-        raise _told(error.status) from None
+        raise _error_from_status(error.status) from None
     except (requests.RequestException, OSError, ValueError, PyJWTError) as error:
         raise PermanentError(
             f"the GitHub App cannot sign in: {type(error).__name__}; check {APP} and {KEY}"
@@ -104,7 +104,7 @@ def token_for(repository: str, settings: GitHubSettings) -> str:
         try:
             return str(installation(repository, settings).token)
         except github.GithubException as error:
-            raise _told(error.status) from None
+            raise _error_from_status(error.status) from None
     return settings.token
 
 
@@ -126,7 +126,7 @@ class GitHubCredentials:
         return token_for(repository, self.settings) if at_home else ""
 
 
-def _told(status: int) -> Exception:
+def _error_from_status(status: int) -> Exception:
     if status >= 500 or status in (0, 403, 429):
         return TransientError(f"GitHub answered {status} when the App signed in")
     return PermanentError(

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from cihealing.failpoints import failpoint
-from cihealing.ports import Change, HeadMoved, PermanentError, Published, Site
+from cihealing.ports import Change, HeadMovedError, PermanentError, Published, Site
 from cihealing.providers.github.client import (
-    Api,
     Conflict,
+    GitHubApi,
     Missing,
     maybe,
+    own_words,
     require_enabled,
-    said,
     text,
 )
 from cihealing.providers.github.pulls import comment, delete_branch, number_of, pulls_of
@@ -45,14 +45,16 @@ class GitHubChanges:
         if maybe(pull, "merged"):
             return Published(url=url, commit=text(pull, "merge_commit_sha"), merged=True)
         if maybe(pull, "head", "sha") != sha:
-            raise HeadMoved(sha, maybe(pull, "head", "sha"))
+            raise HeadMovedError(sha, maybe(pull, "head", "sha"))
         if maybe(pull, "draft"):
             _ready(api, text(pull, "node_id"))
         try:
             done = api.call("PUT", f"/pulls/{number}/merge", body={"sha": sha})
         except Conflict as error:
             if error.status == 409:
-                raise HeadMoved(sha, maybe(api.get(f"/pulls/{number}"), "head", "sha")) from None
+                raise HeadMovedError(
+                    sha, maybe(api.get(f"/pulls/{number}"), "head", "sha")
+                ) from None
             raise PermanentError(f"GitHub does not merge it: {error.said}") from None
         failpoint("forge.after_merge")
         return Published(url=url, commit=text(done, "sha"), merged=True)
@@ -102,12 +104,12 @@ class GitHubChanges:
 
     def opted_out(self, commit: str) -> bool:
         return any(
-            _labelled(pull) for pull in pulls_of(Api(self.repository, self.settings), commit)
+            _labelled(pull) for pull in pulls_of(GitHubApi(self.repository, self.settings), commit)
         )
 
-    def _of(self, url: str) -> tuple[Api, int]:
+    def _of(self, url: str) -> tuple[GitHubApi, int]:
         repository, number = number_of(url)
-        return Api(repository, self.settings), number
+        return GitHubApi(repository, self.settings), number
 
 
 READY = (
@@ -116,16 +118,16 @@ READY = (
 )
 
 
-def _ready(api: Api, node: str) -> None:
+def _ready(api: GitHubApi, node: str) -> None:
     """The REST API cannot do it."""
     answer = api.call("POST", "//graphql", body={"query": READY, "variables": {"id": node}})
     if maybe(answer, "errors"):
         raise PermanentError(
-            f"the draft cannot be made ready: {said({'errors': maybe(answer, 'errors')})}"
+            f"the draft cannot be made ready: {own_words({'errors': maybe(answer, 'errors')})}"
         )
 
 
-def _closer(api: Api, number: int, is_open: bool) -> str:
+def _closer(api: GitHubApi, number: int, is_open: bool) -> str:
     if is_open:
         return ""
     events = [
@@ -139,7 +141,7 @@ def _labelled(pull: Any) -> bool:
     return isinstance(labels, list) and any(maybe(label, "name") == ours.OFF for label in labels)
 
 
-def _checks(api: Api, head: str) -> tuple[str, tuple[str, ...]]:
+def _checks(api: GitHubApi, head: str) -> tuple[str, tuple[str, ...]]:
     """What check runs and commit statuses say together; our own check says nothing."""
     runs = [
         run

@@ -61,7 +61,7 @@ def require_enabled(settings: GitHubSettings) -> None:
         raise PermanentError(f"writing to GitHub is switched off: set {ENABLED}=true")
 
 
-class Api:
+class GitHubApi:
     """Calls about one repository. Raises TransientError, PermanentError, and the three above; a
     token is in no message.
     """
@@ -96,7 +96,7 @@ class Api:
             )
             return headers, data
         except github.GithubException as error:
-            raise told(error) from None
+            raise error_from_github(error) from None
         except requests.Timeout:
             raise TransientError("GitHub did not answer in time") from None
         except (requests.RequestException, OSError) as error:
@@ -141,7 +141,7 @@ def maybe(value: Any, *path: str) -> Any:
     return value
 
 
-def said(data: Any) -> str:
+def own_words(data: Any) -> str:
     """GitHub's own words, bounded and on one line."""
     if not isinstance(data, dict):
         return "no reason was given"
@@ -162,9 +162,9 @@ def _one_of(error: Any) -> str:
     )
 
 
-def told(error: github.GithubException) -> Exception:
+def error_from_github(error: github.GithubException) -> Exception:
     """What a refused call means for who asked."""
-    status, words = error.status or 0, said(error.data)
+    status, words = error.status or 0, own_words(error.data)
     headers = {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
     if status == 429 or (status == 403 and _limited(words, headers)):
         return TransientError(f"GitHub asks for a pause: {words}", retry_after=_pause(headers))

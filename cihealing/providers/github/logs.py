@@ -86,7 +86,7 @@ class GitHubLogs:
             return _outbound.results([_listed_job(job, facts) for job in jobs])
 
 
-def _logs_of_run(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> str:
+def _logs_of_run(conversation: Conversation, path: str, *, asked: _outbound.Subject) -> str:
     """One log a job, in the jobs' order, from the archive that holds them whole and again step by
     step.
     """

@@ -10,7 +10,7 @@ import re
 from cihealing.ports import PermanentError, Site
 from cihealing.providers.github import app as github_app
 from cihealing.providers.github import manifest as github_manifest
-from cihealing.providers.github.client import Api, Missing, maybe, require_enabled
+from cihealing.providers.github.client import GitHubApi, Missing, maybe, require_enabled
 from cihealing.providers.github.pulls import delete_branch
 from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared import ours
@@ -29,7 +29,9 @@ class GitHubPermissions:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,39}", login):
             return False
         try:
-            answer = Api(self.repository, self.settings).get(f"/collaborators/{login}/permission")
+            answer = GitHubApi(self.repository, self.settings).get(
+                f"/collaborators/{login}/permission"
+            )
         except Missing:
             return False
         return maybe(answer, "permission") in MAY or maybe(answer, "role_name") in MAY
@@ -43,7 +45,7 @@ class GitHubLeaving:
 
     def leave(self) -> list[str]:
         require_enabled(self.settings)
-        api, done = Api(self.repository, self.settings), list[str]()
+        api, done = GitHubApi(self.repository, self.settings), list[str]()
         for pull in [
             p
             for p in api.listed("/pulls", state="open")
@@ -63,7 +65,7 @@ class GitHubLeaving:
         return [*done, *_unhooked(api, self.address)]
 
 
-def _unhooked(api: Api, address: str) -> list[str]:
+def _unhooked(api: GitHubApi, address: str) -> list[str]:
     try:
         hooks = list(api.listed("/hooks")) if address else []
     except PermanentError:
@@ -85,7 +87,7 @@ def excess(settings: GitHubSettings) -> list[str]:
         ]
     if not settings.token:
         return []
-    headers, _ = Api("any/any", settings).asked("GET", "//rate_limit")
+    headers, _ = GitHubApi("any/any", settings).asked("GET", "//rate_limit")
     scopes = [
         scope.strip()
         for scope in str(headers.get("x-oauth-scopes") or "").split(",")

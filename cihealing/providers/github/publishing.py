@@ -18,7 +18,7 @@ from cihealing.failpoints import failpoint
 from cihealing.ports import (
     Call,
     FileEdit,
-    HeadMoved,
+    HeadMovedError,
     PermanentError,
     Proposal,
     Published,
@@ -26,7 +26,7 @@ from cihealing.ports import (
     TransientError,
 )
 from cihealing.providers.github.client import (
-    Api,
+    GitHubApi,
     Missing,
     Unprocessable,
     maybe,
@@ -50,7 +50,7 @@ class GitHubPublishing:
         PermanentError.
         """
         require_enabled(self.settings)
-        api = Api(self.repository, self.settings)
+        api = GitHubApi(self.repository, self.settings)
         commit = _branch(api, proposal)
         failpoint("forge.after_ref")
         pull = _opened_before(api, proposal) or _open(api, proposal)
@@ -96,7 +96,7 @@ class GitHubPublishing:
         ]
 
 
-def _branch(api: Api, proposal: Proposal) -> str:
+def _branch(api: GitHubApi, proposal: Proposal) -> str:
     """The commit our branch is at: made now, or by an earlier try."""
     tip = _head(api, proposal.source)
     if tip is not None:
@@ -114,27 +114,27 @@ def _branch(api: Api, proposal: Proposal) -> str:
     return commit
 
 
-def _adopted(api: Api, proposal: Proposal, commit: str) -> str:
+def _adopted(api: GitHubApi, proposal: Proposal, commit: str) -> str:
     found = api.get(f"/git/commits/{commit}")
     parents = [maybe(parent, "sha") for parent in maybe(found, "parents") or []]
     ours.require_ours(proposal, message=str(maybe(found, "message")), parents=parents)
     return commit
 
 
-def _require_head(api: Api, proposal: Proposal) -> None:
+def _require_head(api: GitHubApi, proposal: Proposal) -> None:
     found = _head(api, proposal.branch)
     if found != proposal.head:
-        raise HeadMoved(proposal.head, found)
+        raise HeadMovedError(proposal.head, found)
 
 
-def _head(api: Api, branch: str) -> str | None:
+def _head(api: GitHubApi, branch: str) -> str | None:
     try:
         return text(api.get(f"/git/ref/heads/{quote(branch, safe='/')}"), "object", "sha")
     except Missing:
         return None
 
 
-def _commit(api: Api, proposal: Proposal) -> str:
+def _commit(api: GitHubApi, proposal: Proposal) -> str:
     base = api.get(f"/git/commits/{proposal.head}")
     entries = [_entry(api, edit) for edit in proposal.files]
     tree = api.call(
@@ -151,7 +151,7 @@ def _commit(api: Api, proposal: Proposal) -> str:
     return text(api.call("POST", "/git/commits", body=body), "sha")
 
 
-def _entry(api: Api, edit: FileEdit) -> dict[str, Any]:
+def _entry(api: GitHubApi, edit: FileEdit) -> dict[str, Any]:
     if edit.content is None:
         return {"path": edit.path, "mode": edit.mode, "type": "blob", "sha": None}
     content = {"content": base64.b64encode(edit.content).decode(), "encoding": "base64"}
@@ -163,7 +163,7 @@ def _entry(api: Api, edit: FileEdit) -> dict[str, Any]:
     }
 
 
-def _opened_before(api: Api, proposal: Proposal) -> dict[str, Any] | None:
+def _opened_before(api: GitHubApi, proposal: Proposal) -> dict[str, Any] | None:
     owner = proposal.repository.split("/")[0]
     found = api.listed(
         "/pulls", state="all", head=f"{owner}:{proposal.source}", base=proposal.branch
@@ -171,7 +171,7 @@ def _opened_before(api: Api, proposal: Proposal) -> dict[str, Any] | None:
     return next((pull for pull in found if maybe(pull, "head", "ref") == proposal.source), None)
 
 
-def _open(api: Api, proposal: Proposal) -> dict[str, Any]:
+def _open(api: GitHubApi, proposal: Proposal) -> dict[str, Any]:
     _require_head(api, proposal)
     try:
         opened = api.call("POST", "/pulls", body=_pull_body(proposal))

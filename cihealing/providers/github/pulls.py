@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from cihealing.ports import PermanentError
-from cihealing.providers.github.client import Api, Missing, Unprocessable, maybe, text
+from cihealing.providers.github.client import GitHubApi, Missing, Unprocessable, maybe, text
 from cihealing.providers.shared import ours
 
 PULL = re.compile(r"/([^/]+/[^/]+)/pull/(\d{1,10})/?\Z")
@@ -22,21 +22,21 @@ def number_of(url: str) -> tuple[str, int]:
     return found[1], int(found[2])
 
 
-def pulls_of(api: Api, commit: str) -> Iterator[dict[str, Any]]:
+def pulls_of(api: GitHubApi, commit: str) -> Iterator[dict[str, Any]]:
     """Open pull requests whose head the commit is."""
     for pull in api.listed(f"/commits/{commit}/pulls"):
         if pull.get("state") == "open" and maybe(pull, "head", "sha") == commit:
             yield pull
 
 
-def delete_branch(api: Api, branch: str) -> None:
+def delete_branch(api: GitHubApi, branch: str) -> None:
     try:
         api.call("DELETE", f"/git/refs/heads/{quote(branch, safe='/')}")
     except (Missing, Unprocessable):
         return
 
 
-def comment(api: Api, number: int, run_id: str, words: str) -> str:
+def comment(api: GitHubApi, number: int, run_id: str, words: str) -> str:
     """One comment a run: found by its marker and edited when said again."""
     body = ours.marked(words, run_id)
     for known in api.listed(f"/issues/{number}/comments"):

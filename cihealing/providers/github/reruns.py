@@ -90,7 +90,7 @@ class GitHubReruns:
 
 
 def _run_again(
-    conversation: Conversation, execution: Mapping[str, str], *, asked: _outbound.Asked
+    conversation: Conversation, execution: Mapping[str, str], *, asked: _outbound.Subject
 ) -> int:
     """The attempt the failed jobs of a run are tried in again."""
     number = execution["jobRunId"].removeprefix("run-")
@@ -107,7 +107,7 @@ def _run_again(
 
 
 def _job_again(
-    conversation: Conversation, execution: Mapping[str, str], *, asked: _outbound.Asked
+    conversation: Conversation, execution: Mapping[str, str], *, asked: _outbound.Subject
 ) -> int:
     """The attempt one job is tried in again."""
     repository = f"/repos/{execution['repository']}/actions"
@@ -151,7 +151,7 @@ def _began_after(job: _wire.Fields, ended: datetime | None) -> bool:
     return began is None or ended is None or began >= ended
 
 
-def _ask(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> None:
+def _ask(conversation: Conversation, path: str, *, asked: _outbound.Subject) -> None:
     answer = conversation.send("POST", path)
     if answer.status in (403, 409) and b"already running" in answer.body[:10_000]:
         raise TransientError(
@@ -161,7 +161,7 @@ def _ask(conversation: Conversation, path: str, *, asked: _outbound.Asked) -> No
 
 
 def _run_ended(
-    conversation: Conversation, repository: str, run: str, *, attempt: int, asked: _outbound.Asked
+    conversation: Conversation, repository: str, run: str, *, attempt: int, asked: _outbound.Subject
 ) -> Result | None:
     found = asked.fields(conversation.get(f"/repos/{repository}/actions/runs/{run}"))
     if attempt_of(found) < attempt or found.label("status") != "completed":
@@ -170,7 +170,7 @@ def _run_ended(
 
 
 def _job_ended(
-    conversation: Conversation, repository: str, job: str, *, attempt: int, asked: _outbound.Asked
+    conversation: Conversation, repository: str, job: str, *, attempt: int, asked: _outbound.Subject
 ) -> Result | None:
     path = f"/repos/{repository}/actions"
     first = asked.fields(conversation.get(f"{path}/jobs/{job}"))

@@ -6,7 +6,7 @@ Source: GitHub REST docs, 'Checks', 'Issue comments'.
 from __future__ import annotations
 
 from cihealing.ports import Site
-from cihealing.providers.github.client import Api, require_enabled, text
+from cihealing.providers.github.client import GitHubApi, require_enabled, text
 from cihealing.providers.github.pulls import comment, pulls_of
 from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared.ours import CHECK
@@ -20,14 +20,14 @@ class GitHubVoice:
 
     def say(self, text: str, *, run_id: str, commit: str, how: str) -> str:
         require_enabled(self.settings)
-        api = Api(self.repository, self.settings)
+        api = GitHubApi(self.repository, self.settings)
         if how == "check":
             return _check(api, commit, run_id, text)
         number = next((int(pull["number"]) for pull in pulls_of(api, commit)), None)
         return comment(api, number, run_id, text) if number else ""
 
 
-def _check(api: Api, commit: str, run_id: str, words: str) -> str:
+def _check(api: GitHubApi, commit: str, run_id: str, words: str) -> str:
     body = {
         "name": CHECK,
         "head_sha": commit,

@@ -48,8 +48,8 @@ def talk(
     return _outbound.talk(side, settings=settings, transport=transport)
 
 
-def asked_about(subject: str, repository: str, *, scope: str = "read_api") -> _outbound.Asked:
-    return _outbound.Asked(api=API, subject=subject, need=f"{scope} on {repository}")
+def asked_about(subject: str, repository: str, *, scope: str = "read_api") -> _outbound.Subject:
+    return _outbound.Subject(api=API, subject=subject, need=f"{scope} on {repository}")
 
 
 def number(text: str) -> str:
@@ -70,7 +70,7 @@ def jobs_of(
     repository: str,
     *,
     pipeline: str,
-    asked: _outbound.Asked,
+    asked: _outbound.Subject,
     retried: bool,
 ) -> list[_wire.Fields]:
     jobs: list[_wire.Fields] = []

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from cihealing.failpoints import failpoint
-from cihealing.ports import Change, HeadMoved, PermanentError, Published, Site, TransientError
-from cihealing.providers.gitlab.client import Api, Refused, require_enabled, text
+from cihealing.ports import Change, HeadMovedError, PermanentError, Published, Site, TransientError
+from cihealing.providers.gitlab.client import GitLabApi, GitLabRefused, require_enabled, text
 from cihealing.providers.gitlab.merge_requests import (
     delete_branch,
     note,
@@ -42,7 +42,7 @@ class GitLabChanges:
         if request.get("state") == "merged":
             return Published(url=url, commit=_merged_commit(request), merged=True)
         if request.get("sha") != sha:
-            raise HeadMoved(sha, str(request.get("sha") or "") or None)
+            raise HeadMovedError(sha, str(request.get("sha") or "") or None)
         if request.get("draft"):
             api.call(
                 "put",
@@ -51,9 +51,9 @@ class GitLabChanges:
             )
         try:
             done = api.call("put", f"/merge_requests/{number}/merge", body={"sha": sha})
-        except Refused as error:
+        except GitLabRefused as error:
             if error.status == 409:
-                raise HeadMoved(
+                raise HeadMovedError(
                     sha, str(request_at(api, number).get("sha") or "") or None
                 ) from None
             raise PermanentError(f"GitLab does not merge it: {error.said}") from None
@@ -89,7 +89,7 @@ class GitLabChanges:
         api, number = self._of(url)
         try:
             request = request_at(api, number)
-        except Refused as error:
+        except GitLabRefused as error:
             if error.status == 404:
                 return
             raise
@@ -103,12 +103,12 @@ class GitLabChanges:
     def opted_out(self, commit: str) -> bool:
         return any(
             ours.OFF in (request.get("labels") or [])
-            for request in requests_of(Api(self.repository, self.settings), commit)
+            for request in requests_of(GitLabApi(self.repository, self.settings), commit)
         )
 
-    def _of(self, url: str) -> tuple[Api, int]:
+    def _of(self, url: str) -> tuple[GitLabApi, int]:
         repository, number = number_of(url)
-        return Api(repository, self.settings), number
+        return GitLabApi(repository, self.settings), number
 
 
 def _merged_commit(request: Any) -> str:
@@ -118,7 +118,7 @@ def _merged_commit(request: Any) -> str:
     raise TransientError("GitLab's answer has no merge_commit_sha")
 
 
-def _checks(api: Api, head: str, request: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+def _checks(api: GitLabApi, head: str, request: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """The newest pipeline of the head says it; an older one speaks of another commit."""
     pipeline = request.get("head_pipeline")
     if not isinstance(pipeline, dict) or pipeline.get("sha") != head:

@@ -28,7 +28,7 @@ ADVICE = {
 }
 
 
-class Refused(PermanentError):
+class GitLabRefused(PermanentError):
     """A 4xx that hangs on the state of the thing; `said` is what GitLab wrote."""
 
     def __init__(self, status: int, said: str) -> None:
@@ -36,7 +36,7 @@ class Refused(PermanentError):
         self.status, self.said = status, said
 
 
-class Api:
+class GitLabApi:
     """Calls about one project. Raises TransientError, Refused; a token is in no message."""
 
     def __init__(self, repository: str, settings: GitLabSettings) -> None:
@@ -70,9 +70,11 @@ class Api:
             )
             return answer.json() if answer.content else {}
         except gitlab.GitlabHttpError as error:
-            raise told(error.response_code or 0, _said(error)) from None
+            raise error_from_status(error.response_code or 0, _own_words(error)) from None
         except gitlab.GitlabError as error:
-            raise told(getattr(error, "response_code", None) or 0, _said(error)) from None
+            raise error_from_status(
+                getattr(error, "response_code", None) or 0, _own_words(error)
+            ) from None
         except requests.Timeout:
             raise TransientError("GitLab did not answer in time") from None
         except (requests.RequestException, OSError) as error:
@@ -92,7 +94,7 @@ class Api:
                 return
 
 
-def _said(error: gitlab.GitlabError) -> str:
+def _own_words(error: gitlab.GitlabError) -> str:
     """GitLab's own words, bounded and on one line; a page of whatever stands before it is none of
     them.
     """
@@ -106,12 +108,12 @@ def _said(error: gitlab.GitlabError) -> str:
     )
 
 
-def told(status: int, said: str) -> Exception:
+def error_from_status(status: int, said: str) -> Exception:
     if status == 429 or status >= 500 or status in (0, 408):
         return TransientError(
             f"GitLab answered {status}: {said}", retry_after=60.0 if status == 429 else None
         )
-    return Refused(status, said)
+    return GitLabRefused(status, said)
 
 
 def text(value: Any, *path: str) -> str:

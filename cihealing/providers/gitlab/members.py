@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from cihealing.ports import Site
-from cihealing.providers.gitlab.client import Api, require_enabled
+from cihealing.providers.gitlab.client import GitLabApi, require_enabled
 from cihealing.providers.gitlab.merge_requests import delete_branch, note, requests_of
 from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import ours
@@ -26,7 +26,7 @@ class GitLabVoice:
 
     def say(self, text: str, *, run_id: str, commit: str, how: str) -> str:
         require_enabled(self.settings)
-        api = Api(self.repository, self.settings)
+        api = GitLabApi(self.repository, self.settings)
         number = next((int(request["iid"]) for request in requests_of(api, commit)), None)
         return note(api, number, run_id, text) if number else ""
 
@@ -41,7 +41,7 @@ class GitLabPermissions:
         """Developer or more, inherited memberships included."""
         if not re.fullmatch(r"[A-Za-z0-9_.-]{1,255}", login):
             return False
-        api = Api(self.repository, self.settings)
+        api = GitLabApi(self.repository, self.settings)
         for member in api.listed("/members/all", query=login):
             if (
                 str(member.get("username")).lower() == login.lower()
@@ -60,7 +60,7 @@ class GitLabLeaving:
 
     def leave(self) -> list[str]:
         require_enabled(self.settings)
-        api, done = Api(self.repository, self.settings), list[str]()
+        api, done = GitLabApi(self.repository, self.settings), list[str]()
         for request in [
             r
             for r in api.listed("/merge_requests", state="opened")
@@ -85,7 +85,7 @@ class GitLabLeaving:
 def excess(settings: GitLabSettings) -> list[str]:
     if not settings.token:
         return []
-    scopes = Api("any", settings).call("get", "//personal_access_tokens/self").get("scopes")
+    scopes = GitLabApi("any", settings).call("get", "//personal_access_tokens/self").get("scopes")
     wanted = ("api", "read_api", "read_repository", "write_repository", "read_user")
     return (
         [f"the GitLab token may do more than is needed: {s}" for s in scopes if s not in wanted]

@@ -15,8 +15,16 @@ from typing import Any
 from urllib.parse import quote
 
 from cihealing.failpoints import failpoint
-from cihealing.ports import Call, FileEdit, HeadMoved, Proposal, Published, Site, TransientError
-from cihealing.providers.gitlab.client import Api, Refused, require_enabled, text
+from cihealing.ports import (
+    Call,
+    FileEdit,
+    HeadMovedError,
+    Proposal,
+    Published,
+    Site,
+    TransientError,
+)
+from cihealing.providers.gitlab.client import GitLabApi, GitLabRefused, require_enabled, text
 from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import ours
 
@@ -32,7 +40,7 @@ class GitLabPublishing:
         TransientError, PermanentError.
         """
         require_enabled(self.settings)
-        api = Api(self.repository, self.settings)
+        api = GitLabApi(self.repository, self.settings)
         commit = _branch(api, proposal)
         failpoint("forge.after_ref")
         request = _opened_before(api, proposal) or _open(api, proposal)
@@ -60,7 +68,7 @@ class GitLabPublishing:
         ]
 
 
-def _branch(api: Api, proposal: Proposal) -> str:
+def _branch(api: GitLabApi, proposal: Proposal) -> str:
     tip = _tip(api, proposal.source)
     if tip is None:
         _require_head(api, proposal)
@@ -68,7 +76,7 @@ def _branch(api: Api, proposal: Proposal) -> str:
             return text(
                 api.call("post", "/repository/commits", body=_commit_body(api, proposal)), "id"
             )
-        except Refused as error:
+        except GitLabRefused as error:
             # It is there: another try was faster, or an answer was lost.
             tip = _tip(api, proposal.source) if error.status == 400 else None
             if tip is None:
@@ -82,11 +90,11 @@ def _adopted(proposal: Proposal, tip: dict[str, Any]) -> str:
     return text(tip, "id")
 
 
-def _tip(api: Api, branch: str) -> dict[str, Any] | None:
+def _tip(api: GitLabApi, branch: str) -> dict[str, Any] | None:
     """The commit a branch is at; None where there is no such branch."""
     try:
         found = api.call("get", f"/repository/branches/{quote(branch, safe='')}")
-    except Refused as error:
+    except GitLabRefused as error:
         if error.status == 404:
             return None
         raise
@@ -96,14 +104,14 @@ def _tip(api: Api, branch: str) -> dict[str, Any] | None:
     return tip
 
 
-def _require_head(api: Api, proposal: Proposal) -> None:
+def _require_head(api: GitLabApi, proposal: Proposal) -> None:
     tip = _tip(api, proposal.branch)
     found = text(tip, "id") if tip else None
     if found != proposal.head:
-        raise HeadMoved(proposal.head, found)
+        raise HeadMovedError(proposal.head, found)
 
 
-def _commit_body(api: Api, proposal: Proposal) -> dict[str, Any]:
+def _commit_body(api: GitLabApi, proposal: Proposal) -> dict[str, Any]:
     actions = [
         _action(edit, new=edit.content is not None and not _exists(api, edit.path, proposal.head))
         for edit in proposal.files
@@ -130,17 +138,17 @@ def _action(edit: FileEdit, *, new: bool) -> dict[str, Any]:
     return {"action": "create" if new else "update", "file_path": edit.path, **content, **mode}
 
 
-def _exists(api: Api, path: str, commit: str) -> bool:
+def _exists(api: GitLabApi, path: str, commit: str) -> bool:
     try:
         api.call("get", f"/repository/files/{quote(path, safe='')}", ref=commit)
-    except Refused as error:
+    except GitLabRefused as error:
         if error.status == 404:
             return False
         raise
     return True
 
 
-def _opened_before(api: Api, proposal: Proposal) -> dict[str, Any] | None:
+def _opened_before(api: GitLabApi, proposal: Proposal) -> dict[str, Any] | None:
     found = api.listed(
         "/merge_requests", source_branch=proposal.source, target_branch=proposal.branch, state="all"
     )
@@ -149,11 +157,11 @@ def _opened_before(api: Api, proposal: Proposal) -> dict[str, Any] | None:
     )
 
 
-def _open(api: Api, proposal: Proposal) -> dict[str, Any]:
+def _open(api: GitLabApi, proposal: Proposal) -> dict[str, Any]:
     _require_head(api, proposal)
     try:
         opened = api.call("post", "/merge_requests", body=_request_body(proposal))
-    except Refused as error:
+    except GitLabRefused as error:
         found = _opened_before(api, proposal) if error.status in (400, 409, 422) else None
         if found is None:
             raise

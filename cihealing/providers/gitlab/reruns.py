@@ -80,7 +80,7 @@ class GitLabReruns:
 
 
 def _retries(
-    conversation: Conversation, repository: str, job: str, *, asked: _outbound.Asked
+    conversation: Conversation, repository: str, job: str, *, asked: _outbound.Subject
 ) -> list[str]:
     """Ids of the later jobs of the same name in the job's pipeline, oldest first."""
     first = asked.fields(conversation.get(f"{project(repository)}/jobs/{job}"))
@@ -94,7 +94,9 @@ def _retries(
     return [str(number) for number in sorted(later) if number > int(job)]
 
 
-def _retry(conversation: Conversation, repository: str, job: str, *, asked: _outbound.Asked) -> str:
+def _retry(
+    conversation: Conversation, repository: str, job: str, *, asked: _outbound.Subject
+) -> str:
     made = asked.fields(conversation.send("POST", f"{project(repository)}/jobs/{job}/retry")).ident(
         "id"
     )

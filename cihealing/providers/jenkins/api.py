@@ -60,8 +60,8 @@ def talk(
     return _outbound.talk(side, settings=settings, transport=transport)
 
 
-def asked_about(subject: str, need: str) -> _outbound.Asked:
-    return _outbound.Asked(api=API, subject=subject, need=need)
+def asked_about(subject: str, need: str) -> _outbound.Subject:
+    return _outbound.Subject(api=API, subject=subject, need=need)
 
 
 def run_at(conversation: Conversation, run: str) -> tuple[str, int]:
@@ -77,7 +77,7 @@ def run_at(conversation: Conversation, run: str) -> tuple[str, int]:
 
 
 def builds_of(
-    conversation: Conversation, job: str, *, asked: _outbound.Asked
+    conversation: Conversation, job: str, *, asked: _outbound.Subject
 ) -> list[_wire.Fields]:
     """The newest builds of the job, newest first."""
     return asked.fields(

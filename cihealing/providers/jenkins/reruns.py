@@ -91,7 +91,7 @@ class JenkinsReruns:
 
 
 def _later(
-    conversation: Conversation, job: str, *, number: int, commit: str, asked: _outbound.Asked
+    conversation: Conversation, job: str, *, number: int, commit: str, asked: _outbound.Subject
 ) -> list[int]:
     """Numbers of the later builds of this commit, oldest first. Raises TransientError while one of
     them has not checked out yet.
@@ -114,7 +114,7 @@ def _later(
 
 
 def _build_again(
-    conversation: Conversation, job: str, *, number: int, asked: _outbound.Asked
+    conversation: Conversation, job: str, *, number: int, asked: _outbound.Subject
 ) -> str:
     """The queue item of the new build. Identical builds that wait in the queue are one to
     Jenkins.
@@ -152,7 +152,7 @@ def _parameter(one: _wire.Fields) -> tuple[str, str]:
     return one.raw("name"), str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _crumb(conversation: Conversation, *, asked: _outbound.Asked) -> dict[str, str]:
+def _crumb(conversation: Conversation, *, asked: _outbound.Subject) -> dict[str, str]:
     """The headers against forged requests, none where they are not protected against. A crumb holds
     for the session it was given in.
     """

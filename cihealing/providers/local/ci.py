@@ -163,7 +163,7 @@ def build(
         check_out(source, commit=commit, tree=tree)
         work = job_of(tree, job=job)
         exit_code, output = run(work, tree=tree, home=Path(directory), timeout=timeout)
-    log = told(
+    log = render_log(
         output,
         job=job,
         repository=repository,
@@ -250,7 +250,7 @@ def ended(process: subprocess.Popen[bytes], *, timeout: float) -> int | None:
         process.wait()
 
 
-def told(
+def render_log(
     output: str,
     *,
     job: str,

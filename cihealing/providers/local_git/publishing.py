@@ -19,7 +19,7 @@ from cihealing.guard import paths
 from cihealing.guard.change import FileChange
 from cihealing.ports import (
     Call,
-    HeadMoved,
+    HeadMovedError,
     PermanentError,
     Proposal,
     Published,
@@ -114,7 +114,7 @@ def merged_before(origin: Origin, change: Merge) -> str | None:
         return None
     found = None if tip is None else commit_of_run(origin, change, tip)
     if found is None:
-        raise HeadMoved(change.head, tip)
+        raise HeadMovedError(change.head, tip)
     return found
 
 

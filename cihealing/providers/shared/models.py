@@ -58,7 +58,7 @@ class SubprocessModel:
         # Servers quote the key in what they answer, and what comes back is stored and shown.
         secrecy.learn(service.key.get_secret_value())
         told = secrecy.masked_in(
-            _told(request, speaker, environment_for(service, outbound=self.outbound))
+            _ask_subprocess(request, speaker, environment_for(service, outbound=self.outbound))
         )
         if "reply" in told:
             return ModelReply(**told["reply"])
@@ -130,7 +130,9 @@ def question_of(request: ModelRequest, speaker: str) -> dict[str, Any]:
     return {**asdict(request), "speaker": speaker}
 
 
-def _told(request: ModelRequest, speaker: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def _ask_subprocess(
+    request: ModelRequest, speaker: str, environment: Mapping[str, str]
+) -> dict[str, Any]:
     """What the subprocess wrote. Raises ModelFailed, Cancelled."""
     with (
         tempfile.TemporaryFile() as question,

@@ -14,7 +14,7 @@ import httpx
 from cihealing import providers
 from cihealing.domain.values import Ignored, Result
 from cihealing.http import answers, client, urls
-from cihealing.http.answers import Answer, Streamed
+from cihealing.http.answers import HttpAnswer, Streamed
 from cihealing.http.client import Conversation, Side
 from cihealing.http.refusal import Refusal
 from cihealing.http.urls import Base
@@ -122,7 +122,7 @@ def no_log() -> Iterator[None]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Subject:
     """What was asked for, for messages: `subject` is what, `need` what the token must be
     allowed.
     """
@@ -131,7 +131,7 @@ class Asked:
     subject: str
     need: str
 
-    def check(self, answer: Answer | Streamed) -> None:
+    def check(self, answer: HttpAnswer | Streamed) -> None:
         """Raises TransientError for what passes, PermanentError for the rest that is not 2xx."""
         answers.check_busy(answer, title=self.api.title)
         if 200 <= answer.status < 300:
@@ -141,7 +141,7 @@ class Asked:
             raise TransientError(
                 f"the log store of {self.api.title} answered {answer.status} for {self.subject}"
             )
-        told = f"{self.api.title} answered {answer.status} for {self.subject}{_said(answer)}"
+        told = f"{self.api.title} answered {answer.status} for {self.subject}{_own_words(answer)}"
         raise PermanentError(f"{told}: {self._advice(answer.status)}")
 
     def _advice(self, status: int) -> str:
@@ -151,12 +151,12 @@ class Asked:
             return "the log has expired there, run the job again"
         return f"{self.api.token} needs {self.need}, then retry"
 
-    def fields(self, answer: Answer) -> _wire.Fields:
+    def fields(self, answer: HttpAnswer) -> _wire.Fields:
         self.check(answer)
         with self.readable():
             return _wire.Fields(_wire.json_object(answer.body))
 
-    def items(self, answer: Answer) -> list[_wire.Fields]:
+    def items(self, answer: HttpAnswer) -> list[_wire.Fields]:
         """Of an answer that is a list."""
         self.check(answer)
         with self.readable():
@@ -172,7 +172,7 @@ class Asked:
             ) from error
 
 
-def _said(answer: Answer | Streamed) -> str:
+def _own_words(answer: HttpAnswer | Streamed) -> str:
     """The other side's own words, made fit to show."""
     if isinstance(answer, Streamed):
         return ""
@@ -184,7 +184,7 @@ def _said(answer: Answer | Streamed) -> str:
     return f" ({found[0]})" if found else ""
 
 
-def whole_log(conversation: Conversation, path: str, *, asked: Asked, accept: str = "") -> str:
+def whole_log(conversation: Conversation, path: str, *, asked: Subject, accept: str = "") -> str:
     """The log at `path`: all of it, or its head and tail, or those of what was read before it
     became too much.
     """

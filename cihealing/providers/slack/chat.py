@@ -211,7 +211,7 @@ def _asked(client: WebClient, method: str, **body: Any) -> dict[str, Any]:
     try:
         answer = client.api_call(method, json=body)
     except SlackApiError as error:
-        raise _told(method, error) from None
+        raise _error_from_slack(method, error) from None
     except (
         SlackClientError,
         SlackRequestError,
@@ -224,7 +224,7 @@ def _asked(client: WebClient, method: str, **body: Any) -> dict[str, Any]:
     return answer.data if isinstance(answer.data, dict) else {}
 
 
-def _told(method: str, error: SlackApiError) -> Exception:
+def _error_from_slack(method: str, error: SlackApiError) -> Exception:
     response = error.response
     data = getattr(response, "data", None)
     status = getattr(response, "status_code", 0)

@@ -67,7 +67,7 @@ def host_failed(log: Log, number: int, match: re.Match[str], *, task: int) -> Fi
     lines = log.block(number + 1, until=SEPARATE, limit=30)
     if any(log.line(n).startswith("...ignoring") for n in lines):
         return None
-    message, root = said(log, number, match, lines)
+    message, root = find_message(log, number, match, lines)
     how = (match["how"] or "FAILED").lower()
     below = [n for n in lines if log.line(n).startswith("  ")][:10]
     return Finding(
@@ -95,7 +95,7 @@ def places(log: Log, numbers: range) -> tuple[Frame, ...]:
     return ()
 
 
-def said(log: Log, number: int, match: re.Match[str], lines: range) -> tuple[str, int]:
+def find_message(log: Log, number: int, match: re.Match[str], lines: range) -> tuple[str, int]:
     """The message of a result and its line: JSON on the host's line, or YAML below it; what a
     command printed where the message says nothing.
     """

@@ -52,20 +52,20 @@ def parse(log: Log) -> Iterator[Finding]:
     for number in log.having("ERROR in "):
         match = IN_FILE.match(log.line(number))
         if match and "TS" not in log.line(number + 1)[:12]:
-            yield told(log, number, "webpack", file=match["file"])
+            yield headline_finding(log, number, "webpack", file=match["file"])
     for number in log.having("Failed to compile"):
         if FAILED_TO.match(log.line(number)):
             yield from compiled(log, number)
     for number in log.having("error during build:"):
         if log.line(number).endswith("error during build:"):
-            yield told(log, number, "vite")
+            yield headline_finding(log, number, "vite")
     yield from one_line(log, "esbuild", "✘ [ERROR] ", ESBUILD)
     yield from one_line(log, "rollup", "[!] ", ROLLUP)
     for number in log.having("🚨 Build failed"):
-        yield told(log, number, "parcel")
+        yield headline_finding(log, number, "parcel")
 
 
-def told(log: Log, number: int, tool: str, file: str = "") -> Finding:
+def headline_finding(log: Log, number: int, tool: str, file: str = "") -> Finding:
     """The first line below a headline says what is wrong."""
     lines = written(log, log.block(number + 1, until=NEXT, limit=MAX_BLOCK))
     root = lines[0] if lines else number

@@ -113,7 +113,9 @@ def failure(log: Log, name: str, number: int, start: int) -> Finding:
     returned = next((n for n in lines if RETURNED.match(log.line(n))), 0)
     match = RETURNED.match(log.line(returned))
     message, root = (
-        said(log, panic) if panic else (match["message"] if match else "", returned or number)
+        panic_message(log, panic)
+        if panic
+        else (match["message"] if match else "", returned or number)
     )
     error_type = "panic" if panic else "Error" if returned else "TestFailed"
     return Finding(
@@ -137,7 +139,7 @@ def failure(log: Log, name: str, number: int, start: int) -> Finding:
     )
 
 
-def said(log: Log, panic: int) -> tuple[str, int]:
+def panic_message(log: Log, panic: int) -> tuple[str, int]:
     """Old compilers print the message in quotes, which may close some lines below; new ones on the
     next line.
     """
@@ -150,7 +152,7 @@ def said(log: Log, panic: int) -> tuple[str, int]:
 def panics(log: Log) -> Iterator[Finding]:
     for number in log.having("panicked at"):
         if PANIC.match(log.line(number)):
-            message, root = said(log, number)
+            message, root = panic_message(log, number)
             yield Finding(
                 kind=Kind.ERROR,
                 tool="rust",

@@ -127,7 +127,7 @@ def test_failed(log: Log, number: int, marks: Landmarks) -> Finding:
     package = PACKAGE.match(log.line(after(marks.packages, number)))
     test = TEST.match(log.line(number))
     name = test["name"] if test else ""
-    said = told(log, number, name, marks)
+    said = find_output(log, number, name, marks)
     panic = after(marks.panics, number) if 0 < after(marks.panics, number) < number + 5 else 0
     root, text = (panic, said_on(log, panic)) if panic else best(log, said, number)
     race = before(marks.races, number) if text.startswith(RACE) else 0
@@ -183,7 +183,7 @@ def stack_of(log: Log, panic: int) -> range:
     return log.block(start, until=re.compile(r"$|FAIL\s"), limit=30)
 
 
-def told(log: Log, number: int, name: str, marks: Landmarks) -> list[int]:
+def find_output(log: Log, number: int, name: str, marks: Landmarks) -> list[int]:
     """What a test said: next to its verdict or, with -v, below the line that begins it."""
     lines = [n for n in nearby(log, number) if SAID.match(log.line(n))]
     begun = marks.begun.get(name, 0)

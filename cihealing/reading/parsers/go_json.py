@@ -26,7 +26,7 @@ FAILED = Saying(('"Action":"fail"',), re.compile(r'\{.{0,2000}"Action":"fail"'))
 
 
 @dataclass(slots=True)
-class Said:
+class GoTestOutput:
     """What one test, or a package outside of its tests, wrote: line numbers with their text."""
 
     lines: list[tuple[int, str]] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Said:
 
 
 def parse(log: Log) -> Iterator[Finding]:
-    said: dict[tuple[str, str], Said] = defaultdict(Said)
+    said: dict[tuple[str, str], GoTestOutput] = defaultdict(GoTestOutput)
     for number, event in events(log, '"Action":"output"', '"Action":"build-output"'):
         said[key(event)].lines.append((number, str(event.get("Output", "")).rstrip("\n")))
     failed = [(number, *key(event)) for number, event in events(log, '"Action":"fail"')]
@@ -69,7 +69,7 @@ def key(event: dict[str, object]) -> tuple[str, str]:
     return str(event.get("Package") or event.get("ImportPath") or ""), str(event.get("Test") or "")
 
 
-def test_failed(number: int, package: str, test: str, said: Said) -> Finding:
+def test_failed(number: int, package: str, test: str, said: GoTestOutput) -> Finding:
     panic = said.first(PANIC)
     told = [(n, match) for n, text in said.lines if (match := SAID.match(text))]
     likely = next(
@@ -88,12 +88,12 @@ def test_failed(number: int, package: str, test: str, said: Said) -> Finding:
     )
 
 
-def package_failed(number: int, package: str, said: dict[str, Said]) -> Finding:
+def package_failed(number: int, package: str, said: dict[str, GoTestOutput]) -> Finding:
     """No test has a verdict: a panic ended the package (an event's own test may be one that only
     ran beside it).
     """
     lines = [line for each in said.values() for line in each.lines]
-    all_of_it = Said(sorted(lines))
+    all_of_it = GoTestOutput(sorted(lines))
     panic = all_of_it.first(PANIC)
     root, match = panic or all_of_it.first(SAID) or (number, None)
     text = match["message"] if match else package
@@ -119,7 +119,7 @@ def package_failed(number: int, package: str, said: dict[str, Said]) -> Finding:
     )
 
 
-def compiled(said: dict[tuple[str, str], Said]) -> Iterator[Finding]:
+def compiled(said: dict[tuple[str, str], GoTestOutput]) -> Iterator[Finding]:
     for each in said.values():
         for number, text in each.lines:
             if match := COMPILE.match(text):

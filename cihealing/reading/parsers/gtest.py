@@ -44,7 +44,7 @@ FAILED = Saying((" FAILED TEST",), re.compile(INDENT + r"\s*\d+ FAILED TESTS?$")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class GtestFailure:
     """Where a test's failure is stated and what it says."""
 
     line: int
@@ -81,16 +81,16 @@ def finding(log: Log, name: str, number: int, run: int) -> Finding:
     )
 
 
-def failure(log: Log, number: int) -> Said | None:
+def failure(log: Log, number: int) -> GtestFailure | None:
     text = log.line(number)
     if match := FAILURE.match(text):
-        return Said(
+        return GtestFailure(
             number,
             match["message"] or message_below(log, number),
             Frame(file=relative(match["file"]), line=int(match["line"])),
         )
     if match := UNKNOWN_FILE.match(text):
-        return Said(number, match["message"] or message_below(log, number))
+        return GtestFailure(number, match["message"] or message_below(log, number))
     return None
 
 

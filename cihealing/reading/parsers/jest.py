@@ -46,11 +46,11 @@ def parse(log: Log) -> Iterator[Finding]:
             last = number
         elif match and name not in seen and not NO_TEST.match(name):
             seen.add(name)
-            yield told(log, number, match["prefix"], name)
+            yield suite_finding(log, number, match["prefix"], name)
     yield from policies(log)
 
 
-def told(log: Log, number: int, prefix: str, test: str) -> Finding:
+def suite_finding(log: Log, number: int, prefix: str, test: str) -> Finding:
     """The first line below a test's name that is not empty says why."""
     below = said_below(log, number, prefix)
     root = below[0] if below else number

@@ -12,7 +12,7 @@ from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
 
 
-class Form(NamedTuple):
+class PipForm(NamedTuple):
     tool: str
     error_type: str
     weight: int
@@ -25,8 +25,10 @@ class Form(NamedTuple):
     """
 
 
-def form(tool: str, error_type: str, weight: int, mark: str, pattern: str, below: int = 0) -> Form:
-    return Form(
+def form(
+    tool: str, error_type: str, weight: int, mark: str, pattern: str, below: int = 0
+) -> PipForm:
+    return PipForm(
         tool,
         error_type,
         weight,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from cihealing.reading.found import Finding, Kind
 from cihealing.reading.log import Log
-from cihealing.reading.pytest_ids import Summary, leaf, module_of, named, split_id, test_name
+from cihealing.reading.pytest_ids import SummaryLine, leaf, module_of, named, split_id, test_name
 from cihealing.reading.raised import (
     DIRECT,
     LAST,
@@ -198,14 +198,14 @@ RUNNING = re.compile(r'\s+File "(?P<file>[^"]{1,500})", line \d+, in (?P<test>te
 VERBOSE_TEST = re.compile(r"(?P<test>\S{1,300}\.py::\S.{0,600}?) \+{5,}")
 
 
-def short_summary(log: Log) -> Iterator[Summary]:
+def short_summary(log: Log) -> Iterator[SummaryLine]:
     for number in log.having("FAILED ", "ERROR ", "FAIL "):
         match = SUMMARY.match(log.line(number))
         if match and (".py" in match["rest"] or "::" in match["rest"]):
             test, message = split_id(match["rest"])
             path = test.partition("::")[0]
             if path.endswith(PATH) and not path.startswith((" ", ":")) and " " not in path:
-                yield Summary(number, test if "::" in test else module_of(test), message)
+                yield SummaryLine(number, test if "::" in test else module_of(test), message)
 
 
 def section(log: Log, start: int) -> Iterator[Finding]:
@@ -256,7 +256,7 @@ def block(log: Log, name: str, lines: range) -> Finding:
     """
     places = [n for n in lines if PLACE.match(log.line(n))]
     file = next((m["file"] for n in places if (m := PLACE.match(log.line(n)))), "")
-    root, error_type, message, group = said(log, lines, places)
+    root, error_type, message, group = find_error(log, lines, places)
     marks = [n for n in lines if log.line(n).startswith(">")]
     mark = [n for n in marks if n < root][-1:] or marks[-1:]
     crashed = next((m["test"] for n in lines if (m := WORKER.match(log.line(n)))), "")
@@ -272,7 +272,7 @@ def block(log: Log, name: str, lines: range) -> Finding:
     )
 
 
-def said(log: Log, lines: range, places: list[int]) -> tuple[int, str, str, list[int]]:
+def find_error(log: Log, lines: range, places: list[int]) -> tuple[int, str, str, list[int]]:
     """The root line, type and message, and the lines that belong to it."""
     # A bare E is an empty line of the same explanation, not the gap between two exceptions.
     own = [n for n in lines if log.line(n).startswith("E  ") or log.line(n).rstrip() == "E"]
@@ -362,7 +362,7 @@ def tb_line(log: Log, lines: range) -> Iterator[Finding]:
             )
 
 
-def of_summary(summary: Summary) -> Finding:
+def of_summary(summary: SummaryLine) -> Finding:
     error = raised(summary.message)
     error_type, message = error or (
         (

@@ -68,7 +68,7 @@ def header(value: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SecretPlace:
     """`pattern` begins with the lower-case `needle`; its group `s` is the secret if `fits` says
     so.
     """
@@ -79,8 +79,8 @@ class Place:
     fits: Callable[[str], bool]
 
 
-def place(kind: str, needle: str, rest: str, fits: Callable[[str], bool] = anything) -> Place:
-    return Place(
+def place(kind: str, needle: str, rest: str, fits: Callable[[str], bool] = anything) -> SecretPlace:
+    return SecretPlace(
         kind, needle, re.compile(rf"(?i:{re.escape(needle)}{rest})"), fits
     )  # pragma: no mutate
 

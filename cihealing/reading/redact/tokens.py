@@ -29,7 +29,7 @@ BEFORE = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TokenForm:
     """A well-known form of token. `pattern` begins with one of `hints`."""
 
     kind: str
@@ -41,12 +41,12 @@ class Form:
     """
 
 
-def form(kind: str, hints: str, rest: str, *, lone: bool = False) -> Form:
+def form(kind: str, hints: str, rest: str, *, lone: bool = False) -> TokenForm:
     """The form whose tokens begin with a hint, at the beginning of a word, and go on as `rest`
     says.
     """
     words = hints.split()  # pragma: no mutate
-    return Form(
+    return TokenForm(
         kind, tuple(words), re.compile(rf"(?:{'|'.join(map(re.escape, words))}){rest}"), lone
     )  # pragma: no mutate
 
@@ -220,9 +220,9 @@ FORMS = (
 )
 
 
-def by_start(forms: Iterable[Form]) -> dict[str, tuple[Form, ...]]:
+def by_start(forms: Iterable[TokenForm]) -> dict[str, tuple[TokenForm, ...]]:
     """The forms by the first three characters of their hints, in order."""
-    found: dict[str, list[Form]] = {}  # pragma: no mutate
+    found: dict[str, list[TokenForm]] = {}  # pragma: no mutate
     for one in forms:
         for start in dict.fromkeys(hint[:3] for hint in one.hints):  # pragma: no mutate
             found.setdefault(start, []).append(one)  # pragma: no mutate

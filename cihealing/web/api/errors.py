@@ -12,7 +12,7 @@ from rest_framework import exceptions as drf
 
 from cihealing import service
 from cihealing.domain.run import Refused, Stale
-from cihealing.ports import HeadMoved, PermanentError, TransientError
+from cihealing.ports import HeadMovedError, PermanentError, TransientError
 from cihealing.read.cursors import BadPage, BadQuery
 from cihealing.store import StreamMoved
 from cihealing.web.api.authentication import REALM
@@ -52,7 +52,7 @@ def handle(error: Exception, context: dict[str, Any] | None = None) -> HttpRespo
         case BadPage() | BadQuery():
             kind = "bad-page" if isinstance(error, BadPage) else "bad-query"
             return problem(kind, status=400, title="That cannot be asked", detail=str(error))
-        case Refused() | HeadMoved() | StreamMoved() | PermanentError() | TransientError():
+        case Refused() | HeadMovedError() | StreamMoved() | PermanentError() | TransientError():
             return _conflict(error)
         case drf.ValidationError():
             return problem(
@@ -78,7 +78,7 @@ def _conflict(error: Exception) -> HttpResponse:
         case Refused():
             title = "The run does not allow that now"
             return problem(error.type, status=409, title=title, detail=str(error))
-        case HeadMoved():
+        case HeadMovedError():
             again = f"{error}; the patch is proven afresh on the new head"
             return problem(
                 "head-moved",

@@ -108,7 +108,7 @@ def _of_runs(summary: rows.Summary) -> Iterator[Metric]:
         )
 
 
-def _of_money(spend: rows.Spend) -> Iterator[Metric]:
+def _of_money(spend: rows.SpendFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "cihealing_model_usd_today",
         "Money for models today (UTC), reserved money included.",

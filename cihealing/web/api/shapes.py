@@ -49,7 +49,12 @@ CHOICES: Mapping[str, type[Enum]] = {
 """Columns that are plain text and hold one of these, or nothing."""
 
 
-PUBLISHED: Mapping[Any, str] = {run.Asked: "AskedRow", run.Rerun: "RerunRow"}
+PUBLISHED: Mapping[Any, str] = {
+    run.PastCall: "AskedRow",
+    run.Rerun: "RerunRow",
+    rows.SeenRow: "Seen",
+    rows.SpendFigures: "Spend",
+}
 """Shapes known to clients by another name than the code's."""
 
 

@@ -186,7 +186,7 @@ class AllFeed:
         ]
         if fresh:
             self.cursor = fresh[-1].cursor
-        return [frame(entry.cursor, contract.told(entry)) for entry in fresh]
+        return [frame(entry.cursor, contract.global_event(entry)) for entry in fresh]
 
 
 def frame(event_id: str, data: dict[str, Any]) -> str:
@@ -209,7 +209,7 @@ def response(feed: Feed, *, asynchronous: bool) -> StreamingHttpResponse:
     return answer
 
 
-class Pace:
+class StreamPace:
     """When a stream ends and when it must say something, on the process's clock."""
 
     def __init__(self, longest: float) -> None:
@@ -253,7 +253,7 @@ def _end(error: Exception) -> None:
 def synchronously(feed: Feed, listener: Listener) -> Iterator[str]:
     woken = threading.Event()
     listener.wake = woken.set
-    pace = Pace(LONGEST_SYNC)
+    pace = StreamPace(LONGEST_SYNC)
     try:
         yield RETRY
         while missed := _step(feed.catch_up):
@@ -273,7 +273,7 @@ def synchronously(feed: Feed, listener: Listener) -> Iterator[str]:
 async def asynchronously(feed: Feed, listener: Listener) -> AsyncIterator[str]:
     loop, woken = asyncio.get_running_loop(), asyncio.Event()
     listener.wake = lambda: _call(loop, woken.set)
-    pace = Pace(LONGEST)
+    pace = StreamPace(LONGEST)
     try:
         yield RETRY
         while missed := await sync_to_async(_step)(feed.catch_up):

@@ -42,7 +42,7 @@ RESUME = OpenApiParameter(
 )
 
 
-class Room(APIView):
+class ApiView(APIView):
     """What all paths share: one form of answer, problems for errors, a viewer."""
 
     content_negotiation_class = parsing.OneRenderer
@@ -64,7 +64,7 @@ def found(value: Any) -> Any:
     return value
 
 
-class DeliveryView(Room):
+class DeliveryView(ApiView):
     @extend_schema(
         operation_id="delivery",
         responses={200: shapes.DELIVERY, **REFUSALS},
@@ -77,7 +77,7 @@ class DeliveryView(Room):
         )
 
 
-class RunsView(Room):
+class RunsView(ApiView):
     @extend_schema(
         operation_id="runs",
         responses={200: shapes.RUN_PAGE, **BAD},
@@ -105,7 +105,7 @@ class RunsView(Room):
         )
 
 
-class RunView(Room):
+class RunView(ApiView):
     @extend_schema(
         operation_id="run", responses={200: shapes.RUN_DETAIL, **REFUSALS}, parameters=[ID]
     )
@@ -114,7 +114,7 @@ class RunView(Room):
         return Response(contract.run_detail(found(detail.run(self.viewer, parsing.run_id(id)))))
 
 
-class PatchView(Room):
+class PatchView(ApiView):
     @extend_schema(
         operation_id="patch",
         responses={(200, "text/x-diff"): OpenApiTypes.STR, **REFUSALS},
@@ -126,7 +126,7 @@ class PatchView(Room):
         return HttpResponse(text, content_type="text/x-diff; charset=utf-8")
 
 
-class ReportView(Room):
+class ReportView(ApiView):
     @extend_schema(
         operation_id="report",
         responses={
@@ -149,7 +149,7 @@ def wants_markdown(request: Request) -> bool:
     return asked == "md" if asked else "text/markdown" in request.META.get("HTTP_ACCEPT", "")
 
 
-class MemoryView(Room):
+class MemoryView(ApiView):
     @extend_schema(
         operation_id="memory", responses={200: shapes.MEMORY, **REFUSALS}, parameters=[ID]
     )
@@ -160,7 +160,7 @@ class MemoryView(Room):
         return Response(contract.memory(found(memory.of(self.viewer, parsing.run_id(id)))))
 
 
-class ActionView(Room):
+class ActionView(ApiView):
     @extend_schema(
         operation_id="act",
         request=ActionSerializer,
@@ -189,7 +189,7 @@ class ActionView(Room):
         return Response(contract.run_detail(found(detail.run(self.viewer, run_id))))
 
 
-class SummaryView(Room):
+class SummaryView(ApiView):
     @extend_schema(
         operation_id="summary", responses={200: shapes.SUMMARY, ("401", *PROBLEM): shapes.PROBLEM}
     )
@@ -198,7 +198,7 @@ class SummaryView(Room):
         return Response(plain(figures.summary(self.viewer)))
 
 
-class RepositoriesView(Room):
+class RepositoriesView(ApiView):
     @extend_schema(
         operation_id="repositories",
         responses={200: shapes.REPOSITORIES, ("401", *PROBLEM): shapes.PROBLEM},
@@ -208,7 +208,7 @@ class RepositoriesView(Room):
         return Response({"data": plain(figures.repositories(self.viewer))})
 
 
-class RunEventsView(Room):
+class RunEventsView(ApiView):
     @extend_schema(
         operation_id="runEvents",
         responses={**EVENT_STREAM, **BAD, **REFUSALS},
@@ -226,7 +226,7 @@ class RunEventsView(Room):
         return streamed(request, streams.RunFeed(self.viewer, run_id, after=after))
 
 
-class StreamView(Room):
+class StreamView(ApiView):
     @extend_schema(
         operation_id="stream",
         responses={**EVENT_STREAM, **BAD},

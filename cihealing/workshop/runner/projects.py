@@ -86,7 +86,7 @@ def words(text: str) -> set[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class Usual:
     """A usual command; `says` are the words in a job name or command that mean it."""
 
     command: str
@@ -118,12 +118,12 @@ def _weight(said: frozenset[str]) -> int:
     return 100 * len(said - TEST_WORDS - LINT_WORDS) + len(said)
 
 
-def kinds_of(files: frozenset[str], read: Read) -> list[Kind]:
+def kinds_of(files: frozenset[str], read: Read) -> list[Usual]:
     finders = (_python, _node, _go, _cargo, _jvm, _make, _ruff)
     return [kind for find in finders for kind in find(files, read)]
 
 
-def _python(files: frozenset[str], read: Read) -> list[Kind]:
+def _python(files: frozenset[str], read: Read) -> list[Usual]:
     tests = [f for f in sorted(files) if re.search(r"(?:\A|/)(?:test_[^/]*|[^/]*_test)\.py\Z", f)]
     if not tests:
         return []
@@ -131,8 +131,8 @@ def _python(files: frozenset[str], read: Read) -> list[Kind]:
         "pytest" in (read(f) or "") for f in _declaring(files)
     )
     if by_pytest or not all("unittest" in (read(f) or "") for f in tests[:20]):
-        return [Kind(command="python -m pytest -q", says=TEST_WORDS | {"pytest", "python", "py"})]
-    return [Kind(command=_discover(files, tests), says=TEST_WORDS | {"unittest", "python", "py"})]
+        return [Usual(command="python -m pytest -q", says=TEST_WORDS | {"pytest", "python", "py"})]
+    return [Usual(command=_discover(files, tests), says=TEST_WORDS | {"unittest", "python", "py"})]
 
 
 def _discover(files: frozenset[str], tests: Sequence[str]) -> str:
@@ -156,18 +156,18 @@ def _declaring(files: frozenset[str]) -> list[str]:
     ]
 
 
-def _ruff(files: frozenset[str], read: Read) -> list[Kind]:
+def _ruff(files: frozenset[str], read: Read) -> list[Usual]:
     configured = files & {"ruff.toml", ".ruff.toml"} or "ruff" in _tool_table(
         read("pyproject.toml") or ""
     )
     if not configured:
         return []
-    check = Kind(
+    check = Usual(
         command="ruff check .", says=LINT_WORDS - {"format", "fmt"} | {"ruff"}, tests=False
     )
     return [
         check,
-        Kind(
+        Usual(
             command="ruff format --check .",
             says=frozenset({"format", "fmt", "formatting"}),
             tests=False,
@@ -183,14 +183,14 @@ def _tool_table(text: str) -> dict[str, object]:
     return table if isinstance(table, dict) else {}
 
 
-def _node(files: frozenset[str], read: Read) -> list[Kind]:
+def _node(files: frozenset[str], read: Read) -> list[Usual]:
     scripts = _scripts(read("package.json") or "") if "package.json" in files else {}
     kinds = (
-        [Kind(command="npm test", says=TEST_WORDS | {"npm", "node", "jest", "vitest", "js"})]
+        [Usual(command="npm test", says=TEST_WORDS | {"npm", "node", "jest", "vitest", "js"})]
         if "test" in scripts
         else []
     )
-    lint = Kind(command="npm run lint", says=LINT_WORDS | {"eslint"}, tests=False)
+    lint = Usual(command="npm run lint", says=LINT_WORDS | {"eslint"}, tests=False)
     return [*kinds, lint] if "lint" in scripts else kinds
 
 
@@ -202,44 +202,44 @@ def _scripts(text: str) -> dict[str, object]:
     return scripts if isinstance(scripts, dict) else {}
 
 
-def _go(files: frozenset[str], _read: Read) -> list[Kind]:
+def _go(files: frozenset[str], _read: Read) -> list[Usual]:
     return (
-        [Kind(command="go test ./...", says=TEST_WORDS | {"go", "golang"})]
+        [Usual(command="go test ./...", says=TEST_WORDS | {"go", "golang"})]
         if "go.mod" in files
         else []
     )
 
 
-def _cargo(files: frozenset[str], _read: Read) -> list[Kind]:
+def _cargo(files: frozenset[str], _read: Read) -> list[Usual]:
     return (
-        [Kind(command="cargo test", says=TEST_WORDS | {"cargo", "rust"})]
+        [Usual(command="cargo test", says=TEST_WORDS | {"cargo", "rust"})]
         if "Cargo.toml" in files
         else []
     )
 
 
-def _jvm(files: frozenset[str], _read: Read) -> list[Kind]:
+def _jvm(files: frozenset[str], _read: Read) -> list[Usual]:
     says = TEST_WORDS | {"java", "jvm", "kotlin"}
     maven = "./mvnw" if "mvnw" in files else "mvn"
     gradle = "sh ./gradlew" if "gradlew" in files else "gradle"
     kinds = (
-        [Kind(command=f"{maven} -B -o test", says=says | {"mvn", "maven"})]
+        [Usual(command=f"{maven} -B -o test", says=says | {"mvn", "maven"})]
         if "pom.xml" in files
         else []
     )
     built = files & {"build.gradle", "build.gradle.kts"}
     return (
-        [*kinds, Kind(command=f"{gradle} --offline test", says=says | {"gradle", "gradlew"})]
+        [*kinds, Usual(command=f"{gradle} --offline test", says=says | {"gradle", "gradlew"})]
         if built
         else kinds
     )
 
 
-def _make(files: frozenset[str], read: Read) -> list[Kind]:
+def _make(files: frozenset[str], read: Read) -> list[Usual]:
     """The least telling of all: any other finding goes before it."""
     makefile = read("Makefile") or "" if "Makefile" in files else ""
     return (
-        [Kind(command="make test", says=frozenset({"make"}))]
+        [Usual(command="make test", says=frozenset({"make"}))]
         if re.search(r"^test\s*:", makefile, re.MULTILINE)
         else []
     )

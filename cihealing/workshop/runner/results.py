@@ -45,7 +45,7 @@ class Tests:
         )
 
 
-def told(outcomes: Iterable[tuple[str, str]]) -> Tests:
+def worst_outcomes(outcomes: Iterable[tuple[str, str]]) -> Tests:
     """From (id, `passed` | `failed` | `skipped`). One failure of a test outweighs whatever else was
     said about it.
     """
@@ -88,7 +88,7 @@ def read_junit(files: Iterable[str], *, tree: Tree, name: Callable[[Element], st
         outcomes += (
             (name(element), outcome(element)) for element in islice(case, MAX_TESTS - len(outcomes))
         )
-    return told(outcomes) if read else None
+    return worst_outcomes(outcomes) if read else None
 
 
 def cases(content: bytes | None) -> Iterator[Element] | None:

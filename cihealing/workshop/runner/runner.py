@@ -37,7 +37,7 @@ from cihealing.workshop.runner.telling import (
 )
 from cihealing.workshop.runner.tools import Plan, Tool, pytest, tool_for
 from cihealing.workshop.runner.tools.plan import quoted
-from cihealing.workshop.runner.visit import Read, Reading, Seen, Visit
+from cihealing.workshop.runner.visit import LogReading, ReadsLog, Visit, VisitResult
 from cihealing.workshop.sandbox import Room, choose
 from cihealing.workshop.trees import GitTrees
 
@@ -63,7 +63,7 @@ class ProjectRunner:
         *,
         settings: SandboxSettings,
         sandbox_for: Callable[[RepositoryPolicy], Room] | None = None,
-        read: Read | None = None,
+        read: ReadsLog | None = None,
     ) -> None:
         self.trees = trees
         self.sandbox_for = sandbox_for or (lambda policy: choose(settings, policy=policy))
@@ -152,7 +152,7 @@ class ProjectRunner:
                 ) from error
             return self._observation(visit, plan, seen)
 
-    def _set_up(self, visit: Visit) -> Seen | None:
+    def _set_up(self, visit: Visit) -> VisitResult | None:
         """None where there is nothing to set up or it went well."""
         if not visit.project.setup:
             return None
@@ -168,13 +168,13 @@ class ProjectRunner:
             f"the setup `{visit.project.setup[:200]}` did not go well: {why}; it runs without"
             " network"
         )
-        return Seen(
+        return VisitResult(
             ran=Ran(exit_code=ran.exit_code or 1, output=ran.output, seconds=ran.seconds),
             output=ran.output,
             missing=missing,
         )
 
-    def _run(self, visit: Visit, plan: Plan, *, canary: bool, tests: Sequence[str]) -> Seen:
+    def _run(self, visit: Visit, plan: Plan, *, canary: bool, tests: Sequence[str]) -> VisitResult:
         tool = tool_for(visit.project.command)
         planted = plant(visit, tool, tests=tests) if canary else None
         remove_stale(visit.tree, visit.project.junit, place=visit.project.path)
@@ -193,7 +193,7 @@ class ProjectRunner:
                 f" that is known ({tool.name})"
             )
         violations = violations_of(ran, found, changed=self._meddled(visit, planted))
-        return Seen(
+        return VisitResult(
             ran=ran,
             output=output,
             tests=found,
@@ -207,7 +207,7 @@ class ProjectRunner:
         expected = {planted.file} if planted else set()
         return [path for path in changed if GUARDED.search(path) and path not in expected]
 
-    def _observation(self, visit: Visit, plan: Plan, seen: Seen) -> tuple[Observation, str]:
+    def _observation(self, visit: Visit, plan: Plan, seen: VisitResult) -> tuple[Observation, str]:
         reading = self._reading(seen.output)
         hidden = masker(known())
         failure = reading.failure if seen.colour is not Colour.GREEN else None
@@ -235,7 +235,7 @@ class ProjectRunner:
         )
         return observation, log
 
-    def _reading(self, output: str) -> Reading:
+    def _reading(self, output: str) -> LogReading:
         if self._read is None:
             # Late: the parsers are loaded by whoever reads a log, not by whoever names this module.
             from cihealing.reading import read

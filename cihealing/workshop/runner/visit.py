@@ -26,7 +26,7 @@ MISSING = (
 )
 
 
-class Reading(Protocol):
+class LogReading(Protocol):
     @property
     def failure(self) -> Failure | None: ...
 
@@ -34,10 +34,10 @@ class Reading(Protocol):
     def redacted_log(self) -> str: ...
 
 
-class Read(Protocol):
+class ReadsLog(Protocol):
     def __call__(
         self, log: str, *, green: Sequence[str] = (), known_secrets: Sequence[str] = ()
-    ) -> Reading: ...
+    ) -> LogReading: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ ADDOPTS = "PYTEST_ADDOPTS"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class VisitResult:
     """What one run of the command gave; `missing` where it could not be run as meant."""
 
     ran: Ran

@@ -158,7 +158,7 @@ class Bubblewrap(CommandLine):
                 yield uid
 
     @contextlib.contextmanager
-    def _group(self) -> Iterator[cgroup.Group | None]:
+    def _group(self) -> Iterator[cgroup.ControlGroup | None]:
         if not self.walls.totals:
             yield None
             return

@@ -28,7 +28,7 @@ MB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class ControlGroup:
     path: Path
 
     def set(self, limits: Limits) -> None:
@@ -75,7 +75,7 @@ class Group:
 
 
 @contextlib.contextmanager
-def group(limits: Limits) -> Iterator[Group | None]:
+def group(limits: Limits) -> Iterator[ControlGroup | None]:
     """A fresh group with these limits, gone afterwards; None where there is none to be had."""
     parent = delegated()
     made = None if parent is None else _made(parent, limits)
@@ -86,8 +86,8 @@ def group(limits: Limits) -> Iterator[Group | None]:
             made.end()
 
 
-def _made(parent: Path, limits: Limits) -> Group | None:
-    made = Group(path=parent / f"{PREFIX}{mark()}:{uuid4().hex[:8]}")
+def _made(parent: Path, limits: Limits) -> ControlGroup | None:
+    made = ControlGroup(path=parent / f"{PREFIX}{mark()}:{uuid4().hex[:8]}")
     try:
         made.path.mkdir()
         made.set(limits)
@@ -128,7 +128,7 @@ def end_leftovers() -> int:
         ]
     )
     for path in found:
-        Group(path=path).end()
+        ControlGroup(path=path).end()
     return len(found)
 
 

@@ -26,7 +26,7 @@ CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x00020000, 0x1000, 0x4000, 0x40000
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-class Failed(Exception):
+class LaunchFailed(Exception):
     pass
 
 
@@ -36,7 +36,7 @@ def bind_to(parent: int) -> None:
     """
     libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
-        raise Failed("the service is gone")
+        raise LaunchFailed("the service is gone")
 
 
 def limit(kind: int, value: int) -> None:
@@ -46,7 +46,7 @@ def limit(kind: int, value: int) -> None:
     try:
         resource.setrlimit(kind, (value, value))
     except (ValueError, OSError) as error:
-        raise Failed(f"limit {kind}: {error}") from error
+        raise LaunchFailed(f"limit {kind}: {error}") from error
 
 
 def join(cgroup: str) -> None:
@@ -64,13 +64,13 @@ def prefer_to_be_killed() -> None:
 
 def mount(source: str, target: str, *, kind: str = "", flags: int = 0, data: str = "") -> None:
     if libc.mount(os.fsencode(source), os.fsencode(target), kind.encode(), flags, data.encode()):
-        raise Failed(f"mount on {target}: {os.strerror(ctypes.get_errno())}")
+        raise LaunchFailed(f"mount on {target}: {os.strerror(ctypes.get_errno())}")
 
 
 def stage(place: str, sources: list[str]) -> None:
     """Bind each source to `place/<its number>`, for this process and its children alone."""
     if libc.unshare(CLONE_NEWNS):
-        raise Failed(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
+        raise LaunchFailed(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     mount("tmpfs", place, kind="tmpfs", data="mode=755,size=1m")
     for number, source in enumerate(sources):
@@ -99,7 +99,7 @@ def sealed(program: str) -> str:
     with open(program, "rb") as file:
         content = file.read()
     if os.write(copy, content) != len(content):
-        raise Failed(f"{program} could not be copied")
+        raise LaunchFailed(f"{program} could not be copied")
     fcntl.fcntl(
         copy,
         fcntl.F_ADD_SEALS,
@@ -130,6 +130,6 @@ if __name__ == "__main__":
     end = sys.argv.index("--")
     try:
         main(sys.argv[1:end], sys.argv[end + 1 :])
-    except (Failed, OSError) as error:
+    except (LaunchFailed, OSError) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         sys.exit(125)

@@ -43,7 +43,7 @@ class Order:
     timeout: float
     results: Path | None
     uid: int
-    group: cgroup.Group | None
+    group: cgroup.ControlGroup | None
 
 
 def give(place: Path, uid: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cihealing.domain.policy import RepositoryPolicy
-from cihealing.ports import HeadMoved, PermanentError, Proposal, Published, TransientError
+from cihealing.ports import HeadMovedError, PermanentError, Proposal, Published, TransientError
 from cihealing.providers.local_git import publishing as local_git
 from cihealing.providers.local_git import worktrees
 from tests.forges.bound import Bound
@@ -125,14 +125,14 @@ def test_a_branch_that_is_not_checked_out_leaves_the_files_alone(worktree: Path)
 def test_a_moved_head_is_refused(worktree: Path) -> None:
     head = git(worktree, "rev-parse", "main")
     git(worktree, "commit", "--quiet", "--allow-empty", "-m", "second")
-    with pytest.raises(HeadMoved) as caught:
+    with pytest.raises(HeadMovedError) as caught:
         publish(worktree, head=head)
     assert (caught.value.expected, caught.value.found) == (head, git(worktree, "rev-parse", "main"))
     assert commits(worktree) == 2
 
 
 def test_a_missing_branch_is_a_moved_head(bare: Path) -> None:
-    with pytest.raises(HeadMoved) as caught:
+    with pytest.raises(HeadMovedError) as caught:
         publish(bare, branch="gone")
     assert caught.value.found is None
 
@@ -149,7 +149,7 @@ def test_a_repeated_call_finds_the_first_ones_commit(worktree: Path) -> None:
 def test_another_run_on_the_same_head_finds_it_moved(bare: Path) -> None:
     head = git(bare, "rev-parse", "main")
     publish(bare, head=head)
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         publish(bare, head=head, run_id="another")
 
 
@@ -167,7 +167,7 @@ def test_a_body_or_title_cannot_forge_a_trailer(bare: Path, forged: str) -> None
         title=f"a\n\n{forged}",
         actor=f"eve\nCihealing-Run: {RUN}",
     )
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         publish(bare, head=head)
 
 
@@ -177,7 +177,7 @@ def test_a_persons_commit_with_the_trailer_elsewhere_on_the_branch_is_no_merge(
     head = git(worktree, "rev-parse", "main")
     git(worktree, "commit", "--quiet", "--allow-empty", "-m", "second")
     git(worktree, "commit", "--quiet", "--allow-empty", "-m", f"third\n\nCihealing-Run: {RUN}")
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         publish(worktree, head=head)
 
 
@@ -249,7 +249,7 @@ def test_the_loser_to_another_change_finds_the_head_moved(
         return swap(origin, change, commit)
 
     monkeypatch.setattr(local_git, "swap", late)
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         publish(bare)
 
 
@@ -369,7 +369,7 @@ def test_a_patch_that_is_not_plain_changes_nothing(bare: Path, patch: str, says:
     ],
 )
 def test_a_hostile_branch_name_is_refused(bare: Path, branch: str) -> None:
-    with pytest.raises((PermanentError, HeadMoved)):
+    with pytest.raises((PermanentError, HeadMovedError)):
         publish(bare, branch=branch)
     assert git(bare, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
 

@@ -16,7 +16,7 @@ from django.test import Client
 from cihealing import service
 from cihealing.domain.run import Refused, Stale
 from cihealing.domain.values import Actor
-from cihealing.ports import HeadMoved, PermanentError, TransientError
+from cihealing.ports import HeadMovedError, PermanentError, TransientError
 from cihealing.read import detail
 from cihealing.read.access import OPERATORS, Viewer
 from cihealing.store import StreamMoved
@@ -177,7 +177,7 @@ def test_a_run_out_of_sight_is_404(
         (Stale(7), 409, "stale-version"),
         (Refused("not now"), 409, "refused"),
         (service.Irrevocable("publish is on its way"), 409, "irrevocable"),
-        (HeadMoved("aaa", "bbb"), 409, "head-moved"),
+        (HeadMovedError("aaa", "bbb"), 409, "head-moved"),
         (StreamMoved("again"), 409, "lost-race"),
         (PermanentError("no clone URL"), 409, "cannot"),
         (TransientError("fetch failed"), 503, "try-again"),

@@ -251,7 +251,7 @@ def test_a_synchronous_stream_hears_too(
 
 
 def test_a_quiet_stream_says_that_it_is_still_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    pace = streams.Pace(60)
+    pace = streams.StreamPace(60)
     assert pace.say([]) == ""
     monkeypatch.setattr(pace, "spoke", pace.spoke - streams.HEARTBEAT)
     assert pace.say([]) == ": still here\n\n"

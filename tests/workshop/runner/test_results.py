@@ -15,7 +15,7 @@ from cihealing.workshop.runner.results import (
     pytest_name,
     read_junit,
     remove_stale,
-    told,
+    worst_outcomes,
 )
 from cihealing.workshop.runner.tools import cargo, go, jest, jvm, tool_for, unittest
 from cihealing.workshop.runner.tools import pytest as pytest_tool
@@ -127,7 +127,7 @@ def test_junit_names_become_node_ids(case: str, files: list[str], name: str) -> 
 
 
 def test_one_failure_of_a_test_outweighs_its_other_results() -> None:
-    tests = told(
+    tests = worst_outcomes(
         [("a", "failed"), ("a", "passed"), ("b", "passed"), ("b", "skipped"), ("c" * 900, "passed")]
     )
     assert (tests.passed, tests.failed, tests.skipped) == (("c" * 500,), ("a",), ("b",))

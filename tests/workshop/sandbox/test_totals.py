@@ -340,7 +340,7 @@ def test_where_nothing_is_delegated_there_is_no_group(
 
 
 def test_a_group_says_what_the_kernel_refused(tmp_path: Path) -> None:
-    group = cgroup.Group(path=tmp_path)
+    group = cgroup.ControlGroup(path=tmp_path)
     group.set(SMALL)
     assert ((tmp_path / "pids.max").read_text(), (tmp_path / "memory.max").read_text()) == (
         "96",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cihealing.tree import Tree
 from cihealing.workshop.runner.canary import Ground, Planted
-from cihealing.workshop.runner.results import Tests, told
+from cihealing.workshop.runner.results import Tests, worst_outcomes
 from cihealing.workshop.runner.tools.plan import Plan, counted, quoted
 
 name = "cargo"
@@ -37,7 +37,7 @@ def alone(command: str, tests: Sequence[str]) -> str | None:
 
 def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     totals = [sum(map(int, t)) for t in TOTAL.findall(output)]
-    tests = told((m[1], OUTCOMES[m[2]]) for m in LINE.finditer(output))
+    tests = worst_outcomes((m[1], OUTCOMES[m[2]]) for m in LINE.finditer(output))
     return counted(tests, total=sum(totals) if totals else None)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cihealing.tree import Tree
 from cihealing.workshop.runner.canary import Ground, Planted, base_name
-from cihealing.workshop.runner.results import Tests, told
+from cihealing.workshop.runner.results import Tests, worst_outcomes
 from cihealing.workshop.runner.tools.plan import Plan
 
 name = "go"
@@ -57,7 +57,7 @@ def read(output: str, *, tree: Tree, place: str) -> Tests | None:
             outcomes += ((f"{package}.{test}", outcome) for test, outcome in waiting)
             waiting = []
     outcomes += waiting
-    return told(outcomes) if outcomes else None
+    return worst_outcomes(outcomes) if outcomes else None
 
 
 def plant(ground: Ground) -> Planted | None:

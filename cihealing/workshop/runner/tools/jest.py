@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cihealing.tree import Tree
 from cihealing.workshop.runner.canary import Ground, Planted
-from cihealing.workshop.runner.results import Tests, told
+from cihealing.workshop.runner.results import Tests, worst_outcomes
 from cihealing.workshop.runner.tools.plan import Plan, counted
 
 name = "jest"
@@ -63,7 +63,7 @@ def read(output: str, *, tree: Tree, place: str) -> Tests | None:
         (m[2], "skipped" if m[3] else "failed" if m[1] else "passed") for m in TAP.finditer(text)
     ]
     total = next((int(m[1]) for pattern in TOTALS if (m := pattern.search(text))), None)
-    return counted(told(ticks or taps), total=total)
+    return counted(worst_outcomes(ticks or taps), total=total)
 
 
 def summary_cut(text: str) -> str:

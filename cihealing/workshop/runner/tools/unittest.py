@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cihealing.tree import Tree
 from cihealing.workshop.runner.canary import Ground, Planted, base_name, before_main
-from cihealing.workshop.runner.results import Tests, told
+from cihealing.workshop.runner.results import Tests, worst_outcomes
 from cihealing.workshop.runner.tools.plan import Plan, counted, quoted
 
 name = "unittest"
@@ -51,7 +51,7 @@ def read(output: str, *, tree: Tree, place: str) -> Tests | None:
     totals = [int(t) for t in TOTAL.findall(output)]
     lines = [(test_id(m[1], m[2]), OUTCOMES.get(m[3], "skipped")) for m in LINE.finditer(output)]
     broken = [(test_id(m[1], m[2]), "failed") for m in BROKEN.finditer(output)]
-    return counted(told([*lines, *broken]), total=sum(totals) if totals else None)
+    return counted(worst_outcomes([*lines, *broken]), total=sum(totals) if totals else None)
 
 
 def test_id(test: str, where: str) -> str:

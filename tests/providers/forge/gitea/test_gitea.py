@@ -13,7 +13,7 @@ import pytest
 
 from cihealing import registry
 from cihealing.domain.policy import RepositoryPolicy
-from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
+from cihealing.ports import FileEdit, HeadMovedError, PermanentError, Proposal, TransientError
 from cihealing.providers.gitea import changes, client, publishing
 from cihealing.providers.gitea.entries import blob_of
 from cihealing.providers.gitea.settings import GiteaSettings
@@ -164,7 +164,7 @@ def test_another_try_that_was_faster_is_adopted(
 def test_a_branch_that_moved_gets_nothing(tea: FakeGitea, shop: Repository) -> None:
     asked = proposal(shop)
     shop.push("main")
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         publish(tea, asked)
     assert (tea.made("POST", "."), list(shop.heads)) == (0, ["main"])
 
@@ -177,7 +177,7 @@ def test_a_branch_that_moves_while_the_commit_is_made_leaves_nothing(
     monkeypatch.setattr(
         publishing, "_require_head", lambda *given: (looked(*given), shop.push("main"))
     )
-    with pytest.raises(HeadMoved) as caught:
+    with pytest.raises(HeadMovedError) as caught:
         publish(tea, asked)
     assert (caught.value.expected, caught.value.found) == (asked.head, shop.heads["main"])
     assert (list(shop.heads), shop.pulls) == (["main"], [])
@@ -267,7 +267,7 @@ def test_a_change_is_merged_as_the_repository_usually_does(
 def test_a_push_to_the_change_stops_the_merge(tea: FakeGitea, shop: Repository) -> None:
     done = publish(tea, proposal(shop))
     shop.push(OURS)
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         merge(tea, done)
     assert tea.made("POST", "/merge$") == 0
 
@@ -278,7 +278,7 @@ def test_a_push_just_before_the_merge_stops_it_too(
     done = publish(tea, proposal(shop, draft=False))
     style = changes._style
     monkeypatch.setattr(changes, "_style", lambda api: (shop.push(OURS), style(api))[1])
-    with pytest.raises(HeadMoved) as caught:
+    with pytest.raises(HeadMovedError) as caught:
         merge(tea, done)
     assert (caught.value.found, shop.pulls[0]["merged"]) == (shop.heads[OURS], False)
 
@@ -484,7 +484,7 @@ def test_an_open_change_of_the_developers_can_opt_out(tea: FakeGitea, shop: Repo
             Reply(status=403, body='{"message": "token does not have required scope"}'),
             PermanentError,
         ),
-        (Reply(status=404, body='{"message": "x"}'), (PermanentError, HeadMoved)),
+        (Reply(status=404, body='{"message": "x"}'), (PermanentError, HeadMovedError)),
         (Reply(status=423, body='{"message": "archived"}'), PermanentError),
         (Reply(status=429, body="Retry later"), TransientError),
         (Reply(status=500), TransientError),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
+from cihealing.ports import FileEdit, HeadMovedError, PermanentError, Proposal, TransientError
 from cihealing.providers.github import changes, members, publishing
 from cihealing.providers.github.settings import GitHubSettings
 from tests.forges.bound import Bound
@@ -148,7 +148,7 @@ def test_a_crash_after_the_merge_does_not_merge_twice(
 def test_a_branch_that_moved_gets_nothing(hub: FakeGitHub, repo: Repository) -> None:
     asked = proposal(repo)
     repo.push("main")
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         publish(hub, asked)
     assert not repo.pulls
     assert list(repo.heads) == ["main"]
@@ -162,7 +162,7 @@ def test_a_branch_that_moves_while_the_commit_is_made_gets_no_change(
     with pytest.raises(TransientError):
         publish(hub, asked)
     repo.push("main")
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         publish(hub, asked)
     assert not repo.pulls
 
@@ -220,7 +220,7 @@ def test_a_draft_is_made_ready_and_merged_at_the_commit_that_was_shown(
 def test_a_push_to_the_change_stops_the_merge(hub: FakeGitHub, repo: Repository) -> None:
     done = publish(hub, proposal(repo))
     repo.push(f"cihealing/{RUN}")
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         merge(hub, repo, done)
     assert hub.made("PUT", "/merge") == 0
 
@@ -228,7 +228,7 @@ def test_a_push_to_the_change_stops_the_merge(hub: FakeGitHub, repo: Repository)
 def test_a_push_at_the_very_moment_stops_it_too(hub: FakeGitHub, repo: Repository) -> None:
     done = publish(hub, proposal(repo))
     hub.script("PUT", "/merge", Reply(status=409, body='{"message": "Head branch was modified"}'))
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         merge(hub, repo, done)
 
 
@@ -422,8 +422,8 @@ ENDS = [
         TransientError,
     ),
     ("429", Reply(status=429, body="{}", headers={"retry-after": "30"}), TransientError),
-    ("404", Reply(status=404, body='{"message": "Not Found"}'), (PermanentError, HeadMoved)),
-    ("410", Reply(status=410, body='{"message": "gone"}'), (PermanentError, HeadMoved)),
+    ("404", Reply(status=404, body='{"message": "Not Found"}'), (PermanentError, HeadMovedError)),
+    ("410", Reply(status=410, body='{"message": "gone"}'), (PermanentError, HeadMovedError)),
     (
         "422",
         Reply(status=422, body='{"message": "Validation Failed", "errors": [{"code": "invalid"}]}'),

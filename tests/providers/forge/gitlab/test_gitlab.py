@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cihealing.ports import FileEdit, HeadMoved, PermanentError, Proposal, TransientError
+from cihealing.ports import FileEdit, HeadMovedError, PermanentError, Proposal, TransientError
 from cihealing.providers.gitlab import changes, members, publishing
 from cihealing.providers.gitlab.settings import GitLabSettings
 from tests.forges.bound import Bound
@@ -135,7 +135,7 @@ def test_a_crash_between_the_steps_makes_nothing_twice(
 def test_a_branch_that_moved_gets_nothing(lab: FakeGitLab, project: Project) -> None:
     asked = proposal(project)
     project.push("main")
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         publish(lab, asked)
     assert not project.requests
 
@@ -159,7 +159,7 @@ def test_while_it_is_switched_off_nothing_is_written(lab: FakeGitLab, project: P
 def test_a_push_to_the_change_stops_the_merge(lab: FakeGitLab, project: Project) -> None:
     done = publish(lab, proposal(project))
     project.push(f"cihealing/{RUN}")
-    with pytest.raises(HeadMoved):
+    with pytest.raises(HeadMovedError):
         merge(lab, project, done)
     assert lab.made("PUT", "/merge$") == 0
 
@@ -248,7 +248,7 @@ def test_labels_scopes_and_leaving(lab: FakeGitLab, project: Project) -> None:
         (Reply(status=403, body='{"message": "403 Forbidden"}'), PermanentError),
         (
             Reply(status=404, body='{"message": "404 Project Not Found"}'),
-            (PermanentError, HeadMoved),
+            (PermanentError, HeadMovedError),
         ),
         (Reply(status=400, body='{"message": {"base": ["no"]}}'), PermanentError),
         (Reply(status=422, body='{"error": "x"}'), PermanentError),
