@@ -192,7 +192,7 @@ class Outside:
         yield from self._leftovers()
         yield from self._in_tree(tree)
 
-    def progress(self, said: str) -> Iterator[str]:
+    def told(self, said: str) -> Iterator[str]:
         """The signs in what an attempt printed."""
         if self.secret in said:
             yield "secret"
