@@ -63,7 +63,8 @@ def post(log: str, **fields: Any) -> HttpResponse:
 def send(body: bytes) -> HttpResponse:
     headers = {"x-hub-signature-256": hub(body)}
     return ingest.webhook(
-        RequestFactory().post("/", data=body, content_type="application/json", headers=headers)
+        RequestFactory().post("/", data=body, content_type="application/json", headers=headers),
+        provider="generic",
     )
 
 
