@@ -8,7 +8,8 @@ LOCK_FLAGS := --universal --python-version 3.11 --generate-hashes --no-emit-inde
 
 # Written once, the bytecode of the tests saves every later start of pytest some seconds.
 # On one PostgreSQL server the open transactions of one worker's tests hold back what the other may read of the global feed.
-TEST_WORKERS := $(if $(DATABASE_URL),0,2)
+# Three on two cores: many tests wait for a process or a time-out.
+TEST_WORKERS := $(if $(DATABASE_URL),0,3)
 
 .PHONY: up test lint format setup setup-dev lock clean
 

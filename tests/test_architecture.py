@@ -25,7 +25,15 @@ APART = {
     "integration": "the service as it is started, and what holds over all rooms",
 }
 """Directories of tests that stand for no room, and why they are there."""
-OF_ALL = {"architecture", "contracts", "dependencies", "hands_off", "setup", "tables"}
+OF_ALL = {
+    "architecture",
+    "contracts",
+    "dependencies",
+    "hands_off",
+    "provider_names",
+    "setup",
+    "tables",
+}
 """Test modules beside them that stand for no module of the product's root."""
 LONGEST_MODULE, LONGEST_FUNCTION, COLUMNS, TEMPLATE_COLUMNS = 400, 40, 100, 120
 

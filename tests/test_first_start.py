@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -386,56 +387,81 @@ class Running:
         return self.process.wait(30), time.monotonic() - began
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    service = Running(tmp_path / "data")
-    yield service
-    service.process.kill()
-    service.process.wait()
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What one start said and answered, and how it ended."""
+
+    text: str
+    statuses: tuple[int, ...]
+    code: int
+    seconds: float
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_up_serves_and_ends_within_five_seconds(running: Running, number: int) -> None:
-    assert httpx.get(f"{running.url}/healthz", trust_env=False).status_code == 200
-    assert httpx.get(f"{running.url}/login", trust_env=False).status_code == 200
-    code, seconds = running.end(number)
-    assert code == 0, running.text
-    assert seconds < 5
-    assert "Traceback" not in running.text
-
-
-def test_no_start_writes_a_password_into_a_log(running: Running, tmp_path: Path) -> None:
-    password = (tmp_path / "data" / "admin_password").read_text().strip()
-    assert password not in running.text
-    assert f"(password in {tmp_path}/data/admin_password)" in running.text
-    running.end(signal.SIGKILL)
-    again = Running(tmp_path / "data")
+def start_and_end(data: Path, number: int, **variables: str) -> Started:
+    service = Running(data, **variables)
     try:
-        assert password not in again.text
-        assert again.end(signal.SIGTERM)[0] == 0
-    finally:
-        again.process.kill()
-
-
-def test_the_kill_switch_leaves_the_web_up(tmp_path: Path) -> None:
-    service = Running(tmp_path / "data", CI_HEALING_ENABLED="false")
-    try:
-        assert "nothing is healed" in service.text
-        assert httpx.get(f"{service.url}/healthz", trust_env=False).status_code == 200
-        assert service.end(signal.SIGTERM)[0] == 0
+        statuses = tuple(
+            httpx.get(f"{service.url}{path}", trust_env=False).status_code
+            for path in ("/healthz", "/login")
+        )
+        code, seconds = service.end(number)
     finally:
         service.process.kill()
+        service.process.wait()
+    return Started(text=service.text, statuses=statuses, code=code, seconds=seconds)
 
 
-def test_a_start_ends_the_sandboxes_of_a_service_that_is_gone(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("started") / "data"
+
+
+@pytest.fixture(scope="module")
+def first(data: Path) -> Started:
+    """The first start in a directory, ended as a service manager does."""
+    return start_and_end(data, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def second(data: Path, first: Started) -> Iterator[tuple[Started, int]]:
+    """The next one there, switched off, ended from a keyboard; and how a sandbox ended that a
+    service left which is gone.
+    """
     left = subprocess.Popen(["sleep", "60"], env={MARK: "999999-1"})
-    service = Running(tmp_path / "data")
     try:
-        assert left.wait(10) == -signal.SIGKILL
-        assert service.end(signal.SIGTERM)[0] == 0
+        started = start_and_end(data, signal.SIGINT, CI_HEALING_ENABLED="false")
+        yield started, left.wait(10)
     finally:
-        service.process.kill()
         left.kill()
+
+
+def test_up_serves_and_ends_within_five_seconds(
+    first: Started, second: tuple[Started, int]
+) -> None:
+    for start in (first, second[0]):
+        assert start.statuses == (200, 200)
+        assert start.code == 0, start.text
+        assert start.seconds < 5
+        assert "Traceback" not in start.text
+
+
+def test_no_start_writes_a_password_into_a_log(
+    first: Started, second: tuple[Started, int], data: Path
+) -> None:
+    password = (data / "admin_password").read_text().strip()
+    assert password not in first.text
+    assert f"(password in {data}/admin_password)" in first.text
+    assert password not in second[0].text
+
+
+def test_the_kill_switch_leaves_the_web_up(first: Started, second: tuple[Started, int]) -> None:
+    assert "nothing is healed" not in first.text
+    assert "nothing is healed" in second[0].text
+    assert second[0].statuses == (200, 200)
+
+
+def test_a_start_ends_the_sandboxes_of_a_service_that_is_gone(second: tuple[Started, int]) -> None:
+    assert second[1] == -signal.SIGKILL
 
 
 def test_doctor_tells_as_json(tmp_path: Path) -> None:

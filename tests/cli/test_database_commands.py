@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -26,6 +24,7 @@ from cihealing.models import Artifact, IgnoredFingerprint, Run, StoredEvent
 from cihealing.read import access, contract, feed, texts
 from cihealing.read import runs as listed
 from cihealing.store import rebuilding
+from tests import forked
 from tests.domain.world import ANN
 from tests.fakes.service import NOW, OTHER_LOG, Bench, failed, receive
 
@@ -502,8 +501,7 @@ def test_without_a_database_it_says_so_and_makes_none(tmp_path: Path) -> None:
         for name, value in os.environ.items()
         if not name.startswith(("CI_HEALING_", "DATABASE_URL"))
     }
-    command = [sys.executable, "-m", "cihealing", "runs", "--data", str(tmp_path / "none")]
-    told = subprocess.run(command, cwd=BASE, env=clean, capture_output=True, text=True, check=False)
+    told = forked.run("cihealing", "runs", "--data", str(tmp_path / "none"), environment=clean)
     assert told.returncode == 1
     assert "there is no database" in told.stderr
     assert "Traceback" not in told.stderr

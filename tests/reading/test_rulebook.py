@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -18,6 +17,7 @@ from cihealing.reading.classify import classify, rule_findings, rule_hits
 from cihealing.reading.linear import MAX_PATTERN, objection
 from cihealing.reading.log import Log
 from cihealing.reading.rulebook import MAX_FILE, MAX_TEXT, problems, rules, rules_from
+from tests import forked
 from tests.tables import table
 
 GOOD = """\
@@ -275,10 +275,7 @@ def ran(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         for key, value in os.environ.items()
         if key not in ("DJANGO_SETTINGS_MODULE", "CI_HEALING_RULES_DIR")
     }
-    command = [sys.executable, "-m", "cihealing", "rules", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=clean | environment, check=False
-    )
+    return forked.run("cihealing", "rules", *arguments, environment=clean | environment)
 
 
 def test_the_command_lists_the_rules_and_runs_their_samples() -> None:

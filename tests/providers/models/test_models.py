@@ -8,13 +8,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from anthropic.types import Message
-from openai.types.chat import ChatCompletion
 
 from cihealing import registry
 from cihealing.ports import Cancelled, ModelFailed, ModelReply, ModelRequest
@@ -403,8 +401,11 @@ def test_the_proxy_is_used_but_for_what_needs_none(no_proxy: str, proxied: bool)
     assert (worker.PROXY in worker_at("openai", told)) is proxied
 
 
-@pytest.mark.parametrize("make", [Message, ChatCompletion])
-def test_the_scripted_server_speaks_as_the_sdks_read(make: Callable[..., Any]) -> None:
-    wire = "anthropic" if make is Message else "openai"
-    for step in (raw(GOOD), refusal(), truncated()):
-        make.model_validate(envelope(step, wire, {"model": "m"}), strict=False)  # type: ignore[attr-defined]
+def test_the_scripted_server_speaks_as_the_sdks_read() -> None:
+    # Imported here, for they take seconds: not in every process that collects.
+    from anthropic.types import Message
+    from openai.types.chat import ChatCompletion
+
+    for make, wire in ((Message, "anthropic"), (ChatCompletion, "openai")):
+        for step in (raw(GOOD), refusal(), truncated()):
+            make.model_validate(envelope(step, wire, {"model": "m"}), strict=False)

@@ -17,8 +17,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import anthropic
-import openai
 import pytest
 import yaml
 
@@ -27,6 +25,7 @@ from cihealing.ports import ModelReply, ModelRequest
 from cihealing.providers.shared import worker
 from cihealing.providers.shared.models import question_of
 from tests.model_server import Step, envelope
+from tests.tables import table
 
 KEY = "sk-test-4f1d0c9a7b6e5d38"
 CORPUS = yaml.load(
@@ -200,6 +199,10 @@ def told() -> Iterator[dict[str, dict[str, Any]]]:
             )
         )
 
+    # Imported here, for they take seconds: not in every process that collects.
+    import anthropic
+    import openai
+
     secrecy.learn(KEY)  # as the parent of the subprocess does
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
         for client in (anthropic._base_client.BaseClient, openai._base_client.BaseClient):
@@ -225,7 +228,7 @@ def outcome_of(told: dict[str, Any]) -> str:
     return str(told["reply"]["outcome"]) if "reply" in told else str(told)[:300]
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@table("name", ENTRIES, ids=str)
 def test_every_reply_has_its_outcome(name: str, told: dict[str, dict[str, Any]]) -> None:
     entry, found = ENTRIES[name], told[name]
     assert outcome_of(found) == entry["outcome"], str(found)[:600]
