@@ -592,6 +592,7 @@ def test_the_rate_is_a_setting(text: str, rate: int) -> None:
         side("https://gitlab.example"),
         settings={pace.SETTING: text},
         transport=httpx.MockTransport(lambda _request: httpx.Response(200)),
+        keep_to=pace.Pace(clock=lambda: 0.0),
     ) as conversation:
         for _ in range(rate):
             conversation.get("x")
