@@ -70,9 +70,8 @@ def _judged(
         return _with(spent, proposed_fix=told, reason=f"the diagnosis is refused: {wrong}")
     spent = _with(spent, proposed_fix=told, diagnosis=asking.diagnosis_of(answer, asked.diagnoser))
     if not answer.known:
-        return _with(
-            spent, reason=f"the model does not know: {secrecy.masked(answer.root_cause)[:500]}"
-        )
+        why = secrecy.masked(answer.root_cause)[:500]
+        return _with(spent, reason=f"the model does not know: {why}")
     try:
         # What is stored is what the guard sees: it refuses a patch that holds the marker of a
         # masked value.
