@@ -142,7 +142,7 @@ class Command(ProductCommand, needs=Needs.OWN_DATA):
         if not outcome.patch or not self.wanted(repository, options):
             return False
         try:
-            trial.apply(repository, outcome.patch)
+            trial.apply(repository, outcome.exact_patch)
         except trial.CannotApply as error:
             raise CommandError(str(error)) from None
         shown.line(f"applied to {repository.root}; nothing is committed", style="bold green")

@@ -19,9 +19,7 @@ from cihealing.domain.values import Digest, Objection
 from cihealing.effects.shared import asking
 from cihealing.effects.shared.gathering import gather
 from cihealing.effects.shared.handler import EffectHandler
-from cihealing.ports import Tools
-
-MAX_FILE = 1024 * 1024
+from cihealing.ports import PatchRefused, Tools
 
 
 def ask_model(
@@ -73,19 +71,15 @@ def _judged(
         why = secrecy.masked(answer.root_cause)[:500]
         return _with(spent, reason=f"the model does not know: {why}")
     try:
-        # What is stored is what the guard sees: it refuses a patch that holds the marker of a
-        # masked value.
-        patch = secrecy.masked_in(_patch(answer, run, policy, tools))
+        patch, notes = _patch(answer, run, policy, tools)
     except patching.NotApplicable as problem:
         return _with(
             spent, reason=f"the patch does not apply: {secrecy.masked(str(problem))[:500]}"
         )
-    stored = tools.artifacts.put(patch, kind="patch")
+    stored = tools.artifacts.put(patch.encode("utf-8", "surrogateescape"), kind="patch")
+    objections = _objections(patch, stored, context, run=run, policy=policy, tools=tools)
     return _with(
-        spent,
-        patch=stored,
-        objections=_objections(patch, stored, context, run=run, policy=policy, tools=tools),
-        reason="",
+        spent, patch=stored, objections=(*objections, *(_noted(note) for note in notes)), reason=""
     )
 
 
@@ -93,12 +87,28 @@ def _with(command: RecordAnswer, **fields: object) -> RecordAnswer:
     return msgspec.structs.replace(command, **fields)
 
 
-def _patch(answer: Answer, run: RunState, policy: Policy, tools: Tools) -> str:
-    """As a unified diff against the head. Raises NotApplicable, TransientError, PermanentError."""
-    with tools.trees.at(
-        run.failure.repository, run.head, policy=policy.repository(run.failure.repository)
-    ) as tree:
-        return patching.to_diff(answer, lambda path: tree.text(path, limit=MAX_FILE))
+def _patch(answer: Answer, run: RunState, policy: Policy, tools: Tools) -> tuple[str, tuple[str, ...]]:
+    """(a unified diff against the head that git takes, what is to be said of it). Raises
+    NotApplicable, TransientError, PermanentError.
+    """
+    rules, where = policy.repository(run.failure.repository), (run.failure.repository, run.head)
+    with tools.trees.stored(*where, policy=rules) as stored:
+        patch = patching.to_patch(answer, stored)
+    # What is stored is what the guard sees: it refuses a patch that holds the marker of a masked
+    # value.
+    text = secrecy.masked_in(patch.text)
+    try:
+        with tools.trees.stored(*where, policy=rules, patch=text) as made:
+            wrong = [p for p, content in patch.after.items() if made.read(p) != content]
+    except PatchRefused as refused:
+        raise patching.NotApplicable(str(refused)) from None
+    if wrong and text == patch.text:
+        raise patching.NotApplicable(f"git makes something else of {wrong[0]} than was meant")
+    return text, patch.notes
+
+
+def _noted(note: str) -> Objection:
+    return Objection(rule="name-differs", text=note, hard=False)
 
 
 def _objections(

@@ -36,7 +36,10 @@ def check_human_fix(
             is not Colour.GREEN
         ):
             return None
-    return RecordHumanFix(commit=effect.commit, patch=tools.artifacts.put(patch, kind="patch"))
+    return RecordHumanFix(
+        commit=effect.commit,
+        patch=tools.artifacts.put(patch.encode("utf-8", "surrogateescape"), kind="patch"),
+    )
 
 
 HANDLER = EffectHandler(f.CheckHumanFix, check_human_fix)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from unidiff.patch import PatchSet
-
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordHeadMoved, RecordPublished, RecordPublishFailed
 from cihealing.domain.policy import Policy, RepositoryPolicy
@@ -11,6 +9,7 @@ from cihealing.domain.run import RunState
 from cihealing.effects.shared.frames import failure_of
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.failpoints import failpoint
+from cihealing.guard.change import Unreadable, parse
 from cihealing.ports import (
     Changes,
     FileEdit,
@@ -20,12 +19,14 @@ from cihealing.ports import (
     Proposal,
     Published,
     Site,
+    Stored,
     Tools,
-    Tree,
 )
 from cihealing.secrecy import masked_in
 from cihealing.tree import shown
 from cihealing.wording import changes as wording
+
+PLAIN = ("100644", "100755")
 
 
 def publish(
@@ -96,7 +97,7 @@ def proposal_of(run: RunState, *, policy: Policy, tools: Tools) -> Proposal:
     """The proven patch as the forge takes it. Raises PermanentError, TransientError."""
     repository, patch = (
         policy.repository(run.failure.repository),
-        tools.artifacts.text(run.review.patch),
+        tools.artifacts.patch(run.review.patch),
     )
     body = wording.body(run, failure_of(run, tools), url=page_of(run, tools))
     return Proposal(
@@ -123,36 +124,31 @@ def change_id(run: RunState) -> str:
     return str(run.id) if nth <= 1 else f"{run.id}-{nth}"
 
 
-def edits(
-    run: RunState, patch: str, repository: RepositoryPolicy, tools: Tools
-) -> tuple[FileEdit, ...]:
-    """Every file the patch touches as it leaves it, read from a worktree of the proven commit."""
-    with tools.trees.at(run.failure.repository, run.head, policy=repository, patch=patch) as tree:
-        return tuple(_edit(tree, path) for path in touched(patch))
+def edits(run: RunState, patch: str, repository: RepositoryPolicy, tools: Tools) -> tuple[FileEdit, ...]:
+    """Every file the patch touches as it leaves it, as git stores it."""
+    rules, where = repository, (run.failure.repository, run.head)
+    with tools.trees.stored(*where, policy=rules, patch=patch) as stored:
+        return tuple(_edit(stored, path) for path in touched(patch))
 
 
 def touched(patch: str) -> list[str]:
-    found = (
-        name
-        for file in PatchSet(patch)
-        for name in (file.source_file, file.target_file)
-        if name != "/dev/null"
-    )
-    return list(dict.fromkeys(name.partition("/")[2] for name in found))
+    """Raises PermanentError."""
+    try:
+        return list(dict.fromkeys(path for file in parse(patch) for path in file.paths))
+    except Unreadable as error:
+        raise PermanentError(f"the patch cannot be read: {error}") from None
 
 
-def _edit(tree: Tree, path: str) -> FileEdit:
-    found = tree.entry(path)
-    if found is None and not tree.leads_elsewhere(path):
+def _edit(stored: Stored, path: str) -> FileEdit:
+    mode = stored.modes.get(path)
+    if mode is None:
         return FileEdit(path=path, content=None)
-    content = tree.read(path)
-    if found is None or content is None:
+    content = stored.read(path) if mode in PLAIN else None
+    if content is None:
         raise PermanentError(
             f"{shown(path)[:200]} is no plain file of the repository, or larger than 32 MB"
         )
-    return FileEdit(
-        path=path, content=content, mode="100755" if found.status.st_mode & 0o100 else "100644"
-    )
+    return FileEdit(path=path, content=content, mode=mode)
 
 
 def page_of(run: RunState, tools: Tools) -> str:

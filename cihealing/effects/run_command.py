@@ -24,7 +24,7 @@ def run_command(
         effect.commit,
         policy=policy,
         tools=tools,
-        patch=tools.artifacts.text(effect.patch) if effect.patch else "",
+        patch=tools.artifacts.patch(effect.patch) if effect.patch else "",
         canary=effect.purpose is Purpose.CANARY,
         variant=VARIANTS.get(effect.purpose, ""),
         tests=run.failure.failed_tests if effect.purpose in NAMING_TESTS else (),

@@ -10,7 +10,7 @@ from cihealing.domain.values import Failure, Objection
 from cihealing.effects.shared.frames import failure_of
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import project_of
-from cihealing.ports import FixContext, Fixer, PermanentError, Tools, Tree
+from cihealing.ports import FixContext, Fixer, PatchRefused, PermanentError, Tools, Tree
 from cihealing.secrecy import masked_in
 from cihealing.tree import TooLarge
 
@@ -22,15 +22,10 @@ def try_fixers(
     effect: f.TryFixers, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordPatch | SkipStep:
     if run.inherited_patch and INHERITED not in run.patches.fixers:
-        patch = tools.artifacts.text(run.inherited_patch)
-        return _found(
-            INHERITED,
-            "applies the patch that was proven for this failure on an older commit",
-            patch,
-            run,
-            policy,
-            tools,
-        )
+        patch = tools.artifacts.patch(run.inherited_patch)
+        why = "applies the patch that was proven for this failure on an older commit"
+        if _applies(patch, run, policy, tools):
+            return _found(INHERITED, why, patch, run, policy, tools)
     failure = failure_of(run, tools)
     fitting = [
         fixer
@@ -46,6 +41,18 @@ def try_fixers(
 
 
 HANDLER = EffectHandler(f.TryFixers, try_fixers)
+
+
+def _applies(patch: str, run: Run, policy: Policy, tools: Tools) -> bool:
+    """What the branch has moved away from costs nothing but itself."""
+    repository = policy.repository(run.failure.repository)
+    try:
+        with tools.trees.stored(
+            run.failure.repository, run.head, policy=repository, patch=masked_in(patch)
+        ):
+            return True
+    except PatchRefused:
+        return False
 
 
 def _ask(
@@ -80,7 +87,7 @@ def _found(
     patch = masked_in(
         patch
     )  # what is stored is what the guard sees: it refuses the marker of a masked value
-    stored = tools.artifacts.put(patch, kind="patch")
+    stored = tools.artifacts.put(patch.encode("utf-8", "surrogateescape"), kind="patch")
     objections = tools.guard(
         patch, policy=policy, repository=policy.repository(run.failure.repository)
     )

@@ -14,10 +14,15 @@ from dataclasses import dataclass, field
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
+from cihealing.texts import wide
+
 MAX_CHARACTERS = 500_000
 MAX_PATH = 1_000
 MAX_LINE = 600
 """Longer added lines are objected to, and searched no further."""
+
+NOT_UTF8 = re.compile("[\udc80-\udcff]")
+"""Bytes that are no UTF-8, as `surrogateescape` has them."""
 
 
 class Unreadable(Exception):
@@ -34,6 +39,8 @@ class DiffLine:
     """`+`, `-` or a space."""
     line: int
     text: str
+    other_encoding: bool = False
+    """The line is no UTF-8; of UTF-16 `text` has the characters."""
 
     @property
     def plain(self) -> str:
@@ -209,7 +216,13 @@ def read_edits(
             continue
         if kind not in "+- ":
             raise reader.wrong("not a line of a hunk")
-        yield DiffLine(kind=kind, line=old if kind == "-" else new, text=text)
+        shown = wide(text) if "\0" in text else None
+        yield DiffLine(
+            kind=kind,
+            line=old if kind == "-" else new,
+            text=text if shown is None else shown,
+            other_encoding=shown is not None or bool(NOT_UTF8.search(text)),
+        )
         old, new = old + (kind != "+"), new + (kind != "-")
     if old > old_end or new > new_end:
         raise reader.wrong("the hunk is longer than its range")

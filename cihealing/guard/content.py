@@ -14,10 +14,11 @@ from cihealing.guard.kinds import is_dependency, is_migration
 from cihealing.guard.objections import hard, soft
 
 MARKER = "[redacted:"
+BOM = "\ufeff"
 # Zero width and bidi characters ("Trojan Source", CVE-2021-42574), tags, fillers, half surrogates;
 # all controls but tab, CR and form feed.
 UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udc9f\udcad\udd00-\udfff\U000e0000-\U000e0fff]"
     # Some languages end a line at a lone CR (Python does): what follows is code in a line that
     # shows as a remark.
     "|\r(?=.)"
@@ -52,10 +53,18 @@ def file_objections(file: FileChange) -> Iterator[Objection]:
                 f"{file.path}:{edit.line} writes the marker of a masked value into the file",
             )
             break
+    keeps_mark = any(e.line == 1 and e.text.startswith(BOM) for e in file.removed)
     for edit in file.added:
-        if UNSEEN.search(edit.text):
+        if UNSEEN.search(edit.text.removeprefix(BOM if keeps_mark and edit.line == 1 else "")):
             yield hard(
                 "unseen-characters", f"{file.path}:{edit.line} holds characters that cannot be seen"
+            )
+            break
+    for edit in file.added:
+        if edit.other_encoding:
+            yield soft(
+                "other-encoding",
+                f"{file.path}:{edit.line} is not UTF-8: pages may show it otherwise",
             )
             break
     if is_dependency(file.path):

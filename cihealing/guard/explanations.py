@@ -102,6 +102,9 @@ EXPLANATIONS: Mapping[str, str] = {
         "It may be a special case, or the expected answer of the failing test: compare with the"
         " test's own values."
     ),
+    "other-encoding": (
+        "The file is in an encoding of its own: look at the change in an editor that knows it."
+    ),
     "takes-out": "The failing part may only have been taken out: look who needs what it did.",
     "test-needs-outside": (
         "A test that fetches or installs something depends on other machines, and runs other"

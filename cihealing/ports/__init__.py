@@ -14,6 +14,7 @@ from cihealing.ports.errors import (
     HeadMovedError,
     ModelFailed,
     NoLog,
+    PatchRefused,
     PermanentError,
     TransientError,
 )
@@ -40,6 +41,7 @@ from cihealing.ports.records import Affected, Artifacts, Green, History, PastFix
 from cihealing.ports.running import Ran, Runner, Sandbox
 from cihealing.ports.tools import Tools
 from cihealing.ports.trees import Credentials, Trees
+from cihealing.texts import Stored
 from cihealing.tree import Tree
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "OwnChange",
     "Parsing",
     "PastFix",
+    "PatchRefused",
     "PermanentError",
     "Permissions",
     "Proposal",
@@ -95,6 +98,7 @@ __all__ = [
     "Site",
     "Speaking",
     "Standing",
+    "Stored",
     "Tools",
     "TransientError",
     "Tree",

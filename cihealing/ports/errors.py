@@ -17,6 +17,10 @@ class PermanentError(Exception):
     """Trying again would not help; the message is shown to people and says what to do."""
 
 
+class PatchRefused(PermanentError):
+    """git does not take the patch; the message says where."""
+
+
 class Cancelled(Exception):
     """The work was called off (lease lost, run aborted) and its processes are dead. Nothing is to
     be recorded.

@@ -16,6 +16,9 @@ class Artifacts(Protocol):
     def text(self, digest: Digest) -> str:
         """Raises KeyError where it was purged or never stored."""
 
+    def patch(self, digest: Digest) -> str:
+        """As `text`; bytes that are no UTF-8 stay, as `surrogateescape` has them."""
+
 
 class History(Protocol):
     """What happened to a job before, as far as the service was told."""

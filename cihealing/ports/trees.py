@@ -8,6 +8,7 @@ from typing import Protocol
 
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
+from cihealing.texts import Stored
 from cihealing.tree import Tree
 
 
@@ -22,6 +23,15 @@ class Trees(Protocol):
 
         Raises PermanentError (no clone URL, unknown commit, patch does not apply), TransientError
         (fetch failed).
+        """
+
+    def stored(
+        self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = ""
+    ) -> AbstractContextManager[Stored]:
+        """The files of exactly this commit, patched if a unified diff is given, without a worktree.
+
+        Raises PatchRefused where the patch does not apply, PermanentError and TransientError as
+        `at` does.
         """
 
     def merge_base(

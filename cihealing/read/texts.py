@@ -62,6 +62,13 @@ def patch_text(viewer: Viewer, run_id: UUID) -> str | None:
     return (artifact_text(digest) or "") if digest else ""
 
 
+def exact_patch(digest: str) -> str:
+    """A patch as it is applied: bytes that are no UTF-8 are as `surrogateescape` has them; empty
+    where it was purged. Asks no viewer, as `artifact_text`.
+    """
+    return (store.artifact_bytes(digest) or b"").decode("utf-8", "surrogateescape")
+
+
 def report(viewer: Viewer, run_id: UUID) -> tuple[Any, str] | None:
     """The incident report as data and as Markdown; None where there is none."""
     digest = visible(viewer).filter(id=run_id).values_list("report", flat=True).first()

@@ -104,7 +104,13 @@ class StoredArtifacts:
         return store.put(content, kind=kind, now=datetime.now(UTC))
 
     def text(self, digest: Digest) -> str:
+        return self._bytes(digest).decode("utf-8", "replace")
+
+    def patch(self, digest: Digest) -> str:
+        return self._bytes(digest).decode("utf-8", "surrogateescape")
+
+    def _bytes(self, digest: Digest) -> bytes:
         raw = store.artifact_bytes(digest)
         if raw is None:
             raise KeyError(f"artifact {digest} was purged or never stored")
-        return raw.decode("utf-8", "replace")
+        return raw

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cihealing.diagnosis.prompting import given, placing
+from cihealing.diagnosis.prompting.given import NotApplicable
 from cihealing.domain.policy import Project
 from cihealing.domain.values import Observation
+from cihealing.guard import paths
+from cihealing.guard.change import FileChange, Unreadable, parse
+from cihealing.read import texts
 from cihealing.read.rows import RunDetail
+from cihealing.texts import joined, lines_of
+from cihealing.tree import Tree
 from cihealing.trial.repositories import Repository
-from cihealing.workshop.git import Git, GitFailed
 
 
 class CannotApply(Exception):
@@ -39,6 +45,11 @@ class TrialOutcome:
         return self.run.patch if self.run and self.verdict == "proven" else ""
 
     @property
+    def exact_patch(self) -> str:
+        """As it is applied: in `patch` bytes that are no UTF-8 are shown as such."""
+        return texts.exact_patch(self.run.patch_hash) if self.run and self.patch else ""
+
+    @property
     def well(self) -> bool:
         return self.verdict in ("green", "proven", "flake")
 
@@ -52,19 +63,56 @@ def verdict_of(run: RunDetail) -> str:
 def apply(repository: Repository, patch: str) -> None:
     """Change the files of the working tree as the patch says; all of it or nothing. Raises
     CannotApply.
+
+    Line ends stay as the working tree has them, whatever git makes of them when it is committed.
     """
     if repository.bare:
         raise CannotApply(
             f"{repository.root} is bare: it has no working tree to apply the patch to"
         )
-    # Away from the repository's own configuration, whose filters would be run on what is written.
-    elsewhere = Git(environment={"GIT_DIR": "/nonexistent", "GIT_CEILING_DIRECTORIES": "/"})
-    for check in (("--check",), ()):
-        try:
-            elsewhere(
-                "-C", str(repository.root), "apply", *check, "--whitespace=nowarn", "-", data=patch
-            )
-        except GitFailed as error:
-            raise CannotApply(
-                f"the patch does not fit what lies in {repository.root} now: {error.text}"
-            ) from error
+    tree = Tree(root=repository.root)
+    try:
+        contents = patched(patch, tree)
+    except (NotApplicable, Unreadable) as error:
+        raise CannotApply(
+            f"the patch does not fit what lies in {repository.root} now: {error}"
+        ) from error
+    for path, (content, mode) in contents.items():
+        if content is None:
+            tree.remove(path)
+        else:
+            tree.write(path, content, mode=mode)
+
+
+Contents = dict[str, tuple[bytes | None, int | None]]
+"""By path: what is to lie there (None: nothing), and its mode where it changes."""
+
+
+def patched(patch: str, tree: Tree) -> Contents:
+    """Raises NotApplicable, Unreadable."""
+    sections = given.sections(patch)
+    found: Contents = {}
+    for change, section in zip(parse(patch), sections, strict=True):
+        if (why := paths.outside(change.path)) or tree.leads_elsewhere(change.path):
+            raise NotApplicable(f"{change.path}: {why or 'a link is on the way'}")
+        before = b"" if change.old is None else tree.read(change.old)
+        there = change.new is not None and tree.entry(change.new) is not None
+        if before is None or (there and change.old != change.new):
+            raise NotApplicable(f"{change.path} is not as it was")
+        lines = lines_of(before.decode("utf-8", "surrogateescape"))
+        for hunk in section.hunks:
+            lines = placing.placed(lines, hunk, change.path, keys=placing.PLAIN)
+        content = joined(lines).encode("utf-8", "surrogateescape")
+        if change.old is not None and change.old != change.new:
+            found[change.old] = (None, None)
+        if change.new is not None:
+            found[change.new] = (content, _mode(change, tree))
+    return found
+
+
+def _mode(change: FileChange, tree: Tree) -> int | None:
+    """A file that is only changed keeps what it has."""
+    if change.old_mode != change.new_mode:
+        return 0o755 if change.new_mode == "100755" else 0o644
+    moved = tree.entry(change.old) if change.old and change.old != change.new else None
+    return moved.status.st_mode & 0o777 if moved else None

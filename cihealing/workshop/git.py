@@ -340,4 +340,6 @@ def bounded(child: subprocess.Popen[bytes], *, seconds: int | None) -> None:
 
 
 def verb(args: Sequence[str]) -> str:
-    return next((a for a in args if not a.startswith("-")), "")
+    places = ("-C", "--git-dir")
+    words = (a for n, a in enumerate(args) if n == 0 or args[n - 1] not in places)
+    return next((a for a in words if not a.startswith("-")), "")

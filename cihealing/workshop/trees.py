@@ -20,22 +20,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cihealing.domain.policy import RepositoryPolicy
-from cihealing.ports import Credentials, PermanentError, Tree
+from cihealing.ports import Credentials, PatchRefused, PermanentError, Tree
 from cihealing.scratch import scratch
 from cihealing.settings import CloneSettings
-from cihealing.tree import shown
 from cihealing.workshop.git import GitFailed, is_commit
 from cihealing.workshop.mirrors import Mirrors
 from cihealing.workshop.process import check_cancelled
 from cihealing.workshop.sandbox import users
+from cihealing.workshop.stored import Put, StoredTree
 from cihealing.workshop.worktree import (
     IDENTITY,
     UNTRACKED,
     IndexEntry,
     Workspace,
     YieldedTree,
-    colliding,
     git_refusals_are_permanent,
+    require_told_apart,
     stamps,
 )
 
@@ -67,6 +67,18 @@ class GitTrees(Mirrors):
         mirror = self._with_commit(repository, commit, policy=policy)
         with self._tree(mirror, source=commit, commit=commit, patch=patch) as tree:
             yield tree
+
+    @contextlib.contextmanager
+    def stored(
+        self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = ""
+    ) -> Iterator[StoredTree]:
+        mirror = self._with_commit(repository, commit, policy=policy)
+        with scratch("stored") as place:
+            space = Workspace(place=place, mirror=mirror)
+            with git_refusals_are_permanent("the commit cannot be read"):
+                source = self._indexed(space, source=commit, patch=patch) if patch else commit
+                variables = space.variables if patch else {"GIT_DIR": str(mirror)}
+                yield StoredTree(self.git, source, variables=variables)
 
     @contextlib.contextmanager
     def at_merge(
@@ -129,11 +141,8 @@ class GitTrees(Mirrors):
         The patch meets the index alone: git refuses paths that leave it. This is the last time git
         sees the tree itself.
         """
-        for directory in (space.place / "objects", space.root, space.rules):
-            directory.mkdir()
-        self.git("read-tree", source, variables=space.variables)
-        self._apply(space, patch)
-        tree = self.git("write-tree", variables=space.variables).strip()
+        space.root.mkdir()
+        tree = self._indexed(space, source=source, patch=patch)
         self.git(
             "checkout-index",
             "--all",
@@ -145,11 +154,21 @@ class GitTrees(Mirrors):
         self._own_repository(space, tree)
         return tree
 
+    def _indexed(self, space: Workspace, *, source: str, patch: str) -> str:
+        """The hash of the tree with the patch, whose index and new objects lie beside the mirror.
+        Raises PatchRefused.
+        """
+        for directory in (space.place / "objects", space.rules):
+            directory.mkdir()
+        self.git("read-tree", source, variables=space.variables)
+        self._apply(space, patch)
+        return self.git("write-tree", variables=space.variables).strip()
+
     def _apply(self, space: Workspace, patch: str) -> None:
         if not patch.strip():
             return
-        if len(patch.encode("utf-8", "replace")) > MAX_PATCH:
-            raise PermanentError("the patch is larger than 2 MB")
+        if len(patch.encode("utf-8", "surrogateescape")) > MAX_PATCH:
+            raise PatchRefused("the patch is larger than 2 MB")
         try:
             self.git(
                 "apply",
@@ -160,7 +179,7 @@ class GitTrees(Mirrors):
                 data=patch,
             )
         except GitFailed as error:
-            raise PermanentError(f"the patch does not apply: {error.text[:500]}") from error
+            raise PatchRefused(f"the patch does not apply: {error.text[:500]}") from error
 
     def _own_repository(self, space: Workspace, tree: str) -> None:
         """A `.git` in the tree that holds this one commit and points nowhere."""
@@ -344,10 +363,12 @@ class GitTrees(Mirrors):
         if content is None or found is None:
             return None
         check_cancelled()
-        how = ("--no-filters",) if target is not None else (f"--path={path}",)
-        blob = self.git(
-            "hash-object", "-w", "--stdin", *how, content=content, variables=made.space.variables
-        ).strip()
+        put = Put(self.git, space=made.space)
+        if target is not None:
+            blob = put.as_is(content)
+        else:
+            _, before = made.tracked.get(path, ("", ""))
+            blob = put.as_changed(path, content, before=before)
         return (
             (
                 "120000"
@@ -364,20 +385,3 @@ class GitTrees(Mirrors):
         if made is None:
             raise PermanentError("this worktree was given back already")
         return made
-
-
-def require_told_apart(made: YieldedTree) -> None:
-    """Raises PermanentError where names of the commit are one name on this machine."""
-    if lost := [
-        path
-        for path, entry in made.tracked.items()
-        if entry[0] != "160000" and path not in made.stamps
-    ]:
-        raise PermanentError(
-            "names of the commit that this machine does not tell apart:"
-            f" {', '.join(map(shown, lost[:3]))}"
-        )
-    if found := colliding(made.tracked):
-        raise PermanentError(
-            f"the commit has a link and a directory whose names differ in case only: {shown(found)}"
-        )

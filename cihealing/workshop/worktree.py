@@ -161,3 +161,20 @@ class YieldedTree:
 
 def unsafe(path: str) -> bool:
     return not path or "\0" in path or path.startswith("/") or ".." in path.split("/")
+
+
+def require_told_apart(made: YieldedTree) -> None:
+    """Raises PermanentError where names of the commit are one name on this machine."""
+    if lost := [
+        path
+        for path, entry in made.tracked.items()
+        if entry[0] != "160000" and path not in made.stamps
+    ]:
+        raise PermanentError(
+            "names of the commit that this machine does not tell apart:"
+            f" {', '.join(map(shown, lost[:3]))}"
+        )
+    if found := colliding(made.tracked):
+        raise PermanentError(
+            f"the commit has a link and a directory whose names differ in case only: {shown(found)}"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from cihealing.diagnosis.prompting.answer import Answer
-from cihealing.diagnosis.prompting.patching import NotApplicable, to_diff
+from cihealing.diagnosis.prompting.patching import NotApplicable, to_patch
+from tests.diagnosis.answers import Blobs, patched, said
 from tests.tables import table
 
 TEXT = (
@@ -20,42 +20,14 @@ TEXT = (
 )
 
 
-def said(*edits: tuple[str, str, str], diff: str = "") -> Answer:
-    told: dict[str, Any] = {
-        "known": True,
-        "root_cause": "",
-        "failure_class": "product",
-        "confidence": 0.5,
-        "citations": [],
-        "proposed_fix": "",
-        "diff": diff,
-        "test_plan": "",
-        "edits": [
-            {"path": path, "search": search, "replace": replace} for path, search, replace in edits
-        ],
-    }
-    return Answer.model_validate(told)
-
-
 def applied(place: Path, files: dict[str, str], answer: Answer) -> dict[str, str]:
     """What git makes of the patch."""
-    for name, text in files.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_bytes(text.encode())
-    subprocess.run(["git", "init", "-q", str(place)], check=True)
-    patch = to_diff(answer, lambda path: files.get(path))
-    done = subprocess.run(
-        ["git", "-C", str(place), "apply", "--whitespace=nowarn", "-"],
-        input=patch.encode(),
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stderr.decode(), patch)
-    return {
-        str(path.relative_to(place)): path.read_bytes().decode()
-        for path in place.rglob("*")
-        if path.is_file() and ".git" not in path.parts
-    }
+    found = patched(place, {name: text.encode() for name, text in files.items()}, answer)
+    return {name: content.decode() for name, content in found.items()}
+
+
+def refused(answer: Answer) -> None:
+    to_patch(answer, Blobs({"a.py": TEXT.encode()}))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +66,7 @@ def test_text_that_is_found_once_is_replaced(
 @table(
     ("edits", "says"),
     [
-        ([("a.py", "item", "x")], "stands 4 times"),
+        ([("a.py", "item", "x")], r"stands 2 times in a\.py \(lines 3 and 4\)"),
         ([("a.py", "nothing like it", "x")], "is not in"),
         ([("a.py", "for item in item:", "x")], "is not in"),
         ([("b.py", "x", "y")], "no text file"),
@@ -114,7 +86,7 @@ def test_text_that_is_found_once_is_replaced(
 )
 def test_everything_else_is_refused_in_words(edits: list[tuple[str, str, str]], says: str) -> None:
     with pytest.raises(NotApplicable, match=says):
-        to_diff(said(*edits), {"a.py": TEXT}.get)
+        refused(said(*edits))
 
 
 def test_several_edits_of_one_file_build_on_each_other(tmp_path: Path) -> None:
@@ -125,7 +97,7 @@ def test_several_edits_of_one_file_build_on_each_other(tmp_path: Path) -> None:
     )
     files = applied(tmp_path, {"a.py": TEXT}, answer)
     assert "total = 1" in files["a.py"]
-    assert files["new.py"] == "x = 1\n"
+    assert files["new.py"] == "x = 1"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +144,7 @@ def test_a_diff_with_wrong_numbers_in_a_fence_is_understood(tmp_path: Path) -> N
 )
 def test_a_diff_that_does_not_fit_is_refused(diff: str, says: str) -> None:
     with pytest.raises(NotApplicable, match=says):
-        to_diff(said(diff=diff), {"a.py": TEXT}.get)
+        refused(said(diff=diff))
 
 
 def test_a_diff_may_make_and_delete_files(tmp_path: Path) -> None:

@@ -426,9 +426,10 @@ def ask(visit: Visit, naive: bool) -> str:
 @act
 def notes(visit: Visit, naive: bool) -> str:
     """What a model is shown of the repository besides the failure."""
-    with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy) as tree:
-        if naive:
+    if naive:
+        with visit.trees.at(REPOSITORY, visit.commit, policy=visit.policy) as tree:
             return ">>> began\n" + visit.naively(tree.root)
+    with visit.trees.stored(REPOSITORY, visit.commit, policy=visit.policy) as stored:
         text = "app.py:1: error"
         failure = Failure(
             error_hash="v2:0",
@@ -437,7 +438,9 @@ def notes(visit: Visit, naive: bool) -> str:
             summary=text,
             failed_tests=("linked/secret", "linked.py::test"),
         )
-        return f">>> began\n{gathering._notes(tree)}\n{list(gathering._snippets(failure, tree))}"
+        return (
+            f">>> began\n{gathering._notes(stored)}\n{list(gathering._snippets(failure, stored))}"
+        )
 
 
 @act

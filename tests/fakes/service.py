@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +40,7 @@ from cihealing.ports import (
     Tree,
 )
 from cihealing.store.job_history import JobHistory, StoredArtifacts
+from cihealing.tree import MAX_READ
 from tests.domain.world import BASE, COMMIT, seen
 
 LOG = """\
@@ -133,6 +137,18 @@ class FakeRunner:
         ), "output"
 
 
+class FakeStored:
+    """The files of a directory."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        files = [e.path for e in tree.walk() if e.is_file] if tree.root.is_dir() else []
+        self.modes = dict.fromkeys(files, "100644")
+
+    def read(self, path: str, *, limit: int = MAX_READ) -> bytes | None:
+        return self.tree.read(path, limit=limit)
+
+
 @dataclass
 class FakeTrees:
     heads: dict[str, str] = field(default_factory=lambda: {"main": COMMIT})
@@ -143,6 +159,17 @@ class FakeTrees:
         self, repository: str, commit: str, *, policy: RepositoryPolicy, patch: str = ""
     ) -> Iterator[Tree]:
         yield Tree(root=self.root, commit=commit, tree="t" * 40)
+
+    @contextmanager
+    def stored(self, *args: Any, patch: str = "", **kwargs: Any) -> Iterator[FakeStored]:
+        """A patch is left out where it does not fit: most tests have no files."""
+        with TemporaryDirectory() as place:
+            if self.root.is_dir():
+                shutil.copytree(self.root, place, dirs_exist_ok=True)
+            apply = ["git", "apply", "--whitespace=nowarn", "-"]
+            if patch:
+                subprocess.run(apply, cwd=place, input=patch.encode(), check=False)
+            yield FakeStored(Tree(root=Path(place)))
 
     def merge_base(self, *args: Any, **kwargs: Any) -> str | None:
         return BASE

@@ -579,3 +579,44 @@ def test_a_repository_may_take_doubt_for_a_refusal() -> None:
 
 def test_what_is_too_long_is_not_searched_line_by_line() -> None:
     assert hard(created("shop/a.py", "\n".join(["import os  # noqa"] * 500))) == {"too-many-lines"}
+
+
+def in_utf16(line: str, codec: str) -> str:
+    """A patch that adds the line to a file in UTF-16, as bytes that git takes."""
+    feed = "\n".encode(codec)
+    first, second = "x = 0".encode(codec) + feed, line.encode(codec) + feed
+    mark = b"\xff\xfe" if codec.endswith("le") else b"\xfe\xff"
+    rest = (first + second).split(b"\n")
+    lines = [b" " + mark + rest[0], b"+" + rest[1]]
+    if rest[2]:
+        lines += [b" " + rest[2] + b"\n\\ No newline at end of file"]
+    old = len(lines) - 1
+    head = f"--- a/shop/a.py\n+++ b/shop/a.py\n@@ -1,{old} +1,{old + 1} @@\n"
+    return head + b"\n".join([*lines, b""]).decode("utf-8", "surrogateescape")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_read_as_its_characters(codec: str) -> None:
+    found = check(in_utf16("größe = 1", codec), policy=POLICY)
+    assert [(o.rule, o.hard) for o in found] == [("other-encoding", False)]
+    exits = hard(added("shop/a.py", "import os; os._exit(0)"))
+    assert exits
+    assert hard(in_utf16("import os; os._exit(0)", codec)) == exits
+
+
+@pytest.mark.parametrize("line", ["\0rm -rf / #", "rm\0 -rf /", "\0\0"])
+def test_a_nul_hides_nothing(line: str) -> None:
+    assert "unseen-characters" in hard(added("shop/a.sh", line))
+
+
+def test_a_letter_of_latin1_is_for_a_person_and_a_control_is_refused() -> None:
+    found = check(added("shop/a.py", "n = 'caf\udce9'"), policy=POLICY)
+    assert [(o.rule, o.hard) for o in found] == [("other-encoding", False)]
+    assert "unseen-characters" in hard(added("shop/a.py", "n = '\udc9b'"))
+
+
+def test_a_byte_order_mark_may_stay_and_not_come() -> None:
+    head = "--- a/shop/a.py\n+++ b/shop/a.py\n@@ -1 +1 @@\n"
+    assert hard(f"{head}-\ufeffx = 1\n+\ufeffx = 2\n") == []
+    assert "unseen-characters" in hard(f"{head}-x = 1\n+\ufeffx = 2\n")
+    assert "unseen-characters" in hard(f"{head}-\ufeffx = 1\n+\ufeffx\ufeff = 2\n")

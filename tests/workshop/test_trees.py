@@ -10,7 +10,7 @@ import pytest
 from cihealing.domain.policy import RepositoryPolicy
 from cihealing.domain.values import Owner
 from cihealing.marks import mark
-from cihealing.ports import Cancelled, PermanentError, TransientError
+from cihealing.ports import Cancelled, PatchRefused, PermanentError, TransientError
 from cihealing.scratch import sweep
 from cihealing.settings import CloneSettings
 from cihealing.workshop import trees as workshop_trees
@@ -532,3 +532,79 @@ def test_git_gets_no_environment_of_the_worker(
     from cihealing.workshop.git import base_environment
 
     assert "ANTHROPIC_API_KEY" not in base_environment(trees.mirrors)
+
+
+def bytes_of(origin: Origin, files: Mapping[str, bytes]) -> str:
+    """A commit of exactly these bytes, whatever attributes say."""
+    for name, content in files.items():
+        blob = subprocess.run(
+            ["git", "-C", str(origin.root), "hash-object", "-w", "--stdin"],
+            input=content,
+            capture_output=True,
+            check=True,
+        ).stdout.decode()
+        origin.git("update-index", "--add", "--cacheinfo", f"100644,{blob.strip()},{name}")
+    origin.git("commit", "--quiet", "-m", "bytes")
+    return origin.git("rev-parse", "HEAD")
+
+
+LATIN = b"caf\xe9\r\nx = 1\n"
+
+
+def test_what_is_stored_is_what_git_has_not_what_a_checkout_makes(
+    trees: GitTrees, origin: Origin
+) -> None:
+    (origin.root / "link").symlink_to("app.py")
+    origin.commit({".gitattributes": "*.py text eol=crlf\n"})
+    commit = bytes_of(origin, {"latin.txt": LATIN, "a.bin": b"\0\1" * 600})
+    with trees.stored(REPOSITORY, commit, policy=origin.policy()) as stored:
+        assert stored.read("app.py") == b"x = 1\n"
+        assert stored.read("latin.txt") == LATIN
+        assert stored.modes["link"] == "120000"
+        assert stored.read("link") == b"app.py"
+        assert stored.read("a.bin", limit=100) is None
+        assert stored.read("gone") is None
+
+
+def test_what_is_stored_with_a_patch(trees: GitTrees, origin: Origin) -> None:
+    policy = origin.policy()
+    with trees.stored(REPOSITORY, origin.first, policy=policy, patch=PATCH) as stored:
+        assert stored.read("app.py") == b"x = 2\n"
+    refused = PATCH.replace("-x = 1", "-x = 7")
+    with (
+        pytest.raises(PatchRefused, match="does not apply"),
+        trees.stored(REPOSITORY, origin.first, policy=policy, patch=refused),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("attributes", "stored", "old", "new", "meant"),
+    [
+        ("*.txt text eol=crlf\n", b"a\nb\n", b"b\r\n", b"c\r\n", b"a\nc\n"),
+        ("*.txt text\n", b"a\r\nb\nc\n", b"b\n", b"B\n", b"a\r\nB\nc\n"),
+        ("*.txt text eol=lf\n", b"a\r\nb\r\n", b"b", b"B", b"a\r\nB\r\n"),
+        ("*.txt ident\n", b"$Id$\nb\n", b"b", b"B", b"$Id$\nB\n"),
+        ("", LATIN, b"x = 1", b"x = 2", LATIN.replace(b"1", b"2")),
+        ("*.txt text eol=crlf\n", b"a\r\nb\nc\n", b"c\r\n", b"C\r\n", b"a\r\nb\nC\n"),
+    ],
+    ids=["eol", "mixed", "crlf stored", "ident", "latin-1", "mixed and eol"],
+)
+def test_lines_that_a_fixer_left_alone_stay_as_stored(
+    trees: GitTrees,
+    origin: Origin,
+    attributes: str,
+    stored: bytes,
+    old: bytes,
+    new: bytes,
+    meant: bytes,
+) -> None:
+    origin.commit({".gitattributes": attributes})
+    commit = bytes_of(origin, {"a.txt": stored})
+    with trees.at(REPOSITORY, commit, policy=origin.policy()) as tree:
+        lying = tree.read("a.txt") or b""
+        assert old in lying
+        tree.write("a.txt", lying.replace(old, new))
+        patch = trees.diff(tree)
+    with trees.stored(REPOSITORY, commit, policy=origin.policy(), patch=patch) as made:
+        assert made.read("a.txt") == meant

@@ -19,6 +19,8 @@ class Snippet:
     first_line: int
     text: str
     why: str
+    encoding: str = ""
+    """In words; empty for plain UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,286 +1,261 @@
-"""An answer's edits as a unified diff. Models are bad at line numbers, so only text counts: it must
-be found, and found once.
-
-Exactly first, then with white space at line ends and indentation ignored; never anything fuzzier,
-and never one match of several.
+"""An answer's edits as a patch. Models are bad at line numbers, so only text counts: it must be
+found, and found once (`placing`). What an answer does not speak of keeps its bytes.
 """
 
 from __future__ import annotations
 
-import difflib
+import codecs
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
+from cihealing.diagnosis.prompting import given, names, placing, written
 from cihealing.diagnosis.prompting.answer import Answer, Edit
+from cihealing.diagnosis.prompting.given import GivenHunk, NotApplicable, Section
+from cihealing.diagnosis.prompting.written import FilePatch, FileState
+from cihealing.texts import TextLine, Stored, Text, joined, lines_of, text_of
 
-Read = Callable[[str], str | None]
-HUNK = re.compile(r"^@@ -\d*(?:,\d+)? \+\d*(?:,\d+)? @@|^@@")
-FENCE = re.compile(r"^\s*```[a-z]*\s*$", re.MULTILINE)
-NO_END = "\\ No newline at end of file"
-NULL = "/dev/null"
+__all__ = ["NotApplicable", "Patch", "to_patch"]
 
-
-class NotApplicable(Exception):
-    """The answer cannot be turned into a patch; the message says why, for people and for the next
-    attempt.
-    """
-
-
-def to_diff(answer: Answer, read: Read) -> str:
-    """A patch that `git apply` takes, against the files as `read` gives them (None: there is no
-    such text file).
-
-    Raises NotApplicable.
-    """
-    changed = _edited(answer.edits, read) if answer.edits else _patched(answer.diff, read)
-    text = "".join(_diff(path, old, new) for path, (old, new) in changed.items())
-    if not text:
-        raise NotApplicable("the answer changes nothing")
-    return text
-
-
-Changed = dict[str, tuple[str | None, str | None]]
-"""Path -> (content before, content after); None: no file."""
-
-
-def _edited(edits: list[Edit], read: Read) -> Changed:
-    changed: Changed = {}
-    for edit in edits:
-        path = plain_path(edit.path)
-        old, now = changed[path] if path in changed else (read(path),) * 2
-        changed[path] = (old, _replaced(path, now, edit))
-    return changed
-
-
-def _replaced(path: str, now: str | None, edit: Edit) -> str:
-    if not edit.search:
-        return _whole(now, edit.replace)
-    if now is None:
-        raise NotApplicable(f"{path} is no text file of the repository")
-    first, last, indent = _place(now, edit.search, path)
-    return (
-        now[:first]
-        + _fitted(edit.replace, indent, now, ends=now[first:last].endswith("\n"))
-        + now[last:]
-    )
-
-
-def _whole(now: str | None, text: str) -> str:
-    ended = text if text.endswith("\n") or not text else text + "\n"
-    return _like(ended, now) if now else ended
-
-
-def plain_path(path: str) -> str:
-    """Relative, below the repository. Raises NotApplicable; what else may not be touched is the
-    guard's business.
-    """
-    bare = path.strip().removeprefix("./")
-    parts = bare.split("/")
-    if (
-        not bare
-        or bare.startswith(("/", "~"))
-        or "\\" in bare
-        or any(p in ("", ".", "..") or p.lower() == ".git" for p in parts)
-    ):
-        raise NotApplicable(f"{path[:200]!r} is no path inside the repository")
-    if not bare.isprintable() or '"' in bare:
-        raise NotApplicable(f"{path[:200]!r} is no plain path")
-    return bare
-
-
-def _place(content: str, search: str, path: str) -> tuple[int, int, str]:
-    """(start, end, indentation to add) of the one place where `search` stands. Raises
-    NotApplicable.
-    """
-    wanted = _like(search, content)
-    exact = content.count(wanted)
-    if exact == 1:
-        start = content.index(wanted)
-        return start, start + len(wanted), ""
-    if exact > 1:
-        raise NotApplicable(f"the text to replace stands {exact} times in {path}")
-    return _loose(content, search, path)
-
-
-def _loose(content: str, search: str, path: str) -> tuple[int, int, str]:
-    """Whole lines, compared without indentation and without white space at their ends."""
-    lines, wanted = _lines(content), _trimmed(search)
-    bare = [line.strip() for line in lines]
-    key = [line.strip() for line in wanted]
-    if not any(key):
-        raise NotApplicable(f"the text to replace in {path} is empty")
-    starts = [i for i in range(len(bare) - len(key) + 1) if bare[i : i + len(key)] == key]
-    if len(starts) != 1:
-        raise NotApplicable(
-            f"the text to replace {'is not in' if not starts else f'stands {len(starts)} times in'}"
-            f" {path}"
-        )
-    at = starts[0]
-    begin = sum(len(line) for line in lines[:at])
-    end = begin + sum(len(line) for line in lines[at : at + len(key)])
-    return begin, end, _shift(lines[at : at + len(key)], wanted, path)
-
-
-def _trimmed(search: str) -> list[str]:
-    """The lines asked for, without empty ones at both ends."""
-    lines = search.splitlines()
-    while lines and not lines[0].strip():
-        lines.pop(0)
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return lines
-
-
-def _shift(found: list[str], wanted: list[str], path: str) -> str:
-    """What must be put before every line: the same for all, else nobody can say how the replacement
-    is indented.
-    """
-    pairs = [(_indent(a), _indent(b)) for a, b in zip(found, wanted, strict=True) if b.strip()]
-    extra = {a.removesuffix(b) if a.endswith(b) else None for a, b in pairs}
-    if len(extra) != 1 or None in extra:
-        raise NotApplicable(f"the text to replace in {path} is indented in another way")
-    return extra.pop() or ""
-
-
-def _indent(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
-
-
-def _fitted(text: str, indent: str, content: str, *, ends: bool) -> str:
-    shifted = (
-        "".join(indent + line if line.strip() else line for line in _lines(text))
-        if indent
-        else text
-    )
-    return _like(
-        shifted + ("\n" if ends and shifted and not shifted.endswith("\n") else ""), content
-    )
-
-
-def _like(text: str, content: str) -> str:
-    """With the line ends of `content`."""
-    unix = text.replace("\r\n", "\n")
-    return (
-        unix.replace("\n", "\r\n")
-        if "\r\n" in content and content.count("\r\n") == content.count("\n")
-        else unix
-    )
-
-
-def _lines(text: str) -> list[str]:
-    """Only a line feed ends a line, as for git."""
-    return [line + "\n" for line in text.split("\n")[:-1]] + (
-        [text.rsplit("\n", 1)[-1]] if not text.endswith("\n") and text else []
-    )
+MAX_FILE = 1024 * 1024
+FENCED = re.compile(r"(`{3,}|~{3,})[\w+.#-]*[ \t]*\n(.*\n)?\1[ \t]*\n?", re.DOTALL)
+PROSE = (".md", ".markdown", ".mdx", ".rst", ".txt", ".adoc")
+"""Files that may be one fenced block themselves."""
+BOM = "\ufeff"
+MODES = ("100644", "100755", "120000")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
-    """One file of a given diff; each hunk as (text before, text after), line numbers forgotten."""
-
-    old: str
-    new: str
-    hunks: tuple[tuple[str, str], ...]
-
-
-def _patched(diff: str, read: Read) -> Changed:
-    changed: Changed = {}
-    for file in _files(FENCE.sub("", diff)):
-        path = plain_path(file.new if file.new != NULL else file.old)
-        if NULL not in (file.old, file.new) and file.old != file.new:
-            raise NotApplicable(f"{path} is renamed, which a patch may not do")
-        changed[path] = _hunked(path, file, *(changed.get(path) or (read(path),) * 2))
-    return changed
+class Patch:
+    text: str
+    """As `git apply` takes it, against the blobs."""
+    after: dict[str, bytes | None]
+    """What each file that it touches is to be; None: gone."""
+    notes: tuple[str, ...] = ()
+    """In which point something else was taken than the answer says."""
 
 
-def _hunked(
-    path: str, file: Given, old: str | None, now: str | None
-) -> tuple[str | None, str | None]:
-    if file.new == NULL:
-        return old, None
-    for before, after in file.hunks:
-        if not now and not before:
-            now = after
-            continue
-        if now is None:
+def to_patch(answer: Answer, stored: Stored) -> Patch:
+    """Raises NotApplicable."""
+    work = _Work(stored)
+    if answer.edits:
+        for edit in answer.edits:
+            work.edit(edit)
+    else:
+        for section in given.sections(answer.diff):
+            work.section(section)
+    text = written.written(work.changes())
+    if not text:
+        raise NotApplicable("the answer changes nothing")
+    return Patch(text=text, after=work.after(), notes=tuple(dict.fromkeys(work.notes)))
+
+
+@dataclass
+class _Work:
+    """The files as they are after what was done so far; `origins` has where each of them was."""
+
+    stored: Stored
+    now: dict[str, FileState | None] = field(default_factory=dict)
+    origins: dict[str, FileState | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def changes(self) -> list[FilePatch]:
+        found = [FilePatch(before=self.origins[p], after=now) for p, now in self.now.items()]
+        return [one for one in found if one.before is not None or one.after is not None]
+
+    def after(self) -> dict[str, bytes | None]:
+        changed = [one for one in self.changes() if one.before != one.after]
+        gone: dict[str, bytes | None] = {one.before.path: None for one in changed if one.before}
+        return gone | {one.after.path: one.after.content for one in changed if one.after}
+
+    def path(self, name: str) -> str:
+        """The file that is meant, made known where it is tracked. Raises NotApplicable."""
+        bare = names.plain_path(name)
+        if bare in self.now:
+            return bare
+        path, said = names.tracked(bare, self.stored)
+        self.notes += [said] if said else []
+        self._know(path)
+        return path
+
+    def path_to_make(self, name: str) -> str:
+        """Raises NotApplicable."""
+        bare = names.same_letters(names.plain_path(name), self.stored.modes)
+        path, _ = names.tracked(bare, self.stored) if bare in self.stored.modes else (bare, "")
+        path = path if bare in self.stored.modes else names.through_links(bare, self.stored)
+        self._know(path)
+        return path
+
+    def _know(self, path: str) -> None:
+        if path in self.now:
+            return
+        mode = self.stored.modes.get(path)
+        content = self.stored.read(path, limit=MAX_FILE) if mode else None
+        if mode and content is None:
+            raise NotApplicable(f"{path} is larger than {MAX_FILE // 1024} kB")
+        state = FileState(path=path, content=content or b"", mode=mode) if mode else None
+        self.now[path] = self.origins[path] = state
+
+    def edit(self, edit: Edit) -> None:
+        path = self.path(edit.path) if edit.search else self.path_to_make(edit.path)
+        now = self.now[path]
+        if now is None and edit.search:
             raise NotApplicable(f"{path} is no text file of the repository")
-        if not before.strip():
-            raise NotApplicable(f"a hunk of {path} does not say where it belongs")
-        first, last, indent = _place(now, before, path)
-        now = (
-            now[:first]
-            + _fitted(after, indent, now, ends=now[first:last].endswith("\n"))
-            + now[last:]
-        )
-    return old, now
+        if now is None:
+            content = _whole(edit.replace, path).encode()
+            self.now[path] = FileState(path=path, content=content)
+            return
+        self.now[path] = replace(now, content=_edited(now, edit))
 
-
-def _files(diff: str) -> Iterator[Given]:
-    lines = diff.replace("\r\n", "\n").split("\n")
-    position, found = 0, False
-    while position < len(lines) - 1:
-        if lines[position].startswith("--- ") and lines[position + 1].startswith("+++ "):
-            old, new = _name(lines[position]), _name(lines[position + 1])
-            hunks, position = _hunks(lines, position + 2)
-            found = True
-            yield Given(old=old, new=new, hunks=tuple(hunks))
+    def section(self, section: Section) -> None:
+        old, new = names.names_of(section, self.stored)
+        if old is None and new is None:
+            raise NotApplicable("a file of the diff has no name")
+        if old is None:
+            self._made(new or "", section)
+        elif new is None:
+            self.now[self._itself(old)] = None
+        elif "copy from" in section.facts:
+            source = self._there(old)
+            self._made(new, section, content=source.content, mode=source.mode)
+        elif "rename from" in section.facts:
+            self._renamed(self._itself(old), new, section)
+        elif old != new:
+            raise NotApplicable(f"{old} is renamed to {new} without a `rename from`")
         else:
-            position += 1
-    if not found:
-        raise NotApplicable("the answer holds neither edits nor a unified diff")
+            path = self.path(old)
+            self.now[path] = _hunked(self._there(path), section)
+
+    def _there(self, name: str) -> FileState:
+        path = self.path(name)
+        found = self.now[path]
+        if found is None:
+            raise NotApplicable(f"{path} is no text file of the repository")
+        return found
+
+    def _itself(self, name: str) -> str:
+        """A file to be moved or deleted; a link is not followed."""
+        if self.stored.modes.get(names.plain_path(name)) == names.LINK:
+            raise NotApplicable(f"{name} is a link: only a person may move or delete it")
+        return self._there(name).path if name not in self.now else name
+
+    def _made(
+        self, name: str, section: Section, *, content: bytes = b"", mode: str = written.PLAIN
+    ) -> None:
+        path = self.path_to_make(name)
+        if self.now[path] is not None:
+            raise NotApplicable(f"{path} is to be made and is there already")
+        mode = _mode(section.facts.get("new file mode", mode), path)
+        self.now[path] = _hunked(FileState(path=path, content=content, mode=mode), section)
+
+    def _renamed(self, old: str, new: str, section: Section) -> None:
+        path = names.plain_path(new)
+        self._know(path)
+        if self.now[path] is not None:
+            raise NotApplicable(f"{old} is to become {path}, which is there already")
+        was, before = self.now[old], self.origins[old]
+        assert was is not None
+        self.now[path] = _hunked(replace(was, path=path), section)
+        if self.origins[path] is None:
+            self.origins[path] = before
+            del self.now[old], self.origins[old]
+        else:
+            self.now[old] = None
 
 
-def _name(line: str) -> str:
-    name = line[4:].split("\t")[0].strip()
-    return name if name == NULL else re.sub(r"^[ab]/", "", name)
+def _mode(mode: str, path: str) -> str:
+    if mode not in MODES:
+        raise NotApplicable(f"{path} would have the mode {mode[:20]}, which no file has")
+    return mode
 
 
-def _hunks(lines: list[str], position: int) -> tuple[list[tuple[str, str]], int]:
-    hunks: list[tuple[list[str], list[str]]] = []
-    while position < len(lines):
-        line = lines[position]
-        if HUNK.match(line):
-            hunks.append(([], []))
-        elif line.startswith(("diff --git ", "--- ")) and not (
-            line.startswith("--- ") and hunks and not _next_file(lines, position)
-        ):
-            break
-        elif (hunks and line[:1] in (" ", "+", "-")) or (
-            hunks and not line and position < len(lines) - 1
-        ):
-            _take(hunks[-1], line)
-        position += 1
-    return [("".join(before), "".join(after)) for before, after in hunks], position
+def _hunked(state: FileState, section: Section) -> FileState:
+    """Raises NotApplicable."""
+    mode = _mode(section.facts.get("new mode", state.mode), state.path)
+    if not section.hunks:
+        return replace(state, mode=mode)
+    opened = _Opened.of(state)
+    for hunk in section.hunks:
+        opened = opened.placed(hunk)
+    return replace(state, content=opened.content(), mode=mode)
 
 
-def _next_file(lines: list[str], position: int) -> bool:
-    return position + 1 < len(lines) and lines[position + 1].startswith("+++ ")
+def _edited(state: FileState, edit: Edit) -> bytes:
+    opened = _Opened.of(state)
+    if not edit.search:
+        return opened.replaced(_whole(edit.replace, state.path)).content()
+    try:
+        return opened.searched(edit.search, edit.replace).content()
+    except NotApplicable:
+        search = FENCED.fullmatch(edit.search if edit.search.endswith("\n") else f"{edit.search}\n")
+        if search is None:
+            raise
+        return opened.searched(search[2] or "", _unfenced(edit.replace)).content()
 
 
-def _take(hunk: tuple[list[str], list[str]], line: str) -> None:
-    sign, text = (line[0], line[1:]) if line else (" ", "")
-    if sign in " -":
-        hunk[0].append(text + "\n")
-    if sign in " +":
-        hunk[1].append(text + "\n")
+def _unfenced(text: str) -> str:
+    fenced = FENCED.fullmatch(text)
+    return (fenced[2] or "") if fenced else text
 
 
-def _diff(path: str, old: str | None, new: str | None) -> str:
-    if old == new:
-        return ""
-    head = f"diff --git a/{path} b/{path}\n" + (
-        "new file mode 100644\n"
-        if old is None
-        else "deleted file mode 100644\n"
-        if new is None
-        else ""
-    )
-    before, after = _lines(old or ""), _lines(new or "")
-    names = (NULL if old is None else f"a/{path}"), (NULL if new is None else f"b/{path}")
-    body = "".join(_ended(line) for line in difflib.unified_diff(before, after, *names))
-    return head + body
+def _whole(text: str, path: str) -> str:
+    """The outermost fence is a wrapping, but where a file may begin and end with one."""
+    return text if path.lower().endswith(PROSE) else _unfenced(text)
 
 
-def _ended(line: str) -> str:
-    return line if line.endswith("\n") else f"{line}\n{NO_END}\n"
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """The lines of one file in its own encoding."""
+
+    path: str
+    text: Text
+    lines: list[TextLine]
+    bom: bytes
+
+    @classmethod
+    def of(cls, state: FileState) -> _Opened:
+        """Raises NotApplicable."""
+        text = text_of(state.content)
+        if text is None:
+            raise NotApplicable(f"{state.path} is a binary file")
+        lines = lines_of(text.content)
+        return cls(path=state.path, text=text, lines=lines, bom=text.bom)
+
+    def content(self) -> bytes:
+        """Raises NotApplicable."""
+        try:
+            return self.text.encoded(joined(self.lines), bom=self.bom)
+        except UnicodeEncodeError as error:
+            character = str(error.object)[error.start]
+            name = self.text.said or "UTF-8"
+            raise NotApplicable(
+                f"{self.path} is {name}: {character!r} cannot be written in it"
+            ) from None
+
+    def placed(self, hunk: GivenHunk) -> _Opened:
+        bare, bom = self._without_bom(hunk)
+        return replace(self, lines=placing.placed(self.lines, bare, self.path), bom=bom)
+
+    def searched(self, search: str, replacement: str) -> _Opened:
+        bom = self._bom([search], [replacement])
+        lines = placing.searched(
+            self.lines, search.removeprefix(BOM), replacement.removeprefix(BOM), self.path
+        )
+        return replace(self, lines=lines, bom=bom)
+
+    def replaced(self, content: str) -> _Opened:
+        bom = self.bom or (codecs.BOM_UTF8 if content.startswith(BOM) else b"")
+        lines = placing.replaced(self.lines, content.removeprefix(BOM), self.path)
+        return replace(self, lines=lines, bom=bom)
+
+    def _bom(self, before: Iterable[str], after: Iterable[str]) -> bytes:
+        """The byte order mark afterwards: it stays where an answer does not speak of it."""
+        had, has = (any(t.startswith(BOM) for t in texts) for texts in (before, after))
+        if had == has or self.text.codec != "utf-8":
+            return self.bom
+        return codecs.BOM_UTF8 if has else b""
+
+    def _without_bom(self, hunk: GivenHunk) -> tuple[GivenHunk, bytes]:
+        bom = self._bom(*([line.text for line in side] for side in (hunk.before, hunk.after)))
+        lines = tuple((sign, TextLine(text.removeprefix(BOM), end)) for sign, (text, end) in hunk.lines)
+        return replace(hunk, lines=lines), bom

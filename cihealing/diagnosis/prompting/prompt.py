@@ -153,4 +153,5 @@ def _named(snippet: Snippet) -> str:
 
 
 def _snippet(snippet: Snippet) -> str:
-    return f"why: {snippet.why}\n{numbered(snippet.first_line, snippet.text)}"
+    encoding = f"encoding: {snippet.encoding}\n" if snippet.encoding else ""
+    return f"why: {snippet.why}\n{encoding}{numbered(snippet.first_line, snippet.text)}"

@@ -7,13 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from cihealing.diagnosis.prompting import names
 from cihealing.diagnosis.prompting.context import Context, ProvenFix, Snippet, TriedFix
 from cihealing.diagnosis.prompting.functions import around
+from cihealing.diagnosis.prompting.given import NotApplicable
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import AttemptState, RunState
 from cihealing.domain.values import Colour, Failure, Frame
 from cihealing.effects.shared.frames import TEST, failure_of
-from cihealing.ports import PermanentError, Tools, Tree
+from cihealing.ports import PermanentError, Stored, Tools
+from cihealing.texts import text_of
 
 MAX_FILE = 512 * 1024
 MAX_SNIPPETS = 12
@@ -38,8 +41,8 @@ def gather(run: RunState, *, policy: Policy, tools: Tools, purpose: str) -> Cont
     failure, repository = failure_of(run, tools), policy.repository(run.failure.repository)
     snippets, notes, diff = (), "", ""  # type: tuple[Snippet, ...], str, str
     try:
-        with tools.trees.at(run.failure.repository, run.head, policy=repository) as tree:
-            snippets, notes = tuple(_snippets(failure, tree)), _notes(tree)
+        with tools.trees.stored(run.failure.repository, run.head, policy=repository) as stored:
+            snippets, notes = tuple(_snippets(failure, stored)), _notes(stored)
         diff = tools.trees.show(run.failure.repository, run.failure.commit, policy=repository)[
             :MAX_DIFF
         ]
@@ -58,19 +61,19 @@ def gather(run: RunState, *, policy: Policy, tools: Tools, purpose: str) -> Cont
     )
 
 
-def _snippets(failure: Failure, tree: Tree) -> Iterator[Snippet]:
+def _snippets(failure: Failure, stored: Stored) -> Iterator[Snippet]:
     """One a place, the code under test before its tests, then what the failing tests import."""
     seen: dict[tuple[str, int], Snippet] = {}
     reversed_frames = list(reversed(failure.frames))  # the deepest first
     frames = sorted(reversed_frames, key=lambda frame: bool(TEST.search(frame.file)))
     for frame in (*frames, *_tests(failure)):
         found = _snippet(
-            frame, tree, "a frame of the failure" if frame.line > 1 else "it holds a failing test"
+            frame, stored, "a frame of the failure" if frame.line > 1 else "it holds a failing test"
         )
         if found:
             seen.setdefault((found.path, found.first_line), found)
-    for path in _imported(list(seen.values()), tree):
-        found = _snippet(Frame(file=path, line=1), tree, "the failing code imports it")
+    for path in _imported(list(seen.values()), stored):
+        found = _snippet(Frame(file=path, line=1), stored, "the failing code imports it")
         if found and all(known != path for known, _ in seen):
             seen.setdefault((path, found.first_line), found)
     yield from list(seen.values())[:MAX_SNIPPETS]
@@ -83,19 +86,23 @@ def _tests(failure: Failure) -> Iterator[Frame]:
             yield Frame(file=path, line=1)
 
 
-def _snippet(frame: Frame, tree: Tree, why: str) -> Snippet | None:
-    path = _inside(frame.file, tree)
-    raw = None if path is None else tree.read(path, limit=MAX_FILE)
-    if path is None or raw is None:
+def _snippet(frame: Frame, stored: Stored, why: str) -> Snippet | None:
+    path = _inside(frame.file, stored)
+    raw = None if path is None else stored.read(path, limit=MAX_FILE)
+    text = None if raw is None else text_of(raw)
+    if path is None or text is None:
         return None
-    lines = raw.decode("utf-8", "replace").splitlines()
+    lines = text.content.splitlines()
     first, last = (
-        (1, len(lines)) if len(lines) <= WHOLE else around(raw, path=path, line=frame.line)
+        (1, len(lines))
+        if len(lines) <= WHOLE
+        else around(text.content.encode("utf-8", "replace"), path=path, line=frame.line)
     )
-    return Snippet(path=path, first_line=first, text="\n".join(lines[first - 1 : last]), why=why)
+    shown = "\n".join(lines[first - 1 : last])
+    return Snippet(path=path, first_line=first, text=shown, why=why, encoding=text.said)
 
 
-def _inside(name: str, tree: Tree) -> str | None:
+def _inside(name: str, stored: Stored) -> str | None:
     """The path of a readable text file below the root, as the repository names it; None for
     everything else.
     """
@@ -105,19 +112,27 @@ def _inside(name: str, tree: Tree) -> str | None:
         # A log names files from where it ran: the longest end of the path that is in the repository
         # is meant.
         tail = "/".join(parts[skipped:]).lstrip("/")
-        found = tree.entry(tail) if tail else None
-        if found is not None and found.is_file:
-            return tail if found.status.st_size <= MAX_FILE else None
+        if found := _tracked(tail, stored):
+            return found
     return None
 
 
-def _imported(snippets: Iterable[Snippet], tree: Tree) -> Iterator[str]:
+def _tracked(path: str, stored: Stored) -> str | None:
+    """The file a path leads to, through links where there are any."""
+    try:
+        found = names.through_links(path, stored)
+    except NotApplicable:
+        return None
+    return found if found in stored.modes else None
+
+
+def _imported(snippets: Iterable[Snippet], stored: Stored) -> Iterator[str]:
     """Files of the repository that Python and JavaScript snippets import by name."""
     for snippet in snippets:
         here = PurePosixPath(snippet.path).parent
         for line in snippet.text.splitlines()[:400]:
             for candidate in _candidates(line, here):
-                if _inside(candidate, tree) == candidate:
+                if _inside(candidate, stored) == candidate:
                     yield candidate
 
 
@@ -153,9 +168,10 @@ def _joined(here: PurePosixPath, name: str) -> str:
     return "/".join(parts)
 
 
-def _notes(tree: Tree) -> str:
+def _notes(stored: Stored) -> str:
     for name in NOTES:
-        content = tree.read(name, limit=MAX_FILE)
+        path = _tracked(name, stored)
+        content = stored.read(path, limit=MAX_FILE) if path else None
         if content is not None:
             return content.decode("utf-8", "replace")[:MAX_NOTES]
     return ""
