@@ -46,7 +46,7 @@ class TextLine(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Text:
+class EncodedText:
     """`content` is without the byte order mark."""
 
     content: str
@@ -59,7 +59,7 @@ class Text:
         return bom + content.encode(codec, errors or "strict")
 
     @property
-    def said(self) -> str:
+    def in_words(self) -> str:
         """The encoding in words; empty for plain UTF-8."""
         name = WORDS.get(self.codec, self.codec.upper())
         if self.bom and self.codec == "utf-8":
@@ -67,7 +67,7 @@ class Text:
         return "" if self.codec == "utf-8" else name
 
 
-def text_of(raw: bytes) -> Text | None:
+def text_of(raw: bytes) -> EncodedText | None:
     """None for what is no text. Nothing is lost: what is encoded again is what was read."""
     for bom, codec in BOMS:
         if raw.startswith(bom) and (found := _decoded(raw.removeprefix(bom), codec, bom)):
@@ -80,12 +80,12 @@ def text_of(raw: bytes) -> Text | None:
     return (declared and _decoded(raw, declared, b"")) or _guessed(raw)
 
 
-def _decoded(raw: bytes, codec: str, bom: bytes) -> Text | None:
+def _decoded(raw: bytes, codec: str, bom: bytes) -> EncodedText | None:
     name, _, errors = codec.partition("/")
     try:
         content = raw.decode(name, errors or "strict")
         if content.encode(name, errors or "strict") == raw:
-            return Text(content=content, codec=codec, bom=bom)
+            return EncodedText(content=content, codec=codec, bom=bom)
     except (UnicodeError, ValueError):
         pass
     return None
@@ -101,7 +101,7 @@ def _declared(raw: bytes) -> str:
     return found.name if found is not None and found._is_text_encoding else ""
 
 
-def _guessed(raw: bytes) -> Text | None:
+def _guessed(raw: bytes) -> EncodedText | None:
     mixed = raw.decode("utf-8", "surrogateescape")
     strays = sum("\udc80" <= c <= "\udcff" for c in mixed)
     letters = sum(ord(c) > 127 for c in mixed) - strays
@@ -114,7 +114,8 @@ def lines_of(content: str) -> list[TextLine]:
     pieces = content.split("\n")
     last = pieces.pop()
     lines = [
-        TextLine(piece[:-1], "\r\n") if piece.endswith("\r") else TextLine(piece, "\n") for piece in pieces
+        TextLine(piece[:-1], "\r\n") if piece.endswith("\r") else TextLine(piece, "\n")
+        for piece in pieces
     ]
     return [*lines, TextLine(last, "")] if last else lines
 

@@ -87,7 +87,9 @@ def _with(command: RecordAnswer, **fields: object) -> RecordAnswer:
     return msgspec.structs.replace(command, **fields)
 
 
-def _patch(answer: Answer, run: RunState, policy: Policy, tools: Tools) -> tuple[str, tuple[str, ...]]:
+def _patch(
+    answer: Answer, run: RunState, policy: Policy, tools: Tools
+) -> tuple[str, tuple[str, ...]]:
     """(a unified diff against the head that git takes, what is to be said of it). Raises
     NotApplicable, TransientError, PermanentError.
     """

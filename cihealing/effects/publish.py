@@ -124,7 +124,9 @@ def change_id(run: RunState) -> str:
     return str(run.id) if nth <= 1 else f"{run.id}-{nth}"
 
 
-def edits(run: RunState, patch: str, repository: RepositoryPolicy, tools: Tools) -> tuple[FileEdit, ...]:
+def edits(
+    run: RunState, patch: str, repository: RepositoryPolicy, tools: Tools
+) -> tuple[FileEdit, ...]:
     """Every file the patch touches as it leaves it, as git stores it."""
     rules, where = repository, (run.failure.repository, run.head)
     with tools.trees.stored(*where, policy=rules, patch=patch) as stored:

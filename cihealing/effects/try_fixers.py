@@ -43,7 +43,7 @@ def try_fixers(
 HANDLER = EffectHandler(f.TryFixers, try_fixers)
 
 
-def _applies(patch: str, run: Run, policy: Policy, tools: Tools) -> bool:
+def _applies(patch: str, run: RunState, policy: Policy, tools: Tools) -> bool:
     """What the branch has moved away from costs nothing but itself."""
     repository = policy.repository(run.failure.repository)
     try:

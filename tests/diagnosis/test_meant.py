@@ -369,7 +369,7 @@ CASES = [
         name="two names and no word of a rename",
         before={"a.py": b"A = 1\n"},
         answer=diff("--- a/a.py\n+++ b/c.py\n@@ -1 +1 @@\n-A = 1\n+A = 2\n"),
-        says="without a `rename`",
+        says="without a `rename from`",
     ),
     Case(
         name="a new file that is empty",

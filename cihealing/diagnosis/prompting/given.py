@@ -33,7 +33,7 @@ class NotApplicable(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class GivenHunk:
-    """SignedLines that stand one after another, each with its sign. `start` is where they stand in the
+    """Lines that stand one after another, each with its sign. `start` is where they stand in the
     file before and after, from 1; 0: not said.
     """
 

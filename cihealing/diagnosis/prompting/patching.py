@@ -13,7 +13,7 @@ from cihealing.diagnosis.prompting import given, names, placing, written
 from cihealing.diagnosis.prompting.answer import Answer, Edit
 from cihealing.diagnosis.prompting.given import GivenHunk, NotApplicable, Section
 from cihealing.diagnosis.prompting.written import FilePatch, FileState
-from cihealing.texts import TextLine, Stored, Text, joined, lines_of, text_of
+from cihealing.texts import EncodedText, Stored, TextLine, joined, lines_of, text_of
 
 __all__ = ["NotApplicable", "Patch", "to_patch"]
 
@@ -208,7 +208,7 @@ class _Opened:
     """The lines of one file in its own encoding."""
 
     path: str
-    text: Text
+    text: EncodedText
     lines: list[TextLine]
     bom: bytes
 
@@ -227,7 +227,7 @@ class _Opened:
             return self.text.encoded(joined(self.lines), bom=self.bom)
         except UnicodeEncodeError as error:
             character = str(error.object)[error.start]
-            name = self.text.said or "UTF-8"
+            name = self.text.in_words or "UTF-8"
             raise NotApplicable(
                 f"{self.path} is {name}: {character!r} cannot be written in it"
             ) from None
@@ -257,5 +257,7 @@ class _Opened:
 
     def _without_bom(self, hunk: GivenHunk) -> tuple[GivenHunk, bytes]:
         bom = self._bom(*([line.text for line in side] for side in (hunk.before, hunk.after)))
-        lines = tuple((sign, TextLine(text.removeprefix(BOM), end)) for sign, (text, end) in hunk.lines)
+        lines = tuple(
+            (sign, TextLine(text.removeprefix(BOM), end)) for sign, (text, end) in hunk.lines
+        )
         return replace(hunk, lines=lines), bom

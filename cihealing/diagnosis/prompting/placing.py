@@ -40,7 +40,9 @@ PLAIN = KEYS[:2]
 MAX_FOUND = 1_000
 
 
-def placed(now: list[TextLine], hunk: GivenHunk, path: str, *, keys: Sequence[Key] = KEYS) -> list[TextLine]:
+def placed(
+    now: list[TextLine], hunk: GivenHunk, path: str, *, keys: Sequence[Key] = KEYS
+) -> list[TextLine]:
     """The lines with the hunk in its place. Raises NotApplicable."""
     before = hunk.before
     if not before:
@@ -83,10 +85,12 @@ def _one(starts: list[int], hunk: GivenHunk, now: list[TextLine], path: str) -> 
     for found in (numbered, enclosed):
         if len(found) == 1:
             return found[0]
-    raise NotApplicable(f"the text to replace stands {len(starts)} times in {path} {told(starts)}")
+    raise NotApplicable(
+        f"the text to replace stands {len(starts)} times in {path} {in_words(starts)}"
+    )
 
 
-def told(starts: Sequence[int]) -> str:
+def in_words(starts: Sequence[int]) -> str:
     """Places for people and models, numbered from 1."""
     numbers = [str(n + 1) for n in starts[:MAX_PLACES]]
     more = ["more"] if len(starts) > MAX_PLACES else []
@@ -249,7 +253,7 @@ def searched(now: list[TextLine], search: str, replace: str, path: str) -> list[
     if len(meant) > 1:
         starts = [plain.count("\n", 0, at) for at in meant]
         raise NotApplicable(
-            f"the text to replace stands {len(starts)} times in {path} {told(starts)}"
+            f"the text to replace stands {len(starts)} times in {path} {in_words(starts)}"
         )
     try:
         return placed(now, _tolerant(wanted, given), path, keys=KEYS[1:])
@@ -258,7 +262,7 @@ def searched(now: list[TextLine], search: str, replace: str, path: str) -> list[
             raise
     starts = [plain.count("\n", 0, at) for at in places]
     raise NotApplicable(
-        f"the text to replace stands in {path} only within a longer word {told(starts)}"
+        f"the text to replace stands in {path} only within a longer word {in_words(starts)}"
     )
 
 

@@ -99,7 +99,7 @@ def _snippet(frame: Frame, stored: Stored, why: str) -> Snippet | None:
         else around(text.content.encode("utf-8", "replace"), path=path, line=frame.line)
     )
     shown = "\n".join(lines[first - 1 : last])
-    return Snippet(path=path, first_line=first, text=shown, why=why, encoding=text.said)
+    return Snippet(path=path, first_line=first, text=shown, why=why, encoding=text.in_words)
 
 
 def _inside(name: str, stored: Stored) -> str | None:
