@@ -103,7 +103,8 @@ def _patch(
         with tools.trees.stored(*where, policy=rules, patch=text) as made:
             wrong = [p for p, content in patch.after.items() if made.read(p) != content]
     except PatchRefused as refused:
-        raise patching.NotApplicable(str(refused)) from None
+        why = str(refused).removeprefix("the patch does not apply: ")
+        raise patching.NotApplicable(why) from None
     if wrong and text == patch.text:
         raise patching.NotApplicable(f"git makes something else of {wrong[0]} than was meant")
     return text, patch.notes

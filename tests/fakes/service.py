@@ -34,6 +34,7 @@ from cihealing.ports import (
     Forge,
     HeadMovedError,
     NoLog,
+    PatchRefused,
     Proposal,
     Published,
     Tools,
@@ -153,6 +154,8 @@ class FakeStored:
 class FakeTrees:
     heads: dict[str, str] = field(default_factory=lambda: {"main": COMMIT})
     root: Path = Path("/nonexistent")
+    refuses: bool = False
+    """git takes no patch."""
 
     @contextmanager
     def at(
@@ -163,12 +166,16 @@ class FakeTrees:
     @contextmanager
     def stored(self, *args: Any, patch: str = "", **kwargs: Any) -> Iterator[FakeStored]:
         """A patch is left out where it does not fit: most tests have no files."""
+        if patch and self.refuses:
+            raise PatchRefused("the patch does not apply: error: shop.py:1")
         with TemporaryDirectory() as place:
             if self.root.is_dir():
                 shutil.copytree(self.root, place, dirs_exist_ok=True)
             apply = ["git", "apply", "--whitespace=nowarn", "-"]
             if patch:
-                subprocess.run(apply, cwd=place, input=patch.encode(), check=False)
+                subprocess.run(
+                    apply, cwd=place, input=patch.encode(), check=False, capture_output=True
+                )
             yield FakeStored(Tree(root=Path(place)))
 
     def merge_base(self, *args: Any, **kwargs: Any) -> str | None:

@@ -279,3 +279,39 @@ def test_text_that_instructs_the_model_makes_a_person_look(asking: Asking) -> No
     bench.drain()
     assert state().status == "fixed"
     assert any("instruct" in text for text in state().attempt.needs_person)
+
+
+def test_what_git_does_not_take_costs_the_attempt_and_not_the_run(asking: Asking) -> None:
+    model = FakeModel()
+    bench = asking(model, max_attempts=2)
+    bench.trees.refuses = True
+    receive(failed(), key="1")
+    bench.drain()
+    run = state()
+    assert [a.failure_reason for a in run.attempts] == [
+        "the patch does not apply: error: shop.py:1"
+    ] * 2
+    assert "error: shop.py:1" in model.asked[1].prompt
+    assert run.status == "escalated"
+
+
+def test_a_name_in_another_case_is_taken_and_said(asking: Asking) -> None:
+    edits = [{"path": "Shop.py", "search": "bad = 1", "replace": "good = 1"}]
+    bench = asking(FakeModel([answered(edits=edits, diff="")]))
+    receive(failed(), key="1")
+    bench.drain()
+    run = state()
+    assert run.status == "fixed"
+    assert any("Shop.py is spelt shop.py" in text for text in run.attempt.needs_person)
+
+
+def test_a_file_is_shown_in_its_encoding_with_a_word(asking: Asking) -> None:
+    model = FakeModel()
+    bench = asking(model)
+    (bench.trees.root / "tests").mkdir()
+    text = "# -*- coding: latin-1 -*-\nname = 'caf\xe9'\n"
+    (bench.trees.root / "tests" / "test_a.py").write_bytes(text.encode("latin-1"))
+    receive(failed(), key="1")
+    bench.drain()
+    assert "encoding: Latin-1" in model.asked[0].prompt
+    assert "name = 'caf\xe9'" in model.asked[0].prompt

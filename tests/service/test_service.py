@@ -328,6 +328,17 @@ def test_the_same_failure_on_a_newer_commit_supersedes_and_hands_its_patch_on(be
     assert (attempt.diagnoser, Run.objects.get(id=newer.id).status) == ("inherited", "fixed")
 
 
+def test_an_inherited_patch_that_does_not_apply_is_left_out(bench: Bench) -> None:
+    healed(bench)
+    receive(failed(2, commit=HEAD), key="2", now=NOW + timedelta(minutes=5))
+    bench.trees.heads["main"] = HEAD
+    bench.trees.refuses = True
+    bench.drain()
+    newer = Run.objects.get(commit=HEAD)
+    attempt = service.get(newer.id).attempts[0]
+    assert (attempt.diagnoser, newer.status) == ("fake", "fixed")
+
+
 def test_a_late_report_of_an_older_commit_is_superseded_at_once() -> None:
     receive(failed(1, commit=HEAD, finished_at=NOW), key="1")
     receive(
