@@ -360,7 +360,7 @@ class Running:
         self.lines: list[str] = []
         self.up = threading.Event()
         threading.Thread(target=self._listen, daemon=True).start()
-        if not self.up.wait(60):
+        if not self.up.wait(180):
             self.process.kill()
             raise AssertionError("did not come up:\n" + "".join(self.lines))
 

@@ -15,7 +15,7 @@ import pytest
 
 from cihealing.domain.policy import Limits
 from cihealing.marks import mark
-from cihealing.ports import Ran
+from cihealing.ports import Ran, TransientError
 from cihealing.workshop.sandbox import cgroup, leftovers, users
 from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
 from cihealing.workshop.sandbox.launch import MARK
@@ -104,6 +104,24 @@ def test_memory_in_files_without_a_name_is_counted(
     roomy = SMALL.model_copy(update={"tmp_mb": 400, "shm_mb": 400})
     ran = run(tree, f"python3 held.py {sent}", limits=roomy)
     assert ran.exceeded == "more than 200 MB of memory in total", ran.output[-500:]
+
+
+def test_files_that_are_kept_on_their_way_are_missed_beside_any_number_of_others(
+    tree: Path, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "others", lambda: 1000)
+    (tree / "held.py").write_text(
+        "import os, socket, time\n"
+        "here, there = socket.socketpair()\n"
+        "for _ in range(20):\n"
+        "    held = os.open('.', os.O_TMPFILE | os.O_RDWR)\n"
+        "    os.write(held, b'x' * (10 << 20))\n"
+        "    socket.send_fds(here, [b'x'], [held])\n"
+        "    os.close(held)\n"
+        "time.sleep(9)\n"
+    )
+    with pytest.raises(TransientError, match="the disk that this machine can spare"):
+        run(tree, "python3 held.py")
 
 
 def test_a_command_within_its_bounds_is_left_alone(tree: Path, bubblewrap: Bubblewrap) -> None:
