@@ -109,7 +109,7 @@ def test_memory_in_files_without_a_name_is_counted(
 def test_files_that_are_kept_on_their_way_are_missed_beside_any_number_of_others(
     tree: Path, bubblewrap: Bubblewrap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch_module, "others", lambda: 1000)
+    monkeypatch.setattr("cihealing.workshop.sandbox.watch.others", lambda: 1000)
     (tree / "held.py").write_text(
         "import os, socket, time\n"
         "here, there = socket.socketpair()\n"
