@@ -11,19 +11,22 @@ import atexit
 import os
 import sqlite3
 from collections import deque
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from django.db.backends.sqlite3 import base as django_base
 
 MOST = 16
 """Idle connections that are kept: each holds three file descriptors."""
+KEPT_TEXTS = 512
 Identity = tuple[int, int] | None
 """Device and inode of a database's file; None where there is none."""
 
 
 def identity(path: str) -> Identity:
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino
@@ -33,8 +36,8 @@ class Idle:
     """This process's open connections that nobody uses, the one used last first."""
 
     def __init__(self) -> None:
-        self._kept: deque[tuple[Identity, Any]] = deque()
-        self._left: list[Any] = []
+        self._kept: deque[tuple[Identity, sqlite3.Connection]] = deque()
+        self._left: list[sqlite3.Connection] = []
 
     def take(self, wanted: Identity) -> sqlite3.Connection | None:
         """One to the file that is there now; None where there is none."""
@@ -44,7 +47,7 @@ class Idle:
             except IndexError:  # another thread took the last one
                 return None
             if file is not None and file == wanted:
-                return connection  # type: ignore[no-any-return]
+                return connection
             self._leave(connection)
         return None
 
@@ -76,12 +79,28 @@ atexit.register(idle.close)
 os.register_at_fork(after_in_child=idle.forget)
 
 
+class Cursor(django_base.SQLiteCursorWrapper):
+    def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
+        if param_names is None:
+            return converted(query)
+        return super().convert_query(query, param_names=param_names)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def converted(query: str) -> str:
+    """With SQLite's marks for parameters: most statements are asked again and again."""
+    return django_base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
+
+
 class DatabaseWrapper(django_base.DatabaseWrapper):
     _file: Identity = None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self._file = identity(str(conn_params["database"]))
         return idle.take(self._file) or super().get_new_connection(conn_params)
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        return self.connection.cursor(factory=Cursor)
 
     def is_usable(self) -> bool:
         """Asked after an error alone: one that was opened while the file could not be written would
@@ -91,7 +110,12 @@ class DatabaseWrapper(django_base.DatabaseWrapper):
 
     def _close(self) -> None:
         if not (self._clean() and idle.give(self._file, self.connection)):
-            super()._close()
+            self._end()
+
+    def _end(self) -> None:
+        if self.connection is not None:
+            with self.wrap_database_errors:
+                self.connection.close()
 
     def _clean(self) -> bool:
         """Whether the next one finds it as if it were new."""
