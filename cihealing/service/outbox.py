@@ -36,7 +36,7 @@ LEASE = timedelta(seconds=60)
 MAX_CLAIMS = 5
 REPOKE = timedelta(seconds=30)
 MOST_UNTOLD = 10_000
-BARE = {"declare": (), "argsrepr": "", "kwargsrepr": ""}
+BARE: dict[str, Any] = {"declare": (), "argsrepr": "", "kwargsrepr": ""}
 """A hint half as dear: whoever works declares the queue, and nobody reads what a hint would say."""
 FREE = """o.state = 'pending' AND o.not_before <= %s
     AND (o.lease_until IS NULL OR o.lease_until <= %s)"""

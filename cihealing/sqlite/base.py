@@ -17,9 +17,14 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base as django_base
 
+from cihealing.sqlite.turns import turns
+
 MOST = 16
 """Idle connections that are kept: each holds three file descriptors."""
 KEPT_TEXTS = 512
+PATIENCE = 20.0
+"""Seconds to wait for a turn; who waited in vain asks SQLite itself."""
+WRITING = ("INSERT", "UPDATE", "DELETE")
 Identity = tuple[int, int] | None
 """Device and inode of a database's file; None where there is none."""
 
@@ -80,10 +85,22 @@ os.register_at_fork(after_in_child=idle.forget)
 
 
 class Cursor(django_base.SQLiteCursorWrapper):
+    def execute(self, query: str, params: Any = None) -> Any:
+        """A statement that writes by itself waits for its turn; within a transaction it has it."""
+        connection = self.connection
+        if connection.in_transaction or not query.startswith(WRITING):
+            return super().execute(query, params)
+        mine = turns.take(patience=PATIENCE)
+        try:
+            return super().execute(query, params)
+        finally:
+            if mine:
+                turns.give()
+
     def convert_query(self, query: str, *, param_names: list[str] | None = None) -> str:
         if param_names is None:
             return converted(query)
-        return super().convert_query(query, param_names=param_names)  # type: ignore[no-any-return]
+        return super().convert_query(query, param_names=param_names)
 
 
 @lru_cache(maxsize=KEPT_TEXTS)
@@ -94,6 +111,8 @@ def converted(query: str) -> str:
 
 class DatabaseWrapper(django_base.DatabaseWrapper):
     _file: Identity = None
+    _mine = False
+    """Whether a transaction of this connection has the turn."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self._file = identity(str(conn_params["database"]))
@@ -108,9 +127,35 @@ class DatabaseWrapper(django_base.DatabaseWrapper):
         """
         return False
 
+    def _start_transaction_under_autocommit(self) -> None:
+        self._mine = turns.take(patience=PATIENCE)
+        try:
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+        except BaseException:
+            self._hand_on()
+            raise
+
+    def _commit(self) -> None:
+        super()._commit()  # type: ignore[misc]
+        self._hand_on()
+
+    def _rollback(self) -> None:
+        try:
+            super()._rollback()  # type: ignore[misc]
+        finally:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        if self._mine:
+            self._mine = False
+            turns.give()
+
     def _close(self) -> None:
-        if not (self._clean() and idle.give(self._file, self.connection)):
-            self._end()
+        try:
+            if not (self._clean() and idle.give(self._file, self.connection)):
+                self._end()
+        finally:
+            self._hand_on()
 
     def _end(self) -> None:
         if self.connection is not None:
