@@ -153,9 +153,7 @@ def test_a_transaction_has_the_turn_to_its_end(
     assert turns.take(patience=0)
 
 
-def test_so_has_a_statement_that_writes_by_itself(
-    idle: Idle, turns: Turns, tmp_path: Path
-) -> None:
+def test_so_has_a_statement_that_writes_by_itself(idle: Idle, turns: Turns, tmp_path: Path) -> None:
     first = opened(prepared(tmp_path / "d"))
     turns.take(patience=0)
     thread = Thread(target=lambda: asked(first, "INSERT INTO t VALUES (1)"))
