@@ -121,6 +121,14 @@ class DatabaseWrapper(django_base.DatabaseWrapper):
     def create_cursor(self, name: str | None = None) -> Any:
         return self.connection.cursor(factory=Cursor)
 
+    def schema_editor(self, *args: Any, **options: Any) -> Any:
+        """After a look at what there is: of what others made or dropped since, a kept connection
+        learns by a query, and by no statement that changes the schema.
+        """
+        with self.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        return super().schema_editor(*args, **options)
+
     def is_usable(self) -> bool:
         """Asked after an error alone: one that was opened while the file could not be written would
         never write.

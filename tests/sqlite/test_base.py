@@ -104,6 +104,18 @@ def test_a_database_put_in_the_place_of_another_is_the_one_that_is_asked(
     assert asked(opened(tmp_path / "d"), "SELECT n FROM t") == (7,)
 
 
+def test_a_kept_connection_changes_the_schema_that_is_there_now(idle: Idle, tmp_path: Path) -> None:
+    first, second = opened(prepared(tmp_path / "d")), opened(tmp_path / "d")
+    asked(first, "SELECT n FROM t")
+    asked(second, "CREATE TRIGGER one AFTER DELETE ON t BEGIN SELECT 1; END")
+    asked(first, "SELECT n FROM t")
+    asked(second, "DROP TRIGGER one")
+    first.close()
+    third = opened(tmp_path / "d")
+    with third.schema_editor() as editor:
+        editor.execute("CREATE TRIGGER one AFTER DELETE ON t BEGIN SELECT 1; END")
+
+
 def test_a_fork_has_none_of_its_parents(idle: Idle, tmp_path: Path) -> None:
     first = opened(prepared(tmp_path / "d"))
     kept = first.connection
