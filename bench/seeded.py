@@ -18,7 +18,7 @@ from cihealing import models, store
 from cihealing.domain import events as e
 from cihealing.domain.evolve import fold
 from cihealing.domain.values import run_id_of
-from cihealing.store import projections
+from cihealing.store import counters, projections
 from tests import factories as make
 
 DAYS = 180
@@ -294,6 +294,7 @@ def _plain(value: Any) -> Any:
 
 
 def settle() -> None:
-    """What a database does by itself in quiet hours."""
+    """What the service and a database do by themselves in quiet hours."""
+    counters.fold_all()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")

@@ -154,12 +154,11 @@ _files_lock = threading.Lock()
 
 def current() -> tuple[Policy, str | None]:
     """The policy in force for this process, and what is wrong with its file where something is."""
-    path, overrides = (
-        Path(settings.CI_HEALING["POLICY_FILE"]),
-        settings.CI_HEALING["POLICY_OVERRIDES"],
-    )
+    held = settings.CI_HEALING
+    path, overrides = held["POLICY_FILE"], held["POLICY_OVERRIDES"]
+    key = (Path(path), repr(sorted(overrides.items())))
     with _files_lock:
-        file = _files.setdefault(
-            (path, repr(sorted(overrides.items()))), PolicyFile(path, overrides=overrides)
-        )
+        file = _files.get(key)
+        if file is None:
+            file = _files[key] = PolicyFile(key[0], overrides=overrides)
     return file.current()

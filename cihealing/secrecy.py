@@ -37,6 +37,9 @@ MAX_LEARNT = 1000
 """Values learnt on the way that are remembered, the newest: tokens of a forge live an hour."""
 MAX_FILE = 64 * 1024
 FEW = 50
+SHORT = 200
+"""Characters of a text that is remembered where nothing was found in it."""
+MANY = 10_000
 LEAST_PATH = 16
 """Characters of a secret address' path that is masked without its host: a shorter one is a word."""
 
@@ -57,7 +60,8 @@ def masked(text: str) -> str:
     """The text without any secret: those that are known, and whatever looks like one or stands
     where one stands.
     """
-    return _redact(text, guess=True)
+    values = known()
+    return _CLEAN.redacted(text, values) if len(text) <= SHORT else _redact(text, values)
 
 
 def masked_in(value: T) -> T:
@@ -261,36 +265,59 @@ class _List:
 _CURRENT = _List()
 
 
+class _Clean:
+    """Short texts without a secret: names of repositories, jobs and hosts come with every
+    delivery.
+    """
+
+    def __init__(self) -> None:
+        self._seen: tuple[tuple[str, ...], set[str]] = ((), set())
+
+    def redacted(self, text: str, values: tuple[str, ...]) -> str:
+        of, texts = self._seen
+        if of is not values or len(texts) >= MANY:
+            texts = set()
+            self._seen = (values, texts)
+        elif text in texts:
+            return text
+        found = _redact(text, values)
+        if found == text:
+            texts.add(text)
+        return found
+
+
+_CLEAN = _Clean()
+
+
 IN_FORCE = ("ENVIRONMENT", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASES", "CI_HEALING")
 """Settings that hold secrets: asked for with every text, so all at once where that goes."""
 
 
 def _in_force() -> tuple[object, ...]:
-    if not settings.configured:
-        return ()
-    try:
-        return tuple(getattr(settings, name, None) for name in IN_FORCE)
-    except ImproperlyConfigured:
-        return tuple(_setting(name) for name in IN_FORCE)
+    # What the lazy object wraps: asked by way of it, each costs a microsecond, with every text.
+    held = getattr(settings, "_wrapped", None)
+    return tuple(getattr(held, name, None) for name in IN_FORCE) if settings.configured else ()
 
 
 def _counts(value: str) -> bool:
     return len(value.strip()) >= LEAST and value.strip() != OWN_NAME
 
 
-def _redact(text: str, *, guess: bool) -> str:
+def _redact(text: str, values: tuple[str, ...], *, guess: bool = True) -> str:
     from cihealing.reading.redact import redact  # late: whoever only starts reads no text
 
-    return redact(text, known(), guess=guess).text
+    return redact(text, values, guess=guess).text
 
 
 def _holds(value: object) -> bool:
     """Nearly always there is none, and one look at all texts tells; of a few each is looked at, for
     a limit may have cut it in a secret.
     """
-    from cihealing.reading.redact import found
+    from cihealing.reading.redact import absent, found
 
     texts, values = list(_texts(value)), known()
+    if absent("\0".join(texts), values):
+        return False
     return any(
         found(text, values, guess=False)
         for text in (texts if len(texts) <= FEW else ["\0".join(texts)])
@@ -328,11 +355,10 @@ def _hidden(value: Any) -> Any:
         case Enum():
             return value
         case str():
-            return _redact(value, guess=False)
+            return _redact(value, known(), guess=False)
         case bytes():
-            return _redact(value.decode("utf-8", "surrogateescape"), guess=False).encode(
-                "utf-8", "surrogateescape"
-            )
+            text = value.decode("utf-8", "surrogateescape")
+            return _redact(text, known(), guess=False).encode("utf-8", "surrogateescape")
         case Mapping():
             return {_hidden(key): _hidden(part) for key, part in value.items()}
         case list() | tuple():

@@ -41,7 +41,7 @@ def sqlite(path: Path) -> dict[str, Any]:
     # locks as in production.
     test_file = Path(tempfile.gettempdir()) / f"cihealing-test-{os.getpid()}.sqlite3"
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "cihealing.sqlite",
         "NAME": str(path),
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",

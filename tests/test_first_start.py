@@ -210,11 +210,8 @@ def test_hosts_are_a_list_and_default_to_this_machine(
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("", {"ENGINE": "django.db.backends.sqlite3", "NAME": "/data/cihealing.sqlite3"}),
-        (
-            "sqlite:////tmp/x.sqlite3",
-            {"ENGINE": "django.db.backends.sqlite3", "NAME": "//tmp/x.sqlite3"},
-        ),
+        ("", {"ENGINE": "cihealing.sqlite", "NAME": "/data/cihealing.sqlite3"}),
+        ("sqlite:////tmp/x.sqlite3", {"ENGINE": "cihealing.sqlite", "NAME": "//tmp/x.sqlite3"}),
         (
             "postgresql://a%40b:p%2Fw@db:6543/heal?sslmode=require",
             {

@@ -96,6 +96,7 @@ def rule_hits(log: Log, chosen: Sequence[Rule] | None = None) -> list[tuple[Rule
     return [
         (rule, n)
         for rule in (in_force() if chosen is None else chosen)
+        if log.present(rule.any)
         for n in matching(log, rule)
     ]
 

@@ -210,7 +210,7 @@ def _queued(
         failure=writing.keep(msgspec.json.encode(failure), kind="failure"),
         log=log,
         log_missing=failure.log_missing,
-        policy=writing.keep(policies.current().canonical(), kind="policy"),
+        policy=writing.keep(policies.packed(policies.current()), kind="policy"),
         inherited_patch=fixed[0] if fixed else "",
         supersedes=tuple(old.id for old in older),
         greens=found.greens,

@@ -7,11 +7,13 @@ which costs more than the database's part, is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
-from django.db import connection
-from django.db.models import AutoField, Field, Model
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import AutoField, DateTimeField, Field, Model, UUIDField
 
 MOST = 100
 """Rows of one statement: SQLite takes no more than so many values."""
@@ -36,8 +38,7 @@ def _insert(rows: Sequence[Model], *, skip_known: bool) -> int:
     model = type(rows[0])
     with connection.cursor() as cursor:
         cursor.execute(
-            _text(model, len(rows), skip_known=skip_known),
-            [value for row in rows for value in _values(row, _columns(model))],
+            _text(model, len(rows), skip_known=skip_known), list(_values(rows, _columns(model)))
         )
         return int(cursor.rowcount)
 
@@ -60,7 +61,18 @@ def _text(model: type[Model], number: int, *, skip_known: bool) -> str:
     )
 
 
-def _values(row: Model, columns: Sequence[Field[Any, Any]]) -> Iterator[Any]:
-    for field in columns:
-        value = getattr(row, field.attname)
-        yield value if type(value) in PLAIN else field.get_db_prep_save(value, connection)
+def _values(rows: Sequence[Model], columns: Sequence[Field[Any, Any]]) -> Iterator[Any]:
+    database = connections[DEFAULT_DB_ALIAS]  # `connection` looks it up with each use
+    native, time = database.features.has_native_uuid_field, database.ops.adapt_datetimefield_value
+    for row in rows:
+        for field in columns:
+            value = getattr(row, field.attname)
+            kind = type(value)
+            if kind in PLAIN:
+                yield value
+            elif kind is UUID and isinstance(field, UUIDField):
+                yield value if native else value.hex
+            elif kind is datetime and isinstance(field, DateTimeField):
+                yield time(value)
+            else:
+                yield field.get_db_prep_save(value, database)

@@ -13,9 +13,14 @@ from uuid import UUID
 
 import msgspec
 
+AS_THEY_ARE = (str, int, float, bool, type(None))
+"""Most of what there is, told apart before all else."""
+
 
 def plain(value: Any) -> Any:
     """Dataclasses and structs as camelCase objects; keys of mappings are data and stay."""
+    if type(value) in AS_THEY_ARE:
+        return value
     match value:
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -730,7 +730,7 @@ def test_a_broker_that_is_away_holds_nobody_up(
 ) -> None:
     asked, away = list[str](), threading.Event()
 
-    def send_task(name: str, *, kwargs: dict[str, str], retry: bool) -> None:
+    def send_task(name: str, *, kwargs: dict[str, str], retry: bool, **_: object) -> None:
         asked.append(kwargs["effect_id"])
         away.wait(30)
         raise ConnectionRefusedError("refused")

@@ -16,14 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cihealing.reading.redact.keys import key_spans
-from cihealing.reading.redact.known import known_spans
+from cihealing.reading.redact.known import absent, known_spans
 from cihealing.reading.redact.names import named_spans
 from cihealing.reading.redact.needles import hits
 from cihealing.reading.redact.places import placed_spans
 from cihealing.reading.redact.spans import MARKER, Span, chunks, disjoint, replaced
 from cihealing.reading.redact.tokens import token_spans
 
-__all__ = ["MARKER", "Redacted", "redact"]
+__all__ = ["MARKER", "Redacted", "absent", "redact"]
 
 OPENING = "[redacted:"
 ROUNDS = 4
