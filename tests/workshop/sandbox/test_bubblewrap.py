@@ -49,7 +49,7 @@ print(json.dumps({
     "places": {p: tried(lambda: listed(p))
         for p in ("/home", "/run", "/var", "/srv", "/mnt", "/opt", "/sys")},
     "writes": {p: tried(lambda: wrote(p)) for p in  # every kind of place
-        ("/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/build", "/tmp", os.environ["HOME"])},
+        ("/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/tree", "/tmp", os.environ["HOME"])},
     "processes": len(processes()),
     "init environment": tried(lambda: open("/proc/1/environ").read()),
     "shadow": tried(lambda: open("/etc/shadow").read()), "kill": tried(lambda: os.kill(2**21, 9)),
@@ -99,7 +99,7 @@ def test_a_probe_inside_writes_only_to_the_tree_and_its_own_scratch(
 ) -> None:
     writes: dict[str, str] = seen["writes"]  # type: ignore[assignment]
     assert {place for place, said in writes.items() if said == "yes"} == {
-        "/build",
+        "/tree",
         "/tmp",
         "/tmp/home",
     }
@@ -123,7 +123,7 @@ def test_results_have_a_directory_of_their_own(
     ran = bubblewrap.run(
         command, tree=tree, workdir=".", environment={}, timeout=20, results=results
     )
-    assert (ran.output, (results / "x").read_text()) == ("/build\n", "found\n")
+    assert (ran.output, (results / "x").read_text()) == ("/tree\n", "found\n")
     assert list(tree.iterdir()) == []
 
 
