@@ -151,12 +151,14 @@ def _tests_in(whole: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(start)]
 
 
-def _healed(failing: set[str], green: Observation) -> set[str]:
-    """What was red as a whole, and all of whose tests pass now: at least one, and none is red."""
+def _healed(failing: set[str], seen: Observation, *, planted: int = 0) -> set[str]:
+    """What was red as a whole, and all of whose tests pass now: at least one, and none is red but
+    the planted one.
+    """
     return {
         name
         for name in failing
-        if _tests_in(name, green.passed_tests) and not _tests_in(name, green.failed_tests)
+        if _tests_in(name, seen.passed_tests) and len(_tests_in(name, seen.failed_tests)) <= planted
     }
 
 
@@ -204,6 +206,6 @@ def _canary_faults(canaries: Sequence[Observation], *, failing: set[str]) -> Ite
             yield "canary: a planted failing test was not reported as failed" + (
                 f" ({canary.missing})" if canary.missing else ""
             )
-        left = _single(failing - _healed(failing, canary)) - set(canary.passed_tests)
+        left = _single(failing - _healed(failing, canary, planted=1)) - set(canary.passed_tests)
         if canary.counts_tests and left:
             yield "canary: a test that the patch is to heal failed beside the planted one"

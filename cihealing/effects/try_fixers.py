@@ -14,7 +14,7 @@ from cihealing.domain.commands import RecordPatch, SkipStep
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.run import Candidate, RunState
 from cihealing.domain.values import Colour, Failure, Objection, Purpose
-from cihealing.effects.shared.frames import failure_of
+from cihealing.effects.shared.frames import denied_by, failure_of
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import project_of
 from cihealing.guard import change, same_program
@@ -49,6 +49,8 @@ class FixerFind:
     told: str
     patch: str
     reformatted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    """Scripts that were red for want of the executable bit."""
 
 
 def try_fixers(
@@ -131,7 +133,10 @@ def _fixed(
         whole = _whole(patch, more, tree, bench) if patch else more
         same = tuple(path for path in _paths(whole) if _same_program(path, tree, bench))
     told = f"{base.told}; {told}" if base else told
-    return FixerFind(told=told, patch=whole, reformatted=same)
+    denied = denied_by(
+        failure_of(bench.run, bench.tools), failure, workdir=project_of(bench.run, bench.tools).path
+    )
+    return FixerFind(told=told, patch=whole, reformatted=same, denied=denied)
 
 
 def _whole(first: str, second: str, tree: Tree, bench: Bench) -> str:
@@ -148,10 +153,11 @@ def _whole(first: str, second: str, tree: Tree, bench: Bench) -> str:
 
 
 def _paths(patch: str) -> list[str]:
+    """What the guard refuses as unreadable has none."""
     try:
         return [path for file in change.parse(patch) for path in file.paths]
-    except change.Unreadable as error:
-        raise PermanentError(f"the patch cannot be read: {error}") from error
+    except change.Unreadable:
+        return []
 
 
 def _same_program(path: str, tree: Tree, bench: Bench) -> bool:
@@ -179,7 +185,11 @@ def _recorded(fixer: str, found: FixerFind, bench: Bench) -> RecordPatch:
     patch = masked_in(found.patch)
     stored = tools.artifacts.put(patch, kind="patch")
     objections = tools.guard(
-        patch, policy=bench.policy, repository=bench.rules, reformatted=found.reformatted
+        patch,
+        policy=bench.policy,
+        repository=bench.rules,
+        reformatted=found.reformatted,
+        denied=found.denied,
     )
     if stored in tools.history.refused_patches(failure.repository, failure.error_hash):
         objections = [

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
 from cihealing.domain.values import Failure
 from cihealing.fixers.shared import files, tools
 from cihealing.ports import FixContext, Fixer
+from cihealing.reading.denied import denied_scripts
 from cihealing.tree import shown
 
-DENIED = (
-    re.compile(r"(?:^|: )(?:exec: )?(?P<file>[\w.][\w./+-]{0,300}): Permission denied$"),
-    re.compile(
-        r"PermissionError: \[Errno 13\] Permission denied: '(?P<file>[\w.][\w./+-]{0,300})'"
-    ),
-)
 ANY_X = 0o111
 
 
 def fits(failure: Failure) -> bool:
-    return any(True for _ in denied(failure))
-
-
-def denied(failure: Failure) -> Iterator[str]:
-    for text in tools.texts_of(failure):
-        for pattern in DENIED:
-            if (said := pattern.search(text)) is not None:
-                yield said["file"]
+    return any(True for _ in denied_scripts(tools.texts_of(failure)))
 
 
 def fix(context: FixContext) -> str | None:
+    named = denied_scripts(tools.texts_of(context.failure), workdir=context.project.path)
     made = [
         path
-        for said in dict.fromkeys(denied(context.failure))
-        if (path := files.named_in_tree(context.tree, said, workdir=context.project.path))
-        and make_executable(context, path)
+        for path in dict.fromkeys(named)
+        if files.inside(context.tree, path) and make_executable(context, path)
     ]
     return f"Made {', '.join(map(shown, made))} executable" if made else None
 

@@ -54,4 +54,5 @@ class Guard(Protocol):
         policy: Policy,
         repository: RepositoryPolicy | None = None,
         reformatted: Collection[str] = (),
+        denied: Collection[str] = (),
     ) -> list[Objection]: ...
