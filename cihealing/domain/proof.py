@@ -25,6 +25,14 @@ WHOLE_FILE = re.compile(r"(?:^|/)[\w.-]+\.[cm]?[jt]sx?\Z")
 """What runners name as failed where a file broke before, or beside, its tests: green, its tests are
 named instead of it.
 """
+WHOLE_MODULE = re.compile(
+    r"(?P<file>(?:[^\s:]{1,400}/)?[\w-]{1,200}\.py)\Z"
+    r"|unittest\.loader\.(?:_FailedTest|ModuleImportFailure|LoadTestsFailure)\."
+    r"(?P<module>[\w.]{1,400})\Z"
+)
+"""The same of Python: pytest names the file that could not be collected, unittest the module that
+could not be imported; unlike with the others, each of their tests says in which it stands.
+"""
 
 
 def expected(purpose: Purpose) -> Colour | None:
@@ -134,6 +142,26 @@ def _single(names: set[str]) -> set[str]:
     return {name for name in names if not WHOLE_FILE.search(name)}
 
 
+def _tests_in(whole: str, names: Iterable[str]) -> list[str]:
+    """Those of a file or module that was red as a whole."""
+    found = WHOLE_MODULE.match(whole)
+    if found is None:
+        return []
+    start = f"{found['file']}::" if found["file"] else f"{found['module']}."
+    return [name for name in names if name.startswith(start)]
+
+
+def _healed(failing: set[str], seen: Observation, *, planted: int = 0) -> set[str]:
+    """What was red as a whole, and all of whose tests pass now: at least one, and none is red but
+    the planted one.
+    """
+    return {
+        name
+        for name in failing
+        if _tests_in(name, seen.passed_tests) and len(_tests_in(name, seen.failed_tests)) <= planted
+    }
+
+
 def _test_faults(
     befores: Sequence[Observation], greens: Sequence[Observation], *, failing: set[str]
 ) -> Iterable[str]:
@@ -155,6 +183,8 @@ def _one_green(
         yield "green run: its test results cannot be read, and exit 0 alone is no proof"
         return
     passed = set(green.passed_tests)
+    healed = _healed(failing, green)
+    failing, known = failing - healed, known - healed
     if passed:
         failing, known = _single(failing), _single(known)
     yield from (
@@ -176,5 +206,6 @@ def _canary_faults(canaries: Sequence[Observation], *, failing: set[str]) -> Ite
             yield "canary: a planted failing test was not reported as failed" + (
                 f" ({canary.missing})" if canary.missing else ""
             )
-        if canary.counts_tests and _single(failing) - set(canary.passed_tests):
+        left = _single(failing - _healed(failing, canary, planted=1)) - set(canary.passed_tests)
+        if canary.counts_tests and left:
             yield "canary: a test that the patch is to heal failed beside the planted one"

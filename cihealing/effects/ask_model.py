@@ -17,8 +17,10 @@ from cihealing.domain.policy import Policy
 from cihealing.domain.run import RunState
 from cihealing.domain.values import Digest, Objection
 from cihealing.effects.shared import asking
+from cihealing.effects.shared.frames import denied_by
 from cihealing.effects.shared.gathering import gather
 from cihealing.effects.shared.handler import EffectHandler
+from cihealing.effects.shared.observing import project_of
 from cihealing.ports import PatchRefused, Tools
 
 
@@ -118,7 +120,12 @@ def _objections(
     patch: str, stored: Digest, context: Context, *, run: RunState, policy: Policy, tools: Tools
 ) -> tuple[Objection, ...]:
     found = list(
-        tools.guard(patch, policy=policy, repository=policy.repository(run.failure.repository))
+        tools.guard(
+            patch,
+            policy=policy,
+            repository=policy.repository(run.failure.repository),
+            denied=denied_by(context.failure, workdir=project_of(run, tools).path),
+        )
     )
     if stored in tools.history.refused_patches(run.failure.repository, run.failure.error_hash):
         found.append(

@@ -1,97 +1,216 @@
-"""Ask the fixers, in their order, for a patch that was not tried yet."""
+"""Ask the fixers, in their order, for a patch that was not tried yet.
+
+Where a patch left something red (a command may call several tools, one after another), they are
+asked first what they have for that, on top of it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordPatch, SkipStep
-from cihealing.domain.policy import Policy
-from cihealing.domain.run import RunState
-from cihealing.domain.values import Failure, Objection
-from cihealing.effects.shared.frames import failure_of
+from cihealing.domain.policy import Policy, RepositoryPolicy
+from cihealing.domain.run import Candidate, RunState
+from cihealing.domain.values import Colour, Failure, Objection, Purpose
+from cihealing.effects.shared.frames import denied_by, failure_of
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import project_of
-from cihealing.ports import FixContext, Fixer, PatchRefused, PermanentError, Tools, Tree
-from cihealing.secrecy import masked_in
+from cihealing.guard import change, same_program
+from cihealing.ports import (
+    CouldNotRun,
+    FixContext,
+    Fixer,
+    PatchRefused,
+    PermanentError,
+    Tools,
+    Tree,
+)
+from cihealing.secrecy import known, masked_in
 from cihealing.tree import TooLarge
 
 INHERITED = "inherited"
 """The proven patch of an older commit with the same failure: the first candidate."""
+LONGEST_CHAIN = 6
+"""Fixers whose changes one patch may hold."""
+MAX_TEXT = 500_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What every fixer of a run is asked with."""
+
+    run: RunState
+    policy: Policy
+    tools: Tools
+
+    @property
+    def rules(self) -> RepositoryPolicy:
+        return self.policy.repository(self.run.failure.repository)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixerFind:
+    """A fixer's patch against the commit, and in which of its files only the layout changes."""
+
+    told: str
+    patch: str
+    reformatted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    """Scripts that were red for want of the executable bit."""
 
 
 def try_fixers(
     effect: f.TryFixers, *, run: RunState, policy: Policy, tools: Tools
 ) -> RecordPatch | SkipStep:
+    bench = Bench(run=run, policy=policy, tools=tools)
     if run.inherited_patch and INHERITED not in run.patches.fixers:
+        told = "applies the patch that was proven for this failure on an older commit"
         patch = tools.artifacts.patch(run.inherited_patch)
-        why = "applies the patch that was proven for this failure on an older commit"
-        if _applies(patch, run, policy, tools):
-            return _found(INHERITED, why, patch, run, policy, tools)
-    failure = failure_of(run, tools)
-    fitting = [
-        fixer
-        for fixer in tools.fixers
-        if fixer.name not in run.patches.fixers and fixer.fits(failure)
-    ]
-    for fixer in fitting:
-        told, patch = _ask(fixer, failure, run, policy, tools)
-        if told and patch:
-            return _found(fixer.name, told, patch, run, policy, tools)
-    tried = ", ".join(run.patches.fixers) or "none fits"
-    return SkipStep(step="fixers", reason=f"no further fixer has a patch ({tried})")
+        if _applies(patch, bench):
+            return _recorded(INHERITED, FixerFind(told=told, patch=patch), bench)
+    broken: list[str] = []
+    base = run.patches.unfinished
+    if base is not None and (left := _left_by(base, bench)) is not None:
+        further = _asked(left, bench, base=base, broken=broken)
+        if further is not None:
+            return further
+    return _asked(failure_of(run, tools), bench, broken=broken) or _none_left(run, broken)
 
 
 HANDLER = EffectHandler(f.TryFixers, try_fixers)
 
 
-def _applies(patch: str, run: RunState, policy: Policy, tools: Tools) -> bool:
+def _applies(patch: str, bench: Bench) -> bool:
     """What the branch has moved away from costs nothing but itself."""
-    repository = policy.repository(run.failure.repository)
+    trees, repository, head = bench.tools.trees, bench.run.failure.repository, bench.run.head
     try:
-        with tools.trees.stored(
-            run.failure.repository, run.head, policy=repository, patch=masked_in(patch)
-        ):
+        with trees.stored(repository, head, policy=bench.rules, patch=masked_in(patch)):
             return True
     except PatchRefused:
         return False
 
 
-def _ask(
-    fixer: Fixer, failure: Failure, run: RunState, policy: Policy, tools: Tools
-) -> tuple[str | None, str]:
-    repository = policy.repository(run.failure.repository)
-    with tools.trees.at(run.failure.repository, run.head, policy=repository) as tree:
+def _none_left(run: RunState, broken: Sequence[str]) -> SkipStep:
+    tried = "; ".join(run.patches.fixers)
+    reasons = "; ".join([*([tried] if tried else []), *dict.fromkeys(broken)]) or "none fits"
+    return SkipStep(step="fixers", reason=f"no further fixer has a patch ({reasons})")
+
+
+def _left_by(base: Candidate, bench: Bench) -> Failure | None:
+    """What was still red with a patch; None where that says nothing, or enough was put together."""
+    seen = next(
+        (
+            s.seen
+            for s in reversed(bench.run.local.observations)
+            if s.purpose is Purpose.SCREEN and s.patch == base.patch
+        ),
+        None,
+    )
+    if seen is None or seen.colour is not Colour.RED or not seen.log:
+        return None
+    if len(base.fixer.split(", ")) >= LONGEST_CHAIN:
+        return None
+    # Late: the parsers are loaded by whoever reads a log, not by whoever names this module.
+    from cihealing.reading import read
+
+    return read(bench.tools.artifacts.text(seen.log), known_secrets=known()).failure
+
+
+def _asked(
+    failure: Failure, bench: Bench, *, broken: list[str], base: Candidate | None = None
+) -> RecordPatch | None:
+    """The first new patch; what could not run is added to `broken`."""
+    for fixer in bench.tools.fixers:
+        name = f"{base.fixer}, {fixer.name}" if base else fixer.name
+        if name in bench.run.patches.fixers or not fixer.fits(failure):
+            continue
         try:
-            told = fixer.fix(_context(failure, run, tree, policy, tools))
+            found = _fixed(fixer, failure, bench, base=base)
+        except CouldNotRun as error:
+            broken.append(f"{fixer.name} could not run: {error}")
+            continue
+        if found is not None:
+            return _recorded(name, found, bench)
+    return None
+
+
+def _fixed(
+    fixer: Fixer, failure: Failure, bench: Bench, *, base: Candidate | None
+) -> FixerFind | None:
+    trees, repository, head = bench.tools.trees, bench.run.failure.repository, bench.run.head
+    patch = bench.tools.artifacts.patch(base.patch) if base else ""
+    with trees.at(repository, head, policy=bench.rules, patch=patch) as tree:
+        try:
+            told = fixer.fix(_context(failure, tree, bench))
         except TooLarge as error:
             raise PermanentError(f"the tree cannot be looked at: {error}") from error
-        return told, tools.trees.diff(tree) if told else ""
+        more = trees.diff(tree) if told else ""
+        if not told or not more:
+            return None
+        whole = _whole(patch, more, tree, bench) if patch else more
+        same = tuple(path for path in _paths(whole) if _same_program(path, tree, bench))
+    told = f"{base.told}; {told}" if base else told
+    denied = denied_by(
+        failure_of(bench.run, bench.tools), failure, workdir=project_of(bench.run, bench.tools).path
+    )
+    return FixerFind(told=told, patch=whole, reformatted=same, denied=denied)
 
 
-def _context(
-    failure: Failure, run: RunState, tree: Tree, policy: Policy, tools: Tools
-) -> FixContext:
-    sandbox = tools.sandbox(policy.repository(run.failure.repository))
+def _whole(first: str, second: str, tree: Tree, bench: Bench) -> str:
+    """Both patches as one against the commit."""
+    trees, repository, head = bench.tools.trees, bench.run.failure.repository, bench.run.head
+    with trees.at(repository, head, policy=bench.rules) as plain:
+        for path in dict.fromkeys([*_paths(first), *_paths(second)]):
+            entry, content = tree.entry(path), tree.read(path)
+            if entry is None or content is None:
+                plain.remove(path)
+            else:
+                plain.write(path, content, mode=entry.status.st_mode & 0o777)
+        return trees.diff(plain)
+
+
+def _paths(patch: str) -> list[str]:
+    """What the guard refuses as unreadable has none."""
+    try:
+        return [path for file in change.parse(patch) for path in file.paths]
+    except change.Unreadable:
+        return []
+
+
+def _same_program(path: str, tree: Tree, bench: Bench) -> bool:
+    before = bench.tools.trees.read_file(
+        bench.run.failure.repository, bench.run.head, path, policy=bench.rules
+    )
+    after = tree.text(path, limit=MAX_TEXT)
+    return before is not None and after is not None and same_program(path, before, after)
+
+
+def _context(failure: Failure, tree: Tree, bench: Bench) -> FixContext:
     return FixContext(
         failure=failure,
-        repository=run.failure.repository,
-        commit=run.head,
-        project=project_of(run, tools),
+        repository=bench.run.failure.repository,
+        commit=bench.run.head,
+        project=project_of(bench.run, bench.tools),
         tree=tree,
-        sandbox=sandbox,
+        sandbox=bench.tools.sandbox(bench.rules),
     )
 
 
-def _found(
-    fixer: str, told: str, patch: str, run: RunState, policy: Policy, tools: Tools
-) -> RecordPatch:
-    patch = masked_in(
-        patch
-    )  # what is stored is what the guard sees: it refuses the marker of a masked value
+def _recorded(fixer: str, found: FixerFind, bench: Bench) -> RecordPatch:
+    tools, failure = bench.tools, bench.run.failure
+    # What is stored is what the guard sees: it refuses the marker of a masked value.
+    patch = masked_in(found.patch)
     stored = tools.artifacts.put(patch.encode("utf-8", "surrogateescape"), kind="patch")
     objections = tools.guard(
-        patch, policy=policy, repository=policy.repository(run.failure.repository)
+        patch,
+        policy=bench.policy,
+        repository=bench.rules,
+        reformatted=found.reformatted,
+        denied=found.denied,
     )
-    if stored in tools.history.refused_patches(run.failure.repository, run.failure.error_hash):
+    if stored in tools.history.refused_patches(failure.repository, failure.error_hash):
         objections = [
             *objections,
             Objection(
@@ -100,4 +219,4 @@ def _found(
                 hard=True,
             ),
         ]
-    return RecordPatch(fixer=fixer, told=told, patch=stored, objections=tuple(objections))
+    return RecordPatch(fixer=fixer, told=found.told, patch=stored, objections=tuple(objections))

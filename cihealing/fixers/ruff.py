@@ -23,38 +23,43 @@ FINDING = re.compile(
     r"|\bfixable with the `--fix` option|^invalid-syntax: "
 )
 CONFIGURED = re.compile(r"^\s*\[tool\.ruff[.\]]", re.MULTILINE)
-KEPT = frozenset(
-    {
-        "--config",
-        "--exclude",
-        "--extend-exclude",
-        "--extend-ignore",
-        "--extend-select",
-        "--extension",
-        "--fixable",
-        "--ignore",
-        "--line-length",
-        "--per-file-ignores",
-        "--select",
-        "--target-version",
-        "--unfixable",
-    }
+OPTIONS = tools.ToolOptions(
+    valued=frozenset(
+        {
+            "--config",
+            "--exclude",
+            "--extend-exclude",
+            "--extend-ignore",
+            "--extend-select",
+            "--extension",
+            "--fixable",
+            "--ignore",
+            "--line-length",
+            "--per-file-ignores",
+            "--select",
+            "--target-version",
+            "--unfixable",
+        }
+    ),
+    dropped=frozenset(
+        {"--output-format", "--output-file", "-o", "--cache-dir", "--log-file", "--stdin-filename"}
+    ),
+    switches=frozenset(
+        {
+            "--preview",
+            "--no-preview",
+            "--isolated",
+            "--force-exclude",
+            "--respect-gitignore",
+            "--no-respect-gitignore",
+        }
+    ),
 )
-"""Options of the configured command that say what is checked, each with a value."""
-DROPPED = frozenset(
-    {"--output-format", "--output-file", "-o", "--cache-dir", "--log-file", "--stdin-filename"}
+SUBCOMMANDS = frozenset(
+    {"analyze", "check", "clean", "config", "format", "help", "linter", "rule", "server", "version"}
 )
-"""Options with a value that say how ruff reports."""
-SWITCHES = frozenset(
-    {
-        "--preview",
-        "--no-preview",
-        "--isolated",
-        "--force-exclude",
-        "--respect-gitignore",
-        "--no-respect-gitignore",
-    }
-)
+SAFE = "--no-unsafe-fixes"
+"""Known since 0.1; before, ruff corrected by itself only what it took for right."""
 
 
 def fits(failure: Failure) -> bool:
@@ -93,70 +98,49 @@ def is_configured(context: FixContext) -> bool:
 
 
 def correct(context: FixContext, own: Sequence[ToolCall]) -> str | None:
-    return apply(
-        context,
-        own,
-        "check",
-        ("--fix", "--no-unsafe-fixes", "--no-cache"),
-        ("--no-fix", "--no-cache"),
-    )
+    if not apply(context, own, "check", ("--fix", SAFE), "--no-fix"):
+        return None
+    return "Ran `ruff check --fix` (safe corrections, the repository's own rules)"
 
 
 def reformat(context: FixContext, own: Sequence[ToolCall]) -> str | None:
-    return apply(context, own, "format", ("--no-cache",), ("--check", "--no-cache"))
+    return "Ran `ruff format`" if apply(context, own, "format", (), "--check") else None
 
 
 def apply(
-    context: FixContext,
-    own: Sequence[ToolCall],
-    verb: str,
-    write: Sequence[str],
-    ask: Sequence[str],
-) -> str | None:
-    """What was run, in words; None where ruff is not there, or no file is named and the command
-    says none.
+    context: FixContext, own: Sequence[ToolCall], verb: str, write: Sequence[str], ask: str
+) -> bool:
+    """Whether something was run; not where no file is named and the command says none. Raises
+    CouldNotRun.
     """
-    call = next((c for c in own if c.args[:1] == (verb,)), None)
-    start, options, paths = call_parts(call)
-    named = tools.named_files(context)
-    ran = (
-        tools.run(context, [*start, verb, *write, *options, "--force-exclude", "--", *named])
-        if named
-        else None
+    call = next((c for c in own if verb_of(c) == verb), None)
+    options, paths = tools.split_call(words_of(call), OPTIONS) if call else ((), ())
+    ran = tools.corrected(
+        context,
+        tools.Correction(
+            start=(*(call.start if call else ("ruff",)), verb),
+            write=(*write, "--no-cache"),
+            ask=(ask, "--no-cache"),
+            options=options,
+            paths=(paths or (".",)) if call else (),
+            named=("--force-exclude",),
+            newer=frozenset({SAFE}),
+        ),
     )
-    if call is not None and (
-        ran is None or tools.run(context, [*start, verb, *ask, *options, "--", *paths]).exit_code
-    ):
-        ran = tools.run(context, [*start, verb, *write, *options, "--", *paths])
-    # 0: all is well now; 1: something is left that has no safe correction; else ruff is not there
-    # or dislikes its configuration.
-    if ran is None or ran.exit_code not in (0, 1):
-        return None
-    return (
-        "Ran `ruff check --fix` (safe corrections, the repository's own rules)"
-        if verb == "check"
-        else "Ran `ruff format`"
-    )
+    if ran is not None:
+        # 1: something is left that has no safe correction.
+        tools.require_ran(f"ruff {verb}", ran, well=(0, 1))
+    return ran is not None
 
 
-def call_parts(call: ToolCall | None) -> tuple[tuple[str, ...], list[str], list[str]]:
-    """How to start ruff, the options to keep, the paths the command names."""
-    if call is None:
-        return ("ruff",), [], []
-    options: list[str] = []
-    paths: list[str] = []
-    words = iter(call.args[1:])
-    for word in words:
-        option, _, value = word.partition("=")
-        if option in KEPT:
-            options += [word] if value else [word, next(words, "")]
-        elif word in DROPPED:
-            next(words, "")
-        elif word in SWITCHES:
-            options.append(word)
-        elif not word.startswith("-"):
-            paths.append(word)
-    return call.start, options, paths or ["."]
+def verb_of(call: ToolCall) -> str:
+    """Until 0.5, `ruff PATH` was `ruff check PATH`."""
+    first = next(iter(call.args), "")
+    return first if first in SUBCOMMANDS else "check"
+
+
+def words_of(call: ToolCall) -> Sequence[str]:
+    return call.args[1:] if call.args[:1] == (verb_of(call),) else call.args
 
 
 FIXER = Fixer(name="ruff", title="Apply ruff's safe corrections", order=10, fits=fits, fix=fix)

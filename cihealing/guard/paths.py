@@ -5,7 +5,7 @@ built.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import PurePosixPath
 
@@ -276,11 +276,17 @@ SECURITY_CODE = re.compile(
 GIT_FILES = (".gitattributes", ".gitmodules", ".gitignore", ".gitconfig", ".lfsconfig")
 
 
-def check(files: Iterable[FileChange], *, policy: Policy) -> list[Objection]:
+def check(
+    files: Iterable[FileChange], *, policy: Policy, denied: Collection[str] = ()
+) -> list[Objection]:
     """Everything that is wrong with the paths, kinds and modes of a change, whatever its lines
-    say.
+    say. `denied`: what may become executable, because something was red for want of that.
     """
-    return [o for f in files for o in (*path_objections(f, policy=policy), *mode_objections(f))]
+    return [
+        o
+        for f in files
+        for o in (*path_objections(f, policy=policy), *mode_objections(f, denied=denied))
+    ]
 
 
 def path_objections(file: FileChange, *, policy: Policy) -> Iterator[Objection]:
@@ -349,14 +355,16 @@ def configures(path: str) -> str | None:
     return None
 
 
-def mode_objections(file: FileChange) -> Iterator[Objection]:
+def mode_objections(file: FileChange, *, denied: Collection[str]) -> Iterator[Objection]:
     modes = {file.old_mode, file.new_mode} if file.old_mode != file.new_mode else {file.new_mode}
     if "120000" in modes:
         yield hard("symlink", f"{file.path} is a symbolic link")
     if "160000" in modes:
         yield hard("submodule", f"{file.path} is a submodule")
     if file.new_mode == "100755" and file.old_mode != "100755":
-        yield hard("executable", f"{file.path} becomes executable")
+        what = f"{file.path} becomes executable"
+        asked_for = file.old_mode == "100644" and file.path in denied
+        yield soft("executable", what) if asked_for else hard("executable", what)
     elif file.old_mode and file.new_mode and file.old_mode != file.new_mode:
         yield hard("mode", f"{file.path} changes its mode")
     if not modes <= {"", "100644", "100755", "120000", "160000"}:

@@ -18,7 +18,7 @@ from cihealing.ports.errors import (
     PermanentError,
     TransientError,
 )
-from cihealing.ports.fixing import FixContext, Fixer, Guard
+from cihealing.ports.fixing import CouldNotRun, FixContext, Fixer, Guard
 from cihealing.ports.forge import (
     Call,
     Change,
@@ -57,6 +57,7 @@ __all__ = [
     "Changes",
     "Chat",
     "Check",
+    "CouldNotRun",
     "Credentials",
     "Expanding",
     "FileEdit",

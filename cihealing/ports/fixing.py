@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,10 @@ class FixContext:
     changed_files: tuple[str, ...] = ()
 
 
+class CouldNotRun(Exception):
+    """The fixer's tool could not do its work; the message says which and why, for people."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fixer:
     """One deterministic way to produce a patch. Asked in the order of `order`, small ones first."""
@@ -38,11 +42,17 @@ class Fixer:
     """Cheap, from the failure alone."""
     fix: Callable[[FixContext], str | None]
     """What was changed in `context.tree`, told in one sentence; None where there is nothing it can
-    do. It changes files only below the tree.
+    do. It changes files only below the tree. Raises CouldNotRun.
     """
 
 
 class Guard(Protocol):
     def __call__(
-        self, patch: str, *, policy: Policy, repository: RepositoryPolicy | None = None
+        self,
+        patch: str,
+        *,
+        policy: Policy,
+        repository: RepositoryPolicy | None = None,
+        reformatted: Collection[str] = (),
+        denied: Collection[str] = (),
     ) -> list[Objection]: ...

@@ -37,6 +37,7 @@ INTERNAL = (
     "context",
     "tried_patches",
     "tried_fixers",
+    "unfinished",
     "refused_patches",
     "model_pauses",
     "model_not_before",

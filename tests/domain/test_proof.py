@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
@@ -197,3 +198,44 @@ def test_a_file_that_broke_as_a_whole_is_healed_by_its_tests() -> None:
     ]
     empty = [s for s in runs if s.purpose is not Purpose.GREEN] + nothing
     assert any("shop.test.js" in fault for fault in judge(empty))
+
+
+@pytest.mark.parametrize(
+    ("broken", "passed"),
+    [
+        ("tests/test_a.py", "tests/test_a.py::test_x"),
+        ("unittest.loader._FailedTest.tests.test_a", "tests.test_a.Totals.test_x"),
+        ("unittest.loader.ModuleImportFailure.test_a", "test_a.Totals.test_x"),
+    ],
+)
+def test_what_could_not_be_collected_is_healed_when_its_own_tests_pass(
+    broken: str, passed: str
+) -> None:
+    def with_tests(
+        green: tuple[str, ...], *, failed: tuple[str, ...] = (), beside: tuple[str, ...] = ()
+    ) -> list[str]:
+        """What speaks against it where these tests pass with the patch, and these fail with it, or
+        beside the planted one.
+        """
+        fails = {Purpose.GREEN: failed, Purpose.CANARY: (f"{passed}_planted", *beside)}
+        runs = [
+            msgspec.structs.replace(
+                s,
+                seen=msgspec.structs.replace(
+                    s.seen,
+                    failed_tests=fails.get(s.purpose, (broken,)),
+                    passed_tests=green if s.purpose in fails else (),
+                    collected=1,
+                ),
+            )
+            for s in perfect()
+        ]
+        return [
+            fault for fault in judge(runs) if broken in fault or fault.startswith("canary: a test")
+        ]
+
+    assert with_tests((passed,)) == []
+    assert with_tests((f"other_{passed}",))
+    assert with_tests(())
+    assert with_tests((passed,), failed=(f"{passed}_too",))
+    assert with_tests((passed,), beside=(f"{passed}_too",))

@@ -208,7 +208,7 @@ def run(
         name: value.format(tree=tree, outside=field.outside.folder)
         for name, value in attempt.environment.items()
     }
-    program = f"{attempt.id}.py" if attempt.workdir == "." else f"/build/{attempt.id}.py"
+    program = f"{attempt.id}.py" if attempt.workdir == "." else f"/tree/{attempt.id}.py"
     sandbox = room(Limits(**attempt.limits), holes, field)
     anywhere = (
         mock.patch.object(process, "require_workdir")

@@ -12,7 +12,7 @@ import pytest
 from cihealing.fixers import formatter, ruff
 from cihealing.fixers.shared import tools
 from cihealing.fixers.shared.tools import ToolCall
-from cihealing.ports import Ran
+from cihealing.ports import CouldNotRun, Ran
 from tests.fixers.trees import context, failure, plain, read, write
 
 CONFIG = '[tool.ruff.lint]\nselect = ["E", "F", "I"]\n'
@@ -162,18 +162,19 @@ def test_a_project_below_the_root_is_corrected_from_its_own_directory(tmp_path: 
 
 def test_what_a_failing_ruff_left_behind_is_no_correction(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": CONFIG, "shop/a.py": UNSORTED})
-    assert ruff.fix(context(tmp_path, failure(say("shop/a.py")), sandbox=Black(2))) is None
+    with pytest.raises(CouldNotRun, match="exit code 2"):
+        ruff.fix(context(tmp_path, failure(say("shop/a.py")), sandbox=Black(2)))
 
 
 @pytest.mark.parametrize("code", [2, 127, None])
-def test_where_ruff_cannot_run_nothing_is_claimed(tmp_path: Path, code: int | None) -> None:
+def test_where_ruff_cannot_run_it_is_told_and_nothing_is_claimed(
+    tmp_path: Path, code: int | None
+) -> None:
     write(tmp_path, {"pyproject.toml": CONFIG, "a.py": UNSORTED})
-    assert (
+    with pytest.raises(CouldNotRun, match=f"`ruff check` ended with exit code {code}"):
         ruff.fix(
             context(tmp_path, failure(say("a.py")), command="ruff check .", sandbox=Answers(code))
         )
-        is None
-    )
 
 
 class Answers:
@@ -285,7 +286,14 @@ class Black(Answers):
     ("pyproject", "command", "ran"),
     [
         ("[tool.black]\n", "", ["black --quiet -- shop/a.py"]),
-        ("", "python -m black --check .", ["python -m black --quiet -- shop/a.py"]),
+        (
+            "",
+            "python -m black --check -l 100 .",
+            [
+                "python -m black --quiet -l 100 -- shop/a.py",
+                "python -m black --check --quiet -l 100 -- .",
+            ],
+        ),
         ("[tool.ruff]\n", "make lint", []),
     ],
 )
@@ -302,7 +310,9 @@ def test_black_reformats_only_where_it_is_the_repositorys(
 
 def test_a_formatter_that_changes_nothing_claims_nothing(tmp_path: Path) -> None:
     write(tmp_path, {"pyproject.toml": "[tool.black]\n", "shop/a.py": "x=1\n"})
-    assert formatter.fix(context(tmp_path, failure(*BLACK), sandbox=Answers(127))) is None
+    assert formatter.fix(context(tmp_path, failure(*BLACK), sandbox=Answers(0))) is None
+    with pytest.raises(CouldNotRun, match="`black` ended with exit code 127"):
+        formatter.fix(context(tmp_path, failure(*BLACK), sandbox=Answers(127)))
 
 
 @pytest.mark.parametrize(
@@ -310,3 +320,66 @@ def test_a_formatter_that_changes_nothing_claims_nothing(tmp_path: Path) -> None
 )
 def test_what_black_did_not_say_does_not_fit_it(log: list[str]) -> None:
     assert not formatter.fits(failure(*log))
+
+
+class Old(Answers):
+    """Plays ruff before 0.1: it does not know what is safe, and corrects."""
+
+    def run(
+        self,
+        command: str,
+        *,
+        tree: Path,
+        workdir: str,
+        environment: Mapping[str, str],
+        timeout: float,
+    ) -> Ran:
+        self.commands.append(command)
+        if "--no-unsafe-fixes" in command:
+            said = "error: unexpected argument '--no-unsafe-fixes' found\n\nUsage: ruff check"
+            return Ran(exit_code=2, output=said, seconds=0.1)
+        (tree / "a.py").write_text(SORTED)
+        return Ran(exit_code=0, output="", seconds=0.1)
+
+
+def test_an_old_ruff_is_spoken_to_in_its_own_options(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": UNSORTED})
+    sandbox = Old(0)
+    told = ruff.fix(
+        context(tmp_path, failure(say("a.py")), command="ruff src tests", sandbox=sandbox)
+    )
+    assert told is not None
+    assert sandbox.commands == [
+        "ruff check --fix --no-unsafe-fixes --no-cache --force-exclude -- a.py",
+        "ruff check --fix --no-cache --force-exclude -- a.py",
+        "ruff check --no-fix --no-cache -- src tests",
+    ]
+
+
+YAPF = ["--- a.py\t(original)", "+++ a.py\t(reformatted)", "@@ -1,3 +1,2 @@"]
+
+
+def test_yapf_reformats_what_its_diff_named(tmp_path: Path) -> None:
+    write(tmp_path, {".style.yapf": "[style]\n", "a.py": "x=1\n"})
+    sandbox = Answers(0)
+    assert formatter.fits(failure(*YAPF))
+    formatter.fix(context(tmp_path, failure(*YAPF), sandbox=sandbox))
+    assert sandbox.commands == ["yapf --in-place -- a.py"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("setup.cfg", "[isort]\n"),
+        (".isort.cfg", "[settings]\n"),
+        (".pre-commit-config.yaml", "repos:\n- repo: x\n  hooks:\n  - id: isort\n"),
+    ],
+)
+def test_a_tool_is_the_repositorys_where_any_of_its_files_says_so(
+    tmp_path: Path, file: str, text: str
+) -> None:
+    write(tmp_path, {file: text, "a.py": UNSORTED})
+    sandbox = Answers(0)
+    said = failure("ERROR: /tree/a.py Imports are incorrectly sorted and/or formatted.")
+    formatter.fix(context(tmp_path, said, sandbox=sandbox))
+    assert sandbox.commands == ["isort --quiet -- a.py"]

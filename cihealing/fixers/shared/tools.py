@@ -1,18 +1,18 @@
 """Running a repository's own tool over its tree: which tool its configuration names, over which
-files, and what it changed.
+files, in its version's own options, and what it changed.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from cihealing.domain.values import Failure
 from cihealing.fixers.shared import files
-from cihealing.ports import FixContext, Ran
+from cihealing.ports import CouldNotRun, FixContext, Ran
 from cihealing.tree import shown
 
 MAX_TEXT = 2_000
@@ -40,6 +40,97 @@ class ToolCall:
     start: tuple[str, ...]
     """E.g. `("python", "-m", "ruff")`."""
     args: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolOptions:
+    """Options of a tool's call. Kept is what says what is checked, and how."""
+
+    valued: frozenset[str]
+    """Kept, each with its value."""
+    dropped: frozenset[str] = frozenset()
+    """Left out, each with its value: how the tool reports."""
+    switches: frozenset[str] = frozenset()
+    """Kept, without a value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """How a tool is asked to correct files, and whether all is well."""
+
+    start: tuple[str, ...]
+    """Up to its subcommand."""
+    write: tuple[str, ...]
+    ask: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    """What the configured command names; empty where there is no such call."""
+    named: tuple[str, ...] = ()
+    """Further words for files the failure names."""
+    newer: frozenset[str] = frozenset()
+    """Those of these options that older versions of the tool do not know."""
+
+
+UNKNOWN_OPTION = re.compile(
+    r"(?:unexpected argument '|Found argument '|unrecognized arguments: |[Nn]o such option:? )"
+    r"(?P<option>--?[\w-]{1,60})"
+)
+"""Sources: clap 4 and 3, argparse, click."""
+
+
+def corrected(context: FixContext, how: Correction) -> Ran | None:
+    """Named files first; the command's own paths where that was not enough for the command. None
+    where no file is named and the command says none.
+    """
+    named = named_files(context)
+    ran = (
+        run_known(context, how, (*how.write, *how.options, *how.named, "--", *named))
+        if named
+        else None
+    )
+    if how.paths and (
+        ran is None or run_known(context, how, (*how.ask, *how.options, "--", *how.paths)).exit_code
+    ):
+        ran = run_known(context, how, (*how.write, *how.options, "--", *how.paths))
+    return ran
+
+
+def run_known(context: FixContext, how: Correction, words: Sequence[str]) -> Ran:
+    """As `run`, without those of our options that this version of the tool does not know."""
+    ran = run(context, [*how.start, *words])
+    while ran.exit_code and (unknown := UNKNOWN_OPTION.search(ran.output)):
+        if unknown["option"] not in how.newer.intersection(words):
+            break
+        words = [word for word in words if word != unknown["option"]]
+        ran = run(context, [*how.start, *words])
+    return ran
+
+
+def require_ran(tool: str, ran: Ran, *, well: Container[int | None]) -> None:
+    """Raises CouldNotRun where the exit code is none of a tool that did its work."""
+    if ran.exit_code in well:
+        return
+    lines = [line.strip() for line in ran.output.splitlines() if line.strip()]
+    how = "did not end in time" if ran.timed_out else f"ended with exit code {ran.exit_code}"
+    raise CouldNotRun(f"`{tool}` {how}" + (f" ({lines[-1][:200]})" if lines else ""))
+
+
+def split_call(args: Sequence[str], known: ToolOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of a call's words the options to keep, and the paths."""
+    options: list[str] = []
+    paths: list[str] = []
+    words = iter(args)
+    for word in words:
+        option, _, value = word.partition("=")
+        if option in known.valued:
+            options += [word] if value else [word, next(words, "")]
+        elif word in known.dropped:
+            next(words, "")
+        elif word in known.switches:
+            options.append(word)
+        elif not word.startswith("-"):
+            paths.append(word)
+    return tuple(options), tuple(paths)
 
 
 def texts_of(failure: Failure) -> Iterator[str]:

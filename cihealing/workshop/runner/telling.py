@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from collections.abc import Callable, Sequence
 
 from cihealing.domain.values import Failure
@@ -12,6 +13,13 @@ from cihealing.tree import shown
 from cihealing.workshop.runner.results import Tests
 from cihealing.workshop.runner.tools import lint
 from cihealing.workshop.runner.visit import MISSING, Visit
+
+DENIED = re.compile(
+    r"^(?:/bin/)?(?:sh|bash|dash)(?:: (?:line )?\d{1,6})?: (?:exec: )?[^\s:/][^\s:]{0,200}:"
+    r" Permission denied$",
+    re.MULTILINE,
+)
+"""A script of the tree, called by a relative path: its mode is the repository's own fault."""
 
 
 def hint(output: str) -> str:
@@ -42,7 +50,9 @@ def missing_in(output: str, exit_code: int | None) -> str:
         )
     if make or module:
         return f"the sandbox lacks it: {(make or module or [''])[0].strip()}; {advice}"
-    return "the command cannot be executed" if exit_code == 126 else ""
+    if exit_code == 126 and not DENIED.search(output):
+        return "the command cannot be executed"
+    return ""
 
 
 def violations_of(ran: Ran, tests: Tests | None, *, changed: Sequence[str]) -> tuple[str, ...]:

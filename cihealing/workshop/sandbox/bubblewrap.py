@@ -1,7 +1,7 @@
 """The sandbox: bubblewrap (bwrap(1), 0.8 or newer), started by `launch.py`, watched by `watch.py`.
 
 What a command sees: /usr and its links, the toolchain, a stub of /etc, its own /proc, /dev and
-/tmp, and the tree at `/build`. What it does not: home, the data directory, /run, /var, /sys, other
+/tmp, and the tree at `/tree`. What it does not: home, the data directory, /run, /var, /sys, other
 processes, any network but its own loopback, the worker's environment. It is an unprivileged user
 (of its own where the service is root), holds no capability, cannot make namespaces, meets a filter
 of system calls, and dies with the worker. What it may take in all is policy (`Limits`).

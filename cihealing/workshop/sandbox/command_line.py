@@ -9,11 +9,11 @@ from cihealing.domain.policy import Limits
 from cihealing.workshop.sandbox.orders import Order, Sources
 from cihealing.workshop.sandbox.syscalls import filter_program
 from cihealing.workshop.sandbox.system import (
-    BUILD,
     HOME,
     MACHINE_WIDE,
     RESULTS,
     SECRETIVE,
+    TREE,
     USER,
     Descriptor,
     configuration,
@@ -48,11 +48,11 @@ class CommandLine:
             *self._shown(sources),
             "--bind",
             sources.of(order.tree),
-            BUILD,
+            TREE,
             *(["--bind", sources.of(order.results), RESULTS] if order.results else []),
             *(["--remount-ro", "/"] if self.walls.files else []),
             "--chdir",
-            str(Path(BUILD) / order.workdir),
+            str(Path(TREE) / order.workdir),
             *self._variables(order.environment),
         ]
 

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from cihealing.tree import MAX_READ, Tree
-from cihealing.workshop.runner.canary import before_main
+from cihealing.workshop.runner.canary import Ground, before_main
 from cihealing.workshop.runner.results import (
     MAX_TESTS,
     junit_files,
@@ -17,7 +17,8 @@ from cihealing.workshop.runner.results import (
     remove_stale,
     worst_outcomes,
 )
-from cihealing.workshop.runner.tools import cargo, go, jest, jvm, tool_for, unittest
+from cihealing.workshop.runner.telling import missing_in
+from cihealing.workshop.runner.tools import cargo, go, jest, jvm, lint, tool_for, unittest
 from cihealing.workshop.runner.tools import pytest as pytest_tool
 
 SUITE = """<?xml version="1.0"?><testsuites><testsuite name="s">
@@ -390,3 +391,55 @@ def test_a_long_or_hostile_test_file_costs_little(source: str) -> None:
         source + "\nif __name__ == '__main__':\n    main()\n", "def test_m(): ..."
     )
     assert planted is None or planted.index("def test_m") < planted.index("if __name__")
+
+
+@pytest.mark.parametrize(
+    ("line", "head"),
+    [
+        (
+            "tests.test_calc (unittest.loader._FailedTest.tests.test_calc) ... ERROR",
+            "ERROR: tests.test_calc (unittest.loader._FailedTest.tests.test_calc)",
+        ),
+        (
+            "tests.test_calc (unittest.loader._FailedTest) ... ERROR",
+            "ERROR: tests.test_calc (unittest.loader._FailedTest)",
+        ),
+    ],
+    ids=["3.11 and newer", "older"],
+)
+def test_a_module_unittest_could_not_import_is_one_failed_test(
+    tmp_path: Path, line: str, head: str
+) -> None:
+    output = f"{line}\n\n{'=' * 70}\n{head}\n{'-' * 70}\n\nRan 1 test in 0.000s\n"
+    found = unittest.read(output, tree=Tree(root=tmp_path), place=".")
+    assert found is not None
+    assert found.failed == ("unittest.loader._FailedTest.tests.test_calc",)
+    assert found.collected == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "missing"),
+    [
+        ("/bin/sh: 1: ./scripts/check.sh: Permission denied\n", ""),
+        ("bash: line 1: ./check.sh: Permission denied\n", ""),
+        ("/bin/sh: 1: /opt/tool: Permission denied\n", "the command cannot be executed"),
+        ("/bin/sh: 1: ./tool: Exec format error\n", "the command cannot be executed"),
+    ],
+)
+def test_a_script_of_the_tree_without_its_mode_is_the_repositorys_fault(
+    output: str, missing: str
+) -> None:
+    assert missing_in(output, 126) == missing
+
+
+@pytest.mark.parametrize("tool", ["pyflakes", "yapf", "pycodestyle", "codespell", "isort"])
+def test_a_tool_without_tests_has_a_canary_that_it_reports(tmp_path: Path, tool: str) -> None:
+    assert lint.tool_of(f"python -m {tool} .") == tool
+    (tmp_path / "shop").mkdir()
+    ground = Ground(
+        tree=Tree(root=tmp_path), workdir=".", command=f"{tool} shop", mark="x", tests=()
+    )
+    planted = lint.plant(ground)
+    assert planted is not None
+    text = (tmp_path / planted.file).read_text()
+    assert ("recieve" if tool == "codespell" else "import sys\nimport os") in text

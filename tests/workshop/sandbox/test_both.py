@@ -96,9 +96,9 @@ def test_the_environment_given_cannot_steer_what_runs_outside(run: Run, tree: Pa
     ran = run(
         "echo fine",
         environment={
-            "LD_PRELOAD": "/build/evil.so",
+            "LD_PRELOAD": "/tree/evil.so",
             "PATH": "/nowhere",
-            "BASH_ENV": "/build/evil.sh",
+            "BASH_ENV": "/tree/evil.sh",
         },
     )
     assert ran.exit_code == 0

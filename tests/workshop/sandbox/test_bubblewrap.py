@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from cihealing.ports import PermanentError, TransientError
 from cihealing.settings import SandboxSettings
 from cihealing.workshop.sandbox.bubblewrap import Bubblewrap
+from cihealing.workshop.sandbox.system import TREE
 from cihealing.workshop.sandbox.toolchain import SETTING, default_toolchain, toolchain
 from tests.groups import holding
 
@@ -49,7 +51,7 @@ print(json.dumps({
     "places": {p: tried(lambda: listed(p))
         for p in ("/home", "/run", "/var", "/srv", "/mnt", "/opt", "/sys")},
     "writes": {p: tried(lambda: wrote(p)) for p in  # every kind of place
-        ("/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/build", "/tmp", os.environ["HOME"])},
+        ("/", "/usr", "/usr/bin", "/etc", "/dev", "/proc", "/tree", "/tmp", os.environ["HOME"])},
     "processes": len(processes()),
     "init environment": tried(lambda: open("/proc/1/environ").read()),
     "shadow": tried(lambda: open("/etc/shadow").read()), "kill": tried(lambda: os.kill(2**21, 9)),
@@ -99,7 +101,7 @@ def test_a_probe_inside_writes_only_to_the_tree_and_its_own_scratch(
 ) -> None:
     writes: dict[str, str] = seen["writes"]  # type: ignore[assignment]
     assert {place for place, said in writes.items() if said == "yes"} == {
-        "/build",
+        "/tree",
         "/tmp",
         "/tmp/home",
     }
@@ -123,7 +125,7 @@ def test_results_have_a_directory_of_their_own(
     ran = bubblewrap.run(
         command, tree=tree, workdir=".", environment={}, timeout=20, results=results
     )
-    assert (ran.output, (results / "x").read_text()) == ("/build\n", "found\n")
+    assert (ran.output, (results / "x").read_text()) == ("/tree\n", "found\n")
     assert list(tree.iterdir()) == []
 
 
@@ -192,3 +194,48 @@ def test_the_toolchain_is_named_by_a_setting(
     assert sandbox.run(
         "greet; touch $(command -v greet)", tree=tree, workdir=".", environment={}, timeout=20
     ).output.startswith("hello\ntouch:")
+
+
+LEFT_OUT = {
+    "ruff": ".bzr .direnv .eggs .git .git-rewrite .hg .ipynb_checkpoints .mypy_cache .nox .pants.d"
+    " .pyenv .pytest_cache .pytype .ruff_cache .svn .tox .venv .vscode __pypackages__ _build"
+    " buck-out build dist node_modules site-packages venv",
+    "black": ".direnv .eggs .git .hg .ipynb_checkpoints .mypy_cache .nox .pytest_cache .ruff_cache"
+    " .tox .svn .venv .vscode __pypackages__ _build buck-out build dist venv",
+    "isort": ".bzr .direnv .eggs .git .hg .mypy_cache .nox .pants.d .svn .tox .venv __pypackages__"
+    " _build buck-out build dist node_modules venv",
+    "flake8": ".svn CVS .bzr .hg .git __pycache__ .tox .nox .eggs *.egg",
+    "mypy": "site-packages node_modules __pycache__ .*",
+    "pylint": "CVS .#*",
+    "pytest": "*.egg .* _darcs build CVS dist node_modules venv {arch}",
+    "codespell": ".*",
+    "coverage": "",
+    "eslint": "node_modules .git .* bower_components dist",
+    "prettier": ".git .sl .svn .hg .jj node_modules",
+    "jest": "node_modules __mocks__",
+    "vitest": "node_modules dist cypress .idea .git .cache .output .temp",
+    "mocha": "node_modules",
+    "rubocop": "node_modules tmp vendor .git",
+    "golangci-lint": "vendor third_party testdata examples Godeps builtin",
+}
+"""Directories that tools leave out where nobody tells them otherwise. Sources: each tool's own
+reference of its settings.
+"""
+
+
+@pytest.mark.parametrize("tool", LEFT_OUT)
+def test_no_tool_leaves_the_tree_out_by_default(tool: str) -> None:
+    for part in Path(TREE).parts[1:]:
+        assert not any(fnmatch(part, pattern) for pattern in LEFT_OUT[tool].split())
+
+
+def test_ruff_looks_at_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import os\n")
+    ran = Bubblewrap().run(
+        "ruff check --isolated --no-cache --force-exclude a.py",
+        tree=tmp_path,
+        workdir=".",
+        environment={},
+        timeout=30,
+    )
+    assert (ran.exit_code, "F401" in ran.output) == (1, True), ran.output

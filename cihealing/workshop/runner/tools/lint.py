@@ -16,10 +16,12 @@ from cihealing.workshop.runner.tools.plan import Plan
 name = "lint"
 
 BROKEN = {
-    ".py": "def broken( = :\n",
+    # isort does not parse: it refuses the order.
+    ".py": "import sys\nimport os\ndef broken( = :\n",
     ".js": "const = ;\n",
     ".ts": "const = ;\n",
     ".go": "package )\n",
+    ".txt": "recieve teh\n",
 }
 TOOLS = {
     "ruff": ".py",
@@ -29,6 +31,10 @@ TOOLS = {
     "pyright": ".py",
     "black": ".py",
     "isort": ".py",
+    "pyflakes": ".py",
+    "pycodestyle": ".py",
+    "yapf": ".py",
+    "codespell": ".txt",
     "compileall": ".py",
     "eslint": ".js",
     "prettier": ".js",

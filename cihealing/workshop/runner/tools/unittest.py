@@ -19,7 +19,7 @@ CALL = re.compile(r"-m\s+unittest\b(?:\s+discover\b)?|\bmanage\.py\s+test\b")
 VERBOSE_FLAG = re.compile(r"(?:\s-v\b|\s--verbose\b|\s--verbosity\b)")
 TEST_FILE = re.compile(r"\A(?:test.*|.*_tests?)\.py\Z")
 LINE = re.compile(
-    r"^(\w+) \(([\w.]+)\)(?:\n[^\n]{0,500})? \.\.\."
+    r"^([\w.]+) \(([\w.]+)\)(?:\n[^\n]{0,500})? \.\.\."
     r" (?:[^\n]{0,500}\n)?(ok|FAIL|ERROR|skipped|expected failure|unexpected success)\b",
     re.MULTILINE,
 )
@@ -55,8 +55,10 @@ def read(output: str, *, tree: Tree, place: str) -> Tests | None:
 
 
 def test_id(test: str, where: str) -> str:
-    """`module.Class.test`; before 3.11 the name in parentheses was the class alone."""
-    return where if where.rpartition(".")[2] == test else f"{where}.{test}"
+    """`module.Class.test`; before 3.11 the name in parentheses was the class alone. A module that
+    cannot be imported stands as a test of its dotted name.
+    """
+    return where if where == test or where.endswith(f".{test}") else f"{where}.{test}"
 
 
 def plant(ground: Ground) -> Planted | None:
