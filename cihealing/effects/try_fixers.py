@@ -13,7 +13,7 @@ from cihealing.domain import effects as f
 from cihealing.domain.commands import RecordPatch, SkipStep
 from cihealing.domain.policy import Policy, RepositoryPolicy
 from cihealing.domain.run import Candidate, RunState
-from cihealing.domain.values import Colour, Failure, Objection, Purpose
+from cihealing.domain.values import Colour, Failure, Objection, Observation, Purpose
 from cihealing.effects.shared.frames import denied_by, failure_of
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.effects.shared.observing import project_of
@@ -71,9 +71,8 @@ def try_fixers(
         if _applies(patch, bench):
             return _recorded(INHERITED, FixerFind(told=told, patch=patch), bench)
     broken: list[str] = []
-    base = run.patches.unfinished
-    if base is not None and (left := _left_by(base, bench)) is not None:
-        further = _asked(left, bench, base=base, broken=broken)
+    if (unfinished := _unfinished(run)) and (left := _failure_in(unfinished[1], tools)):
+        further = _asked(left, bench, base=unfinished[0], broken=broken)
         if further is not None:
             return further
     return _asked(failure_of(run, tools), bench, broken=broken) or _none_left(run, broken)
@@ -98,24 +97,28 @@ def _none_left(run: RunState, broken: Sequence[str]) -> SkipStep:
     return SkipStep(step="fixers", reason=f"no further fixer has a patch ({reasons})")
 
 
-def _left_by(base: Candidate, bench: Bench) -> Failure | None:
-    """What was still red with a patch; None where that says nothing, or enough was put together."""
-    seen = next(
-        (
-            s.seen
-            for s in reversed(bench.run.local.observations)
-            if s.purpose is Purpose.SCREEN and s.patch == base.patch
-        ),
-        None,
-    )
-    if seen is None or seen.colour is not Colour.RED or not seen.log:
+def _unfinished(run: RunState) -> tuple[Candidate, Observation] | None:
+    """The fixer's patch that was tried last, and what was red with it; None where nothing was, or
+    enough was put together.
+    """
+    last = next((s for s in reversed(run.local.observations) if s.purpose is Purpose.SCREEN), None)
+    by_models = {a.patch for a in run.attempts if a.diagnoser not in run.patches.fixers}
+    found = [patch for patch in run.patches.tried if patch not in by_models]
+    fixers = dict(zip(found, run.patches.fixers, strict=False))
+    if last is None or last.seen.colour is not Colour.RED or not last.seen.log:
         return None
-    if len(base.fixer.split(", ")) >= LONGEST_CHAIN:
+    fixer = fixers.get(last.patch, "")
+    if not fixer or len(fixer.split(", ")) >= LONGEST_CHAIN:
         return None
+    told = f"On top of the patch of {fixer}"
+    return Candidate(fixer=fixer, told=told, patch=last.patch), last.seen
+
+
+def _failure_in(seen: Observation, tools: Tools) -> Failure | None:
     # Late: the parsers are loaded by whoever reads a log, not by whoever names this module.
     from cihealing.reading import read
 
-    return read(bench.tools.artifacts.text(seen.log), known_secrets=known()).failure
+    return read(tools.artifacts.text(seen.log), known_secrets=known()).failure
 
 
 def _asked(
@@ -151,7 +154,7 @@ def _fixed(
             return None
         whole = _whole(patch, more, tree, bench) if patch else more
         same = tuple(path for path in _paths(whole) if _same_program(path, tree, bench))
-    told = f"{base.told}; {told}" if base else told
+    told = f"{base.told}: {told}" if base else told
     denied = denied_by(
         failure_of(bench.run, bench.tools), failure, workdir=project_of(bench.run, bench.tools).path
     )

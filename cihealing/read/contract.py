@@ -37,7 +37,6 @@ INTERNAL = (
     "context",
     "tried_patches",
     "tried_fixers",
-    "unfinished",
     "refused_patches",
     "model_pauses",
     "model_not_before",

@@ -61,7 +61,7 @@ def evolve_patch(run: RunState, event: e.PatchEvent, envelope: e.Envelope) -> Ru
             )
             return change(run, stage=Stage.REMEDIATION, patches=patches)
         case e.PatchDropped(fixer=fixer, reason=reason):
-            patches = change(run.patches, candidate=None, unfinished=_unfinished(run))
+            patches = change(run.patches, candidate=None)
             return change(run, patches=patches, plan=noted(run, f"{fixer}: {reason}"))
         case e.AttemptStarted():
             return _attempt(run, event, envelope)
@@ -71,11 +71,6 @@ def evolve_patch(run: RunState, event: e.PatchEvent, envelope: e.Envelope) -> Ru
             return _proven(run, event, envelope)
         case _:
             assert_never(event)
-
-
-def _unfinished(run: RunState) -> Candidate | None:
-    dropped = run.patches.candidate
-    return dropped if dropped and dropped.screened else run.patches.unfinished
 
 
 def _attempt(run: RunState, event: e.AttemptStarted, envelope: e.Envelope) -> RunState:
@@ -106,7 +101,7 @@ def _attempt(run: RunState, event: e.AttemptStarted, envelope: e.Envelope) -> Ru
         run,
         stage=Stage.PROOF,
         attempts=(*run.attempts, attempt),
-        patches=change(run.patches, candidate=None, unfinished=None, tried=tried),
+        patches=change(run.patches, candidate=None, tried=tried),
         models=change(run.models, pauses=0, not_before=None),
     )
 

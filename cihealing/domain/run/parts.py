@@ -127,8 +127,6 @@ class RunPatches(
     """What was thought of so far."""
 
     candidate: Candidate | None = None
-    unfinished: Candidate | None = None
-    """Dropped last because something was still red with it: the next fixer may go on from there."""
     tried: tuple[Digest, ...] = ()
     fixers: tuple[str, ...] = ()
     """Which of them were asked."""

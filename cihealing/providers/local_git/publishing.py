@@ -205,13 +205,15 @@ def require_allowed(origin: Origin, head: str, tree: str) -> None:
     changes = list(changes_of(listed.split("\0")))
     if not changes:
         raise PermanentError("the patch changes nothing")
-    scripts = [c.path for c in changes if c.old_mode != c.new_mode and is_script(origin, tree, c)]
+    scripts = [c.path for c in changes if is_script(origin, tree, c)]
     if objections := [o for o in paths.check(changes, policy=Policy(), denied=scripts) if o.hard]:
         raise PermanentError(f"the patch is refused: {objections[0].text}")
 
 
 def is_script(origin: Origin, tree: str, change: FileChange) -> bool:
     """Whether the file says itself what it is run with; the guard knew whether it had to be."""
+    if (change.old_mode, change.new_mode) != ("100644", "100755"):
+        return False
     return origin("cat-file", "blob", f"{tree}:{change.path}").startswith("#!")
 
 
