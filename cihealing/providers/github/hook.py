@@ -16,6 +16,7 @@ from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadPayload, BadSignature, RawRequest
 from cihealing.providers.github.results import (
     base_branch_of,
+    change_of,
     host_of,
     job_result,
     name,
@@ -108,6 +109,9 @@ def _check_run(body: _wire.Fields) -> Result:
         base_branch=base_branch_of(check),
         # GitHub: "head_branch is null for a push to a fork", see 'Check runs' in the REST docs.
         fork=suite.null("head_branch"),
+        partial=bool(job),
+        definition="" if job else check.maybe("app").label("slug"),
+        change=change_of(check),
         parent_id=run,
         finished_at=check.moment("completed_at"),
     )
