@@ -22,6 +22,7 @@ from cihealing.domain.values import (
     Digest,
     Failed,
     Failure,
+    JobFacts,
     Mode,
     Passed,
     RunStatus,
@@ -38,6 +39,12 @@ from cihealing.service.writing import Writing
 OURS = "cihealing/"
 """How the branches of the service's own changes begin; the run's id follows."""
 OWN_RUN = re.compile(r"cihealing/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+OF_JOB = tuple(
+    name
+    for name in JobFacts.__struct_fields__
+    if name in e.RunQueued.__struct_fields__ and name != "finished_at"
+)
+"""What a run keeps of its job as it was told."""
 RECEIVE = Cause(source="receive")
 
 
@@ -206,23 +213,10 @@ def _queued(
     fixed = [old.patch for old in older if old.status == RunStatus.FIXED and old.patch]
     return e.RunQueued(
         provider=failed.execution.provider,
-        repository=failed.repository,
-        branch=failed.branch,
-        commit=failed.commit,
-        job=failed.job,
+        **{name: getattr(failed, name) for name in OF_JOB},
         step=failure.step or failed.step,
         command=failed.command or failure.command,
-        pipeline_url=failed.pipeline_url,
-        base_branch=failed.base_branch,
-        fork=failed.fork,
-        head_repository=failed.head_repository,
-        partial=failed.partial,
-        definition=failed.definition,
-        ref=failed.ref,
         change_number=failed.change,
-        parent_id=failed.parent_id,
-        parent_attempt=failed.parent_attempt,
-        execution=failed.execution,
         finished_at=failed.finished_at or writing.now,
         error_hash=failure.error_hash,
         strong=failure.strong,
@@ -268,7 +262,7 @@ def _greens(passed: Passed, found: Facts, now: datetime) -> Iterator[tuple[UUID,
             continue
         if other.commit != passed.commit:
             yield other.id, c.GreenLater(commit=passed.commit)
-        elif not found.told:
+        else:
             yield other.id, c.SeeGreenRerun(execution=passed.execution)
     note = f"{passed.job} is green in spite of it: CI lets the job fail"
     for child in found.children:

@@ -311,3 +311,12 @@ def test_a_run_whose_branch_is_gone_ends_and_says_why(bench: Bench) -> None:
             run().id, "approve", act="publish", version=run().version, by=ANN, tools=bench.tools
         )
     assert (run().status, state()["abort_reason"]) == ("aborted", "gone")
+
+
+@pytest.mark.parametrize("context", ["DCO", "license/cla", "codecov/patch", "coverage/coveralls"])
+def test_github_informational_checks_are_only_noted(context: str, bench: Bench) -> None:
+    assert "only noted" in str(post("github", payloads.status(context=context), "status"))
+    check = payloads.check_run(name=context, app={"slug": "dco"}, details_url=None)
+    assert "only noted" in str(post("github", check, "check_run"))
+    bench.drain()
+    assert not Run.objects.exists()

@@ -61,9 +61,9 @@ def life_of(run: RunState, command: c.LifeCommand, policy: Policy, now: datetime
 
 def _green_rerun(run: RunState, execution: ExecutionRef) -> Events:
     """Where nobody works on it any more it is over; a proven patch waits for its person."""
-    if not run.open:
-        return []
     seen = e.GreenRerunSeen(execution=execution)
+    if not run.open or seen.note in run.plan.notes:
+        return []
     if run.status is not RunStatus.ESCALATED:
         return [seen]
     infra = run.diagnosis.failure_class is FailureClass.INFRA

@@ -85,6 +85,14 @@ class GreenRerunSeen(Event, frozen=True, kw_only=True, tag="rerun.green_seen.v1"
 
     execution: ExecutionRef
 
+    @property
+    def note(self) -> str:
+        return (
+            "the same job was green on a rerun of the same commit"
+            f" ({self.execution.job_run_id}, attempt {self.execution.attempt}): that speaks for a"
+            " flake"
+        )
+
 
 class FailureRecurred(Event, frozen=True, kw_only=True, tag="failure.recurred.v1"):
     execution: ExecutionRef

@@ -37,7 +37,7 @@ def evolve_life(run: RunState, event: e.LifeEvent, envelope: e.Envelope) -> RunS
             return _retried(run, event)
         case e.GreenRerunSeen():
             seen = change(run.failure, greens=run.failure.greens + 1)
-            return change(run, failure=seen, plan=noted(run, GREEN_RERUN))
+            return change(run, failure=seen, plan=noted(run, event.note))
         case e.FailureRecurred():
             return change(run, recurrences=run.recurrences + 1)
         case e.FailureRehashed(error_hash=error_hash, strong=strong):
@@ -51,7 +51,6 @@ def evolve_life(run: RunState, event: e.LifeEvent, envelope: e.Envelope) -> RunS
             assert_never(event)
 
 
-GREEN_RERUN = "the same job was green on a rerun of the same commit: that speaks for a flake"
 FAILURE_FACTS = tuple(
     name for name in RunFailure.__struct_fields__ if name in e.RunQueued.__struct_fields__
 )

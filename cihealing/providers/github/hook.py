@@ -23,6 +23,7 @@ from cihealing.providers.github.results import (
     result_of,
     run_result,
 )
+from cihealing.providers.shared import ours
 from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
@@ -115,9 +116,15 @@ def _check_run(body: _wire.Fields) -> Result:
         parent_id=run,
         finished_at=check.moment("completed_at"),
     )
+    if not job and ours.informational(facts.job):
+        return _noted(facts.job)
     return result_of(
         facts, conclusion=check.label("conclusion"), log=None if job else _report(check)
     )
+
+
+def _noted(check: str) -> Ignored:
+    return Ignored(reason=f"{check} is only noted: it ran nothing that could be healed")
 
 
 def _actions_ids(check: _wire.Fields) -> tuple[str, str]:
@@ -170,6 +177,8 @@ def _status(body: _wire.Fields) -> Result:
         pipeline_url=body.link("target_url"),
         finished_at=body.moment("updated_at"),
     )
+    if ours.informational(facts.job):
+        return _noted(facts.job)
     state = body.label("state")
     return result_of(facts, conclusion="failure" if state == "error" else state)
 
