@@ -105,6 +105,7 @@ def tools() -> Tools:
     return Tools(
         logs=made(lambda one: one.logs),
         expanding=made(lambda one: one.expanding),
+        identifying=made(lambda one: one.identifying),
         reruns=made(lambda one: one.reruns),
         runner=ProjectRunner(trees, settings=groups.sandbox),
         trees=trees,

@@ -57,6 +57,18 @@ class GreenLater(Command, frozen=True, kw_only=True):
     commit: str
 
 
+class SeeGreenRerun(Command, frozen=True, kw_only=True):
+    """The same job is green on the same commit: CI or somebody ran it again."""
+
+    execution: ExecutionRef
+
+
+class Allow(Command, frozen=True, kw_only=True):
+    """CI lets the job fail: what it is part of is green."""
+
+    note: str
+
+
 class CloseCluster(Command, frozen=True, kw_only=True):
     """Another run gathers those who meet this failure of the machines from now on."""
 
@@ -301,6 +313,8 @@ LifeCommand = (
     | Rehash
     | Supersede
     | GreenLater
+    | SeeGreenRerun
+    | Allow
     | CloseCluster
     | FollowLeader
     | PassDeadline

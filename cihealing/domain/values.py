@@ -128,8 +128,26 @@ class JobFacts(Value, frozen=True, kw_only=True):
     """Branch the change would be merged into, where the payload names one (PR/MR builds)."""
     fork: bool = False
     """True where the built code comes from another repository than `repository`."""
+    head_repository: str = ""
+    """Of a fork's code: whose it is, where that is told."""
+    partial: bool = False
+    """True where the sender does not say whose code was built, or which definition the job is of:
+    until the provider tells, the result says nothing about any other.
+    """
+    definition: str = ""
+    """What defines the job beside its name: workflow, stage, pipeline; empty where there is no
+    such thing.
+    """
+    ref: str = ""
+    """What was built where that is no branch: a tag, a change's or a merge queue's own ref, as it
+    stays from one build to the next. `branch` is then empty.
+    """
+    change: str = ""
+    """Number of the pull or merge request that was built, where it is told."""
     parent_id: str = ""
     """Provider's id of the coarser thing the job is part of (workflow run, pipeline)."""
+    parent_attempt: int = 0
+    """Which attempt of the coarser thing; 0 where that is not told."""
     coarse: bool = False
     """True where the result is of a whole workflow or pipeline, not of one job."""
     finished_at: Time | None = None
@@ -143,6 +161,8 @@ class Failed(JobFacts, frozen=True, kw_only=True, tag="failed"):
     """What CI says was run. It selects among configured commands and is never executed."""
     error_type: str = ""
     conclusion: str = "failure"
+    never_started: str = ""
+    """Why no step of it ran, in words: such a job says nothing about the code."""
 
 
 class Passed(JobFacts, frozen=True, kw_only=True, tag="passed"):

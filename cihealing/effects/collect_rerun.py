@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from cihealing import service
 from cihealing.domain import effects as f
 from cihealing.domain.commands import LoseRerun
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import RunState
-from cihealing.domain.values import Ignored
+from cihealing.domain.values import Failed, Ignored, Passed
 from cihealing.effects.shared.handler import EffectHandler
 from cihealing.ports import Tools
 
@@ -33,10 +35,24 @@ def collect_rerun(
             hook="rerun",
             provider=run.failure.provider,
             delivery_id=effect.handle,
-            results=[result],
+            results=[_of_run(result, run)],
             now=datetime.now(UTC),
         )
     return None
+
+
+def _of_run(result: Failed | Passed, run: RunState) -> Failed | Passed:
+    """It is the run's own job: of the same code and definition, whatever is told of it here."""
+    failure = run.failure
+    return structs.replace(
+        result,
+        branch=failure.branch,
+        ref=failure.ref,
+        fork=failure.fork,
+        head_repository=failure.head_repository,
+        definition=failure.definition,
+        partial=failure.partial,
+    )
 
 
 HANDLER = EffectHandler(f.CollectRerun, collect_rerun)

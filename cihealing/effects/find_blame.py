@@ -68,6 +68,7 @@ def _base(
             run.failure.job,
             run.failure.branch,
             before=run.failure.failed_at,
+            definition=run.failure.definition,
         )
         if run.failure.failed_at
         else None

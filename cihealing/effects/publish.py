@@ -38,12 +38,9 @@ def publish(
     except HeadMovedError as moved:
         # Of an open change its own branch moved: what was proven is not what is there, and a person
         # must look.
-        found = "" if effect.act == "merge" and run.change.open else moved.found or ""
-        return (
-            RecordHeadMoved(expected=effect.head, found=found)
-            if found
-            else RecordPublishFailed(reason=str(moved))
-        )
+        if effect.act == "merge" and run.change.open:
+            return RecordPublishFailed(reason=str(moved))
+        return RecordHeadMoved(expected=effect.head, found=moved.found or "")
     except PermanentError as error:
         return RecordPublishFailed(reason=str(error))
     failpoint("publish.after_merge")

@@ -13,6 +13,7 @@ from cihealing import service
 from cihealing.domain import effects as f
 from cihealing.domain.values import Failed, Failure, Passed
 from cihealing.effects.shared.handler import DeliveryHandler
+from cihealing.effects.shared.identity import identified
 from cihealing.models import Outbox
 from cihealing.ports import NoLog, Tools
 from cihealing.store import Packed
@@ -25,9 +26,12 @@ def read_failure(
     result: Failed | Passed, /, *, position: int, delivery: UUID, row: Outbox, tools: Tools
 ) -> None:
     """Raises TransientError while the log is not there yet."""
+    result = identified(result, tools)
     had = service.read_waiting(result, delivery=delivery, position=position)
     failure, log = had or (read(result, tools) if isinstance(result, Failed) else (None, None))
-    service.record_read(delivery, position, failure, log, row=row, now=datetime.now(UTC))
+    service.record_read(
+        delivery, position, failure, log, row=row, now=datetime.now(UTC), identified=result
+    )
 
 
 HANDLER: DeliveryHandler[Failed | Passed] = DeliveryHandler(
@@ -36,6 +40,8 @@ HANDLER: DeliveryHandler[Failed | Passed] = DeliveryHandler(
 
 
 def read(failed: Failed, tools: Tools) -> tuple[Failure, Packed | None]:
+    if failed.never_started:
+        return service.never_started(failed), None
     logs = tools.logs.get(failed.execution.provider)
     if logs is None:
         return service.weak_failure(failed, NOT_SENT), None

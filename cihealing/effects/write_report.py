@@ -151,12 +151,17 @@ def _last_green(run: RunState, policy: Policy, tools: Tools) -> Green | None:
     if run.failure.failed_at is None:
         return None
     base = run.failure.base_branch or policy.repository(run.failure.repository).target_branch
-    green = tools.history.last_green(
-        run.failure.repository, run.failure.job, run.failure.branch, before=run.failure.failed_at
-    )
-    return green or tools.history.last_green(
-        run.failure.repository, run.failure.job, base, before=run.failure.failed_at
-    )
+    for branch in (run.failure.branch, base):
+        green = tools.history.last_green(
+            run.failure.repository,
+            run.failure.job,
+            branch,
+            before=run.failure.failed_at,
+            definition=run.failure.definition,
+        )
+        if green:
+            return green
+    return None
 
 
 def _build(seen: Green | None) -> Build | None:

@@ -70,7 +70,11 @@ class Execution(models.Model):
     commit = models.CharField(max_length=64)
     job = models.CharField(max_length=300)
     pipeline_url = models.CharField(max_length=2000)
+    fork = models.BooleanField(default=False)
+    """Whether it is of another repository's code, as far as that was told."""
+    definition = models.CharField(max_length=300, default="")
     parent_id = models.CharField(max_length=200)
+    parent_attempt = models.PositiveIntegerField(default=0)
     coarse = models.BooleanField()
     at = models.DateTimeField()
     """When it finished, where the payload says so; else when it was received."""

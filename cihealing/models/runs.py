@@ -42,6 +42,8 @@ class Run(models.Model):
     """Of its calls to models."""
     seconds_to_proof = models.FloatField(null=True)
     """From its beginning to the proof of its first generation, where it came to one."""
+    change_commit = models.CharField(max_length=64, default="")
+    """The commit of the open change: builds of it are its own."""
     patch_hash = models.CharField(max_length=64)
     report = models.CharField(max_length=64)
     awaiting_rerun = models.BooleanField()
@@ -72,6 +74,11 @@ class Run(models.Model):
             models.Index(fields=["repository", "branch", "error_hash"], name="run_same_on_branch"),
             models.Index(fields=["repository", "job", "branch"], name="run_job_branch"),
             models.Index(fields=["pr_url"], condition=~Q(pr_url=""), name="run_change"),
+            models.Index(
+                fields=["repository", "change_commit"],
+                condition=~Q(pr_url=""),
+                name="run_own_commit",
+            ),
             models.Index(
                 fields=["attached_to"], condition=Q(attached_to__isnull=False), name="run_attached"
             ),

@@ -34,7 +34,7 @@ from cihealing.ports.forge import (
     Voice,
 )
 from cihealing.ports.inbound import Listening, OwnChange, Parsing, RawRequest, Signing, Verifying
-from cihealing.ports.jobs import Expanding, Logs, Reruns
+from cihealing.ports.jobs import Expanding, Identifying, Logs, Reruns
 from cihealing.ports.model import Model, ModelReply, ModelRequest, ServedModel, Speaking
 from cihealing.ports.provider import Check, Hosts, Provider, Standing
 from cihealing.ports.records import Affected, Artifacts, Green, History, PastFix, Red
@@ -69,6 +69,7 @@ __all__ = [
     "HeadMovedError",
     "History",
     "Hosts",
+    "Identifying",
     "Leaving",
     "Listening",
     "Logs",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from cihealing.domain.values import Result
+from cihealing.domain.values import Failed, Passed, Result
 
 
 class Logs(Protocol):
@@ -17,6 +17,13 @@ class Expanding(Protocol):
     def expand(self, coarse: Result) -> list[Result]:
         """The job results a coarse (workflow, pipeline) result stands for. Raises NoLog,
         TransientError.
+        """
+
+
+class Identifying(Protocol):
+    def identify(self, result: Failed | Passed) -> Failed | Passed:
+        """The result with what its sender did not say: whose code was built, and of which
+        definition the job is. It stays partial where nobody can tell. Raises NoLog, TransientError.
         """
 
 

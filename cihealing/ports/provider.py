@@ -10,7 +10,7 @@ from cihealing.domain.policy import Policy
 from cihealing.ports.chat import Chat
 from cihealing.ports.forge import Forge
 from cihealing.ports.inbound import Listening, OwnChange, Signing
-from cihealing.ports.jobs import Expanding, Logs, Reruns
+from cihealing.ports.jobs import Expanding, Identifying, Logs, Reruns
 from cihealing.ports.model import Speaking
 from cihealing.ports.trees import Credentials
 from cihealing.settings import Own
@@ -81,6 +81,7 @@ class Provider(Generic[Own]):
     """Whether that is the last part of its URL, where many see it: it then has one of its own."""
     logs: Callable[[Own], Logs] | None = None
     expanding: Callable[[Own], Expanding] | None = None
+    identifying: Callable[[Own], Identifying] | None = None
     reruns: Callable[[Own], Reruns] | None = None
     forge: Callable[[Own], Forge] | None = None
     credentials: Callable[[Own], Credentials] | None = None

@@ -24,9 +24,11 @@ class History(Protocol):
     """What happened to a job before, as far as the service was told."""
 
     def last_green(
-        self, repository: str, job: str, branch: str, *, before: datetime
+        self, repository: str, job: str, branch: str, *, before: datetime, definition: str = ""
     ) -> Green | None:
-        """The newest commit this job was green on, on this branch."""
+        """The newest commit this job of this definition was green on, on this branch of the
+        repository itself.
+        """
 
     def reruns(self, repository: str, commit: str, job: str) -> int:
         """Reruns asked for so far for this job on this commit, over all runs."""

@@ -11,7 +11,7 @@ from cihealing.domain.policy import RepositoryPolicy
 from cihealing.ports.chat import Chat
 from cihealing.ports.fixing import Fixer, Guard
 from cihealing.ports.forge import Forge
-from cihealing.ports.jobs import Expanding, Logs, Reruns
+from cihealing.ports.jobs import Expanding, Identifying, Logs, Reruns
 from cihealing.ports.model import Model
 from cihealing.ports.records import Artifacts, History
 from cihealing.ports.running import Runner, Sandbox
@@ -27,6 +27,7 @@ class Tools:
 
     logs: Mapping[str, Logs]
     expanding: Mapping[str, Expanding]
+    identifying: Mapping[str, Identifying]
     reruns: Mapping[str, Reruns]
     runner: Runner
     trees: Trees

@@ -14,9 +14,10 @@ from cihealing.service.handling import (
     perform,
 )
 from cihealing.service.judging import hurry
-from cihealing.service.logs import read_log, read_waiting, weak_failure
+from cihealing.service.logs import never_started, read_log, read_waiting, weak_failure
 from cihealing.service.messages import handle_of, record_message
 from cihealing.service.outbox import claim, claim_next, due, poke_due, reclaim
+from cihealing.service.policies import current as current_policy
 from cihealing.service.receiving import (
     Receipt,
     ResultOutcome,
@@ -43,6 +44,7 @@ __all__ = [
     "ResultOutcome",
     "claim",
     "claim_next",
+    "current_policy",
     "due",
     "get",
     "handle",
@@ -50,6 +52,7 @@ __all__ = [
     "hear_fingerprint",
     "hurry",
     "ignore_fingerprint",
+    "never_started",
     "outdated",
     "perform",
     "poke_due",

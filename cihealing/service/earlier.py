@@ -64,10 +64,11 @@ def _green(job: Job) -> tuple[str, Sequence[Any]]:
         " CASE WHEN a.size <= %s THEN a.content END"
         " FROM (SELECT repository, job, log FROM cihealing_execution"
         " WHERE repository = %s AND job = %s AND outcome = 'passed' AND log <> ''"
+        " AND fork = %s"
         f" ORDER BY at DESC LIMIT {MOST}) g"
         " JOIN cihealing_artifact a ON a.digest = g.log WHERE a.content IS NOT NULL"
     )
-    return text, (LARGE, *job)
+    return text, (LARGE, *job, False)
 
 
 def _rows(parts: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:

@@ -231,7 +231,8 @@ def perform(
     """What a person does to a run: `approve`, `deny`, `abort`, `retry` or `human-fix` (with the
     commit that did it, where it is known).
 
-    Raises NoSuchRun, Refused, Stale, NotAllowed, Irrevocable, HeadMoved (a fresh proof was begun).
+    Raises NoSuchRun, Refused, Stale, NotAllowed, Irrevocable, HeadMoved (a fresh
+    proof was begun, or the run ended with its branch).
     """
     cause = Cause(actor=by, source=f"person:{action}")
     if action == "approve":
@@ -254,7 +255,7 @@ def _approve(
     if not run.change.open:
         head = tools.trees.head(run.failure.repository, run.change.target, policy=repository)
         if head != run.head:
-            _head_moved(run, head, cause)
+            handle(run.id, c.RecordHeadMoved(expected=run.head, found=head or ""), cause=cause)
             raise HeadMovedError(run.head, head)
     return handle(run_id, command, cause=cause)
 
@@ -274,11 +275,6 @@ def _require_permission(
         f"{login} may not push to {run.failure.repository} at {repository.forge}; where the"
         " login there is another, say so under `people` in policy"
     )
-
-
-def _head_moved(run: RunState, head: str | None, cause: Cause) -> None:
-    if head:
-        handle(run.id, c.RecordHeadMoved(expected=run.head, found=head), cause=cause)
 
 
 def _command(

@@ -7,6 +7,7 @@ Called inside the transaction that stores the delivery.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -21,6 +22,7 @@ from cihealing.domain.values import (
     Digest,
     Failed,
     Failure,
+    JobFacts,
     Mode,
     Passed,
     RunStatus,
@@ -37,6 +39,12 @@ from cihealing.service.writing import Writing
 OURS = "cihealing/"
 """How the branches of the service's own changes begin; the run's id follows."""
 OWN_RUN = re.compile(r"cihealing/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+OF_JOB = tuple(
+    name
+    for name in JobFacts.__struct_fields__
+    if name in e.RunQueued.__struct_fields__ and name != "finished_at"
+)
+"""What a run keeps of its job as it was told."""
 RECEIVE = Cause(source="receive")
 
 
@@ -65,7 +73,9 @@ def judge_failed(
     found = facts.of_failed(failed, failure)
     writing.at = found.at
     judged = (
-        _told_before(found) or _not_wanted(failed) or _known(failed, failure, found, log, writing)
+        _told_before(found)
+        or _not_wanted(failed, found)
+        or _known(failed, failure, found, log, writing)
     )
     return replace(judged, told=found.told)
 
@@ -80,10 +90,11 @@ def _told_before(found: Facts) -> Judged | None:
     return Judged(status=run.status or _status(run.id), run=run.id, deduplicated=True)
 
 
-def _not_wanted(failed: Failed) -> Judged | None:
-    if failed.branch.startswith(OURS):
-        hurry(failed.repository, failed.branch)
-        return ignored("builds of the service's own branches begin no run")
+def _not_wanted(failed: Failed, found: Facts) -> Judged | None:
+    if _look_after(failed, found):
+        return ignored("builds of the service's own changes begin no run")
+    if found.allowed:
+        return ignored(f"{failed.job} may fail: what it is part of is green in spite of it")
     if policies.current().repository(failed.repository).mode is Mode.OFF:
         return ignored(f"policy has {failed.repository} switched off")
     return None
@@ -99,6 +110,18 @@ def _known(
     if found.known is not None:
         return _joined(found.known, failed, found, writing.now)
     return _begun(failed, failure, found, log, writing)
+
+
+def _look_after(result: Failed | Passed, found: Facts) -> bool:
+    """Whether it is a build of a change of ours, which is then looked at. A fork's branch of such a
+    name is not ours.
+    """
+    if result.branch.startswith(OURS) and not result.fork:
+        hurry(result.repository, result.branch)
+        return True
+    for run in found.own:
+        outbox.hurry(run, WatchChange)
+    return bool(found.own)
 
 
 def hurry(repository: str, branch: str) -> None:
@@ -190,16 +213,10 @@ def _queued(
     fixed = [old.patch for old in older if old.status == RunStatus.FIXED and old.patch]
     return e.RunQueued(
         provider=failed.execution.provider,
-        repository=failed.repository,
-        branch=failed.branch,
-        commit=failed.commit,
-        job=failed.job,
+        **{name: getattr(failed, name) for name in OF_JOB},
         step=failure.step or failed.step,
         command=failed.command or failure.command,
-        pipeline_url=failed.pipeline_url,
-        base_branch=failed.base_branch,
-        fork=failed.fork,
-        execution=failed.execution,
+        change_number=failed.change,
         finished_at=failed.finished_at or writing.now,
         error_hash=failure.error_hash,
         strong=failure.strong,
@@ -217,19 +234,36 @@ def _queued(
     )
 
 
-def judge_passed(passed: Passed, *, writing: Writing) -> Judged:
-    """A green execution is a fact in any case; it ends the runs that waited for it."""
+def judge_passed(passed: Passed, *, writing: Writing, asked: bool = False) -> Judged | None:
+    """A green execution is a fact in any case; it ends the runs that waited for it.
+
+    None where it may say something of a run and only its provider can tell (`asked`: it was).
+    """
     writing.settle()
     one_at_a_time(passed.repository, passed.job)
-    if passed.branch.startswith(OURS):
-        hurry(passed.repository, passed.branch)
     found = facts.of_passed(passed)
+    if found.unrelated and not asked:
+        return None
     writing.at = found.at
+    if _look_after(passed, found):
+        return Judged(status="passed", told=found.told)
     for run in found.waiting:
         finished = c.RecordRerunFinished(outcome="green", execution=passed.execution)
         handle_inside(run, finished, cause=RECEIVE, now=writing.now)
-    for later in found.others:
-        if later.failed_at <= (passed.finished_at or writing.now):
-            green = c.GreenLater(commit=passed.commit)
-            handle_inside(later.id, green, cause=RECEIVE, now=writing.now)
+    for run, command in _greens(passed, found, writing.now):
+        handle_inside(run, command, cause=RECEIVE, now=writing.now)
     return Judged(status="passed", told=found.told)
+
+
+def _greens(passed: Passed, found: Facts, now: datetime) -> Iterator[tuple[UUID, c.RunCommand]]:
+    """What the runs of its job learn from it, and those of its own red jobs."""
+    for other in found.others:
+        if other.failed_at > (passed.finished_at or now) or other.id in found.waiting:
+            continue
+        if other.commit != passed.commit:
+            yield other.id, c.GreenLater(commit=passed.commit)
+        else:
+            yield other.id, c.SeeGreenRerun(execution=passed.execution)
+    note = f"{passed.job} is green in spite of it: CI lets the job fail"
+    for child in found.children:
+        yield child.id, c.Allow(note=note)

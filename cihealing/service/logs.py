@@ -13,7 +13,7 @@ import msgspec
 from django.conf import settings
 
 from cihealing import apart, reading, store
-from cihealing.domain.values import Failed, Failure, Ignored, Passed, Result
+from cihealing.domain.values import Failed, Failure, FailureClass, Ignored, Passed, Result
 from cihealing.reading import clean
 from cihealing.secrecy import known, masked
 from cihealing.service import earlier, waiting
@@ -22,6 +22,8 @@ from cihealing.store import Packed, projections
 
 Told = TypeVar("Told", bound=msgspec.Struct)
 
+NEVER_STARTED = 0.95
+"""How sure it is that a job without steps is no matter of the code."""
 LARGE = 1_000_000
 """Characters of logs in one body up to which they are read in the request, which then knows what
 became of them.
@@ -129,6 +131,20 @@ def weak_failure(failed: Failed, reason: str) -> Failure:
     """What job, step and conclusion alone say."""
     return reading.weak_failure(
         job=failed.job, step=failed.step, conclusion=failed.conclusion, reason=masked(reason)
+    )
+
+
+def never_started(failed: Failed) -> Failure:
+    """The failure of a job of which no step ran: the machines' or the account's, never the code's.
+    It has no log that a setting would bring.
+    """
+    found = weak_failure(failed, "")
+    return msgspec.structs.replace(
+        found,
+        error_type="JobNeverStarted",
+        summary=f"{masked(failed.job)} never started: {failed.never_started}"[:300],
+        failure_class=FailureClass.INFRA,
+        confidence=NEVER_STARTED,
     )
 
 

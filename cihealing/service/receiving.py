@@ -203,7 +203,9 @@ def _reading(position: int, result: Result, now: datetime) -> Effect:
     )
 
 
-def _event(position: int, judged: Judged, *, log: Digest = "") -> e.ResultJudged:
+def _event(
+    position: int, judged: Judged, *, log: Digest = "", identified: Failed | Passed | None = None
+) -> e.ResultJudged:
     return e.ResultJudged(
         position=position,
         run=judged.run,
@@ -211,6 +213,7 @@ def _event(position: int, judged: Judged, *, log: Digest = "") -> e.ResultJudged
         deduplicated=judged.deduplicated,
         ignored=judged.ignored,
         log=log,
+        identified=identified,
     )
 
 
@@ -244,11 +247,12 @@ def record_read(
     *,
     row: Outbox,
     now: datetime,
+    identified: Failed | Passed | None = None,
 ) -> None:
     """The log of a result was had and read (`failure` None: its execution was judged meanwhile, or
-    it passed).
+    it passed). `identified`: the result, with what its sender did not say.
     """
-    write(lambda: _record_read(delivery, position, failure, log, row, now))
+    write(lambda: _record_read(delivery, position, failure, log, row, now, identified))
 
 
 def _record_read(
@@ -258,6 +262,7 @@ def _record_read(
     log: Packed | None,
     row: Outbox,
     now: datetime,
+    identified: Failed | Passed | None,
 ) -> None:
     outbox.finish(row)
     waiting.drop(delivery, position)
@@ -265,17 +270,19 @@ def _record_read(
     result, _ = projections.results(envelopes)[position]
     if projections.outcomes(envelopes)[position] is not None or isinstance(result, Ignored):
         return
+    told, result = result, identified or result
     writing = Writing(now)
     digest = writing.keep(log, kind="log") if log else ""
-    judged = (
-        judge_passed(result, writing=writing)
+    judged: Judged | None = (
+        judge_passed(result, writing=writing, asked=True)
         if isinstance(result, Passed)
         else judge_failed(result, failure, log=digest, writing=writing)
     )
     writing.flush()
+    assert judged is not None
     _record(
         delivery,
-        [_event(position, judged, log=digest)],
+        [_event(position, judged, log=digest, identified=None if result == told else result)],
         [],
         version=len(envelopes),
         source=ReadFailure.name(),

@@ -21,10 +21,16 @@ class JobHistory:
     """`ports.History` over the stored executions."""
 
     def last_green(
-        self, repository: str, job: str, branch: str, *, before: datetime
+        self, repository: str, job: str, branch: str, *, before: datetime, definition: str = ""
     ) -> Green | None:
         rows = Execution.objects.filter(
-            repository=repository, job=job, branch=branch, outcome="passed", at__lt=before
+            repository=repository,
+            job=job,
+            branch=branch,
+            outcome="passed",
+            at__lt=before,
+            fork=False,
+            definition=definition,
         )
         return _green_from(rows.order_by("-at").first())
 

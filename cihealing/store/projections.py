@@ -293,6 +293,7 @@ def execution_row(
     log: str,
     judged: e.ResultJudged | None,
 ) -> Execution:
+    result = (judged.identified if judged else None) or result
     ref = result.execution
     return Execution(
         provider=ref.provider,
@@ -305,7 +306,10 @@ def execution_row(
         commit=result.commit,
         job=result.job,
         pipeline_url=result.pipeline_url,
+        fork=result.fork,
+        definition=result.definition,
         parent_id=result.parent_id,
+        parent_attempt=result.parent_attempt,
         coarse=result.coarse,
         at=result.finished_at or received_at,
         delivery_id=delivery_id,
@@ -322,6 +326,7 @@ def jobs_reported(coarse: Failed) -> bool:
         provider=ref.provider,
         host=ref.host,
         parent_id=coarse.parent_id,
+        parent_attempt__in=(0, coarse.parent_attempt),
         coarse=False,
         outcome="failed",
     )
@@ -348,7 +353,7 @@ def packed_green_logs(repository: str, job: str, *, most: int = 3) -> list[bytes
 
 def _green(repository: str, job: str, most: int) -> list[Digest]:
     rows = (
-        Execution.objects.filter(repository=repository, job=job, outcome="passed")
+        Execution.objects.filter(repository=repository, job=job, outcome="passed", fork=False)
         .exclude(log="")
         .order_by("-at")
     )

@@ -59,6 +59,8 @@ def _life(event: e.LifeEvent) -> str:
             return f"Retried with a fresh budget, generation {generation}" + _note(note)
         case e.FailureRehashed(error_hash=error_hash):
             return f"Fingerprint by newer rules: {error_hash[:15]}"
+        case e.GreenRerunSeen():
+            return event.note[0].upper() + event.note[1:]
         case e.FailureRecurred(execution=execution):
             return f"The same failure again in {execution.provider} job run {execution.job_run_id}"
         case e.EffectGaveUp(effect=effect, reason=reason):

@@ -65,6 +65,8 @@ ABORTS: Mapping[str, str] = {
     "person": "A person ended it.",
     "superseded": "The same failure came up on a newer commit, whose run goes on with it.",
     "leader": "The run it was attached to was ended.",
+    "gone": "The branch that the patch belongs on is no more.",
+    "allowed": "CI lets this job fail: what it is part of is green in spite of it.",
     "changed": "The rerun failed for another reason, which has a run of its own.",
 }
 DONE: Mapping[str, str] = {

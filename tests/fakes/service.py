@@ -260,6 +260,7 @@ class Bench:
     runner: FakeRunner = field(default_factory=FakeRunner)
     trees: FakeTrees = field(default_factory=FakeTrees)
     ci: FakeCI = field(default_factory=FakeCI)
+    identifying: Mapping[str, Any] = field(default_factory=dict)
     fixers: tuple[Any, ...] = (
         SimpleNamespace(name="fake", title="fake", fits=lambda failure: True, fix=fix),
     )
@@ -269,6 +270,7 @@ class Bench:
         self.tools = Tools(
             logs={"generic": self.ci, "github": self.ci},
             expanding={"generic": self.ci, "github": self.ci},
+            identifying=self.identifying,
             reruns={"generic": self.ci, "github": self.ci},
             runner=self.runner,
             trees=self.trees,

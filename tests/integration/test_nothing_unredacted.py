@@ -149,6 +149,7 @@ def real_ci() -> Bench:
         bench.tools,
         logs=registry.made(lambda one: one.logs),
         expanding=registry.made(lambda one: one.expanding),
+        identifying=registry.made(lambda one: one.identifying),
         reruns=registry.made(lambda one: one.reruns),
     )
     return bench

@@ -35,8 +35,8 @@ CASES: dict[str, tuple[Callable[[], Result], int]] = {
     "a first failure": (other_commit, 8),
     "the same failure of another execution": (lambda: failed(2), 6),
     "the same execution again": (lambda: failed(1), 5),
-    "a green result": (lambda: passed(2), 5),
-    "a green result with its log": (lambda: passed(2, log="all is well\n"), 6),
+    "a green result": (lambda: passed(2, commit="2" * 40), 5),
+    "a green result with its log": (lambda: passed(2, commit="2" * 40, log="all is well\n"), 6),
     "a failure whose log is still to be had": (lambda: failed(2, log=None), 7),
 }
 

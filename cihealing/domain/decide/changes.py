@@ -9,7 +9,7 @@ from cihealing.domain import events as e
 from cihealing.domain.events import Events
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import RunState
-from cihealing.domain.values import Actor, RunStatus
+from cihealing.domain.values import SERVICE, Actor, RunStatus
 
 
 def published(run: RunState, command: c.PublishCommand, policy: Policy) -> Events:
@@ -30,11 +30,7 @@ def published(run: RunState, command: c.PublishCommand, policy: Policy) -> Event
         case c.RecordPublishFailed(reason=reason):
             return [e.PublishFailed(reason=reason)]
         case c.RecordHeadMoved(expected=expected, found=found):
-            return (
-                [e.HeadMoved(expected=expected, found=found)]
-                if run.attempt and run.head == expected
-                else []
-            )
+            return _moved(run, expected, found)
         case c.RecordChange():
             return (
                 _looked(run, command, policy)
@@ -43,6 +39,16 @@ def published(run: RunState, command: c.PublishCommand, policy: Policy) -> Event
             )
         case _:
             assert_never(command)
+
+
+def _moved(run: RunState, expected: str, found: str) -> Events:
+    if run.head != expected:
+        return []
+    if not found:
+        where = run.change.target or run.failure.ref or "the branch"
+        note = f"{where} is no branch of {run.failure.repository} any more: a patch belongs nowhere"
+        return [e.RunAborted(reason="gone", by=SERVICE, note=note)]
+    return [e.HeadMoved(expected=expected, found=found)] if run.attempt else []
 
 
 def _looked(run: RunState, command: c.RecordChange, policy: Policy) -> Events:

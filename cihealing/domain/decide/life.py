@@ -10,7 +10,7 @@ from cihealing.domain import events as e
 from cihealing.domain.events import Events
 from cihealing.domain.policy import Policy
 from cihealing.domain.run import RunState
-from cihealing.domain.values import SERVICE, RunStatus
+from cihealing.domain.values import SERVICE, Blame, ExecutionRef, FailureClass, RunStatus
 
 HEALABLE = (RunStatus.QUEUED, RunStatus.RUNNING)
 OPEN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.FIXED, RunStatus.ESCALATED)
@@ -40,6 +40,11 @@ def life_of(run: RunState, command: c.LifeCommand, policy: Policy, now: datetime
             note = f"the job is green on {commit[:12]}"
             green = e.RunResolved(how="green_later", by=SERVICE, note=note)
             return [green] if run.status is RunStatus.ESCALATED else []
+        case c.SeeGreenRerun(execution=execution):
+            return _green_rerun(run, execution)
+        case c.Allow(note=note):
+            allowed = e.RunAborted(reason="allowed", by=SERVICE, note=note)
+            return [allowed] if run.open else []
         case c.CloseCluster():
             return [e.ClusterClosed()] if run.cluster.leads else []
         case c.FollowLeader():
@@ -52,6 +57,19 @@ def life_of(run: RunState, command: c.LifeCommand, policy: Policy, now: datetime
             return _give_up(run, command)
         case _:
             assert_never(command)
+
+
+def _green_rerun(run: RunState, execution: ExecutionRef) -> Events:
+    """Where nobody works on it any more it is over; a proven patch waits for its person."""
+    seen = e.GreenRerunSeen(execution=execution)
+    if not run.open or seen.note in run.plan.notes:
+        return []
+    if run.status is not RunStatus.ESCALATED:
+        return [seen]
+    infra = run.diagnosis.failure_class is FailureClass.INFRA
+    reason = "the same job was green on a rerun of the same commit"
+    blamed = e.BlameFound(blame=Blame.INFRA if infra else Blame.FLAKE, reason=reason)
+    return [seen, blamed, e.RunResolved(how="rerun_green", by=SERVICE, note=reason)]
 
 
 def _unanswered(run: RunState, version: int) -> Events:

@@ -28,6 +28,8 @@ class ResultJudged(Event, frozen=True, kw_only=True, tag="result.judged.v1"):
     ignored: str = ""
     log: Digest = ""
     """Fetched later than received."""
+    identified: Failed | Passed | None = None
+    """The result with what its sender did not say and the provider did."""
 
 
 class ResultExpanded(Event, frozen=True, kw_only=True, tag="result.expanded.v1"):

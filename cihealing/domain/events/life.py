@@ -20,6 +20,15 @@ class RunQueued(Event, frozen=True, kw_only=True, tag="run.queued.v1"):
     pipeline_url: str = ""
     base_branch: str = ""
     fork: bool = False
+    head_repository: str = ""
+    partial: bool = False
+    definition: str = ""
+    ref: str = ""
+    """What was built, where that is no branch."""
+    change_number: str = ""
+    """Number of the pull or merge request that was built, where it is told."""
+    parent_id: str = ""
+    parent_attempt: int = 0
     execution: ExecutionRef
     finished_at: Time
     error_hash: str
@@ -63,10 +72,26 @@ class RunEscalated(Event, frozen=True, kw_only=True, tag="run.escalated.v1"):
 
 class RunAborted(Event, frozen=True, kw_only=True, tag="run.aborted.v1"):
     reason: str
-    """`person`, `superseded` or `changed`."""
+    """`person`, `superseded`, `changed`, `leader`, `gone` (the branch the patch belongs on is no
+    more) or `allowed` (CI lets the job fail).
+    """
     by: Actor | None = None
     successor: UUID | None = None
     note: str = ""
+
+
+class GreenRerunSeen(Event, frozen=True, kw_only=True, tag="rerun.green_seen.v1"):
+    """The same job was green on the same commit, in a rerun that nobody here asked for."""
+
+    execution: ExecutionRef
+
+    @property
+    def note(self) -> str:
+        return (
+            "the same job was green on a rerun of the same commit"
+            f" ({self.execution.job_run_id}, attempt {self.execution.attempt}): that speaks for a"
+            " flake"
+        )
 
 
 class FailureRecurred(Event, frozen=True, kw_only=True, tag="failure.recurred.v1"):
@@ -108,6 +133,7 @@ LifeEvent = (
     | RunEscalated
     | RunAborted
     | RunRetried
+    | GreenRerunSeen
     | FailureRecurred
     | FailureRehashed
     | EffectGaveUp

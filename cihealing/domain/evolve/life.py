@@ -35,6 +35,9 @@ def evolve_life(run: RunState, event: e.LifeEvent, envelope: e.Envelope) -> RunS
             return _over(run, envelope, RunStatus.ABORTED, end)
         case e.RunRetried():
             return _retried(run, event)
+        case e.GreenRerunSeen():
+            seen = change(run.failure, greens=run.failure.greens + 1)
+            return change(run, failure=seen, plan=noted(run, event.note))
         case e.FailureRecurred():
             return change(run, recurrences=run.recurrences + 1)
         case e.FailureRehashed(error_hash=error_hash, strong=strong):
@@ -62,7 +65,7 @@ def _queued(run: RunState, event: e.RunQueued) -> RunState:
         inherited_patch=event.inherited_patch,
         failure=failure,
         head=failure.commit,
-        change=change(run.change, target=failure.branch),
+        change=change(run.change, target=failure.target),
     )
 
 
@@ -101,7 +104,7 @@ def _retried(run: RunState, event: e.RunRetried) -> RunState:
         failure=run.failure,
         patches=RunPatches(refused=run.patches.refused),
         models=RunModels(asked=run.models.asked),
-        change=RunChange(opened=run.change.opened, target=run.failure.branch),
+        change=RunChange(opened=run.change.opened, target=run.failure.target),
         generation=event.generation,
         policy=event.policy,
         past_attempts=(*run.past_attempts, *run.attempts),

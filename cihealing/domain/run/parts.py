@@ -49,6 +49,13 @@ class RunFailure(
     pipeline_url: str = ""
     base_branch: str = ""
     fork: bool = False
+    head_repository: str = ""
+    partial: bool = False
+    definition: str = ""
+    ref: str = ""
+    change_number: str = ""
+    parent_id: str = ""
+    parent_attempt: int = 0
     execution: ExecutionRef | None = None
     failed_at: Time | None = None
     error_hash: str = ""
@@ -62,6 +69,11 @@ class RunFailure(
     log_missing: str = ""
     greens: int = 0
     """Green runs of the same job on the same commit, as CI reported them."""
+
+    @property
+    def target(self) -> str:
+        """The branch a change belongs on: what a merge queue merges into; empty for a tag."""
+        return self.branch or (self.base_branch if self.ref else "")
 
 
 class RunDiagnosis(Part, frozen=True, kw_only=True, rename={"believed": "diagnosis"}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.providers.buildkite.hosts import HOSTS
+from cihealing.providers.shared import refs as _refs
 from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import wire as _wire
 
@@ -23,7 +24,12 @@ def job_result(body: _wire.Fields) -> Result:
     if state == "passed":
         return _results.passed(facts)
     if state in RED and not job.flag("soft_failed"):
-        return _results.failed(facts, command=job.label("command", limit=4_000), conclusion=state)
+        return _results.failed(
+            facts,
+            command=job.label("command", limit=4_000),
+            conclusion=state,
+            never_started="no agent took it" if job.null("started_at") else "",
+        )
     return Ignored(
         reason=(
             f"{facts.job}: {state or 'no state'}{' (soft fail)' if job.flag('soft_failed') else ''}"
@@ -49,9 +55,10 @@ def _state(job: _wire.Fields) -> str:
 
 def _facts(body: _wire.Fields, job: _wire.Fields, build: _wire.Fields) -> JobFacts:
     repository, request = body.child("pipeline").cloned("repository"), build.maybe("pull_request")
-    branch, fork = _branch(build)
+    branch, user = _branch(build)
     source = _wire.repository_of(request.optional("repository", limit=2_000))
-    return JobFacts(
+    fork = bool(user) or (bool(source) and source != repository)
+    facts = JobFacts(
         execution=ExecutionRef(provider=name, host=HOSTS.ids, job_run_id=job.ident("id")),
         repository=repository,
         branch=branch,
@@ -59,15 +66,26 @@ def _facts(body: _wire.Fields, job: _wire.Fields, build: _wire.Fields) -> JobFac
         job=job.label("name") or job.label("step_key") or "build",
         pipeline_url=job.link("web_url") or build.link("web_url"),
         base_branch=request.branch("base"),
-        fork=fork or (bool(source) and source != repository),
+        fork=fork,
+        head_repository=(source or user) if fork else "",
+        definition=_definition(body.child("pipeline"), job),
+        change=request.maybe_ident("id"),
         parent_id=build.maybe_ident("id"),
         finished_at=job.moment("finished_at"),
     )
+    return _refs.tagged(facts, build.optional("tag", limit=250))
 
 
-def _branch(build: _wire.Fields) -> tuple[str, bool]:
-    """A pull request of a fork is built as `user:branch`."""
-    user, colon, branch = build.optional("branch", limit=255).rpartition(":")
+def _definition(pipeline: _wire.Fields, job: _wire.Fields) -> str:
+    """Pipeline and step, and which of its parallel jobs: labels may stand twice."""
+    share = job.number("parallel_group_index")
+    parts = [pipeline.label("slug"), job.label("step_key"), "" if share is None else str(share)]
+    return "/".join(part[:90] for part in parts if part)
+
+
+def _branch(build: _wire.Fields) -> tuple[str, str]:
+    """Branch and user: a pull request of a fork is built as `user:branch`."""
+    user, _, branch = build.optional("branch", limit=255).rpartition(":")
     if not _wire.is_branch(branch):
         raise build.bad("branch", "a branch name that git accepts is expected")
-    return branch, bool(colon and user)
+    return branch, user

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from cihealing.domain.values import Result
+from cihealing.domain.values import Failed, Passed, Result
 from cihealing.ports import NoLog
 from cihealing.providers.gitea.api import actions, asked_about, jobs_of, number, talk
-from cihealing.providers.gitea.results import job_result
+from cihealing.providers.gitea.results import job_result, of_run, run_facts
 from cihealing.providers.gitea.settings import GiteaSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import results as _results
@@ -17,7 +17,7 @@ from cihealing.providers.shared import results as _results
 
 @dataclass(frozen=True)
 class GiteaLogs:
-    """`ports.Logs` and `ports.Expanding` at Gitea."""
+    """`ports.Logs`, `ports.Expanding` and `ports.Identifying` at Gitea."""
 
     settings: GiteaSettings
     transport: httpx.BaseTransport | None = None
@@ -66,13 +66,27 @@ class GiteaLogs:
             with asked.readable():
                 return _outbound.results(
                     [
-                        job_result(
-                            job,
-                            repository=facts.repository,
-                            host=host,
-                            base_branch=facts.base_branch,
-                            fork=facts.fork,
-                        )
+                        job_result(job, repository=facts.repository, host=host, run=facts)
                         for job in jobs
                     ]
                 )
+
+    def identify(self, result: Failed | Passed) -> Failed | Passed:
+        """By the job's workflow run. Source: `getWorkflowRun`."""
+        host = result.execution.host
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                result.repository,
+                host=host,
+                transport=self.transport,
+                otherwise=_outbound.EVENTS,
+            ) as conversation,
+        ):
+            asked = asked_about(f"run {result.parent_id} of {result.repository}", result.repository)
+            with asked.readable():
+                path = f"{actions(result.repository)}/runs/{number(result.parent_id)}"
+                run = asked.fields(conversation.get(path))
+                facts = run_facts(run, repository=result.repository, host=host)
+                return _results.checked(of_run(result, facts))

@@ -64,6 +64,7 @@ PROVIDER = Provider(
     sign=sign,
     logs=GiteaLogs,
     expanding=GiteaLogs,
+    identifying=GiteaLogs,
     reruns=GiteaReruns,
     forge=forge,
     credentials=members.GiteaCredentials,

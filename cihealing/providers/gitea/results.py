@@ -7,6 +7,9 @@ grows in both.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
+
+from msgspec import structs
 
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.providers.shared import results as _results
@@ -15,11 +18,19 @@ from cihealing.providers.shared import wire as _wire
 name = "gitea"
 RED, GREEN = "failure", "success"
 MAX_ATTEMPT = 9_999
+Part = TypeVar("Part", bound=JobFacts)
 
 
 def job_result(
-    job: _wire.Fields, *, repository: str, host: str, base_branch: str = "", fork: bool = False
+    job: _wire.Fields,
+    *,
+    repository: str,
+    host: str,
+    base_branch: str = "",
+    fork: bool = False,
+    run: JobFacts | None = None,
 ) -> Result:
+    """Of which workflow it is, and of whose code, only its run tells (`run`)."""
     facts = JobFacts(
         execution=ExecutionRef(
             provider=name, host=host, job_run_id=job.ident("id"), attempt=attempt_of(job)
@@ -31,16 +42,43 @@ def job_result(
         pipeline_url=job.link("html_url"),
         base_branch=base_branch,
         fork=fork,
+        partial=True,
         parent_id=job.ident("run_id"),
+        parent_attempt=attempt_of(job),
         finished_at=_ended(job),
     )
-    return _result(facts, conclusion=job.label("conclusion"), step=_failed_step(job))
+    return _result(
+        of_run(facts, run) if run else facts,
+        conclusion=job.label("conclusion"),
+        step=_failed_step(job),
+    )
+
+
+def of_run(facts: Part, run: JobFacts) -> Part:
+    """The facts of a job with what its workflow run tells of it besides."""
+    return structs.replace(
+        facts,
+        base_branch=facts.base_branch or run.base_branch,
+        fork=facts.fork or run.fork,
+        head_repository=run.head_repository,
+        definition=run.job,
+        partial=False,
+    )
 
 
 def run_result(
     run: _wire.Fields, *, repository: str, host: str, base_branch: str = "", fork: bool = False
 ) -> Result:
-    facts = JobFacts(
+    facts = run_facts(run, repository=repository, host=host, base_branch=base_branch, fork=fork)
+    return _result(facts, conclusion=run.label("conclusion"))
+
+
+def run_facts(
+    run: _wire.Fields, *, repository: str, host: str, base_branch: str = "", fork: bool = False
+) -> JobFacts:
+    head = run.maybe("head_repository").label("full_name")
+    path = run.label("path").partition("@")[0]
+    return JobFacts(
         execution=ExecutionRef(
             provider=name, host=host, job_run_id=f"run-{run.ident('id')}", attempt=attempt_of(run)
         ),
@@ -48,15 +86,17 @@ def run_result(
         branch=_wire.plain_branch(run.branch("head_branch")),
         commit=run.commit("head_sha"),
         # `ci.yml@refs/heads/main`: the workflow keeps its name over branches.
-        job=run.label("path").partition("@")[0] or "workflow",
+        job=path or "workflow",
         pipeline_url=run.link("html_url"),
         base_branch=base_branch,
-        fork=fork,
+        fork=fork or head not in ("", repository),
+        head_repository="" if head == repository else head,
+        definition=path,
         parent_id=run.ident("id"),
+        parent_attempt=attempt_of(run),
         coarse=True,
         finished_at=_ended(run),
     )
-    return _result(facts, conclusion=run.label("conclusion"))
 
 
 def _ended(fields: _wire.Fields) -> datetime | None:

@@ -146,17 +146,23 @@ def _checks(api: GitHubApi, head: str) -> tuple[str, tuple[str, ...]]:
     runs = [
         run
         for run in api.listed(f"/commits/{head}/check-runs", key="check_runs")
-        if run.get("name") != ours.CHECK
+        if run.get("name") != ours.CHECK and not _informational(run)
     ]
     states = [(str(run.get("name")), _state(run)) for run in runs]
     combined = api.get(f"/commits/{head}/status")
     for status in maybe(combined, "statuses") or []:
-        if isinstance(status, dict):
+        if isinstance(status, dict) and not ours.informational(str(status.get("context"))):
             said_so = {"success": "green", "pending": "pending"}.get(
                 str(status.get("state")), "red"
             )
             states.append((str(status.get("context")), said_so))
     return ours.verdict(states)
+
+
+def _informational(run: Mapping[str, Any]) -> bool:
+    """Jobs of Actions may have any name."""
+    by_actions = maybe(run, "app", "slug") == "github-actions"
+    return not by_actions and ours.informational(str(run.get("name")))
 
 
 def _state(run: Mapping[str, Any]) -> str:

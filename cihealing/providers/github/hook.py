@@ -16,12 +16,14 @@ from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadPayload, BadSignature, RawRequest
 from cihealing.providers.github.results import (
     base_branch_of,
+    change_of,
     host_of,
     job_result,
     name,
     result_of,
     run_result,
 )
+from cihealing.providers.shared import ours
 from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
@@ -108,12 +110,21 @@ def _check_run(body: _wire.Fields) -> Result:
         base_branch=base_branch_of(check),
         # GitHub: "head_branch is null for a push to a fork", see 'Check runs' in the REST docs.
         fork=suite.null("head_branch"),
+        partial=bool(job),
+        definition="" if job else check.maybe("app").label("slug"),
+        change=change_of(check),
         parent_id=run,
         finished_at=check.moment("completed_at"),
     )
+    if not job and ours.informational(facts.job):
+        return _noted(facts.job)
     return result_of(
         facts, conclusion=check.label("conclusion"), log=None if job else _report(check)
     )
+
+
+def _noted(check: str) -> Ignored:
+    return Ignored(reason=f"{check} is only noted: it ran nothing that could be healed")
 
 
 def _actions_ids(check: _wire.Fields) -> tuple[str, str]:
@@ -166,6 +177,8 @@ def _status(body: _wire.Fields) -> Result:
         pipeline_url=body.link("target_url"),
         finished_at=body.moment("updated_at"),
     )
+    if ours.informational(facts.job):
+        return _noted(facts.job)
     state = body.label("state")
     return result_of(facts, conclusion="failure" if state == "error" else state)
 

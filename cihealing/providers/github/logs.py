@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import httpx
 
-from cihealing.domain.values import JobFacts, Result
+from cihealing.domain.values import Failed, JobFacts, Passed, Result
 from cihealing.http import archive_rules, archives
 from cihealing.http.client import Conversation
 from cihealing.ports import NoLog
 from cihealing.providers.github.actions import asked_about, is_id, jobs_at, talk
-from cihealing.providers.github.results import job_result
+from cihealing.providers.github.results import job_result, of_run, run_facts
 from cihealing.providers.github.settings import GitHubSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import results as _results
@@ -20,7 +20,7 @@ from cihealing.providers.shared import wire as _wire
 
 @dataclass(frozen=True)
 class GitHubLogs:
-    """`ports.Logs` and `ports.Expanding` at GitHub."""
+    """`ports.Logs`, `ports.Expanding` and `ports.Identifying` at GitHub."""
 
     settings: GitHubSettings
     transport: httpx.BaseTransport | None = None
@@ -85,6 +85,27 @@ class GitHubLogs:
             jobs = jobs_at(conversation, path, asked=asked)
             return _outbound.results([_listed_job(job, facts) for job in jobs])
 
+    def identify(self, result: Failed | Passed) -> Failed | Passed:
+        """By the job's workflow run. Source: REST 'Get a workflow run'."""
+        path = f"/repos/{result.repository}/actions/runs/{result.parent_id}"
+        asked = asked_about(
+            f"workflow run {result.parent_id} of {result.repository}", result.repository
+        )
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                result.repository,
+                host=result.execution.host,
+                wanted="whose code it built",
+                transport=self.transport,
+            ) as conversation,
+            asked.readable(),
+        ):
+            run = asked.fields(conversation.get(path))
+            facts = run_facts(run, repository=result.repository, host=result.execution.host)
+            return _results.checked(of_run(result, facts))
+
 
 def _logs_of_run(conversation: Conversation, path: str, *, asked: _outbound.Subject) -> str:
     """One log a job, in the jobs' order, from the archive that holds them whole and again step by
@@ -98,10 +119,4 @@ def _logs_of_run(conversation: Conversation, path: str, *, asked: _outbound.Subj
 
 
 def _listed_job(job: _wire.Fields, facts: JobFacts) -> Result:
-    return job_result(
-        job,
-        repository=facts.repository,
-        host=facts.execution.host,
-        base_branch=facts.base_branch,
-        fork=facts.fork,
-    )
+    return job_result(job, repository=facts.repository, host=facts.execution.host, run=facts)

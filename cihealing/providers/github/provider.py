@@ -36,6 +36,7 @@ PROVIDER = Provider(
     sign=samples.hub,
     logs=GitHubLogs,
     expanding=GitHubLogs,
+    identifying=GitHubLogs,
     reruns=GitHubReruns,
     forge=forge,
     credentials=GitHubCredentials,

@@ -11,7 +11,8 @@ from typing import Any
 
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadSignature, RawRequest
-from cihealing.providers.gitlab.results import name, result_of
+from cihealing.providers.gitlab.results import name, of_request, result_of
+from cihealing.providers.shared import refs as _refs
 from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
@@ -79,12 +80,19 @@ def _job(body: _wire.Fields) -> Result:
         commit=body.commit("sha"),
         job=body.title("build_name"),
         pipeline_url=_page(body, job=body.ident("build_id")),
+        # Whether the pipeline is another one's child it does not say.
+        partial=True,
+        definition=body.label("build_stage"),
         parent_id=body.maybe_ident("pipeline_id"),
         finished_at=body.moment("build_finished_at"),
     )
     status, allowed = body.label("build_status"), body.flag("build_allow_failure")
     return result_of(
-        facts, status=status, allowed=allowed, reason=body.label("build_failure_reason")
+        _refs.tagged(facts, facts.branch) if body.flag("tag") else facts,
+        status=status,
+        allowed=allowed,
+        reason=body.label("build_failure_reason"),
+        began=not body.null("build_started_at"),
     )
 
 
@@ -114,16 +122,19 @@ def _pipeline_job(body: _wire.Fields, pipeline: _wire.Fields, build: _wire.Field
         commit=pipeline.commit("sha"),
         job=build.title("name"),
         pipeline_url=_page(body, job=build.ident("id")),
-        base_branch=request.branch("target_branch"),
-        fork=request.maybe_ident("source_project_id") != request.maybe_ident("target_project_id"),
+        partial=pipeline.label("source") == "parent_pipeline",
+        definition=build.label("stage"),
         parent_id=pipeline.ident("id"),
         finished_at=build.moment("finished_at"),
     )
+    if "merge_request" in body:
+        facts = of_request(_refs.placed(facts), request)
     return result_of(
-        facts,
+        _refs.tagged(facts, facts.branch) if pipeline.flag("tag") else facts,
         status=build.label("status"),
         allowed=build.flag("allow_failure"),
         reason=build.label("failure_reason"),
+        began=not build.null("started_at"),
     )
 
 

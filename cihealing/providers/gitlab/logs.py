@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import httpx
+from msgspec import structs
 
-from cihealing.domain.values import Result
+from cihealing.domain.values import Failed, Passed, Result
 from cihealing.ports import NoLog
 from cihealing.providers.gitlab.api import asked_about, jobs_of, number, project, talk
-from cihealing.providers.gitlab.results import listed
+from cihealing.providers.gitlab.results import listed, of_request
 from cihealing.providers.gitlab.settings import GitLabSettings
 from cihealing.providers.shared import outbound as _outbound
 from cihealing.providers.shared import results as _results
@@ -17,7 +18,7 @@ from cihealing.providers.shared import results as _results
 
 @dataclass(frozen=True)
 class GitLabLogs:
-    """`ports.Logs` and `ports.Expanding` at GitLab."""
+    """`ports.Logs`, `ports.Expanding` and `ports.Identifying` at GitLab."""
 
     settings: GitLabSettings
     transport: httpx.BaseTransport | None = None
@@ -74,8 +75,35 @@ class GitLabLogs:
             )
             with asked.readable():
                 return _outbound.results(
-                    [
-                        listed(job, facts.repository, base=facts.base_branch, fork=facts.fork)
-                        for job in jobs
-                    ]
+                    [listed(job, facts.repository, pipeline=facts) for job in jobs]
                 )
+
+    def identify(self, result: Failed | Passed) -> Failed | Passed:
+        """By its pipeline, and by its merge request where it is of one. Sources: Pipelines API,
+        'Get a single pipeline'; Merge requests API, 'Get single MR'.
+        """
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                result.repository,
+                host=result.execution.host,
+                transport=self.transport,
+                otherwise=_outbound.EVENTS,
+            ) as conversation,
+        ):
+            asked = asked_about(
+                f"pipeline {result.parent_id} of {result.repository}", result.repository
+            )
+            at = project(result.repository)
+            with asked.readable():
+                path = f"{at}/pipelines/{number(result.parent_id)}"
+                source = asked.fields(conversation.get(path)).label("source")
+                request = (
+                    asked.fields(conversation.get(f"{at}/merge_requests/{result.change}"))
+                    if result.change
+                    else None
+                )
+                # Which of its parent's children a pipeline is stands nowhere in it.
+                known = structs.replace(result, partial=source == "parent_pipeline")
+                return _results.checked(of_request(known, request) if request else known)

@@ -53,6 +53,7 @@ PROVIDER = Provider(
     signs_body=False,
     logs=GitLabLogs,
     expanding=GitLabLogs,
+    identifying=GitLabLogs,
     reruns=GitLabReruns,
     forge=forge,
     excess=members.excess,

@@ -57,16 +57,18 @@ def _facts(body: _wire.Fields, build: _wire.Fields) -> JobFacts:
             " `cihealing notify` instead",
         )
     branch = _wire.plain_branch(scm.branch("branch"))
-    return JobFacts(
+    job = body.label("url") or body.title("name")
+    facts = JobFacts(
         execution=ExecutionRef(
             provider=name, host=_wire.host_of(page), job_run_id=_run_id(body, build)
         ),
         repository=scm.cloned("url"),
         branch="" if branch == "detached" else branch,
         commit=scm.commit("commit"),
-        job=names.job_of(body.label("url") or body.title("name"), branch=branch),
+        job=names.job_of(job, branch=branch),
         pipeline_url=page,
     )
+    return names.of_change(facts, job)
 
 
 def _run_id(body: _wire.Fields, build: _wire.Fields) -> str:

@@ -37,6 +37,7 @@ def build_result(build: _wire.Fields, *, job: str, page: str, host: str) -> Resu
         job=names.job_of(job, branch=branch),
         pipeline_url=f"{page}/{number}/",
     )
+    facts = names.of_change(facts, job)
     status = build.label("result").upper()
     if status == "SUCCESS":
         return _results.passed(facts)

@@ -15,6 +15,7 @@ from typing import Any
 from cihealing import providers
 from cihealing.domain.values import ExecutionRef, Ignored, JobFacts, Result
 from cihealing.ports import BadSignature, RawRequest
+from cihealing.providers.shared import refs as _refs
 from cihealing.providers.shared import results as _results
 from cihealing.providers.shared import signing as _signing
 from cihealing.providers.shared import wire as _wire
@@ -73,16 +74,23 @@ def _failed(facts: JobFacts, body: _wire.Fields, *, conclusion: str) -> Result:
 
 
 def _facts(body: _wire.Fields, *, request: RawRequest) -> JobFacts:
-    return JobFacts(
+    repository = body.repository("repository")
+    head = body.repository("headRepository") if "headRepository" in body else ""
+    facts = JobFacts(
         execution=_execution(body, request=request),
-        repository=body.repository("repository"),
+        repository=repository,
         branch=body.branch("branch"),
         commit=body.commit("commitSha"),
         job=body.optional("job") or "build",
         pipeline_url=_pipeline_url(body),
         base_branch=body.branch("baseBranch"),
+        fork=bool(head) and head != repository,
+        head_repository="" if head == repository else head,
+        definition=body.optional("workflow"),
+        change=body.maybe_ident("change"),
         finished_at=body.moment("finishedAt"),
     )
+    return _refs.tagged(facts, body.optional("tag", limit=250))
 
 
 def _execution(body: _wire.Fields, *, request: RawRequest) -> ExecutionRef:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from cihealing.ports import PermanentError, Proposal
@@ -14,6 +15,20 @@ CHECK = "cihealing"
 """The name of our check, which says nothing of a change's own CI."""
 MARKER = "<!-- cihealing:"
 TRAILER = "Cihealing-Run"
+
+
+_INFORMATIONAL = re.compile(
+    r"(?:dco|cla|easycla|cla[ /-]?assistant|cla[ /-]?bot|license/cla|cla/[\w-]+"
+    r"|codecov(?:/.*)?|coverage(?:/.*)?|coveralls|coveralls/.*)",
+    re.IGNORECASE,
+)
+
+
+def informational(check: str) -> bool:
+    """Whether a check of another service speaks of signatures or coverage: it ran nothing that
+    could be healed, and says nothing of whether a patch is right.
+    """
+    return bool(_INFORMATIONAL.fullmatch(check.strip()))
 
 
 def marker(run_id: str) -> str:

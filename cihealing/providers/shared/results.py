@@ -10,8 +10,9 @@ from msgspec import structs
 
 from cihealing.domain.values import Failed, JobFacts, Passed, Result
 from cihealing.ports import BadPayload, PermanentError
+from cihealing.providers.shared.refs import placed
 
-ResultOfJob = TypeVar("ResultOfJob", Failed, Passed)
+ResultOfJob = TypeVar("ResultOfJob", bound=Failed | Passed)
 LONGEST = {
     "host": 255,
     "job_run_id": 200,
@@ -21,6 +22,10 @@ LONGEST = {
     "base_branch": 300,
     "commit": 64,
     "job": 300,
+    "definition": 300,
+    "head_repository": 300,
+    "ref": 300,
+    "change": 20,
     "pipeline_url": 2_000,
 }
 """Characters each fact of a job may have: the columns they are kept in hold no more."""
@@ -28,12 +33,12 @@ LONGEST = {
 
 def failed(facts: JobFacts, **more: Any) -> Failed:
     """Raises BadPayload as `checked` does."""
-    return checked(Failed(**structs.asdict(facts), **more))
+    return placed(checked(Failed(**structs.asdict(facts), **more)))
 
 
 def passed(facts: JobFacts, **more: Any) -> Passed:
     """Raises BadPayload as `checked` does."""
-    return checked(Passed(**structs.asdict(facts), **more))
+    return placed(checked(Passed(**structs.asdict(facts), **more)))
 
 
 def checked(result: ResultOfJob) -> ResultOfJob:

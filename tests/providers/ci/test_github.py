@@ -43,6 +43,9 @@ def test_a_failed_job() -> None:
         job="unit (3.11)",
         pipeline_url="https://github.com/acme/shop/actions/runs/77/job/4001",
         parent_id="77",
+        parent_attempt=2,
+        partial=True,
+        definition="CI",
         finished_at=parse("workflow_job", workflow_job()).finished_at,  # type: ignore[union-attr]
         step="Run pytest",
     )

@@ -57,6 +57,8 @@ def test_a_failed_gitlab_job() -> None:
         job="unit",
         pipeline_url="https://gitlab.example.com/acme/web/shop/-/jobs/1136",
         parent_id="62",
+        partial=True,
+        definition="test",
         finished_at=ENDED,
     )
 
@@ -277,6 +279,8 @@ def test_a_failed_buildkite_job() -> None:
         pipeline_url="https://buildkite.com/acme/shop/builds/5#01890a5d",
         base_branch="main",
         parent_id="01890a5d-0000-774b-bcce-b302099a8057",
+        definition="shop",
+        change="7",
         finished_at=ENDED,
         command="make test",
         conclusion="failed",
