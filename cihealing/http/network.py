@@ -49,7 +49,7 @@ class Pinned(httpx.BaseTransport):
         self.inner, self.among, self.resolve = inner, among, resolve
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises Refused, TransientError (no such name now) and what `inner` raises."""
+        """Raises RequestRefused, TransientError (no such name now) and what `inner` raises."""
         host = request.url.host
         tried = self.judged(
             host, request.url.port or (443 if request.url.scheme == "https" else 80)

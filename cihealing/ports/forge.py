@@ -106,7 +106,7 @@ class Site:
 class Publishing(Protocol):
     def publish(self, proposal: Proposal) -> Published:
         """Open the change (or merge it, where none can be open). Adopts the branch and the change
-        that exist. Raises HeadMoved.
+        that exist. Raises HeadMovedError.
         """
 
     def planned(self, proposal: Proposal) -> list[Call]:

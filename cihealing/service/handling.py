@@ -231,7 +231,7 @@ def perform(
     """What a person does to a run: `approve`, `deny`, `abort`, `retry` or `human-fix` (with the
     commit that did it, where it is known).
 
-    Raises NoSuchRun, Refused, Stale, NotAllowed, Irrevocable, HeadMoved (a fresh
+    Raises NoSuchRun, Refused, Stale, NotAllowed, Irrevocable, HeadMovedError (a fresh
     proof was begun, or the run ended with its branch).
     """
     cause = Cause(actor=by, source=f"person:{action}")

@@ -115,7 +115,7 @@ rate = Rate()
 
 
 def _paced(key: str, *, setting: str, whose: str) -> None:
-    """Before anything of the body is looked at. Raises Refused."""
+    """Before anything of the body is looked at. Raises DeliveryRefused."""
     per_minute: int = settings.CI_HEALING[setting]
     if wait := rate.wait(key, per_minute=per_minute):
         told = f"{per_minute} a minute are taken {whose}; CI_HEALING_{setting} says how many."
@@ -178,8 +178,8 @@ def _too_large(limit: int) -> DeliveryRefused:
 def _authentic(
     raw: RawRequest, *, provider: str, listening: Listening
 ) -> list[tuple[hooks.Hook, str]]:
-    """The hooks whose secret signed it, each with the delivery id. Raises Refused where there is
-    none.
+    """The hooks whose secret signed it, each with the delivery id. Raises DeliveryRefused where
+    there is none.
     """
     found, objection = list[tuple[hooks.Hook, str]](), ""
     for hook in _hooks(provider):
@@ -220,7 +220,9 @@ def _secrets() -> dict[str, str]:
 def _spoken_for(
     authentic: list[tuple[hooks.Hook, str]], results: list[Result]
 ) -> tuple[hooks.Hook, str]:
-    """The first authentic hook that may speak for every repository named. Raises Refused."""
+    """The first authentic hook that may speak for every repository named. Raises
+    DeliveryRefused.
+    """
     repositories = {result.repository for result in results if not isinstance(result, Ignored)}
     for hook, delivery_id in authentic:
         if all(hook.speaks_for(repository) for repository in repositories):

@@ -54,7 +54,7 @@ def bound(*, size: float = MAX_SIZE, seconds: float = MAX_SECONDS) -> Bound:
 
 
 def sources(path: str, within: Bound | None = None) -> list[Source]:
-    """One for a file, one a job for GitHub's archive. Raises Unreadable."""
+    """One for a file, one a job for GitHub's archive. Raises UnreadableLog."""
     within = within or bound()
     if path == "-":
         return [Source(path, 0, lambda: read_in_pieces(sys.stdin.buffer), within)]

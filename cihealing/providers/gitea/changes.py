@@ -39,7 +39,7 @@ class GiteaChanges:
 
     def merge(self, url: str, *, sha: str) -> Published:
         """Bound to `sha`; required checks, approvals and protected branches are Gitea's to insist
-        on. Raises HeadMoved.
+        on. Raises HeadMovedError.
         """
         require_enabled(self.settings)
         with self._of(url) as (api, number):

@@ -41,7 +41,7 @@ def require_enabled(settings: GiteaSettings) -> None:
 
 
 class GiteaApi:
-    """Calls about one repository; paths are below it. Raises TransientError, Refused."""
+    """Calls about one repository; paths are below it. Raises TransientError, GiteaRefused."""
 
     def __init__(self, conversation: Conversation, repository: str) -> None:
         self.repository, self._conversation = repository, conversation

@@ -48,8 +48,8 @@ class GiteaPublishing:
         self.settings, self.site = settings, site
 
     def publish(self, proposal: Proposal) -> Published:
-        """Open the pull request, or find the one that was opened. Raises HeadMoved, TransientError,
-        PermanentError.
+        """Open the pull request, or find the one that was opened. Raises HeadMovedError,
+        TransientError, PermanentError.
         """
         require_enabled(self.settings)
         with connected(self.settings, self.site) as api:

@@ -36,8 +36,8 @@ class GitHubChanges:
         self.repository, self.settings = site.repository, settings
 
     def merge(self, url: str, *, sha: str) -> Published:
-        """Bound to `sha`, never around branch protection. Raises HeadMoved where the branch is at
-        another commit.
+        """Bound to `sha`, never around branch protection. Raises HeadMovedError where the branch is
+        at another commit.
         """
         require_enabled(self.settings)
         api, number = self._of(url)

@@ -46,8 +46,8 @@ class GitHubPublishing:
         self.repository, self.settings = site.repository, settings
 
     def publish(self, proposal: Proposal) -> Published:
-        """Open the pull request, or find the one that was opened. Raises HeadMoved, TransientError,
-        PermanentError.
+        """Open the pull request, or find the one that was opened. Raises HeadMovedError,
+        TransientError, PermanentError.
         """
         require_enabled(self.settings)
         api = GitHubApi(self.repository, self.settings)

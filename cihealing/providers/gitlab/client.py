@@ -37,7 +37,7 @@ class GitLabRefused(PermanentError):
 
 
 class GitLabApi:
-    """Calls about one project. Raises TransientError, Refused; a token is in no message."""
+    """Calls about one project. Raises TransientError, GitLabRefused; a token is in no message."""
 
     def __init__(self, repository: str, settings: GitLabSettings) -> None:
         if not settings.token:

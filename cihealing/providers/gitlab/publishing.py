@@ -36,7 +36,7 @@ class GitLabPublishing:
         self.repository, self.settings = site.repository, settings
 
     def publish(self, proposal: Proposal) -> Published:
-        """Open the merge request, or find the one that was opened. Raises HeadMoved,
+        """Open the merge request, or find the one that was opened. Raises HeadMovedError,
         TransientError, PermanentError.
         """
         require_enabled(self.settings)

@@ -64,7 +64,7 @@ class LocalGitPublishing:
         """Merge the patch onto the branch as one commit on top of `head`; a repeated call finds
         that commit.
 
-        Raises HeadMoved, PermanentError (with what a person has to do), TransientError.
+        Raises HeadMovedError, PermanentError (with what a person has to do), TransientError.
         """
         if not is_commit(proposal.head):
             raise PermanentError(
@@ -106,7 +106,7 @@ class LocalGitPublishing:
 
 
 def merged_before(origin: Origin, change: Merge) -> str | None:
-    """This run's commit on the branch, if there is one. Raises HeadMoved where the branch went
+    """This run's commit on the branch, if there is one. Raises HeadMovedError where the branch went
     another way.
     """
     tip = tip_of(origin, change.ref)
