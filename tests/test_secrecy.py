@@ -156,7 +156,8 @@ def told(text: str, patch: pytest.MonkeyPatch) -> str:
     for name in ("comment", "body", "title", "message"):
         patch.setattr(changes, name, lambda *_, **__: text)
     patch.setattr(publish, "edits", lambda *_: ())
-    patch.setattr(type(bench.tools.artifacts), "text", lambda *_: "")
+    for name in ("text", "patch"):
+        patch.setattr(type(bench.tools.artifacts), name, lambda *_: "")
     patch.setattr(say, "failure_of", lambda *_: None)
     patch.setattr(publish, "failure_of", lambda *_: None)
     voice = SimpleNamespace(say=lambda text, **_: said.append(text))
