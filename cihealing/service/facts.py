@@ -119,10 +119,11 @@ def _coarse(failed: Failed) -> Iterable[Part]:
         "SELECT 'coarse', e.run_id, r.status, '' FROM cihealing_execution e"
         " JOIN cihealing_run r ON r.id = e.run_id"
         " WHERE e.provider = %s AND e.parent_id = %s AND e.host = %s AND e.coarse = %s"
-        " AND e.parent_attempt IN (0, %s)"
+        " AND (e.parent_attempt IN (0, %s) OR %s)"
     )
-    ref = failed.execution
-    yield text, (ref.provider, failed.parent_id, ref.host, True, failed.parent_attempt)
+    ref, attempt = failed.execution, failed.parent_attempt
+    # Of a check alone nobody says of which attempt it is: it may be of any.
+    yield text, (ref.provider, failed.parent_id, ref.host, True, attempt, attempt == 0)
 
 
 def _allowed(failed: Failed) -> Iterable[Part]:
