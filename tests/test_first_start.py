@@ -327,29 +327,25 @@ def test_a_taken_port_is_told_at_once() -> None:
             embedded.listen("127.0.0.1", port=taken.getsockname()[1])
 
 
+def clean_environment() -> dict[str, str]:
+    """Ours, without what a service would be set by."""
+    ours = re.compile(r"CI_HEALING_|DATABASE_URL|REDIS_URL")
+    return {name: value for name, value in os.environ.items() if not ours.match(name)}
+
+
+def up_in(data: Path) -> list[str]:
+    words = ["up", "--port", "0", "--no-demo", "--data", str(data)]
+    return [sys.executable, "-m", "cihealing", *words]
+
+
 class Running:
     """A `cihealing up` of its own, in a data directory of its own."""
 
     def __init__(self, data: Path, **variables: str) -> None:
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL", name)
-        }
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "cihealing",
-                "up",
-                "--port",
-                "0",
-                "--no-demo",
-                "--data",
-                str(data),
-            ],
+            up_in(data),
             cwd=BASE,
-            env={**clean, **variables},
+            env={**clean_environment(), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -638,26 +634,10 @@ def test_secrets_as_they_are_made_are_strong() -> None:
 def started_in_a_terminal(data: Path) -> tuple[str, subprocess.Popen[bytes]]:
     """What `up` shows a person."""
     ours, its = pty.openpty()
-    clean = {
-        name: value
-        for name, value in os.environ.items()
-        if not re.match(r"CI_HEALING_|DATABASE_URL|REDIS_URL", name)
-    }
-    command = [
-        sys.executable,
-        "-m",
-        "cihealing",
-        "up",
-        "--port",
-        "0",
-        "--no-demo",
-        "--data",
-        str(data),
-    ]
     process = subprocess.Popen(
-        command,
+        up_in(data),
         cwd=BASE,
-        env=clean,
+        env=clean_environment(),
         stdout=its,
         stderr=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ import msgspec
 from cihealing.domain import commands as c
 from cihealing.domain import events as e
 from cihealing.domain.effects import WatchChange
-from cihealing.domain.run import RunState as RunState
+from cihealing.domain.run import RunState
 from cihealing.domain.values import (
     Digest,
     Failed,

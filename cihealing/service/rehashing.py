@@ -10,7 +10,7 @@ from uuid import UUID
 
 from cihealing import reading, store
 from cihealing.domain import commands as c
-from cihealing.domain.run import RunState as RunState
+from cihealing.domain.run import RunState
 from cihealing.domain.values import Actor
 from cihealing.models import BaseClaim, Run
 from cihealing.reading.fingerprint import VERSION

@@ -14,8 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from cihealing import store
 from cihealing.domain import events as e
 from cihealing.domain.policy import Policy
-from cihealing.domain.run import RunState as RunState
-from cihealing.domain.run import flat, flat_hints, to_json
+from cihealing.domain.run import RunState, flat, flat_hints, to_json
 from cihealing.domain.values import AttemptStatus, Digest, Failed, Ignored, Passed, RunStatus
 from cihealing.models import Artifact, Attempt, BaseClaim, ClusterClaim, Delivery, Execution, Run
 from cihealing.store import rows

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 
-from cihealing.domain.values import Failed, Passed, Result
+from cihealing.domain.values import Failed, JobFacts, Passed, Result
+from cihealing.http.client import Conversation
 from cihealing.ports import NoLog
 from cihealing.providers.gitea.api import actions, asked_about, jobs_of, number, talk
 from cihealing.providers.gitea.results import job_result, of_run, run_facts
@@ -22,27 +25,32 @@ class GiteaLogs:
     settings: GiteaSettings
     transport: httpx.BaseTransport | None = None
 
+    @contextmanager
+    def _conversation(self, job: JobFacts, *, otherwise: str) -> Iterator[Conversation]:
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                job.repository,
+                host=job.execution.host,
+                transport=self.transport,
+                otherwise=otherwise,
+            ) as conversation,
+        ):
+            yield conversation
+
     def fetch_log(self, failed: Result) -> str:
         """The job's log, at most 64 MB of it (head and tail). Source:
         `downloadActionsRunJobLogs`.
         """
         facts = _results.facts_of(failed)
-        job, host = facts.execution.job_run_id, facts.execution.host
+        job = facts.execution.job_run_id
         if facts.coarse:
             raise NoLog(
                 "the logs of Gitea are of its jobs: let it send its job events, or send the log"
                 " with `cihealing notify --log build.log`"
             )
-        with (
-            _outbound.no_log(),
-            talk(
-                self.settings,
-                facts.repository,
-                host=host,
-                transport=self.transport,
-                otherwise=_outbound.SEND,
-            ) as conversation,
-        ):
+        with self._conversation(facts, otherwise=_outbound.SEND) as conversation:
             asked = asked_about(f"job {job} of {facts.repository}", facts.repository)
             path = f"{actions(facts.repository)}/jobs/{number(job)}/logs"
             return _outbound.whole_log(conversation, path, asked=asked)
@@ -51,16 +59,7 @@ class GiteaLogs:
         """The red and green jobs of a workflow run. Source: `listWorkflowRunJobs`."""
         facts = _results.facts_of(coarse)
         host = facts.execution.host
-        with (
-            _outbound.no_log(),
-            talk(
-                self.settings,
-                facts.repository,
-                host=host,
-                transport=self.transport,
-                otherwise=_outbound.EVENTS,
-            ) as conversation,
-        ):
+        with self._conversation(facts, otherwise=_outbound.EVENTS) as conversation:
             asked = asked_about(f"run {facts.parent_id} of {facts.repository}", facts.repository)
             jobs = jobs_of(conversation, facts.repository, number(facts.parent_id), asked=asked)
             with asked.readable():
@@ -74,16 +73,7 @@ class GiteaLogs:
     def identify(self, result: Failed | Passed) -> Failed | Passed:
         """By the job's workflow run. Source: `getWorkflowRun`."""
         host = result.execution.host
-        with (
-            _outbound.no_log(),
-            talk(
-                self.settings,
-                result.repository,
-                host=host,
-                transport=self.transport,
-                otherwise=_outbound.EVENTS,
-            ) as conversation,
-        ):
+        with self._conversation(result, otherwise=_outbound.EVENTS) as conversation:
             asked = asked_about(f"run {result.parent_id} of {result.repository}", result.repository)
             with asked.readable():
                 path = f"{actions(result.repository)}/runs/{number(result.parent_id)}"

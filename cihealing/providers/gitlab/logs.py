@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 from msgspec import structs
 
-from cihealing.domain.values import Failed, Passed, Result
+from cihealing.domain.values import Failed, JobFacts, Passed, Result
+from cihealing.http.client import Conversation
 from cihealing.ports import NoLog
 from cihealing.providers.gitlab.api import asked_about, jobs_of, number, project, talk
 from cihealing.providers.gitlab.results import listed, of_request
@@ -23,22 +26,27 @@ class GitLabLogs:
     settings: GitLabSettings
     transport: httpx.BaseTransport | None = None
 
+    @contextmanager
+    def _conversation(self, job: JobFacts, *, otherwise: str) -> Iterator[Conversation]:
+        with (
+            _outbound.no_log(),
+            talk(
+                self.settings,
+                job.repository,
+                host=job.execution.host,
+                transport=self.transport,
+                otherwise=otherwise,
+            ) as conversation,
+        ):
+            yield conversation
+
     def fetch_log(self, failed: Result) -> str:
         """The job's trace, at most 64 MB of it (head and tail). Source: Jobs API, 'Get a log file
         for a job'.
         """
         facts = _results.facts_of(failed)
         job = facts.execution.job_run_id
-        with (
-            _outbound.no_log(),
-            talk(
-                self.settings,
-                facts.repository,
-                host=facts.execution.host,
-                transport=self.transport,
-                otherwise=_outbound.SEND,
-            ) as conversation,
-        ):
+        with self._conversation(facts, otherwise=_outbound.SEND) as conversation:
             asked = asked_about(f"job {job} of {facts.repository}", facts.repository)
             log = _outbound.whole_log(
                 conversation, f"{project(facts.repository)}/jobs/{number(job)}/trace", asked=asked
@@ -53,16 +61,7 @@ class GitLabLogs:
     def expand(self, coarse: Result) -> list[Result]:
         """The red and green jobs of a pipeline. Source: Jobs API, 'List pipeline jobs'."""
         facts = _results.facts_of(coarse)
-        with (
-            _outbound.no_log(),
-            talk(
-                self.settings,
-                facts.repository,
-                host=facts.execution.host,
-                transport=self.transport,
-                otherwise=_outbound.EVENTS,
-            ) as conversation,
-        ):
+        with self._conversation(facts, otherwise=_outbound.EVENTS) as conversation:
             asked = asked_about(
                 f"pipeline {facts.parent_id} of {facts.repository}", facts.repository
             )
@@ -82,16 +81,7 @@ class GitLabLogs:
         """By its pipeline, and by its merge request where it is of one. Sources: Pipelines API,
         'Get a single pipeline'; Merge requests API, 'Get single MR'.
         """
-        with (
-            _outbound.no_log(),
-            talk(
-                self.settings,
-                result.repository,
-                host=result.execution.host,
-                transport=self.transport,
-                otherwise=_outbound.EVENTS,
-            ) as conversation,
-        ):
+        with self._conversation(result, otherwise=_outbound.EVENTS) as conversation:
             asked = asked_about(
                 f"pipeline {result.parent_id} of {result.repository}", result.repository
             )
