@@ -67,7 +67,7 @@ def _fields(run: RunState) -> list[tuple[str, str]]:
         ("Evidence", str(run.evidence)),
         ("Attempts", str(len(run.attempts)) if run.attempts else ""),
         ("Owner", f"{run.blame.owner.name} ({run.blame.owner.source})" if run.blame.owner else ""),
-        ("Models", f"{run.cost_usd:.2f} USD" if run.models.asked else ""),
+        ("Models", f"{run.models.cost_usd:.2f} USD" if run.models.asked else ""),
         ("Decided by", run.review.approved_by.name if run.review.approved_by else ""),
         ("Change", run.change.url),
     ]

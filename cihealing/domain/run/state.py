@@ -110,10 +110,6 @@ class RunState(Value, frozen=True, kw_only=True):
         )
 
     @property
-    def cost_usd(self) -> float:
-        return sum(a.usage.cost_usd for a in self.models.asked)
-
-    @property
     def awaited_rerun(self) -> Rerun | None:
         return self.reruns[-1] if self.reruns and not self.reruns[-1].outcome else None
 
